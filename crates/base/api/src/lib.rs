@@ -1,0 +1,1 @@
+//! The words spoken to the outside: signalling messages, REST bodies, error codes.

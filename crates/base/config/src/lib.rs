@@ -1,0 +1,1 @@
+//! Typed settings and their layering: defaults, file, environment, flags.

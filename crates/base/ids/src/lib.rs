@@ -1,0 +1,166 @@
+//! Identifiers shared by every part of Plenum.
+//!
+//! Media objects carry random 128-bit identifiers: they are made by the node, are unique in the world, and stay the
+//! same when an object is piped to another router. Inside the engine they are looked up once per command and never per
+//! packet. Rooms and peers are named by their users and therefore are strings.
+#![forbid(unsafe_code)]
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! media_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new random identifier (UUID version 4).
+            #[must_use]
+            pub fn random() -> Self {
+                Self(Uuid::new_v4())
+            }
+
+            /// An identifier with the given value, for tests and deterministic simulations.
+            #[must_use]
+            pub const fn from_u128(value: u128) -> Self {
+                Self(Uuid::from_u128(value))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Uuid::try_parse(text).map(Self).map_err(|_| InvalidId)
+            }
+        }
+    };
+}
+
+media_id!(
+    /// A router: the set of producers that the consumers of one room (or of one part of it) can choose from.
+    RouterId
+);
+media_id!(
+    /// A transport: one network path between a peer and a router.
+    TransportId
+);
+media_id!(
+    /// A producer: one media source that a peer sends.
+    ProducerId
+);
+media_id!(
+    /// A consumer: one producer as it is sent to one peer.
+    ConsumerId
+);
+
+/// The text is not an identifier of a media object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidId;
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not an identifier")
+    }
+}
+
+impl std::error::Error for InvalidId {}
+
+/// Number of a worker inside its node, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WorkerId(pub u16);
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+macro_rules! name_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as it was given.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+name_id!(
+    /// A room's name, unique inside its namespace.
+    RoomId
+);
+name_id!(
+    /// A participant's name, unique inside its room.
+    PeerId
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_value_are_two_forms_of_one_id() {
+        let id = ProducerId::random();
+        assert_eq!(id.to_string().parse::<ProducerId>(), Ok(id));
+        assert_eq!("consumerId".parse::<ConsumerId>(), Err(InvalidId));
+    }
+
+    #[test]
+    fn binary_form_is_short_and_json_form_is_text() {
+        let id = TransportId::from_u128(7);
+        assert_eq!(postcard::to_stdvec(&id).expect("plain data").len(), 17);
+        assert_eq!(
+            serde_json::to_string(&id).expect("plain data"),
+            "\"00000000-0000-0000-0000-000000000007\""
+        );
+    }
+}

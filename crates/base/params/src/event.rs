@@ -1,0 +1,82 @@
+//! What a worker tells its node without being asked.
+
+use plenum_ids::{ConsumerId, ProducerId, TransportId};
+use serde::{Deserialize, Serialize};
+
+use crate::transport::{DtlsState, IceState, Tuple};
+
+/// Quality of one encoding of a producer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncodingScore {
+    /// Index into the producer's encodings.
+    pub encoding_index: u8,
+    /// SSRC seen on the wire.
+    pub ssrc: u32,
+    /// RTP stream id.
+    pub rid: Option<String>,
+    /// 0 (worst) to 10.
+    pub score: u8,
+}
+
+/// Quality of a consumer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsumerScore {
+    /// Of the consumer's own stream.
+    pub score: u8,
+    /// Of the producer stream that it forwards now.
+    pub producer_score: u8,
+    /// Of all the producer's encodings.
+    pub producer_scores: Vec<u8>,
+}
+
+/// Layers, lowest is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layers {
+    /// Spatial layer or simulcast encoding.
+    pub spatial: u8,
+    /// Temporal layer.
+    pub temporal: Option<u8>,
+}
+
+/// Events are ordered per object. Nothing is sent for an object after the answer to its close request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Event {
+    /// ICE state changed.
+    IceState {
+        /// Which transport.
+        transport: TransportId,
+        /// New state.
+        state: IceState,
+        /// Pair in use, once there is one.
+        tuple: Option<Tuple>,
+    },
+    /// DTLS state changed.
+    DtlsState {
+        /// Which transport.
+        transport: TransportId,
+        /// New state.
+        state: DtlsState,
+    },
+    /// The scores of a producer's encodings changed.
+    ProducerScore {
+        /// Which producer.
+        producer: ProducerId,
+        /// One per encoding that was seen on the wire.
+        scores: Vec<EncodingScore>,
+    },
+    /// The score of a consumer changed.
+    ConsumerScore {
+        /// Which consumer.
+        consumer: ConsumerId,
+        /// New score.
+        score: ConsumerScore,
+    },
+    /// A consumer forwards other layers than before; `None`: nothing.
+    ConsumerLayers {
+        /// Which consumer.
+        consumer: ConsumerId,
+        /// What it forwards.
+        layers: Option<Layers>,
+    },
+}

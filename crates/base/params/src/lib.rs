@@ -1,0 +1,12 @@
+//! RTP capabilities and parameters, ORTC matching, and the words that node and worker share about media.
+//!
+//! Two families of types live here. The *JSON family* (`rtp_parameters`, `ortc`) is what clients send and receive:
+//! lenient, camel-cased, with optional members left out. The *resolved family* (`media`, `transport`, `stats`, `event`)
+//! is what the node tells a worker after everything has been checked: plain enums and numbers, no strings to compare, and
+//! safe for a binary encoding without field tags. The engine knows only the second family.
+#![forbid(unsafe_code)]
+
+pub mod event;
+pub mod media;
+pub mod stats;
+pub mod transport;

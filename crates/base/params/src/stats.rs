@@ -1,0 +1,137 @@
+//! Counters of media objects, read by snapshot. Bitrates are bit/s over the last second.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    media::MediaKind,
+    transport::{DtlsState, IceState, Tuple},
+};
+
+/// Counters of one direction of a transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectionStats {
+    /// All bytes, as UDP payload.
+    pub bytes: u64,
+    /// Bitrate of all bytes.
+    pub bitrate: u32,
+    /// RTP without retransmissions, protected size.
+    pub rtp_bytes: u64,
+    /// Bitrate of it.
+    pub rtp_bitrate: u32,
+    /// Retransmissions.
+    pub rtx_bytes: u64,
+    /// Bitrate of them.
+    pub rtx_bitrate: u32,
+    /// RTP packets, retransmissions included.
+    pub packets: u64,
+}
+
+/// A WebRTC transport.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransportStats {
+    /// ICE.
+    pub ice_state: IceState,
+    /// DTLS.
+    pub dtls_state: DtlsState,
+    /// The pair in use.
+    pub selected_tuple: Option<Tuple>,
+    /// SRTP profile in use (`AEAD_AES_128_GCM` …).
+    pub srtp_profile: Option<String>,
+    /// From the peer.
+    pub received: DirectionStats,
+    /// To the peer.
+    pub sent: DirectionStats,
+    /// The receiver's last REMB or our estimate, bit/s.
+    pub available_outgoing_bitrate: Option<u32>,
+    /// Limit told to the sender, bit/s.
+    pub max_incoming_bitrate: Option<u32>,
+    /// Packets that failed authentication, were replayed, or could not be parsed.
+    pub discarded: u64,
+}
+
+/// One RTP stream, received or sent: the fields of mediasoup's `inbound-rtp` and `outbound-rtp`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StreamStats {
+    /// SSRC.
+    pub ssrc: u32,
+    /// SSRC of the retransmissions.
+    pub rtx_ssrc: Option<u32>,
+    /// RTP stream id.
+    pub rid: Option<String>,
+    /// Audio or video.
+    pub kind: Option<MediaKind>,
+    /// `video/VP8`.
+    pub mime_type: String,
+    /// Packets that never arrived.
+    pub packets_lost: u64,
+    /// Loss of the last report interval, in 1/256.
+    pub fraction_lost: u8,
+    /// Interarrival jitter in RTP clock units.
+    pub jitter: u32,
+    /// Packets dropped by us.
+    pub packets_discarded: u64,
+    /// Retransmissions sent or received.
+    pub packets_retransmitted: u64,
+    /// Losses repaired by them.
+    pub packets_repaired: u64,
+    /// NACK messages.
+    pub nack_count: u64,
+    /// Packets asked for in them.
+    pub nack_packet_count: u64,
+    /// PLI messages.
+    pub pli_count: u64,
+    /// FIR messages.
+    pub fir_count: u64,
+    /// Round-trip time in milliseconds.
+    pub round_trip_time_ms: Option<f32>,
+    /// 0 (worst) to 10.
+    pub score: u8,
+    /// Packets.
+    pub packet_count: u64,
+    /// Payload and header bytes, unprotected.
+    pub byte_count: u64,
+    /// Bitrate.
+    pub bitrate: u32,
+}
+
+/// A consumer: what it sends, and the producer stream it forwards.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConsumerStats {
+    /// The consumer's own stream.
+    pub outbound: StreamStats,
+    /// The producer stream that it forwards now.
+    pub inbound: Option<StreamStats>,
+}
+
+/// A whole worker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerStats {
+    /// Routers.
+    pub routers: u32,
+    /// Transports.
+    pub transports: u32,
+    /// Producers.
+    pub producers: u32,
+    /// Consumers.
+    pub consumers: u32,
+    /// Datagrams received.
+    pub datagrams_received: u64,
+    /// Datagrams sent (segments, not system calls).
+    pub datagrams_sent: u64,
+    /// Datagrams that the kernel refused to send.
+    pub datagrams_dropped: u64,
+    /// Bytes received as UDP payload.
+    pub bytes_received: u64,
+    /// Bytes sent as UDP payload.
+    pub bytes_sent: u64,
+    /// Datagrams that nobody could be found for, or that were malformed.
+    pub datagrams_discarded: u64,
+    /// How many messages left with 1, 2–3, 4–7, 8–15, 16–31 and 32–64 segments.
+    pub group_sizes: [u64; 6],
+    /// Whether segmentation offload is in use.
+    pub gso: bool,
+    /// CPU time used by the process, microseconds.
+    pub cpu_time_us: u64,
+    /// Resident memory in bytes.
+    pub memory: u64,
+}

@@ -1,0 +1,1 @@
+//! Log subscriber set-up and metric names.

@@ -1,0 +1,1 @@
+//! Runs rooms: one task per room, commands in, effects carried out on workers and sessions.

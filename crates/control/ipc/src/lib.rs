@@ -1,0 +1,4 @@
+//! Messages between node and worker, synchronous framing, version handshake.
+#![forbid(unsafe_code)]
+
+pub mod message;

@@ -1,0 +1,124 @@
+//! What a node asks of a worker and what it answers. Variants are only ever appended: the encoding counts them.
+
+use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
+use plenum_params::{
+    media::{ReceiveParameters, SendParameters},
+    stats::{ConsumerStats, StreamStats, TransportStats, WorkerStats},
+    transport::{DtlsParameters, IceParameters, WebRtcTransportInfo, WebRtcTransportOptions},
+};
+use serde::{Deserialize, Serialize};
+
+pub use plenum_params::event::Event;
+
+/// A request of the node. Identifiers of new objects are chosen by the node.
+///
+/// Closing an object closes everything under it (a router its transports, a transport its producers and consumers, a
+/// producer its consumers); the node knows that tree and gets no event for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[expect(
+    missing_docs,
+    reason = "fields are the identifiers and parameters that their types describe"
+)]
+pub enum Request {
+    /// → [`Answer::Done`]
+    CreateRouter { router: RouterId },
+    /// → [`Answer::Done`], also when it is already gone, like every close request.
+    CloseRouter { router: RouterId },
+    /// → [`Answer::WebRtcTransport`]
+    CreateWebRtcTransport {
+        router: RouterId,
+        transport: TransportId,
+        options: WebRtcTransportOptions,
+    },
+    /// → [`Answer::Done`]; a second connect is an error.
+    ConnectWebRtcTransport {
+        transport: TransportId,
+        dtls: DtlsParameters,
+    },
+    /// → [`Answer::IceParameters`], the new ones.
+    RestartIce { transport: TransportId },
+    /// → [`Answer::Done`]
+    CloseTransport { transport: TransportId },
+    /// → [`Answer::Done`]
+    Produce {
+        transport: TransportId,
+        producer: ProducerId,
+        parameters: ReceiveParameters,
+        paused: bool,
+    },
+    /// → [`Answer::Done`]
+    CloseProducer { producer: ProducerId },
+    /// → [`Answer::Done`]
+    PauseProducer { producer: ProducerId },
+    /// → [`Answer::Done`]
+    ResumeProducer { producer: ProducerId },
+    /// → [`Answer::Done`]
+    Consume {
+        transport: TransportId,
+        consumer: ConsumerId,
+        producer: ProducerId,
+        parameters: SendParameters,
+        paused: bool,
+    },
+    /// → [`Answer::Done`]
+    CloseConsumer { consumer: ConsumerId },
+    /// → [`Answer::Done`]
+    PauseConsumer { consumer: ConsumerId },
+    /// → [`Answer::Done`]; asks the producer for a key frame.
+    ResumeConsumer { consumer: ConsumerId },
+    /// → [`Answer::Done`]
+    RequestKeyFrame { consumer: ConsumerId },
+    /// → [`Answer::TransportStats`]
+    TransportStats { transport: TransportId },
+    /// → [`Answer::ProducerStats`]
+    ProducerStats { producer: ProducerId },
+    /// → [`Answer::ConsumerStats`]
+    ConsumerStats { consumer: ConsumerId },
+    /// → [`Answer::WorkerStats`]
+    WorkerStats,
+}
+
+/// The answer to a [`Request`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// The transport is ready to be connected.
+    WebRtcTransport(WebRtcTransportInfo),
+    /// New ICE credentials.
+    IceParameters(IceParameters),
+    /// A transport's counters.
+    TransportStats(Box<TransportStats>),
+    /// One entry per received stream.
+    ProducerStats(Vec<StreamStats>),
+    /// A consumer's counters.
+    ConsumerStats(Box<ConsumerStats>),
+    /// The worker's counters.
+    WorkerStats(Box<WorkerStats>),
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{reason}")]
+pub struct RequestError {
+    /// What kind of refusal.
+    pub code: ErrorCode,
+    /// For people: names the object.
+    pub reason: String,
+}
+
+/// Kinds of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// The object does not exist (any more).
+    NotFound,
+    /// An object with that identifier exists, or the operation was already done.
+    Conflict,
+    /// The parameters cannot work.
+    Invalid,
+    /// A limit was reached.
+    Limit,
+}

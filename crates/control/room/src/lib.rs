@@ -1,0 +1,1 @@
+//! Rooms and peers as a state machine: commands in, effects out.

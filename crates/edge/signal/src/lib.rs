@@ -1,0 +1,1 @@
+//! The doors: protoo over WebSocket, HTTP status endpoints, the web page.

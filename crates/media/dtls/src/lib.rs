@@ -1,0 +1,1 @@
+//! DTLS handshake, key export and fingerprints behind one small interface.

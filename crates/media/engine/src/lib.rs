@@ -1,0 +1,1 @@
+//! The media engine: one sans-IO state machine per worker.

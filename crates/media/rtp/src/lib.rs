@@ -1,0 +1,1 @@
+//! RTP and RTCP views and builders, header extensions, sequence and timestamp arithmetic.

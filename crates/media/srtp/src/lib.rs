@@ -1,0 +1,1 @@
+//! SRTP and SRTCP protection in place, with replay windows.

@@ -1,0 +1,1 @@
+//! Batched UDP sockets, poller and descriptor passing: every piece that needs unsafe.

@@ -1,0 +1,1 @@
+//! Test harness: virtual clock, seeded bad network, two-peer set-ups, foreign peers.
