@@ -1,0 +1,3 @@
+//! Real datagrams over the loopback interface.
+
+mod loopback;
