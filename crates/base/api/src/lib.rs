@@ -1,1 +1,11 @@
 //! The words spoken to the outside: signalling messages, REST bodies, error codes.
+//!
+//! Shapes only, no behaviour: what a client may say is decoded here leniently (unknown members are ignored, missing
+//! ones defaulted), what we say is encoded here exactly as the clients of each dialect expect it.
+#![forbid(unsafe_code)]
+
+pub mod classic;
+pub mod error;
+pub mod media_stats;
+pub mod status;
+pub mod transport;

@@ -1,0 +1,109 @@
+//! One table of what can go wrong from a client's point of view.
+
+use serde::Serialize;
+
+/// Kinds of refusal, each with its HTTP-like code and whether trying again may help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The message cannot be understood or its parameters cannot work.
+    BadRequest,
+    /// The caller may not do this.
+    Forbidden,
+    /// The object named does not exist (any more).
+    NotFound,
+    /// It was already done, or does not fit the present state.
+    Conflict,
+    /// A limit of the caller was reached.
+    TooMany,
+    /// Our own fault.
+    Internal,
+    /// Known, but not offered by this server.
+    NotImplemented,
+    /// Not possible now: shutting down, no worker, server full.
+    Unavailable,
+}
+
+impl ErrorKind {
+    /// Every kind, for tables and tests.
+    pub const ALL: [Self; 8] = [
+        Self::BadRequest,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Conflict,
+        Self::TooMany,
+        Self::Internal,
+        Self::NotImplemented,
+        Self::Unavailable,
+    ];
+
+    /// The code, as in HTTP.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::Conflict => 409,
+            Self::TooMany => 429,
+            Self::Internal => 500,
+            Self::NotImplemented => 501,
+            Self::Unavailable => 503,
+        }
+    }
+
+    /// The code in the classic protoo dialect, whose servers know 403 and, for everything else, 500.
+    #[must_use]
+    pub const fn classic_code(self) -> u16 {
+        match self {
+            Self::Forbidden => 403,
+            _ => 500,
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub const fn is_retryable(self) -> bool {
+        matches!(self, Self::TooMany | Self::Unavailable)
+    }
+}
+
+/// An error as REST bodies carry it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorBody {
+    /// [`ErrorKind::code`].
+    pub code: u16,
+    /// For people.
+    pub reason: String,
+    /// [`ErrorKind::is_retryable`].
+    pub retryable: bool,
+}
+
+impl ErrorBody {
+    /// The body for a refusal.
+    #[must_use]
+    pub fn new(kind: ErrorKind, reason: impl Into<String>) -> Self {
+        Self {
+            code: kind.code(),
+            reason: reason.into(),
+            retryable: kind.is_retryable(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_classic_knows_only_two() {
+        let mut codes: Vec<_> = ErrorKind::ALL.iter().map(|kind| kind.code()).collect();
+        codes.dedup();
+        assert_eq!(codes.len(), ErrorKind::ALL.len());
+        for kind in ErrorKind::ALL {
+            assert!([403, 500].contains(&kind.classic_code()), "{kind:?}");
+        }
+        assert!(ErrorKind::Unavailable.is_retryable());
+        assert!(!ErrorKind::BadRequest.is_retryable());
+    }
+}

@@ -1,0 +1,104 @@
+//! Requests of ours that the client has not answered yet.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+/// What was asked, by message id, with its deadline. All requests of a connection have the same patience, so deadlines
+/// come in the order of asking.
+#[derive(Debug)]
+pub(crate) struct Pending<T> {
+    waiting: HashMap<u64, T>,
+    deadlines: VecDeque<(Instant, u64)>,
+    next_id: u64,
+    timeout: Duration,
+}
+
+impl<T> Pending<T> {
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self {
+            waiting: HashMap::new(),
+            deadlines: VecDeque::new(),
+            next_id: 1,
+            timeout,
+        }
+    }
+
+    /// Remembers a request and gives it its id.
+    pub(crate) fn insert(&mut self, now: Instant, what: T) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.waiting.insert(id, what);
+        self.deadlines.push_back((now + self.timeout, id));
+        id
+    }
+
+    /// What the answer with this id answers; `None` if nothing waits for it.
+    pub(crate) fn take(&mut self, id: u64) -> Option<T> {
+        let what = self.waiting.remove(&id)?;
+        self.forget_answered();
+        Some(what)
+    }
+
+    /// When the next request runs out of time.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadlines.front().map(|(deadline, _)| *deadline)
+    }
+
+    /// A request whose time is over, one per call.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<T> {
+        self.forget_answered();
+        let (deadline, id) = *self.deadlines.front()?;
+        if deadline > now {
+            return None;
+        }
+        self.deadlines.pop_front();
+        self.waiting.remove(&id)
+    }
+
+    fn forget_answered(&mut self) {
+        while let Some((_, id)) = self.deadlines.front()
+            && !self.waiting.contains_key(id)
+        {
+            self.deadlines.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_find_their_question_once() {
+        let now = Instant::now();
+        let mut pending = Pending::new(Duration::from_secs(30));
+        let a = pending.insert(now, "a");
+        let b = pending.insert(now, "b");
+        assert_ne!(a, b);
+        assert_eq!(pending.take(b), Some("b"));
+        assert_eq!(pending.take(b), None);
+        assert_eq!(pending.take(99), None);
+        assert_eq!(pending.take(a), Some("a"));
+        assert_eq!(pending.deadline(), None);
+    }
+
+    #[test]
+    fn the_unanswered_expire_in_order() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut pending = Pending::new(30 * second);
+        pending.insert(now, "a");
+        let b = pending.insert(now + second, "b");
+        pending.insert(now + 2 * second, "c");
+        assert_eq!(pending.deadline(), Some(now + 30 * second));
+        assert_eq!(pending.expire(now + 29 * second), None);
+        assert_eq!(pending.expire(now + 30 * second), Some("a"));
+        assert_eq!(pending.take(b), Some("b"));
+        assert_eq!(pending.expire(now + 31 * second), None);
+        assert_eq!(pending.deadline(), Some(now + 32 * second));
+        assert_eq!(pending.expire(now + 32 * second), Some("c"));
+        assert_eq!(pending.deadline(), None);
+    }
+}

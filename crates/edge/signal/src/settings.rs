@@ -1,0 +1,44 @@
+//! Limits and times of the signalling connections.
+
+use std::time::Duration;
+
+/// Limits and times of the signalling connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Largest message taken from a client. The reference server takes 960,000 bytes.
+    pub max_message_size: usize,
+    /// How often a connection is pinged. The reference server does so every minute.
+    pub ping_interval: Duration,
+    /// How long the answer to a ping may take before the connection is dropped.
+    pub pong_timeout: Duration,
+    /// How long a client may take to answer a request of ours; 30 s in the reference server.
+    pub request_timeout: Duration,
+    /// Messages that may wait for a client that reads slowly; beyond that it is dropped. Joining a room of 100 peers
+    /// with two producers each brings 200 requests and as many scores at once.
+    pub outgoing_queue: usize,
+    /// Messages per second taken from a client on average; a faster one is read more slowly. An open statistics panel
+    /// asks for a few values per producer and second.
+    pub message_rate: u32,
+    /// Messages taken at once before the rate counts.
+    pub message_burst: u32,
+    /// Longest room or peer name taken, in bytes.
+    pub max_name_length: usize,
+    /// Version told to clients in the first notification. Clients only show it.
+    pub announced_version: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_message_size: 960_000,
+            ping_interval: Duration::from_secs(60),
+            pong_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            outgoing_queue: 1024,
+            message_rate: 200,
+            message_burst: 500,
+            max_name_length: 256,
+            announced_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
