@@ -8,5 +8,7 @@
 
 pub mod event;
 pub mod media;
+pub mod ortc;
+pub mod rtp_parameters;
 pub mod stats;
 pub mod transport;

@@ -64,7 +64,7 @@ pub enum DtlsRole {
     /// Whichever the other side is not.
     #[serde(rename = "auto")]
     Auto,
-    /// Sends the ClientHello.
+    /// Sends the `ClientHello`.
     #[serde(rename = "client")]
     Client,
     /// Waits for it.

@@ -1,0 +1,200 @@
+//! What can happen to a room, in the room's own words. Adapters of dialects translate to and from these types.
+
+use plenum_ids::{ConsumerId, PeerId, ProducerId, TransportId};
+use plenum_ipc::message::{Answer, RequestError};
+use plenum_params::{
+    event::Event,
+    media::MediaKind,
+    rtp_parameters::{RtpCapabilities, RtpParameters},
+    transport::DtlsParameters,
+};
+use serde_json::{Map, Value};
+
+use crate::effect::{AskId, OpId};
+
+/// One connection of a client. Never used twice in the life of a room; a client that reconnects is a new session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// Tells the requests of one session apart; chosen by the adapter, repeated in the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// Input of [`crate::Room::handle`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Command {
+    /// A client connected. If its peer id is taken, the older session is closed and this one takes its place.
+    PeerConnected {
+        /// The new session.
+        session: SessionId,
+        /// Who it says it is.
+        peer: PeerId,
+    },
+    /// A client's connection is gone. Unknown sessions are ignored, so that it may follow `CloseSession`.
+    PeerDisconnected {
+        /// Which session.
+        session: SessionId,
+    },
+    /// A client asks for something. A live session gets exactly one [`crate::Effect::Reply`] for it, now or later.
+    Request {
+        /// Who asks.
+        session: SessionId,
+        /// Repeated in the reply.
+        request: RequestId,
+        /// What it asks for.
+        body: PeerRequest,
+    },
+    /// A client answered [`crate::Effect::AskClient`], or did not answer in time (`accepted: false`).
+    ClientAnswer {
+        /// Which question.
+        ask: AskId,
+        /// Whether the answer was positive.
+        accepted: bool,
+    },
+    /// A worker answered [`crate::Effect::Worker`].
+    WorkerAnswer {
+        /// Which request.
+        op: OpId,
+        /// What it said.
+        result: Result<Answer, WorkerFailure>,
+    },
+    /// A worker told something about an object of this room.
+    MediaEvent(Event),
+    /// Time passed; see [`crate::Room::poll_timeout`].
+    Tick,
+    /// The worker that held this room's router is gone, and everything on it.
+    RouterLost,
+    /// End of the room: every session is closed, the router too.
+    Close,
+}
+
+/// Why a request to a worker was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkerFailure {
+    /// The worker is gone or did not answer.
+    Lost,
+    /// The worker said no.
+    Refused(RequestError),
+}
+
+/// What a client may ask for. Identifiers that are not even well-formed are answered by the adapter, with
+/// [`crate::RoomError::not_found`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum PeerRequest {
+    /// → [`crate::PeerReply::Done`]
+    ChangeDisplayName {
+        /// The new name.
+        display_name: String,
+    },
+    /// → [`crate::PeerReply::Done`]
+    CloseProducer {
+        /// One of the peer's own.
+        producer: ProducerId,
+    },
+    /// → [`crate::PeerReply::Done`]
+    ConnectWebRtcTransport {
+        /// One of the peer's own.
+        transport: TransportId,
+        /// The client's fingerprints and DTLS role.
+        dtls: DtlsParameters,
+    },
+    /// → [`crate::PeerReply::WebRtcTransport`]
+    CreateWebRtcTransport {
+        /// The client will produce on it.
+        producing: bool,
+        /// The client wants its consumers on it.
+        consuming: bool,
+        /// Only TCP candidates; refused for now.
+        force_tcp: bool,
+    },
+    /// → [`crate::PeerReply::ConsumerStats`]
+    GetConsumerStats {
+        /// One of the peer's own.
+        consumer: ConsumerId,
+    },
+    /// → [`crate::PeerReply::ProducerStats`]
+    GetProducerStats {
+        /// One of the peer's own.
+        producer: ProducerId,
+    },
+    /// → [`crate::PeerReply::RouterRtpCapabilities`]
+    GetRouterRtpCapabilities,
+    /// → [`crate::PeerReply::TransportStats`]
+    GetTransportStats {
+        /// One of the peer's own.
+        transport: TransportId,
+    },
+    /// → [`crate::PeerReply::Joined`]
+    Join {
+        /// Shown to the others.
+        display_name: String,
+        /// What the client runs on (`{flag, name, version}` usually), passed on to the others as it is.
+        device: Value,
+        /// What the client can receive; `None`: it does not want consumers.
+        rtp_capabilities: Option<RtpCapabilities>,
+    },
+    /// → [`crate::PeerReply::Done`]
+    PauseConsumer {
+        /// One of the peer's own.
+        consumer: ConsumerId,
+    },
+    /// → [`crate::PeerReply::Done`]
+    PauseProducer {
+        /// One of the peer's own.
+        producer: ProducerId,
+    },
+    /// → [`crate::PeerReply::Produced`]
+    Produce {
+        /// One of the peer's own.
+        transport: TransportId,
+        /// Audio or video.
+        kind: MediaKind,
+        /// What the client sends.
+        rtp_parameters: RtpParameters,
+        /// Passed on to the consuming clients, with `peerId` added.
+        app_data: Map<String, Value>,
+        /// Start paused.
+        paused: bool,
+    },
+    /// Refused for now.
+    ProduceData,
+    /// → [`crate::PeerReply::Done`]
+    RequestConsumerKeyFrame {
+        /// One of the peer's own.
+        consumer: ConsumerId,
+    },
+    /// → [`crate::PeerReply::IceParameters`]
+    RestartIce {
+        /// One of the peer's own.
+        transport: TransportId,
+    },
+    /// → [`crate::PeerReply::Done`]
+    ResumeConsumer {
+        /// One of the peer's own.
+        consumer: ConsumerId,
+    },
+    /// → [`crate::PeerReply::Done`]
+    ResumeProducer {
+        /// One of the peer's own.
+        producer: ProducerId,
+    },
+    /// Refused for now.
+    SetConsumerPreferredLayers {
+        /// One of the peer's own.
+        consumer: ConsumerId,
+        /// Highest spatial layer wanted.
+        spatial_layer: u8,
+        /// Highest temporal layer wanted.
+        temporal_layer: Option<u8>,
+    },
+    /// Refused for now.
+    SetConsumerPriority {
+        /// One of the peer's own.
+        consumer: ConsumerId,
+        /// 1 to 255.
+        priority: u8,
+    },
+}

@@ -1,0 +1,286 @@
+//! What a room wants done. Effects are carried out in the order in which they were written.
+
+use std::sync::Arc;
+
+use plenum_api::error::ErrorKind;
+use plenum_ids::{ConsumerId, PeerId, ProducerId, TransportId};
+use plenum_ipc::message::Request;
+use plenum_params::{
+    event::{ConsumerScore, EncodingScore, Layers},
+    media::MediaKind,
+    ortc::ProducerType,
+    rtp_parameters::{RtpCapabilities, RtpParameters},
+    stats::{ConsumerStats, StreamStats, TransportStats},
+    transport::{IceParameters, WebRtcTransportInfo},
+};
+use serde_json::{Map, Value};
+
+use crate::command::{RequestId, SessionId};
+
+/// A request to a worker that is to be answered with [`crate::Command::WorkerAnswer`]. Unique in a room's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OpId(pub u64);
+
+/// A question to a client, answered with [`crate::Command::ClientAnswer`]. Unique in a room's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AskId(pub u64);
+
+/// Output of [`crate::Room::handle`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Ask the client and report its answer as [`crate::Command::ClientAnswer`]. Nothing waits for it.
+    AskClient {
+        /// Whom.
+        session: SessionId,
+        /// Repeated in the answer.
+        ask: AskId,
+        /// The question.
+        body: ClientRequest,
+    },
+    /// Close the client's connection, after everything that was written to it before. The room has forgotten it.
+    CloseSession {
+        /// Which.
+        session: SessionId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Tell a client something.
+    Notify {
+        /// Whom.
+        session: SessionId,
+        /// What.
+        event: PeerEvent,
+    },
+    /// Answer a client's request.
+    Reply {
+        /// Whom.
+        session: SessionId,
+        /// Which request.
+        request: RequestId,
+        /// The answer.
+        result: Result<PeerReply, RoomError>,
+    },
+    /// The room has ended, after `Close` or `RouterLost`. No effect follows except `CloseSession` for late arrivals.
+    RoomClosed,
+    /// The last session left. The host sends `Close`, unless another session is already on its way to this room.
+    RoomEmpty,
+    /// Ask the worker that holds this room's router. Requests of a room must reach the worker in order.
+    Worker {
+        /// Repeated in the answer; `None`: the answer is of no interest.
+        op: Option<OpId>,
+        /// The request.
+        request: Request,
+    },
+}
+
+/// Answer to a [`crate::PeerRequest`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum PeerReply {
+    /// A consumer's counters.
+    ConsumerStats(Box<ConsumerStats>),
+    /// It is done.
+    Done,
+    /// New ICE credentials.
+    IceParameters(IceParameters),
+    /// The client joined; the others who have.
+    Joined {
+        /// In the order in which they joined.
+        peers: Vec<PeerInfo>,
+    },
+    /// The producer exists.
+    Produced {
+        /// Its identifier.
+        producer: ProducerId,
+    },
+    /// One entry per received stream.
+    ProducerStats(Vec<StreamStats>),
+    /// What the router can do.
+    RouterRtpCapabilities(Arc<RtpCapabilities>),
+    /// A transport's counters.
+    TransportStats {
+        /// Which transport.
+        transport: TransportId,
+        /// Its counters.
+        stats: Box<TransportStats>,
+    },
+    /// The transport exists.
+    WebRtcTransport {
+        /// Its identifier.
+        transport: TransportId,
+        /// What the client needs to connect.
+        info: Box<WebRtcTransportInfo>,
+    },
+}
+
+/// Question to a client.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ClientRequest {
+    /// Make a consumer. It stays paused until the positive answer.
+    NewConsumer(Box<NewConsumer>),
+}
+
+/// What a client must know about a consumer made for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewConsumer {
+    /// Who produces.
+    pub peer: PeerId,
+    /// The client's transport that it is on.
+    pub transport: TransportId,
+    /// The consumer.
+    pub consumer: ConsumerId,
+    /// What it consumes.
+    pub producer: ProducerId,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// What the client will receive.
+    pub rtp_parameters: RtpParameters,
+    /// How many streams and layers stand behind it.
+    pub producer_type: ProducerType,
+    /// The producer's, with `peerId` added.
+    pub app_data: Map<String, Value>,
+    /// Whether the producer is paused now.
+    pub producer_paused: bool,
+    /// Quality now.
+    pub score: ConsumerScore,
+}
+
+/// What a client is told without having asked.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum PeerEvent {
+    /// Its producer is gone.
+    ConsumerClosed {
+        /// Which consumer.
+        consumer: ConsumerId,
+    },
+    /// Other layers than before; `None`: nothing.
+    ConsumerLayersChanged {
+        /// Which consumer.
+        consumer: ConsumerId,
+        /// What it forwards now.
+        layers: Option<Layers>,
+    },
+    /// Its producer was paused.
+    ConsumerPaused {
+        /// Which consumer.
+        consumer: ConsumerId,
+    },
+    /// Its producer was resumed.
+    ConsumerResumed {
+        /// Which consumer.
+        consumer: ConsumerId,
+    },
+    /// Its quality changed, or is told for the first time.
+    ConsumerScore {
+        /// Which consumer.
+        consumer: ConsumerId,
+        /// Quality now.
+        score: ConsumerScore,
+    },
+    /// Somebody joined.
+    NewPeer(PeerInfo),
+    /// Somebody who had joined left.
+    PeerClosed {
+        /// Who.
+        peer: PeerId,
+    },
+    /// Somebody has another name.
+    PeerDisplayNameChanged {
+        /// Who.
+        peer: PeerId,
+        /// The new name.
+        display_name: String,
+        /// The name before.
+        old_display_name: String,
+    },
+    /// The quality of the client's own producer changed.
+    ProducerScore {
+        /// Which producer.
+        producer: ProducerId,
+        /// One per encoding seen.
+        scores: Vec<EncodingScore>,
+    },
+}
+
+/// A peer who has joined, as the others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerInfo {
+    /// Who.
+    pub peer: PeerId,
+    /// Name to show.
+    pub display_name: String,
+    /// What it runs on, as it told us.
+    pub device: Value,
+}
+
+/// Why a session is closed by us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// It did not join in time.
+    JoinTimeout,
+    /// Another session has its peer id now.
+    Replaced,
+    /// The room was closed.
+    RoomClosed,
+    /// The room has as many peers as it may have.
+    RoomFull,
+    /// The worker under the room is gone; connecting again gives a new one.
+    RouterLost,
+    /// One of its transports lost ICE consent, or failed or ended its DTLS.
+    TransportLost,
+}
+
+impl CloseReason {
+    /// Whether the same client should connect again by itself.
+    #[must_use]
+    pub const fn may_reconnect(self) -> bool {
+        matches!(self, Self::RouterLost)
+    }
+
+    /// For people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::JoinTimeout => "did not join in time",
+            Self::Replaced => "replaced by a newer connection of the same peer",
+            Self::RoomClosed => "room closed",
+            Self::RoomFull => "room is full",
+            Self::RouterLost => "media worker lost",
+            Self::TransportLost => "media connection lost",
+        }
+    }
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct RoomError {
+    /// What kind of refusal.
+    pub kind: ErrorKind,
+    /// For people.
+    pub reason: String,
+}
+
+impl RoomError {
+    /// A refusal.
+    #[must_use]
+    pub fn new(kind: ErrorKind, reason: impl Into<String>) -> Self {
+        Self {
+            kind,
+            reason: reason.into(),
+        }
+    }
+
+    /// `object` is `transport`, `producer` or `consumer`; `id` is what the client wrote.
+    #[must_use]
+    pub fn not_found(object: &str, id: &str) -> Self {
+        Self::new(
+            ErrorKind::NotFound,
+            format!("{object} with id \"{id}\" not found"),
+        )
+    }
+}
