@@ -1,1 +1,23 @@
-//! Typed settings and their layering: defaults, file, environment, flags.
+//! Typed settings and their layering: defaults < file < environment < flags.
+//!
+//! The crate reads no environment and no clock; the binary passes both kinds of input in. [`resolve`] turns them
+//! into one [`Config`], [`Config::validate`] refuses combinations that cannot work or would be dangerous, and the
+//! rest of the program receives plain values. A key that nobody knows is an error that names the nearest one.
+//!
+//! Adding a setting: a field in [`Config`], a row in `keys.rs`, a few lines in `docs/plenum.sample.toml`. The
+//! tests fail as long as one of the three is missing.
+#![forbid(unsafe_code)]
+
+mod error;
+mod keys;
+mod resolve;
+mod sections;
+mod setting;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{ConfigError, Origin, Problem};
+pub use resolve::{FileSource, Override, resolve};
+pub use sections::{Auth, AuthMode, Config, Http, Log, LogFormat, Node, Room, Rtc, Workers};

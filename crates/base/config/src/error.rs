@@ -1,0 +1,112 @@
+//! What can be wrong with settings, said so that the reader knows which line to change.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why settings are refused.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Values are fine one by one, but not together, or out of range.
+    #[error("{}", list(.0))]
+    Invalid(Vec<Problem>),
+    /// The file cannot be read.
+    #[error("cannot read settings from {}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{} is not valid TOML", path.display())]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// Nobody knows the key.
+    #[error("unknown setting `{key}` in {origin}; did you mean `{nearest}`?")]
+    UnknownKey {
+        /// As it was written.
+        key: String,
+        /// Where.
+        origin: Origin,
+        /// The known key that looks most like it.
+        nearest: String,
+    },
+    /// The value is not of the key's type.
+    #[error("`{key}` in {origin} must be {expected}, not `{given}`")]
+    Value {
+        /// Which setting.
+        key: String,
+        /// Where it was set.
+        origin: Origin,
+        /// What it takes.
+        expected: &'static str,
+        /// What it was given.
+        given: String,
+    },
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// An environment variable.
+    Env(String),
+    /// The settings file.
+    File(PathBuf),
+    /// A flag of the command line.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "environment variable {name}"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Flag(flag) => write!(f, "flag {flag}"),
+        }
+    }
+}
+
+/// A combination that cannot work or would be dangerous.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Clients cannot send media to an unspecified address.
+    #[error(
+        "media would listen on {0}, which no client can send to: set rtc.announced_ip to the address that clients reach, or rtc.listen_ip to one of this machine's"
+    )]
+    NothingToAnnounce(IpAddr),
+    /// A number is outside its range.
+    #[error("{key} must be {range}, not {given}")]
+    OutOfRange {
+        /// Which setting.
+        key: &'static str,
+        /// What it may be.
+        range: &'static str,
+        /// What it is.
+        given: String,
+    },
+    /// The port range ends above 65535.
+    #[error(
+        "rtc.min_port + rtc.ports_per_worker is {0}, above the last port 65535: lower one of them"
+    )]
+    PortsBeyondLast(u32),
+    /// Everyone who reaches the port could join every room.
+    #[error(
+        "signalling would listen on the public address {0} and let everybody in: keep http.listen_ip on a loopback address (a reverse proxy can add TLS and a login), or say --insecure (http.insecure = true) if this is meant"
+    )]
+    PublicWithoutAuth(IpAddr),
+}
+
+fn list(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}

@@ -1,0 +1,160 @@
+//! The table of all keys: how each is set, shown, and named in the environment.
+
+use std::fmt::Write as _;
+
+use toml::Value;
+
+use crate::Config;
+use crate::setting::Setting;
+
+/// What stands for a secret in print.
+const MASK: &str = "********";
+
+/// A value as it was given.
+#[derive(Clone, Copy)]
+pub(crate) enum Raw<'a> {
+    Text(&'a str),
+    Toml(&'a Value),
+}
+
+/// One setting.
+pub(crate) struct Key {
+    /// `section.name`.
+    pub(crate) path: &'static str,
+    /// Never printed.
+    pub(crate) secret: bool,
+    /// Completes "must be …".
+    pub(crate) expected: &'static str,
+    /// Sets it; `false` if the value is not of its type.
+    pub(crate) set: fn(&mut Config, Raw<'_>) -> bool,
+    /// `None` if it is not set.
+    pub(crate) show: fn(&Config) -> Option<Value>,
+}
+
+impl Key {
+    /// `PLENUM_SECTION_NAME`.
+    pub(crate) fn env_name(&self) -> String {
+        format!("PLENUM_{}", self.path.replace('.', "_").to_uppercase())
+    }
+
+    pub(crate) fn section(&self) -> &'static str {
+        self.split().0
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.split().1
+    }
+
+    fn split(&self) -> (&'static str, &'static str) {
+        self.path.split_once('.').unwrap_or((self.path, ""))
+    }
+}
+
+/// Names that mediasoup deployments already use.
+pub(crate) const ALIASES: &[(&str, &str)] = &[
+    ("ANNOUNCED_IP", "rtc.announced_ip"),
+    ("MEDIASOUP_WORKER_COUNT", "workers.count"),
+    ("PORT", "http.port"),
+    ("WEBRTC_LISTEN_IP", "rtc.listen_ip"),
+];
+
+macro_rules! keys {
+    ($($section:ident.$name:ident: $type:ty),+ $(,)?) => {
+        /// Every key, in the order of printing.
+        pub(crate) const KEYS: &[Key] = &[$(
+            Key {
+                path: concat!(stringify!($section), ".", stringify!($name)),
+                secret: false,
+                expected: <$type as Setting>::EXPECTED,
+                set: |config, raw| assign(&mut config.$section.$name, raw),
+                show: |config| config.$section.$name.to_toml(),
+            },
+        )+];
+    };
+}
+
+keys! {
+    node.id: Option<String>,
+    node.name: String,
+    node.region: String,
+    http.listen_ip: std::net::IpAddr,
+    http.port: u16,
+    http.insecure: bool,
+    rtc.listen_ip: Option<std::net::IpAddr>,
+    rtc.announced_ip: Option<std::net::IpAddr>,
+    rtc.min_port: u16,
+    rtc.ports_per_worker: u16,
+    rtc.consent_timeout_s: u32,
+    rtc.initial_outgoing_bitrate: u32,
+    rtc.max_incoming_bitrate: Option<u32>,
+    workers.count: u16,
+    room.max_rooms: u32,
+    room.max_peers: u32,
+    room.max_producers_per_peer: u32,
+    auth.mode: crate::AuthMode,
+    log.level: String,
+    log.format: crate::LogFormat,
+}
+
+fn assign<T: Setting>(slot: &mut T, raw: Raw<'_>) -> bool {
+    let value = match raw {
+        Raw::Text(text) => T::from_text(text),
+        Raw::Toml(value) => T::from_toml(value),
+    };
+    value.map(|value| *slot = value).is_some()
+}
+
+pub(crate) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// The known key that looks most like `path`, judged by the whole path and, for a right name in a wrong or
+/// missing section, by the name alone.
+pub(crate) fn nearest(path: &str) -> &'static str {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let similarity = |key: &Key| {
+        let whole = strsim::jaro_winkler(key.path, path);
+        let by_name = strsim::jaro_winkler(key.name(), name);
+        whole.max(by_name - 0.05)
+    };
+    most_similar(KEYS.iter().map(|key| (key.path, similarity(key))))
+}
+
+/// The known variable that looks most like `name`.
+pub(crate) fn nearest_env(name: &str) -> String {
+    let names = KEYS.iter().map(Key::env_name);
+    most_similar(names.map(|known| {
+        let similarity = strsim::jaro_winkler(&known, name);
+        (known, similarity)
+    }))
+}
+
+fn most_similar<T: Default>(candidates: impl Iterator<Item = (T, f64)>) -> T {
+    let best = candidates.max_by(|(_, a), (_, b)| a.total_cmp(b));
+    best.map(|(candidate, _)| candidate).unwrap_or_default()
+}
+
+impl Config {
+    /// The settings as a TOML file, secrets masked. What is not set stands there as a comment.
+    pub fn to_toml_masked(&self) -> String {
+        render(self, KEYS)
+    }
+}
+
+pub(crate) fn render(config: &Config, keys: &[Key]) -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for key in keys {
+        if key.section() != section {
+            section = key.section();
+            let gap = if text.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}[{section}]");
+        }
+        let _ = match (key.show)(config) {
+            Some(_) if key.secret => writeln!(text, "{} = \"{MASK}\"", key.name()),
+            Some(value) => writeln!(text, "{} = {value}", key.name()),
+            None => writeln!(text, "# {} is not set", key.name()),
+        };
+    }
+    text
+}

@@ -1,0 +1,215 @@
+//! The settings themselves, with their defaults.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZero;
+use std::time::Duration;
+
+/// All settings of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Who may join.
+    pub auth: Auth,
+    /// Signalling, web page and status.
+    pub http: Http,
+    /// Logging.
+    pub log: Log,
+    /// Who this node is.
+    pub node: Node,
+    /// Limits of rooms.
+    pub room: Room,
+    /// Media addresses and transports.
+    pub rtc: Rtc,
+    /// Worker processes.
+    pub workers: Workers,
+}
+
+impl Config {
+    /// The address that media sockets bind: `rtc.listen_ip`, or where signalling listens.
+    pub fn rtc_listen_ip(&self) -> IpAddr {
+        self.rtc.listen_ip.unwrap_or(self.http.listen_ip)
+    }
+
+    /// The address that clients are told to send media to.
+    pub fn rtc_announced_ip(&self) -> IpAddr {
+        self.rtc
+            .announced_ip
+            .unwrap_or_else(|| self.rtc_listen_ip())
+    }
+}
+
+/// `[auth]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Auth {
+    /// How a client proves that it may join.
+    pub mode: AuthMode,
+}
+
+/// How a client proves that it may join.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthMode {
+    /// Not at all: whoever reaches the port may join every room.
+    #[default]
+    None,
+}
+
+/// `[http]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Http {
+    /// Address that signalling and the web page listen on.
+    pub listen_ip: IpAddr,
+    /// Its port; 0 takes a free one.
+    pub port: u16,
+    /// Allows a public `listen_ip` although nobody has to authenticate.
+    pub insecure: bool,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 3000,
+            insecure: false,
+        }
+    }
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Log {
+    /// Level, or directives of `tracing`'s environment filter: `info,plenum_signal=debug`.
+    pub level: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".into(),
+            format: LogFormat::default(),
+        }
+    }
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "for people and for machines")]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// For people.
+    #[default]
+    Text,
+}
+
+/// `[node]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Node {
+    /// Stable identifier in a cluster; `None`: made up at start.
+    pub id: Option<String>,
+    /// Name that people see.
+    pub name: String,
+    /// Region for placement.
+    pub region: String,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self {
+            id: None,
+            name: "plenum".into(),
+            region: "default".into(),
+        }
+    }
+}
+
+/// `[room]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Room {
+    /// Most rooms of this node at a time.
+    pub max_rooms: u32,
+    /// Most peers of one room at a time.
+    pub max_peers: u32,
+    /// Most producers of one peer at a time.
+    pub max_producers_per_peer: u32,
+}
+
+impl Default for Room {
+    /// Far above what one machine carries: bounds against runaway clients, not product limits. A classic
+    /// client has three producers (microphone, camera, screen), and one more with screen audio.
+    fn default() -> Self {
+        Self {
+            max_rooms: 10_000,
+            max_peers: 2_000,
+            max_producers_per_peer: 16,
+        }
+    }
+}
+
+/// `[rtc]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rtc {
+    /// Address that media sockets bind; `None`: `http.listen_ip`.
+    pub listen_ip: Option<IpAddr>,
+    /// Address that clients are told; `None`: the bound one.
+    pub announced_ip: Option<IpAddr>,
+    /// First media port of worker 0.
+    pub min_port: u16,
+    /// Ports of each worker; worker *i* starts at `min_port + i × ports_per_worker`.
+    pub ports_per_worker: u16,
+    /// Seconds without an ICE check after which a client is believed gone.
+    pub consent_timeout_s: u32,
+    /// Bit/s assumed towards a receiver before anything was measured.
+    pub initial_outgoing_bitrate: u32,
+    /// Bit/s that a sender is told as its limit; `None`: no limit.
+    pub max_incoming_bitrate: Option<u32>,
+}
+
+impl Rtc {
+    /// `consent_timeout_s` as a duration.
+    pub fn consent_timeout(&self) -> Duration {
+        Duration::from_secs(self.consent_timeout_s.into())
+    }
+}
+
+impl Default for Rtc {
+    fn default() -> Self {
+        Self {
+            listen_ip: None,
+            announced_ip: None,
+            // Below the ephemeral ports of Linux (32768), above what services use.
+            min_port: 10_000,
+            ports_per_worker: 1_000,
+            // mediasoup-demo's; browsers check every 2.5 s (libwebrtc), RFC 7675 allows 30.
+            consent_timeout_s: 20,
+            initial_outgoing_bitrate: 1_000_000,
+            max_incoming_bitrate: None,
+        }
+    }
+}
+
+/// `[workers]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Workers {
+    /// Worker processes; 0: one per core.
+    pub count: u16,
+}
+
+impl Workers {
+    /// How many workers to start on a machine with so many cores.
+    pub fn resolved_count(&self, cores: NonZero<usize>) -> u16 {
+        match self.count {
+            0 => u16::try_from(cores.get()).unwrap_or(u16::MAX),
+            count => count,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Types that a setting can have: from text (environment, flags), from TOML, and back.
+
+use std::net::IpAddr;
+
+use toml::Value;
+
+use crate::{AuthMode, LogFormat};
+
+/// A type of settings.
+pub(crate) trait Setting: Sized {
+    /// Completes "must be …".
+    const EXPECTED: &'static str;
+
+    fn from_text(text: &str) -> Option<Self>;
+
+    fn from_toml(value: &Value) -> Option<Self>;
+
+    /// `None`: not set.
+    fn to_toml(&self) -> Option<Value>;
+}
+
+macro_rules! integer {
+    ($type:ty, $expected:literal) => {
+        impl Setting for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn from_text(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+
+            fn from_toml(value: &Value) -> Option<Self> {
+                value.as_integer()?.try_into().ok()
+            }
+
+            fn to_toml(&self) -> Option<Value> {
+                Some(Value::Integer((*self).into()))
+            }
+        }
+    };
+}
+
+integer!(u16, "an integer from 0 to 65535");
+integer!(u32, "an integer from 0 to 4294967295");
+
+impl Setting for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "true" | "1" | "yes" => Some(true),
+            "false" | "0" | "no" => Some(false),
+            _ => None,
+        }
+    }
+
+    fn from_toml(value: &Value) -> Option<Self> {
+        value.as_bool()
+    }
+
+    fn to_toml(&self) -> Option<Value> {
+        Some(Value::Boolean(*self))
+    }
+}
+
+impl Setting for String {
+    const EXPECTED: &'static str = "text";
+
+    fn from_text(text: &str) -> Option<Self> {
+        Some(text.into())
+    }
+
+    fn from_toml(value: &Value) -> Option<Self> {
+        value.as_str().map(Into::into)
+    }
+
+    fn to_toml(&self) -> Option<Value> {
+        Some(Value::String(self.clone()))
+    }
+}
+
+impl Setting for IpAddr {
+    const EXPECTED: &'static str = "an IPv4 or IPv6 address";
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn from_toml(value: &Value) -> Option<Self> {
+        Self::from_text(value.as_str()?)
+    }
+
+    fn to_toml(&self) -> Option<Value> {
+        Some(Value::String(self.to_string()))
+    }
+}
+
+/// Enumerations: one word per variant.
+macro_rules! words {
+    ($type:ty, $expected:literal, $($word:literal => $variant:path),+) => {
+        impl Setting for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn from_text(text: &str) -> Option<Self> {
+                match text {
+                    $($word => Some($variant),)+
+                    _ => None,
+                }
+            }
+
+            fn from_toml(value: &Value) -> Option<Self> {
+                Self::from_text(value.as_str()?)
+            }
+
+            fn to_toml(&self) -> Option<Value> {
+                let word = match self {
+                    $($variant => $word,)+
+                };
+                Some(Value::String(word.into()))
+            }
+        }
+    };
+}
+
+words!(AuthMode, "\"none\"", "none" => AuthMode::None);
+words!(LogFormat, "\"text\" or \"json\"", "json" => LogFormat::Json, "text" => LogFormat::Text);
+
+impl<T: Setting> Setting for Option<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn from_text(text: &str) -> Option<Self> {
+        T::from_text(text).map(Some)
+    }
+
+    fn from_toml(value: &Value) -> Option<Self> {
+        T::from_toml(value).map(Some)
+    }
+
+    fn to_toml(&self) -> Option<Value> {
+        self.as_ref()?.to_toml()
+    }
+}

@@ -1,0 +1,319 @@
+//! Layering, messages, checks, and the sample that must not go stale.
+
+use std::error::Error as _;
+use std::num::NonZero;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::keys::{ALIASES, KEYS, Key, render};
+use crate::*;
+
+const SAMPLE: &str = include_str!("../../../../docs/plenum.sample.toml");
+
+fn file(text: &str) -> FileSource {
+    FileSource {
+        path: "plenum.toml".into(),
+        text: text.into(),
+    }
+}
+
+fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect()
+}
+
+fn from_file(text: &str) -> Result<Config, ConfigError> {
+    resolve(Some(&file(text)), [], &[])
+}
+
+fn message(result: Result<Config, ConfigError>) -> String {
+    result.unwrap_err().to_string()
+}
+
+#[test]
+fn each_layer_wins_over_the_one_below() {
+    let file = file("[http]\nport = 1\n[rtc]\nmin_port = 1\n[node]\nname = \"file\"");
+    let env = env(&[("PLENUM_HTTP_PORT", "2"), ("PLENUM_RTC_MIN_PORT", "2")]);
+    let flags = [Override::new("http.port", "3", "--port")];
+    let config = resolve(Some(&file), env, &flags).unwrap();
+    assert_eq!(config.http.port, 3);
+    assert_eq!(config.rtc.min_port, 2);
+    assert_eq!(config.node.name, "file");
+    assert_eq!(config.rtc.ports_per_worker, 1000, "default");
+}
+
+#[test]
+fn later_flags_win() {
+    let flags = [
+        Override::new("http.port", "3", "--port"),
+        Override::parse_set("http.port = 4").unwrap(),
+    ];
+    assert_eq!(resolve(None, [], &flags).unwrap().http.port, 4);
+}
+
+#[test]
+fn names_of_mediasoup_deployments_are_honoured_below_our_own() {
+    let config = resolve(
+        None,
+        env(&[
+            ("MEDIASOUP_WORKER_COUNT", "3"),
+            ("WEBRTC_LISTEN_IP", "0.0.0.0"),
+            ("ANNOUNCED_IP", "203.0.113.7"),
+            ("PORT", "4443"),
+            ("PLENUM_HTTP_PORT", "4444"),
+            ("PATH", "/bin"),
+        ]),
+        &[],
+    )
+    .unwrap();
+    assert_eq!(config.workers.count, 3);
+    assert_eq!(config.rtc_listen_ip().to_string(), "0.0.0.0");
+    assert_eq!(config.rtc_announced_ip().to_string(), "203.0.113.7");
+    assert_eq!(config.http.port, 4444);
+    config.validate().unwrap();
+}
+
+#[test]
+fn empty_reserved_and_kubernetes_variables_are_no_settings() {
+    let env = env(&[
+        ("ANNOUNCED_IP", ""),
+        ("PLENUM_CONFIG", "/etc/plenum.toml"),
+        ("PLENUM_PORT", "tcp://10.0.0.1:3000"),
+        ("PLENUM_PORT_3000_TCP_ADDR", "10.0.0.1"),
+        ("PLENUM_SERVICE_HOST", "10.0.0.1"),
+        ("PLENUM_RTC_ANNOUNCED_IP", ""),
+    ]);
+    assert_eq!(resolve(None, env, &[]).unwrap(), Config::default());
+}
+
+#[test]
+fn unknown_keys_name_the_nearest_one_and_where_they_stand() {
+    for (text, expected) in [
+        (
+            "[rtc]\nmin_prot = 1",
+            "unknown setting `rtc.min_prot` in plenum.toml; did you mean `rtc.min_port`?",
+        ),
+        (
+            "[rct]\nmin_port = 1",
+            "unknown setting `rct.min_port` in plenum.toml; did you mean `rtc.min_port`?",
+        ),
+        (
+            "announced_ip = \"::1\"",
+            "unknown setting `announced_ip` in plenum.toml; did you mean `rtc.announced_ip`?",
+        ),
+        (
+            "[worker]\ncount = 1",
+            "unknown setting `worker.count` in plenum.toml; did you mean `workers.count`?",
+        ),
+    ] {
+        assert_eq!(message(from_file(text)), expected);
+    }
+    assert!(
+        message(from_file("[nodes]")).contains("`nodes`"),
+        "an empty unknown section"
+    );
+    assert_eq!(
+        message(resolve(None, env(&[("PLENUM_RTC_MINPORT", "1")]), &[])),
+        "unknown setting `PLENUM_RTC_MINPORT` in environment variable PLENUM_RTC_MINPORT; did you mean `PLENUM_RTC_MIN_PORT`?"
+    );
+    let flag = Override::parse_set("log.levle=debug").unwrap();
+    assert_eq!(
+        message(resolve(None, [], &[flag])),
+        "unknown setting `log.levle` in flag --set log.levle=debug; did you mean `log.level`?"
+    );
+}
+
+#[test]
+fn wrong_values_say_what_is_expected() {
+    assert_eq!(
+        message(from_file("[http]\nport = 70000")),
+        "`http.port` in plenum.toml must be an integer from 0 to 65535, not `70000`"
+    );
+    assert_eq!(
+        message(from_file("[http]\nport = \"3000\"")),
+        "`http.port` in plenum.toml must be an integer from 0 to 65535, not `\"3000\"`"
+    );
+    assert_eq!(
+        message(resolve(None, env(&[("PORT", "abc")]), &[])),
+        "`http.port` in environment variable PORT must be an integer from 0 to 65535, not `abc`"
+    );
+    let flags = [Override::new("log.format", "xml", "--log-format")];
+    assert_eq!(
+        message(resolve(None, [], &flags)),
+        "`log.format` in flag --log-format must be \"text\" or \"json\", not `xml`"
+    );
+    assert!(Override::parse_set("http.port").is_err());
+}
+
+#[test]
+fn files_that_are_missing_or_no_toml_say_so_with_the_cause() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing.toml");
+    let error = FileSource::read(&missing).unwrap_err();
+    assert!(error.to_string().contains("missing.toml") && error.source().is_some());
+
+    let broken = directory.path().join("broken.toml");
+    std::fs::write(&broken, "[http\nport = 1").unwrap();
+    let source = FileSource::read(Path::new(&broken)).unwrap();
+    let error = resolve(Some(&source), [], &[]).unwrap_err();
+    assert!(error.to_string().contains("broken.toml"));
+    assert!(error.source().unwrap().to_string().contains("line 1"));
+}
+
+#[test]
+fn every_key_can_be_set_by_every_layer() {
+    // What each key is given: something else than its default.
+    let other = |key: &Key| match key.expected {
+        "true or false" => "true",
+        "text" => "other",
+        "an IPv4 or IPv6 address" => "192.0.2.1",
+        "\"text\" or \"json\"" => "json",
+        "\"none\"" => "none",
+        _ => "40000",
+    };
+    for key in KEYS {
+        let text = other(key);
+        let flags = [Override::new(key.path, text, "--set")];
+        let by_flag = resolve(None, [], &flags).unwrap();
+        let by_env = resolve(None, [(key.env_name(), text.into())], &[]).unwrap();
+        let by_file = from_file(&by_flag.to_toml_masked()).unwrap();
+        assert_eq!(by_flag, by_env, "{}", key.path);
+        assert_eq!(by_flag, by_file, "{}", key.path);
+        if key.path != "auth.mode" {
+            assert_ne!(by_flag, Config::default(), "{}", key.path);
+        }
+    }
+    assert!(ALIASES.iter().all(|(_, path)| keys::find(path).is_some()));
+}
+
+#[test]
+fn a_public_address_without_authentication_needs_a_word() {
+    for (ip, public) in [
+        ("127.0.0.1", false),
+        ("127.5.5.5", false),
+        ("::1", false),
+        ("::ffff:127.0.0.1", false),
+        ("0.0.0.0", true),
+        ("::", true),
+        ("192.0.2.1", true),
+        ("10.0.0.1", true),
+    ] {
+        let mut config = Config::default();
+        config.http.listen_ip = ip.parse().unwrap();
+        config.rtc.announced_ip = Some("192.0.2.1".parse().unwrap());
+        let refused = matches!(
+            config.validate(),
+            Err(ConfigError::Invalid(problems)) if problems == [Problem::PublicWithoutAuth(config.http.listen_ip)]
+        );
+        assert_eq!(refused, public, "{ip}");
+        config.http.insecure = true;
+        config.validate().unwrap();
+    }
+}
+
+#[test]
+fn media_follows_signalling_unless_told_otherwise() {
+    let mut config = Config::default();
+    assert!(config.rtc_announced_ip().is_loopback());
+    config.http.listen_ip = "0.0.0.0".parse().unwrap();
+    config.http.insecure = true;
+    assert!(config.rtc_listen_ip().is_unspecified());
+    let error = config.validate().unwrap_err().to_string();
+    assert!(error.contains("rtc.announced_ip"), "{error}");
+    config.rtc.announced_ip = Some("203.0.113.7".parse().unwrap());
+    config.validate().unwrap();
+}
+
+#[test]
+fn ranges_are_checked_all_at_once() {
+    let text = "[rtc]\nmin_port = 65000\nconsent_timeout_s = 1\ninitial_outgoing_bitrate = 1\n\
+        max_incoming_bitrate = 1\n[room]\nmax_rooms = 0\nmax_peers = 0\nmax_producers_per_peer = 0";
+    let error = from_file(text).unwrap().validate().unwrap_err().to_string();
+    for key in [
+        "min_port",
+        "consent_timeout_s",
+        "initial_out",
+        "max_incoming",
+        "max_rooms",
+        "max_peers",
+        "producers",
+    ] {
+        assert!(error.contains(key), "{key} in {error}");
+    }
+    assert_eq!(error.lines().count(), 7);
+    let zero = from_file("[rtc]\nmin_port = 0\nports_per_worker = 0").unwrap();
+    assert!(zero.validate().is_err());
+    let last = from_file("[rtc]\nmin_port = 65535\nports_per_worker = 1").unwrap();
+    last.validate().unwrap();
+}
+
+#[test]
+fn defaults_are_valid() {
+    let config = Config::default();
+    config.validate().unwrap();
+    assert_eq!(config.rtc.consent_timeout(), Duration::from_secs(20));
+    let cores = NonZero::new(6).unwrap();
+    assert_eq!(config.workers.resolved_count(cores), 6);
+    assert_eq!(Workers { count: 2 }.resolved_count(cores), 2);
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let mut config = Config::default();
+    config.node.name = "hunter2".into();
+    let key = Key {
+        path: "node.name",
+        secret: true,
+        expected: "text",
+        set: |_, _| false,
+        show: |config| Some(config.node.name.clone().into()),
+    };
+    let text = render(&config, &[key]);
+    assert_eq!(text, "[node]\nname = \"********\"\n");
+}
+
+#[test]
+fn printed_settings_say_what_is_not_set() {
+    let text = Config::default().to_toml_masked();
+    assert!(text.starts_with("[node]\n# id is not set\nname = \"plenum\"\n"));
+    assert!(text.contains("\n\n[http]\nlisten_ip = \"127.0.0.1\"\nport = 3000\n"));
+}
+
+/// The sample with all defaults set.
+fn uncommented() -> String {
+    let lines = SAMPLE.lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|first: char| first.is_ascii_lowercase()) => setting,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_sample_parses_and_changes_nothing() {
+    assert_eq!(from_file(SAMPLE).unwrap(), Config::default());
+    assert_eq!(from_file(&uncommented()).unwrap(), Config::default());
+}
+
+#[test]
+fn the_sample_shows_every_key_in_its_section() {
+    let with_examples = uncommented().replace("# Example: ", "");
+    from_file(&with_examples).unwrap();
+    let shown: toml::Table = with_examples.parse().unwrap();
+    for key in KEYS {
+        let settings = shown.get(key.section()).and_then(toml::Value::as_table);
+        let value = settings.and_then(|settings| settings.get(key.name()));
+        assert!(value.is_some(), "{} is missing from the sample", key.path);
+        let example = format!("# Example: {} = ", key.name());
+        let has_default = (key.show)(&Config::default()).is_some();
+        assert!(
+            has_default || SAMPLE.contains(&example),
+            "{} has no default and needs an example",
+            key.path
+        );
+    }
+    for (alias, _) in ALIASES {
+        assert!(SAMPLE.contains(&format!("Alias: {alias}.")), "{alias}");
+    }
+}

@@ -1,0 +1,90 @@
+//! Checks that need more than one setting, and ranges.
+
+use std::net::IpAddr;
+
+use crate::{AuthMode, Config, ConfigError, Problem};
+
+impl Config {
+    /// Refuses what cannot work or would be dangerous, naming everything at once.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut problems = Vec::new();
+        self.check_addresses(&mut problems);
+        self.check_ranges(&mut problems);
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError::Invalid(problems))
+        }
+    }
+
+    fn check_addresses(&self, problems: &mut Vec<Problem>) {
+        let http = self.http.listen_ip;
+        if self.auth.mode == AuthMode::None && !is_loopback(http) && !self.http.insecure {
+            problems.push(Problem::PublicWithoutAuth(http));
+        }
+        let announced = self.rtc_announced_ip();
+        if announced.is_unspecified() {
+            problems.push(Problem::NothingToAnnounce(announced));
+        }
+    }
+
+    fn check_ranges(&self, problems: &mut Vec<Problem>) {
+        let mut check = |ok: bool, key, range, given: u32| {
+            if !ok {
+                let given = given.to_string();
+                problems.push(Problem::OutOfRange { key, range, given });
+            }
+        };
+        let rtc = &self.rtc;
+        let (first, width) = (u32::from(rtc.min_port), u32::from(rtc.ports_per_worker));
+        check(first > 0, "rtc.min_port", "at least 1", first);
+        check(width > 0, "rtc.ports_per_worker", "at least 1", width);
+        // Browsers check every 2.5 to 5 seconds: below 5, one lost packet would end a call.
+        let consent = rtc.consent_timeout_s;
+        let range = "from 5 to 3600 (seconds)";
+        check(
+            (5..=3600).contains(&consent),
+            "rtc.consent_timeout_s",
+            range,
+            consent,
+        );
+        let initial = rtc.initial_outgoing_bitrate;
+        let range = "at least 30000 (bit/s)";
+        check(
+            initial >= 30_000,
+            "rtc.initial_outgoing_bitrate",
+            range,
+            initial,
+        );
+        if let Some(limit) = rtc.max_incoming_bitrate {
+            check(limit >= 30_000, "rtc.max_incoming_bitrate", range, limit);
+        }
+        let room = &self.room;
+        check(
+            room.max_rooms > 0,
+            "room.max_rooms",
+            "at least 1",
+            room.max_rooms,
+        );
+        check(
+            room.max_peers > 0,
+            "room.max_peers",
+            "at least 1",
+            room.max_peers,
+        );
+        let producers = room.max_producers_per_peer;
+        check(
+            producers > 0,
+            "room.max_producers_per_peer",
+            "at least 1",
+            producers,
+        );
+        if first + width > 1 + u32::from(u16::MAX) {
+            problems.push(Problem::PortsBeyondLast(first + width));
+        }
+    }
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
