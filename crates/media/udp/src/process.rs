@@ -1,7 +1,24 @@
-//! Signal dispositions of this process.
+//! What the kernel knows about processes, and this process's signal dispositions.
 #![expect(unsafe_code, reason = "signal dispositions have no safe interface")]
 
-use std::io;
+use std::{fs, io, time::Duration};
+
+/// Processor time and memory of a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessUsage {
+    /// Processor time used so far by all its threads, in steps of 10 ms.
+    pub cpu_time: Duration,
+    /// Resident memory in bytes.
+    pub memory: u64,
+}
+
+/// Reads a process's usage from `/proc`.
+pub fn process_usage(pid: u32) -> io::Result<ProcessUsage> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    parse(&stat, &status).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
 
 /// Ignores the signals that a terminal or a service manager sends to a whole process group (`SIGINT`, `SIGTERM`,
 /// `SIGHUP`), for child processes whose parent decides when they end.
@@ -13,4 +30,50 @@ pub fn ignore_terminal_signals() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The unit of times in `/proc`: `USER_HZ` is 100 on every architecture that Linux still runs media servers on.
+const TICKS_PER_SECOND: u64 = 100;
+
+fn parse(stat: &str, status: &str) -> Option<ProcessUsage> {
+    // The process's name is in parentheses and may contain any character, also spaces and parentheses.
+    let (_, fields) = stat.rsplit_once(')')?;
+    // proc(5): utime and stime are fields 14 and 15, and the first one behind the name is field 3.
+    let mut times = fields.split_ascii_whitespace().skip(11);
+    let user: u64 = times.next()?.parse().ok()?;
+    let system: u64 = times.next()?.parse().ok()?;
+    // A process that has ended and was not waited for has no memory line.
+    let kibibytes: u64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|value| value.trim().strip_suffix(" kB"))
+        .and_then(|value| value.parse().ok())
+        .unwrap_or_default();
+    Some(ProcessUsage {
+        cpu_time: Duration::from_millis((user + system) * 1000 / TICKS_PER_SECOND),
+        memory: kibibytes * 1024,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_behind_any_name() {
+        let stat =
+            "17 (a) R (b c) S 1 17 17 0 -1 4194304 100 0 0 0 250 50 9 9 20 0 1 0 1659 3133440";
+        let status = "Name:\tx\nVmRSS:\t    2080 kB\nThreads:\t1\n";
+        let usage = parse(stat, status).expect("well-formed");
+        assert_eq!(usage.cpu_time, Duration::from_secs(3));
+        assert_eq!(usage.memory, 2080 * 1024);
+        assert_eq!(parse("17 (x) S 1", status), None);
+    }
+
+    #[test]
+    fn this_process_uses_memory() {
+        let usage = process_usage(std::process::id()).expect("it lives");
+        assert!(usage.memory > 100_000);
+        assert!(process_usage(u32::MAX).is_err());
+    }
 }

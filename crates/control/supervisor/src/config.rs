@@ -1,0 +1,66 @@
+//! What a supervisor is told when it starts.
+
+use std::{ffi::OsString, net::IpAddr, path::PathBuf, time::Duration};
+
+/// Settings of a [`Supervisor`](crate::Supervisor).
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "callers fill it with struct update syntax"
+)]
+pub struct SupervisorConfig {
+    /// Number of the node, part of every ICE user fragment.
+    pub node: u16,
+    /// How many workers.
+    pub worker_count: u16,
+    /// Addresses that every worker has a UDP socket on.
+    pub listen: Vec<ListenAddress>,
+    /// First port of worker 0. With 0 the system chooses every port.
+    pub min_port: u16,
+    /// Distance between the first ports of two workers.
+    pub ports_per_worker: u16,
+    /// Bytes of each socket's kernel buffers, as far as the system allows. A worker that is busy for 10 ms at 1 Gbit/s
+    /// has 1.2 MB waiting.
+    pub socket_buffer: usize,
+    /// The program to run. The default is the running one, also if its file was replaced meanwhile.
+    pub executable: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// ICE consent is lost after this long without a check.
+    pub consent_timeout: Duration,
+    /// SRTP profiles that DTLS may choose, by their IANA names, in order of preference; empty: the default order.
+    pub srtp_profiles: Vec<String>,
+    /// Send every datagram by itself, even if the kernel could segment.
+    pub disable_gso: bool,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+}
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "there is nothing else to it")]
+pub struct ListenAddress {
+    /// The address to bind.
+    pub ip: IpAddr,
+    /// The address to tell clients instead, behind NAT or when bound to all interfaces.
+    pub announced: Option<IpAddr>,
+}
+
+impl Default for SupervisorConfig {
+    fn default() -> Self {
+        Self {
+            node: 0,
+            worker_count: 1,
+            listen: Vec::new(),
+            min_port: 10_000,
+            ports_per_worker: 1000,
+            socket_buffer: 4 * 1024 * 1024,
+            executable: "/proc/self/exe".into(),
+            arguments: vec!["worker".into()],
+            consent_timeout: Duration::from_secs(30),
+            srtp_profiles: Vec::new(),
+            disable_gso: false,
+            request_timeout: Duration::from_secs(10),
+        }
+    }
+}

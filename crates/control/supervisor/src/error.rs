@@ -1,0 +1,111 @@
+//! Why workers cannot be started, and why requests fail.
+
+use std::{io, net::SocketAddr, path::PathBuf, process::ExitStatus, time::Duration};
+
+use plenum_ids::WorkerId;
+use plenum_ipc::{FrameError, HandshakeError, RequestError};
+
+/// A worker could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A socket could not be opened.
+    #[error(
+        "worker {worker} cannot listen on UDP {address}: choose other addresses (rtc.listen) or ports (rtc.min_port, rtc.ports_per_worker)"
+    )]
+    Bind {
+        /// Which worker.
+        worker: WorkerId,
+        /// The address that was refused.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The worker ended before it was ready.
+    #[error("worker {worker} ended before it was ready ({status})")]
+    Ended {
+        /// Which worker.
+        worker: WorkerId,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// It says things that cannot be understood.
+    #[error("worker {worker} cannot be understood")]
+    Frame {
+        /// Which worker.
+        worker: WorkerId,
+        /// Why.
+        source: FrameError,
+    },
+    /// It is another build.
+    #[error("worker {worker} cannot be talked to")]
+    Handshake {
+        /// Which worker.
+        worker: WorkerId,
+        /// Why.
+        source: HandshakeError,
+    },
+    /// Its control socket failed.
+    #[error("the control socket of worker {worker} failed")]
+    Io {
+        /// Which worker.
+        worker: WorkerId,
+        /// Why.
+        source: io::Error,
+    },
+    /// There are not enough port numbers.
+    #[error(
+        "worker {worker} would begin at port {port}: lower rtc.min_port, rtc.ports_per_worker or the number of workers"
+    )]
+    PortRange {
+        /// Which worker.
+        worker: WorkerId,
+        /// The port it would have.
+        port: u32,
+    },
+    /// The process could not be made.
+    #[error("worker {worker} cannot be started from {}", executable.display())]
+    Spawn {
+        /// Which worker.
+        worker: WorkerId,
+        /// The program.
+        executable: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It was not ready in time.
+    #[error("worker {worker} was not ready after {after:?}")]
+    Timeout {
+        /// Which worker.
+        worker: WorkerId,
+        /// How long it was waited for.
+        after: Duration,
+    },
+}
+
+/// A request failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerError {
+    /// The worker's process ended, and with it everything inside. Another worker can take the job.
+    #[error("the worker is gone")]
+    Gone,
+    /// The request cannot be written.
+    #[error("the request cannot be sent")]
+    NotSendable(#[source] FrameError),
+    /// Too much is waiting to be sent to the worker.
+    #[error("the worker is overloaded with requests")]
+    Overloaded,
+    /// The worker said no.
+    #[error(transparent)]
+    Refused(#[from] RequestError),
+    /// No answer came in time. Whether the request was carried out is not known.
+    #[error("the worker did not answer within {after:?}")]
+    Timeout {
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The answer belongs to another kind of request.
+    #[error("the worker gave an answer of another kind")]
+    UnexpectedAnswer,
+}

@@ -1,0 +1,282 @@
+//! Typed handles of the objects in a worker. Dropping one closes its object, and with it everything under it.
+//!
+//! A handle exists before its request leaves, so that giving up waiting for the answer closes the object as well.
+
+use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
+use plenum_ipc::{Answer, Request};
+use plenum_params::{
+    media::{ReceiveParameters, SendParameters},
+    stats::{ConsumerStats, StreamStats, TransportStats},
+    transport::{DtlsParameters, IceParameters, WebRtcTransportInfo, WebRtcTransportOptions},
+};
+
+use crate::{error::WorkerError, worker::Worker};
+
+/// A router in a worker.
+#[derive(Debug)]
+pub struct RouterHandle {
+    id: RouterId,
+    object: Object,
+}
+
+/// A WebRTC transport in a worker.
+#[derive(Debug)]
+pub struct TransportHandle {
+    id: TransportId,
+    object: Object,
+}
+
+/// A producer in a worker.
+#[derive(Debug)]
+pub struct ProducerHandle {
+    id: ProducerId,
+    object: Object,
+}
+
+/// A consumer in a worker.
+#[derive(Debug)]
+pub struct ConsumerHandle {
+    id: ConsumerId,
+    object: Object,
+}
+
+impl RouterHandle {
+    /// Creates a router.
+    pub async fn create(worker: &Worker, id: RouterId) -> Result<Self, WorkerError> {
+        let object = Object::new(worker, Request::CloseRouter { router: id });
+        let (object, answer) = object.create(Request::CreateRouter { router: id }).await?;
+        done(&answer)?;
+        Ok(Self { id, object })
+    }
+
+    /// Creates a WebRTC transport in it.
+    pub async fn create_webrtc_transport(
+        &self,
+        id: TransportId,
+        options: WebRtcTransportOptions,
+    ) -> Result<(TransportHandle, WebRtcTransportInfo), WorkerError> {
+        let request = Request::CreateWebRtcTransport {
+            router: self.id,
+            transport: id,
+            options,
+        };
+        let object = self.object.under(Request::CloseTransport { transport: id });
+        let (object, answer) = object.create(request).await?;
+        let Answer::WebRtcTransport(info) = answer else {
+            return Err(WorkerError::UnexpectedAnswer);
+        };
+        Ok((TransportHandle { id, object }, info))
+    }
+
+    /// Its identifier.
+    pub fn id(&self) -> RouterId {
+        self.id
+    }
+
+    /// The worker that it is in.
+    pub fn worker(&self) -> &Worker {
+        &self.object.worker
+    }
+}
+
+impl TransportHandle {
+    /// Tells it the client's DTLS parameters.
+    pub async fn connect(&self, dtls: DtlsParameters) -> Result<(), WorkerError> {
+        let transport = self.id;
+        let request = Request::ConnectWebRtcTransport { transport, dtls };
+        self.object.ask_done(request).await
+    }
+
+    /// Gives it new ICE credentials.
+    pub async fn restart_ice(&self) -> Result<IceParameters, WorkerError> {
+        let transport = self.id;
+        match self.object.ask(Request::RestartIce { transport }).await? {
+            Answer::IceParameters(parameters) => Ok(parameters),
+            _ => Err(WorkerError::UnexpectedAnswer),
+        }
+    }
+
+    /// Creates a producer that receives over it.
+    pub async fn produce(
+        &self,
+        id: ProducerId,
+        parameters: ReceiveParameters,
+        paused: bool,
+    ) -> Result<ProducerHandle, WorkerError> {
+        let request = Request::Produce {
+            transport: self.id,
+            producer: id,
+            parameters,
+            paused,
+        };
+        let object = self.object.under(Request::CloseProducer { producer: id });
+        let (object, answer) = object.create(request).await?;
+        done(&answer)?;
+        Ok(ProducerHandle { id, object })
+    }
+
+    /// Creates a consumer that sends over it.
+    pub async fn consume(
+        &self,
+        id: ConsumerId,
+        producer: ProducerId,
+        parameters: SendParameters,
+        paused: bool,
+    ) -> Result<ConsumerHandle, WorkerError> {
+        let request = Request::Consume {
+            transport: self.id,
+            consumer: id,
+            producer,
+            parameters,
+            paused,
+        };
+        let object = self.object.under(Request::CloseConsumer { consumer: id });
+        let (object, answer) = object.create(request).await?;
+        done(&answer)?;
+        Ok(ConsumerHandle { id, object })
+    }
+
+    /// Its counters.
+    pub async fn stats(&self) -> Result<TransportStats, WorkerError> {
+        let transport = self.id;
+        match self
+            .object
+            .ask(Request::TransportStats { transport })
+            .await?
+        {
+            Answer::TransportStats(stats) => Ok(*stats),
+            _ => Err(WorkerError::UnexpectedAnswer),
+        }
+    }
+
+    /// Its identifier.
+    pub fn id(&self) -> TransportId {
+        self.id
+    }
+}
+
+impl ProducerHandle {
+    /// Stops forwarding.
+    pub async fn pause(&self) -> Result<(), WorkerError> {
+        let producer = self.id;
+        self.object
+            .ask_done(Request::PauseProducer { producer })
+            .await
+    }
+
+    /// Forwards again.
+    pub async fn resume(&self) -> Result<(), WorkerError> {
+        let producer = self.id;
+        self.object
+            .ask_done(Request::ResumeProducer { producer })
+            .await
+    }
+
+    /// Its counters, one entry per received stream.
+    pub async fn stats(&self) -> Result<Vec<StreamStats>, WorkerError> {
+        let producer = self.id;
+        match self.object.ask(Request::ProducerStats { producer }).await? {
+            Answer::ProducerStats(stats) => Ok(stats),
+            _ => Err(WorkerError::UnexpectedAnswer),
+        }
+    }
+
+    /// Its identifier.
+    pub fn id(&self) -> ProducerId {
+        self.id
+    }
+}
+
+impl ConsumerHandle {
+    /// Stops sending.
+    pub async fn pause(&self) -> Result<(), WorkerError> {
+        let consumer = self.id;
+        self.object
+            .ask_done(Request::PauseConsumer { consumer })
+            .await
+    }
+
+    /// Sends again, from the next key frame on.
+    pub async fn resume(&self) -> Result<(), WorkerError> {
+        let consumer = self.id;
+        self.object
+            .ask_done(Request::ResumeConsumer { consumer })
+            .await
+    }
+
+    /// Asks the producer for a key frame.
+    pub async fn request_key_frame(&self) -> Result<(), WorkerError> {
+        let consumer = self.id;
+        self.object
+            .ask_done(Request::RequestKeyFrame { consumer })
+            .await
+    }
+
+    /// Its counters.
+    pub async fn stats(&self) -> Result<ConsumerStats, WorkerError> {
+        let consumer = self.id;
+        match self.object.ask(Request::ConsumerStats { consumer }).await? {
+            Answer::ConsumerStats(stats) => Ok(*stats),
+            _ => Err(WorkerError::UnexpectedAnswer),
+        }
+    }
+
+    /// Its identifier.
+    pub fn id(&self) -> ConsumerId {
+        self.id
+    }
+}
+
+/// The request that closes an object, sent when this is dropped.
+#[derive(Debug)]
+struct Object {
+    worker: Worker,
+    close: Option<Request>,
+}
+
+impl Object {
+    fn new(worker: &Worker, close: Request) -> Self {
+        Self {
+            worker: worker.clone(),
+            close: Some(close),
+        }
+    }
+
+    /// An object in the same worker.
+    fn under(&self, close: Request) -> Self {
+        Self::new(&self.worker, close)
+    }
+
+    /// Sends the request that creates the object.
+    async fn create(mut self, request: Request) -> Result<(Self, Answer), WorkerError> {
+        let result = self.worker.request(request).await;
+        if let Err(WorkerError::Refused(_)) = result {
+            // Nothing was created. If the identifier was taken, closing would hit the other object.
+            self.close = None;
+        }
+        Ok((self, result?))
+    }
+
+    async fn ask(&self, request: Request) -> Result<Answer, WorkerError> {
+        self.worker.request(request).await
+    }
+
+    async fn ask_done(&self, request: Request) -> Result<(), WorkerError> {
+        done(&self.ask(request).await?)
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        if let Some(close) = self.close.take() {
+            self.worker.notify(close);
+        }
+    }
+}
+
+fn done(answer: &Answer) -> Result<(), WorkerError> {
+    match answer {
+        Answer::Done => Ok(()),
+        _ => Err(WorkerError::UnexpectedAnswer),
+    }
+}

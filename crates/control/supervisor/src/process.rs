@@ -1,0 +1,269 @@
+//! Starting a worker process and talking to it until it ends.
+
+use std::{
+    error::Error,
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream as StdUnixStream,
+    },
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use plenum_ids::WorkerId;
+use plenum_ipc::{
+    Decoder, NodeToWorker, PREAMBLE_BYTES, Preamble, SocketOptions, WorkerConfig, WorkerHello,
+    WorkerToNode, encode,
+};
+use plenum_udp::{UdpSocket, send_fds};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        UnixStream,
+        unix::{ReadHalf, WriteHalf},
+    },
+    process::{Child, Command},
+    sync::{mpsc::UnboundedSender, watch},
+    time::timeout,
+};
+use tracing::{debug, error};
+
+use crate::{
+    config::SupervisorConfig,
+    error::StartError,
+    supervisor::WorkerEvent,
+    worker::{Link, Worker},
+};
+
+/// A worker is ready in some tens of milliseconds; this allows for a machine that starts many of them while busy.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a worker may take to end by itself once its control socket is closed.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Bytes read from a control socket at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// A worker process that said hello.
+pub(crate) struct Process {
+    worker: Worker,
+    child: Child,
+    stream: UnixStream,
+    decoder: Decoder,
+}
+
+/// Why [`Process::drive`] came back.
+pub(crate) enum End {
+    /// It was asked to.
+    Asked,
+    /// The process ended by itself or had to be ended.
+    Died(Option<ExitStatus>),
+}
+
+impl Process {
+    /// Starts a worker, hands it its sockets and waits until it is ready.
+    pub(crate) async fn start(
+        config: &SupervisorConfig,
+        worker: WorkerId,
+        sockets: &[UdpSocket],
+    ) -> Result<Self, StartError> {
+        let io_error = |source| StartError::Io { worker, source };
+        let (ours, theirs) = StdUnixStream::pair().map_err(io_error)?;
+        let mut child = spawn(config, worker, theirs)?;
+        let after = START_TIMEOUT;
+        let greeted = timeout(after, greet(config, worker, sockets, ours)).await;
+        let (stream, decoder, hello) = match greeted {
+            Ok(Ok(greeted)) => greeted,
+            Ok(Err(StartError::Io { source, .. })) if is_end(&source) => {
+                let status = end(&mut child).await;
+                return Err(match status {
+                    Some(status) => StartError::Ended { worker, status },
+                    None => io_error(source),
+                });
+            }
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(StartError::Timeout { worker, after }),
+        };
+        debug!(%worker, pid = hello.pid, gso = hello.gso, "worker is ready");
+        Ok(Self {
+            worker: Worker::new(worker, hello.pid, config.request_timeout),
+            child,
+            stream,
+            decoder,
+        })
+    }
+
+    /// The handle for the process's users.
+    pub(crate) fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    /// Carries requests and answers until the process ends or `stop` says so; the process has ended afterwards.
+    pub(crate) async fn drive(
+        mut self,
+        events: &UnboundedSender<WorkerEvent>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> End {
+        let (reader, writer) = self.stream.split();
+        let asked = tokio::select! {
+            () = read(reader, &mut self.decoder, &self.worker, events) => false,
+            () = write(writer, self.worker.link()) => false,
+            () = stopped(stop) => true,
+        };
+        self.worker.link().close();
+        // Closing the socket is how a worker is told to end.
+        drop(self.stream);
+        let status = end(&mut self.child).await;
+        if asked { End::Asked } else { End::Died(status) }
+    }
+}
+
+/// Waits until stopping was asked for, or until nobody is there any more who could ask.
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    stop.wait_for(|&stop| stop).await.ok();
+}
+
+fn spawn(
+    config: &SupervisorConfig,
+    worker: WorkerId,
+    control: StdUnixStream,
+) -> Result<Child, StartError> {
+    Command::new(&config.executable)
+        .arg0("plenum")
+        .args(&config.arguments)
+        .stdin(Stdio::from(OwnedFd::from(control)))
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|source| StartError::Spawn {
+            worker,
+            executable: config.executable.clone(),
+            source,
+        })
+}
+
+/// The opening of the conversation, described in `plenum-ipc`.
+async fn greet(
+    config: &SupervisorConfig,
+    worker: WorkerId,
+    sockets: &[UdpSocket],
+    control: StdUnixStream,
+) -> Result<(UnixStream, Decoder, WorkerHello), StartError> {
+    let io_error = |source| StartError::Io { worker, source };
+    let frame_error = |source| StartError::Frame { worker, source };
+
+    let descriptors: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
+    // A new socket's buffer has room for these few bytes.
+    send_fds(&control, &Preamble::OURS.to_bytes(), &descriptors).map_err(io_error)?;
+    control.set_nonblocking(true).map_err(io_error)?;
+    let mut stream = UnixStream::from_std(control).map_err(io_error)?;
+
+    let mut preamble = [0; PREAMBLE_BYTES];
+    stream.read_exact(&mut preamble).await.map_err(io_error)?;
+    Preamble::check(&preamble).map_err(|source| StartError::Handshake { worker, source })?;
+
+    let mut bytes = Vec::new();
+    let hello = NodeToWorker::Hello(Box::new(worker_config(config, worker)));
+    encode(&hello, &mut bytes).map_err(frame_error)?;
+    stream.write_all(&bytes).await.map_err(io_error)?;
+
+    let mut decoder = Decoder::new();
+    loop {
+        bytes.clear();
+        if stream.read_buf(&mut bytes).await.map_err(io_error)? == 0 {
+            return Err(io_error(io::ErrorKind::UnexpectedEof.into()));
+        }
+        decoder.feed(&bytes).map_err(frame_error)?;
+        match decoder.next_frame().map_err(frame_error)? {
+            Some(WorkerToNode::Hello(hello)) => return Ok((stream, decoder, hello)),
+            Some(_) => return Err(io_error(io::ErrorKind::InvalidData.into())),
+            None => {}
+        }
+    }
+}
+
+fn worker_config(config: &SupervisorConfig, worker: WorkerId) -> WorkerConfig {
+    let sockets = config.listen.iter().map(|listen| SocketOptions {
+        announced: listen.announced,
+        disable_gso: config.disable_gso,
+    });
+    WorkerConfig {
+        node: config.node,
+        worker,
+        sockets: sockets.collect(),
+        consent_timeout: config.consent_timeout,
+        srtp_profiles: config.srtp_profiles.clone(),
+    }
+}
+
+/// Whether this is how a stream fails whose other side has ended.
+fn is_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
+}
+
+/// Hands out what the worker says, until it ends or says something that cannot be understood.
+async fn read(
+    mut stream: ReadHalf<'_>,
+    decoder: &mut Decoder,
+    worker: &Worker,
+    events: &UnboundedSender<WorkerEvent>,
+) {
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        loop {
+            match decoder.next_frame() {
+                Ok(Some(WorkerToNode::Response { id, result })) => {
+                    worker.link().handle_response(id, result);
+                }
+                Ok(Some(WorkerToNode::Event(event))) => {
+                    let worker = worker.id();
+                    events.send(WorkerEvent::Media { worker, event }).ok();
+                }
+                Ok(Some(WorkerToNode::Hello(_))) => {
+                    error!(worker = %worker.id(), "worker said hello twice");
+                    return;
+                }
+                Ok(None) => break,
+                Err(error) => return report(worker, &error),
+            }
+        }
+        match stream.read(&mut buffer).await {
+            Ok(0) => return,
+            Err(error) if is_end(&error) => return,
+            Ok(length) => {
+                if let Err(error) = decoder.feed(&buffer[..length]) {
+                    return report(worker, &error);
+                }
+            }
+            Err(error) => return report(worker, &error),
+        }
+    }
+}
+
+fn report(worker: &Worker, error: &(dyn Error + 'static)) {
+    error!(worker = %worker.id(), error, "the conversation with the worker failed");
+}
+
+/// Sends what handles have queued. Never comes back: when the other side has ended, the reader finds what it said last.
+async fn write(mut stream: WriteHalf<'_>, link: &Link) {
+    let mut outgoing = Vec::new();
+    loop {
+        link.take_outgoing(&mut outgoing).await;
+        if stream.write_all(&outgoing).await.is_err() {
+            return std::future::pending().await;
+        }
+        outgoing.clear();
+    }
+}
+
+/// Waits for a process whose control socket is closed, and kills it if it does not end by itself.
+async fn end(child: &mut Child) -> Option<ExitStatus> {
+    if let Ok(status) = timeout(END_TIMEOUT, child.wait()).await {
+        return status.ok();
+    }
+    child.start_kill().ok();
+    child.wait().await.ok()
+}

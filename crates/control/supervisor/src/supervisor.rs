@@ -1,0 +1,286 @@
+//! All workers of a node.
+
+use std::{
+    net::SocketAddr,
+    process::ExitStatus,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use plenum_ids::WorkerId;
+use plenum_ipc::Event;
+use plenum_udp::{UdpSocket, process_usage};
+use tokio::{
+    sync::{mpsc::UnboundedSender, watch},
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    config::SupervisorConfig,
+    error::StartError,
+    process::{Process, stopped},
+    slot::Slot,
+    sockets,
+    usage::Usage,
+    worker::Worker,
+};
+
+/// How often the workers' processor use and memory are read.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The workers of a node. Dropping it kills them; [`Self::shutdown`] lets them end by themselves.
+#[derive(Debug)]
+pub struct Supervisor {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// Something happened to a worker or in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkerEvent {
+    /// The process ended without being asked, and everything in it is gone. It will be started again.
+    Died {
+        /// Which worker.
+        worker: WorkerId,
+        /// How it ended, if the system said so.
+        status: Option<ExitStatus>,
+    },
+    /// One of its media objects has something to say.
+    Media {
+        /// Which worker.
+        worker: WorkerId,
+        /// What it says.
+        event: Event,
+    },
+    /// The process was started again after a death.
+    Started {
+        /// Which worker.
+        worker: WorkerId,
+    },
+}
+
+/// Whether a worker can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkerState {
+    /// It died too often and waits for up to a minute.
+    Held,
+    /// It died and is about to be started again.
+    Restarting,
+    /// It takes requests.
+    Running,
+}
+
+/// A worker as it is now.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct WorkerInfo {
+    /// Which worker.
+    pub id: WorkerId,
+    /// Whether it can be used.
+    pub state: WorkerState,
+    /// Its process, if it runs.
+    pub pid: Option<u32>,
+    /// How long the process has been running, or has not been.
+    pub since: Duration,
+    /// Processes that died before this one.
+    pub restarts: u32,
+    /// Smoothed processor use; 1.0 is one core.
+    pub cpu_usage: f32,
+    /// Resident memory in bytes.
+    pub memory: u64,
+    /// Where it listens.
+    pub addresses: Vec<SocketAddr>,
+}
+
+impl Supervisor {
+    /// Opens the sockets, starts all workers and waits until they are ready. `events` is where their events go; who
+    /// receives them must keep up, as nothing is thrown away.
+    pub async fn start(
+        config: SupervisorConfig,
+        events: UnboundedSender<WorkerEvent>,
+    ) -> Result<Self, StartError> {
+        let config = Arc::new(config);
+        let mut sockets = Vec::new();
+        for id in ids(&config) {
+            sockets.push(sockets::open(&config, id)?);
+        }
+        let (processes, sockets) = start_all(&config, sockets).await?;
+        let slots = processes.iter().zip(&sockets);
+        let slots = slots.map(|(process, sockets)| SlotState::new(process, sockets));
+        let shared = Arc::new(Shared {
+            slots: slots.map(Mutex::new).collect(),
+        });
+
+        let (stop, stopping) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(sample(Arc::clone(&shared), stopping.clone()));
+        for ((id, process), sockets) in ids(&config).zip(processes).zip(sockets) {
+            let slot = Slot {
+                id,
+                config: Arc::clone(&config),
+                sockets,
+                shared: Arc::clone(&shared),
+                events: events.clone(),
+                stop: stopping.clone(),
+            };
+            tasks.spawn(slot.run(process));
+        }
+        Ok(Self {
+            shared,
+            stop,
+            tasks: Mutex::new(tasks),
+        })
+    }
+
+    /// All workers, in the order of their numbers.
+    pub fn workers(&self) -> Vec<WorkerInfo> {
+        let now = Instant::now();
+        let slots = self.shared.slots.iter().map(lock);
+        slots.map(|slot| slot.info(now)).collect()
+    }
+
+    /// The running process of a worker.
+    pub fn worker(&self, id: WorkerId) -> Option<Worker> {
+        let slot = self.shared.slots.get(usize::from(id.0))?;
+        lock(slot).worker.clone()
+    }
+
+    /// All running workers, in the order of their numbers.
+    pub fn running(&self) -> Vec<Worker> {
+        let slots = self.shared.slots.iter().map(lock);
+        slots.filter_map(|slot| slot.worker.clone()).collect()
+    }
+
+    /// Ends all workers: closes their control sockets, and kills those that have not ended a second later.
+    pub async fn shutdown(&self) {
+        self.stop.send_replace(true);
+        let mut tasks = std::mem::take(&mut *lock(&self.tasks));
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+/// What the tasks of all workers write down for the supervisor's users.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    slots: Vec<Mutex<SlotState>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct SlotState {
+    pub(crate) id: WorkerId,
+    pub(crate) worker: Option<Worker>,
+    pub(crate) state: WorkerState,
+    since: Instant,
+    restarts: u32,
+    usage: Usage,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Shared {
+    pub(crate) fn update(&self, id: WorkerId, change: impl FnOnce(&mut SlotState)) {
+        if let Some(slot) = self.slots.get(usize::from(id.0)) {
+            change(&mut lock(slot));
+        }
+    }
+}
+
+impl SlotState {
+    fn new(process: &Process, sockets: &[UdpSocket]) -> Self {
+        Self {
+            id: process.worker().id(),
+            worker: Some(process.worker().clone()),
+            state: WorkerState::Running,
+            since: Instant::now(),
+            restarts: 0,
+            usage: Usage::default(),
+            addresses: sockets.iter().map(UdpSocket::local_addr).collect(),
+        }
+    }
+
+    /// The process ended.
+    pub(crate) fn handle_end(&mut self) {
+        self.worker = None;
+        self.state = WorkerState::Restarting;
+        self.since = Instant::now();
+        self.usage = Usage::default();
+    }
+
+    /// Another process runs in its place.
+    pub(crate) fn handle_restart(&mut self, worker: Worker) {
+        self.worker = Some(worker);
+        self.state = WorkerState::Running;
+        self.since = Instant::now();
+        self.restarts = self.restarts.saturating_add(1);
+    }
+
+    fn info(&self, now: Instant) -> WorkerInfo {
+        WorkerInfo {
+            id: self.id,
+            state: self.state,
+            pid: self.worker.as_ref().map(Worker::pid),
+            since: now.saturating_duration_since(self.since),
+            restarts: self.restarts,
+            cpu_usage: self.usage.cpu,
+            memory: self.usage.memory,
+            addresses: self.addresses.clone(),
+        }
+    }
+}
+
+fn ids(config: &SupervisorConfig) -> impl Iterator<Item = WorkerId> + use<> {
+    (0..config.worker_count).map(WorkerId)
+}
+
+/// Starts one process per entry, all at once, and gives them in the order of their numbers with their sockets.
+async fn start_all(
+    config: &Arc<SupervisorConfig>,
+    sockets: Vec<Vec<UdpSocket>>,
+) -> Result<(Vec<Process>, Vec<Vec<UdpSocket>>), StartError> {
+    let mut starting = JoinSet::new();
+    for (id, sockets) in ids(config).zip(sockets) {
+        let config = Arc::clone(config);
+        starting.spawn(async move {
+            let process = Process::start(&config, id, &sockets).await?;
+            Ok((id, process, sockets))
+        });
+    }
+    let mut started = Vec::new();
+    while let Some(result) = starting.join_next().await {
+        // Only a panic in the task above can make it fail to join.
+        started.push(result.expect("starting a process does not panic")?);
+    }
+    started.sort_unstable_by_key(|(id, ..)| *id);
+    Ok(started
+        .into_iter()
+        .map(|(_, process, sockets)| (process, sockets))
+        .unzip())
+}
+
+/// Reads the workers' processor use and memory, again and again.
+async fn sample(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut ticks = interval(SAMPLE_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stopped(&mut stop) => return,
+        }
+        for slot in &shared.slots {
+            let mut slot = lock(slot);
+            let pid = slot.worker.as_ref().map(Worker::pid);
+            // A process that has just ended has no figures: the next tick finds the slot empty or filled again.
+            if let Some(Ok(usage)) = pid.map(process_usage) {
+                slot.usage.handle_sample(Instant::now(), usage);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whatever a panicking holder left is still a whole value: every change is a plain assignment.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
