@@ -1,0 +1,189 @@
+//! The rules themselves. Arrows of `use` point down only; the reasons stand in ARCHITECTURE.md.
+
+/// What a crate of ours may use of ours, outside its tests.
+pub(super) struct Layer {
+    pub(super) name: &'static str,
+    pub(super) may_use: &'static [&'static str],
+}
+
+/// External crates that some of ours must not reach, not even through others.
+pub(super) struct Ban {
+    pub(super) crates: &'static [&'static str],
+    pub(super) never: &'static [&'static str],
+    pub(super) reason: &'static str,
+}
+
+/// Crates that only tests and benchmarks use.
+pub(super) const TEST_ONLY: &[&str] = &["plenum-testkit"];
+/// The benchmarks, which never ship.
+pub(super) const BENCHMARKS: &[&str] = &["plenum-bench"];
+
+const fn layer(name: &'static str, may_use: &'static [&'static str]) -> Layer {
+    Layer { name, may_use }
+}
+
+/// From the bottom up.
+pub(super) const LAYERS: &[Layer] = &[
+    // Words and settings that everybody shares.
+    layer("plenum-ids", &[]),
+    layer("plenum-params", &["plenum-ids"]),
+    layer("plenum-api", &["plenum-ids", "plenum-params"]),
+    layer("plenum-config", &["plenum-ids"]),
+    layer("plenum-telemetry", &[]),
+    // Protocols without I/O.
+    layer("plenum-rtp", &[]),
+    layer("plenum-codec", &["plenum-rtp"]),
+    layer("plenum-ice", &[]),
+    layer("plenum-dtls", &[]),
+    layer("plenum-srtp", &["plenum-rtp"]),
+    layer(
+        "plenum-engine",
+        &[
+            "plenum-codec",
+            "plenum-dtls",
+            "plenum-ice",
+            "plenum-ids",
+            "plenum-params",
+            "plenum-rtp",
+            "plenum-srtp",
+        ],
+    ),
+    // The operating system.
+    layer("plenum-udp", &[]),
+    // Node and worker talk.
+    layer("plenum-ipc", &["plenum-ids", "plenum-params"]),
+    layer(
+        "plenum-worker",
+        &[
+            "plenum-dtls",
+            "plenum-engine",
+            "plenum-ids",
+            "plenum-ipc",
+            "plenum-params",
+            "plenum-telemetry",
+            "plenum-udp",
+        ],
+    ),
+    layer(
+        "plenum-supervisor",
+        &["plenum-ids", "plenum-ipc", "plenum-params", "plenum-udp"],
+    ),
+    // Rooms: decisions, then those who carry them out.
+    layer(
+        "plenum-room",
+        &["plenum-api", "plenum-ids", "plenum-ipc", "plenum-params"],
+    ),
+    layer(
+        "plenum-host",
+        &[
+            "plenum-api",
+            "plenum-ids",
+            "plenum-ipc",
+            "plenum-params",
+            "plenum-room",
+            "plenum-supervisor",
+        ],
+    ),
+    // The outside.
+    layer(
+        "plenum-signal",
+        &[
+            "plenum-api",
+            "plenum-host",
+            "plenum-ids",
+            "plenum-params",
+            "plenum-room",
+        ],
+    ),
+    // Composition: everything but the engine, which only a worker runs.
+    layer(
+        "plenum",
+        &[
+            "plenum-api",
+            "plenum-config",
+            "plenum-host",
+            "plenum-ids",
+            "plenum-signal",
+            "plenum-supervisor",
+            "plenum-telemetry",
+            "plenum-worker",
+        ],
+    ),
+    // Tools.
+    layer(
+        "plenum-testkit",
+        &[
+            "plenum-codec",
+            "plenum-dtls",
+            "plenum-ice",
+            "plenum-ids",
+            "plenum-params",
+            "plenum-rtp",
+            "plenum-srtp",
+            "plenum-udp",
+        ],
+    ),
+    layer(
+        "plenum-bench",
+        &[
+            "plenum-dtls",
+            "plenum-engine",
+            "plenum-ice",
+            "plenum-ids",
+            "plenum-ipc",
+            "plenum-params",
+            "plenum-rtp",
+            "plenum-srtp",
+            "plenum-testkit",
+            "plenum-udp",
+            "plenum-worker",
+        ],
+    ),
+    layer("xtask", &[]),
+];
+
+/// External crates, judged over the whole graph.
+pub(super) const BANS: &[Ban] = &[
+    Ban {
+        crates: &[
+            "plenum-api",
+            "plenum-codec",
+            "plenum-dtls",
+            "plenum-engine",
+            "plenum-ice",
+            "plenum-ids",
+            "plenum-ipc",
+            "plenum-params",
+            "plenum-room",
+            "plenum-rtp",
+            "plenum-srtp",
+            "plenum-udp",
+            "plenum-worker",
+        ],
+        never: &["axum", "hyper", "redis", "tokio"],
+        reason: "protocols, decisions and the media worker are synchronous",
+    },
+    Ban {
+        crates: &["plenum-host", "plenum-supervisor"],
+        never: &["axum", "hyper", "redis"],
+        reason: "HTTP belongs to plenum-signal, Redis to the registry's implementation",
+    },
+    Ban {
+        crates: &["plenum-signal"],
+        never: &["redis"],
+        reason: "edges only translate; the cluster's state is behind the registry",
+    },
+    Ban {
+        crates: &[
+            "plenum-codec",
+            "plenum-engine",
+            "plenum-ice",
+            "plenum-ids",
+            "plenum-params",
+            "plenum-rtp",
+            "plenum-srtp",
+        ],
+        never: &["mio", "rustix", "socket2"],
+        reason: "sans-IO crates open no sockets and files",
+    },
+];

@@ -1,0 +1,60 @@
+//! Tasks of this repository that are programs. `cargo xtask layers` checks which crate uses which.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool"
+)]
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, ensure};
+
+mod layers;
+
+const USAGE: &str = "usage: cargo xtask layers";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["layers"] => check_layers(),
+        _ => anyhow::bail!("{USAGE}"),
+    }
+}
+
+fn check_layers() -> anyhow::Result<()> {
+    let graph = layers::Graph::parse(&cargo_metadata()?)?;
+    let violations = layers::check(&graph);
+    ensure!(
+        violations.is_empty(),
+        "crates use what their layer must not use:\n{}\n\
+        The rules stand in xtask/src/layers/rules.rs, the reasons in ARCHITECTURE.md.",
+        violations.join("\n")
+    );
+    println!("layers: {} crates keep the rules", graph.workspace_crates());
+    Ok(())
+}
+
+fn cargo_metadata() -> anyhow::Result<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .output()
+        .context("cannot run cargo metadata")?;
+    ensure!(
+        output.status.success(),
+        "cargo metadata failed:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).context("cargo metadata is not UTF-8")
+}
