@@ -14,8 +14,8 @@ use plenum_srtp::{InboundStream, KeyingMaterial, Opener, Sealer, SrtpProfile};
 const PACKET_LEN: usize = 1200;
 const HEADER_LEN: usize = 12;
 /// Short rounds, best of many: on a shared machine the best is the one least disturbed.
-const PACKETS: u64 = 2_000;
-const ROUNDS: u64 = 200;
+const PACKETS: u32 = 2_000;
+const ROUNDS: u32 = 200;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!(
@@ -27,6 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{:24} {seal:>8.0} {open:>8.0}", format!("{profile:?}"));
     }
     Ok(())
+}
+
+/// Packet index of the packet at this place in this round.
+fn index_of(round: u32, at: usize) -> u64 {
+    u64::from(round * PACKETS) + at as u64
 }
 
 fn measure(profile: SrtpProfile) -> Result<(f64, f64), Box<dyn Error>> {
@@ -45,13 +50,13 @@ fn measure(profile: SrtpProfile) -> Result<(f64, f64), Box<dyn Error>> {
 
     for round in 0..ROUNDS {
         for (at, packet) in packets.iter_mut().enumerate() {
-            let index = round * PACKETS + at as u64;
+            let index = index_of(round, at);
             packet[..HEADER_LEN].copy_from_slice(&[0x80, 96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
             packet[2..4].copy_from_slice(&(index as u16).to_be_bytes());
         }
         let started = Instant::now();
         for (at, packet) in packets.iter_mut().enumerate() {
-            let index = round * PACKETS + at as u64;
+            let index = index_of(round, at);
             black_box(sealer.seal_rtp(index, packet, HEADER_LEN, PACKET_LEN)?);
         }
         best_seal = best_seal.min(started.elapsed());
@@ -62,6 +67,6 @@ fn measure(profile: SrtpProfile) -> Result<(f64, f64), Box<dyn Error>> {
         }
         best_open = best_open.min(started.elapsed());
     }
-    let per_packet = |total: Duration| total.as_secs_f64() * 1e9 / PACKETS as f64;
+    let per_packet = |total: Duration| total.as_secs_f64() * 1e9 / f64::from(PACKETS);
     Ok((per_packet(best_seal), per_packet(best_open)))
 }
