@@ -7,8 +7,15 @@
 #![forbid(unsafe_code)]
 
 pub mod event;
+#[cfg(test)]
+mod fixtures;
+#[doc(hidden)]
+pub mod fuzzing;
+mod h264_profile;
 pub mod media;
 pub mod ortc;
+pub mod resolve;
 pub mod rtp_parameters;
+pub mod scalability_mode;
 pub mod stats;
 pub mod transport;

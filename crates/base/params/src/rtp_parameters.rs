@@ -528,3 +528,6 @@ const fn yes() -> bool {
 const fn is_false(value: &bool) -> bool {
     !*value
 }
+
+#[cfg(test)]
+mod tests;
