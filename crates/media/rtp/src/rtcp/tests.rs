@@ -1,0 +1,1 @@
+//! Compound packets written and read.
