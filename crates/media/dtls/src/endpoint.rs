@@ -225,9 +225,10 @@ impl DtlsEndpoint {
         &mut self,
         run: impl FnOnce(&mut dyn DtlsBackend) -> Result<(), crate::BackendError>,
     ) -> Result<(), DtlsError> {
-        let result = run(self.backend.as_mut()).map_err(DtlsError::Backend);
+        let ran = run(self.backend.as_mut()).map_err(DtlsError::Backend);
         // Also after an error: an alert for the peer may be waiting.
-        let result = result.and(self.drain());
+        let drained = self.drain();
+        let result = ran.and(drained);
         if let Err(error) = &result {
             self.end();
             self.events.push_back(DtlsEvent::Failed(error.clone()));
@@ -340,4 +341,4 @@ const MAX_EVENTS: usize = 256;
 const MAX_TRANSMITS: usize = 256;
 
 /// Deadlines further away than this mean that nothing is waited for.
-const NEVER: Duration = Duration::from_secs(24 * 3600);
+const NEVER: Duration = Duration::from_hours(24);

@@ -37,7 +37,9 @@ impl RecordFront {
         while !rest.is_empty() {
             let (record, after) = Record::split_from(rest)?;
             let message = record.check()?;
-            front.get_or_insert((record.epoch == 0, message == Some(CLIENT_HELLO)));
+            if records == 0 {
+                front = Some((record.epoch == 0, message == Some(CLIENT_HELLO)));
+            }
             records += 1;
             rest = after;
         }

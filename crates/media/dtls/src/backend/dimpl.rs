@@ -1,4 +1,4 @@
-//! The `dimpl` backend: DTLS 1.2, ECDHE-ECDSA, AES-GCM or ChaCha20 records.
+//! The `dimpl` backend: DTLS 1.2, ECDHE-ECDSA, AES-GCM or `ChaCha20` records.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -55,7 +55,7 @@ impl DtlsBackend for DimplBackend {
         loop {
             // Output that we do not know is skipped; the loop ends because polling always reaches the
             // timeout. Looking first at the length keeps the borrow of `buf` out of the loop.
-            let len = match self.dtls.poll_output(buf) {
+            let written = match self.dtls.poll_output(buf) {
                 Output::Packet(packet) => Written::Packet(packet.len()),
                 Output::BufferTooSmall { needed } => return BackendOutput::BufferTooSmall(needed),
                 Output::Timeout(at) => return BackendOutput::Timeout(at),
@@ -71,7 +71,7 @@ impl DtlsBackend for DimplBackend {
                 Output::CloseNotify => return BackendOutput::CloseNotify,
                 _ => continue,
             };
-            return self.written(len, buf);
+            return self.written(written, buf);
         }
     }
 
@@ -104,6 +104,7 @@ impl DimplBackend {
 }
 
 /// What dimpl wrote to the front of the buffer, and how long it is.
+#[derive(Clone, Copy)]
 enum Written {
     ApplicationData(usize),
     Packet(usize),

@@ -87,7 +87,7 @@ enum WireView {
 }
 
 impl WireView {
-    fn of<'a>(self, transcript: &'a [u8]) -> Cow<'a, [u8]> {
+    fn of(self, transcript: &[u8]) -> Cow<'_, [u8]> {
         let Some(ids) = profile_ids(transcript, 0) else {
             return Cow::Borrowed(transcript);
         };
