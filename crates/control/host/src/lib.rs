@@ -1,1 +1,26 @@
 //! Runs rooms: one task per room, commands in, effects carried out on workers and sessions.
+//!
+//! * [`Host`] knows the rooms of this node. [`Host::connect`] finds or makes a room and gives a [`Session`] in it.
+//! * A [`Session`] is one client's connection as the room sees it: requests go in, [`SessionEvent`]s come out. Dropping
+//!   it tells the room that the client is gone.
+//! * A room's task owns its [`plenum_room::Room`]. It never waits for anything but its next input: workers' answers and
+//!   clients' answers come back as inputs, and a session whose queue is full is cut off.
+//!
+//! ```text
+//!   edge ──Session──▶ ┌───────────┐ ──Worker::request──▶ worker
+//!        ◀─SessionEvent │ room task │ ◀──answer───────────
+//!                     └───────────┘ ◀──WorkerEvent── dispatcher (object → room)
+//! ```
+//!
+//! Closing: a room ends when its last session left and no other is on its way, when its worker died, or with the node.
+//! It is off the list of rooms before its task ends, so that whoever comes later gets a new one.
+#![forbid(unsafe_code)]
+
+mod dispatch;
+mod host;
+mod objects;
+mod room_task;
+mod session;
+
+pub use host::{ConnectError, Host, HostConfig};
+pub use session::{Session, SessionEnd, SessionEvent, SessionGone};

@@ -1,10 +1,13 @@
 //! Entry points for fuzzing: whatever the bytes, these return.
 
-use crate::protoo::message::Incoming;
+use crate::protoo::{decode_request, message::Incoming};
 
-/// The protoo envelope.
+/// The protoo envelope, and requests of the classic dialect in it.
 pub fn fuzz_protoo_message(data: &[u8]) {
-    if let Ok(text) = std::str::from_utf8(data) {
-        let _ = Incoming::parse(text);
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Some(Incoming::Request { method, data, .. }) = Incoming::parse(text) {
+        let _ = decode_request(&method, data);
     }
 }

@@ -1,12 +1,16 @@
 //! The doors: protoo over WebSocket, HTTP status endpoints, the web page.
+//!
+//! An edge translates and nothing more: JSON of a dialect to [`plenum_room::PeerRequest`], and
+//! [`plenum_host::SessionEvent`] back. What may be asked and what happens is the room's business.
 #![forbid(unsafe_code)]
 
+mod edge;
+#[doc(hidden)]
+pub mod fuzzing;
 mod page;
 mod protoo;
 mod rate;
 mod settings;
 
+pub use edge::Edge;
 pub use settings::Settings;
-
-#[doc(hidden)]
-pub mod fuzzing;

@@ -1,0 +1,386 @@
+//! The rooms of a node.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use plenum_api::{
+    error::ErrorKind,
+    status::{Stats, WorkerStatus},
+};
+use plenum_ids::{PeerId, RoomId, WorkerId};
+use plenum_ipc::{Answer, Request};
+use plenum_params::stats::WorkerStats;
+use plenum_room::{Command, RoomConfig, SessionId};
+use plenum_supervisor::{Supervisor, Worker, WorkerEvent, WorkerInfo, WorkerState};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
+
+use crate::{
+    dispatch,
+    objects::Objects,
+    room_task::{Figures, Input, RoomTask},
+    session::Session,
+};
+
+/// Settings of a [`Host`].
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "callers fill it with struct update syntax"
+)]
+pub struct HostConfig {
+    /// Most rooms at a time.
+    pub max_rooms: usize,
+    /// Settings of every room.
+    pub room: RoomConfig,
+    /// Inputs that may wait for a room's task. Clients are made to wait when it is full.
+    pub room_queue: usize,
+    /// Events that may wait for a session; a client further behind is cut off. Joining a room of 500 peers with two
+    /// producers each brings a thousand at once.
+    pub session_queue: usize,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self {
+            max_rooms: 10_000,
+            room: RoomConfig::default(),
+            room_queue: 4096,
+            session_queue: 4096,
+        }
+    }
+}
+
+/// The rooms of a node. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Host {
+    shared: Arc<Shared>,
+}
+
+/// A client was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// No worker runs.
+    #[error("no media worker is running")]
+    NoWorker,
+    /// The room cannot keep up.
+    #[error("the room is overloaded")]
+    Overloaded,
+    /// The node is about to end.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    /// The limit of rooms is reached.
+    #[error("the server has as many rooms as it may have")]
+    TooManyRooms,
+}
+
+impl ConnectError {
+    /// Its place in the table of errors.
+    #[must_use]
+    pub const fn kind(self) -> ErrorKind {
+        ErrorKind::Unavailable
+    }
+}
+
+impl Host {
+    /// Takes over the workers and their events. Call inside a tokio runtime.
+    #[must_use]
+    pub fn start(
+        config: HostConfig,
+        supervisor: Arc<Supervisor>,
+        events: mpsc::UnboundedReceiver<WorkerEvent>,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            config,
+            supervisor,
+            objects: Objects::new(),
+            rooms: Mutex::new(Rooms::default()),
+            next_session: AtomicU64::new(0),
+            running_tasks: watch::Sender::new(0),
+        });
+        tokio::spawn(dispatch::run(Arc::clone(&shared), events));
+        Self { shared }
+    }
+
+    /// A place in a room, which is made if it does not exist. A session of the same peer in the room is ended.
+    pub fn connect(&self, room: &RoomId, peer: PeerId) -> Result<Session, ConnectError> {
+        let shared = &self.shared;
+        let id = SessionId(shared.next_session.fetch_add(1, Ordering::Relaxed));
+        let (sender, events) = mpsc::channel(shared.config.session_queue);
+        let mut rooms = shared.rooms();
+        if rooms.closing {
+            return Err(ConnectError::ShuttingDown);
+        }
+        if !rooms.by_id.contains_key(room) {
+            self.open_room(&mut rooms, room)?;
+        }
+        let entry = rooms.by_id.get_mut(room).expect("opened above");
+        let arrival = Input::Connect {
+            session: id,
+            peer,
+            events: sender,
+        };
+        entry
+            .sender
+            .try_send(arrival)
+            .map_err(|_| ConnectError::Overloaded)?;
+        entry.arriving += 1;
+        Ok(Session {
+            id,
+            room: entry.sender.clone(),
+            events,
+        })
+    }
+
+    /// Whether joins are taken, and if not, why.
+    pub fn readiness(&self) -> Result<(), ConnectError> {
+        if self.shared.rooms().closing {
+            return Err(ConnectError::ShuttingDown);
+        }
+        if self.shared.supervisor.running().is_empty() {
+            return Err(ConnectError::NoWorker);
+        }
+        Ok(())
+    }
+
+    /// Rooms and workers as they are now.
+    pub async fn stats(&self) -> Stats {
+        let infos = self.shared.supervisor.workers();
+        let figures = join_all(infos.iter().map(|info| self.worker_stats(info.id))).await;
+        let rooms = self.shared.rooms();
+        let mut distribution: BTreeMap<_, Vec<_>> =
+            infos.iter().map(|info| (info.id.0, Vec::new())).collect();
+        let mut total_peers = 0;
+        for (id, entry) in &rooms.by_id {
+            let names = distribution.entry(entry.worker.id().0).or_default();
+            names.push(id.to_string());
+            total_peers += entry.figures.joined.load(Ordering::Relaxed);
+        }
+        for names in distribution.values_mut() {
+            names.sort_unstable();
+        }
+        let workers = infos.iter().zip(&figures);
+        Stats {
+            workers: workers
+                .map(|(info, stats)| worker_status(info, stats, rooms.on(info.id)))
+                .collect(),
+            distribution,
+            total_rooms: rooms.by_id.len(),
+            total_peers,
+        }
+    }
+
+    /// Ends every room: clients are told to come back later. Returns when all rooms have ended.
+    pub async fn shutdown(&self) {
+        let senders: Vec<_> = {
+            let mut rooms = self.shared.rooms();
+            rooms.closing = true;
+            rooms.by_id.values().map(|e| e.sender.clone()).collect()
+        };
+        for sender in senders {
+            let _ = sender.send(Input::Shutdown).await;
+        }
+        let mut running = self.shared.running_tasks.subscribe();
+        // The sender lives in `shared`, so waiting cannot fail.
+        let _ = running.wait_for(|count| *count == 0).await;
+    }
+
+    fn open_room(&self, rooms: &mut Rooms, id: &RoomId) -> Result<(), ConnectError> {
+        let shared = &self.shared;
+        if rooms.by_id.len() >= shared.config.max_rooms {
+            return Err(ConnectError::TooManyRooms);
+        }
+        let worker = shared
+            .supervisor
+            .running()
+            .into_iter()
+            .filter(|worker| !worker.is_closed())
+            .min_by_key(|worker| rooms.on(worker.id()))
+            .ok_or(ConnectError::NoWorker)?;
+        rooms.last_key += 1;
+        let key = rooms.last_key;
+        let (sender, inputs) = mpsc::channel(shared.config.room_queue);
+        let figures = Arc::new(Figures::default());
+        rooms.insert(
+            id.clone(),
+            Entry {
+                key,
+                worker: worker.clone(),
+                sender: sender.clone(),
+                arriving: 0,
+                figures: Arc::clone(&figures),
+            },
+        );
+        let running = Running::new(Arc::clone(shared));
+        let (id, shared) = (id.clone(), Arc::clone(shared));
+        tokio::spawn(async move {
+            RoomTask::new(id, key, worker, sender, figures, shared)
+                .run(inputs)
+                .await;
+            drop(running);
+        });
+        Ok(())
+    }
+
+    async fn worker_stats(&self, id: WorkerId) -> WorkerStats {
+        let Some(worker) = self.shared.supervisor.worker(id) else {
+            return WorkerStats::default();
+        };
+        match timeout(STATS_TIMEOUT, worker.request(Request::WorkerStats)).await {
+            Ok(Ok(Answer::WorkerStats(stats))) => *stats,
+            _ => WorkerStats::default(),
+        }
+    }
+}
+
+/// A worker that does not answer in this time is shown without its own figures.
+const STATS_TIMEOUT: Duration = Duration::from_millis(500);
+
+fn worker_status(info: &WorkerInfo, stats: &WorkerStats, room_count: usize) -> WorkerStatus {
+    WorkerStatus {
+        worker_id: info.id.0,
+        room_count,
+        cpu_usage: f64::from((info.cpu_usage * 1000.0).round()) / 1000.0,
+        pid: info.pid,
+        closed: info.state != WorkerState::Running,
+        memory: info.memory,
+        transports: stats.transports,
+        producers: stats.producers,
+        consumers: stats.consumers,
+        restarts: info.restarts,
+    }
+}
+
+/// What a host's handles, its rooms' tasks and its dispatcher share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: HostConfig,
+    pub(crate) objects: Objects<mpsc::Sender<Input>>,
+    supervisor: Arc<Supervisor>,
+    rooms: Mutex<Rooms>,
+    next_session: AtomicU64,
+    running_tasks: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Rooms {
+    by_id: HashMap<RoomId, Entry>,
+    per_worker: HashMap<WorkerId, usize>,
+    last_key: u64,
+    closing: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: u64,
+    worker: Worker,
+    sender: mpsc::Sender<Input>,
+    /// Sessions on their way to the room's task.
+    arriving: usize,
+    figures: Arc<Figures>,
+}
+
+impl Shared {
+    /// A session that was on its way has reached the room's task.
+    pub(crate) fn arrived(&self, id: &RoomId, key: u64) {
+        if let Some(entry) = self.rooms().by_id.get_mut(id)
+            && entry.key == key
+        {
+            entry.arriving -= 1;
+        }
+    }
+
+    /// Takes a room off the list unless somebody is on the way to it. Whoever comes from now on gets a new room.
+    pub(crate) fn remove_room_if_deserted(&self, id: &RoomId, key: u64) -> bool {
+        let mut rooms = self.rooms();
+        let is_deserted = rooms
+            .by_id
+            .get(id)
+            .is_none_or(|entry| entry.key != key || entry.arriving == 0);
+        if is_deserted {
+            rooms.remove(id, key);
+        }
+        is_deserted
+    }
+
+    /// Takes a room off the list.
+    pub(crate) fn remove_room(&self, id: &RoomId, key: u64) {
+        self.rooms().remove(id, key);
+    }
+
+    /// Takes the rooms of ended workers off the list and tells them.
+    pub(crate) async fn handle_worker_death(&self) {
+        let lost: Vec<_> = {
+            let mut rooms = self.rooms();
+            let lost: Vec<_> = rooms
+                .by_id
+                .iter()
+                .filter(|(_, entry)| entry.worker.is_closed())
+                .map(|(id, entry)| (id.clone(), entry.key, entry.sender.clone()))
+                .collect();
+            for (id, key, _) in &lost {
+                rooms.remove(id, *key);
+            }
+            lost
+        };
+        for (_, _, sender) in lost {
+            // A room that has ended meanwhile need not know.
+            let _ = sender.send(Input::Command(Command::RouterLost)).await;
+        }
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, Rooms> {
+        // Every change leaves a whole table, whatever panics in between.
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rooms {
+    fn on(&self, worker: WorkerId) -> usize {
+        self.per_worker.get(&worker).copied().unwrap_or(0)
+    }
+
+    fn insert(&mut self, id: RoomId, entry: Entry) {
+        *self.per_worker.entry(entry.worker.id()).or_default() += 1;
+        self.by_id.insert(id, entry);
+    }
+
+    fn remove(&mut self, id: &RoomId, key: u64) {
+        if self.by_id.get(id).is_none_or(|entry| entry.key != key) {
+            return;
+        }
+        if let Some(entry) = self.by_id.remove(id)
+            && let Some(count) = self.per_worker.get_mut(&entry.worker.id())
+        {
+            *count -= 1;
+        }
+    }
+}
+
+/// Counts a room's task while it runs, however it ends.
+struct Running {
+    shared: Arc<Shared>,
+}
+
+impl Running {
+    fn new(shared: Arc<Shared>) -> Self {
+        shared.running_tasks.send_modify(|count| *count += 1);
+        Self { shared }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.running_tasks.send_modify(|count| *count -= 1);
+    }
+}

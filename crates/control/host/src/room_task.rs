@@ -1,0 +1,263 @@
+//! The task of one room.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use plenum_ids::{PeerId, RoomId, RouterId};
+use plenum_ipc::{Answer, ErrorCode, Request, RequestError};
+use plenum_room::{Command, Effect, OpId, Room, SessionId, WorkerFailure};
+use plenum_supervisor::{Worker, WorkerError};
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    time::sleep_until,
+};
+use tracing::{debug, info, warn};
+
+use crate::{
+    host::Shared,
+    session::{SessionEnd, SessionEvent},
+};
+
+/// What a room's task is told.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Command(Command),
+    Connect {
+        session: SessionId,
+        peer: PeerId,
+        events: mpsc::Sender<SessionEvent>,
+    },
+    Shutdown,
+}
+
+/// Figures of a room that others read at any time.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    /// Peers that have joined.
+    pub(crate) joined: AtomicUsize,
+}
+
+pub(crate) struct RoomTask {
+    id: RoomId,
+    /// Tells this room from an earlier or later one of the same name.
+    key: u64,
+    room: Room,
+    worker: Worker,
+    router: Option<RouterId>,
+    sender: mpsc::Sender<Input>,
+    sessions: HashMap<SessionId, mpsc::Sender<SessionEvent>>,
+    in_flight: FuturesUnordered<InFlight>,
+    /// Commands that effects have led to.
+    todo: VecDeque<Command>,
+    ended: bool,
+    figures: Arc<Figures>,
+    shared: Arc<Shared>,
+}
+
+type InFlight = Pin<Box<dyn Future<Output = (OpId, Result<Answer, WorkerFailure>)> + Send>>;
+
+impl RoomTask {
+    pub(crate) fn new(
+        id: RoomId,
+        key: u64,
+        worker: Worker,
+        sender: mpsc::Sender<Input>,
+        figures: Arc<Figures>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let mut effects = Vec::new();
+        let room = Room::new(shared.config.room.clone(), random_seed(), &mut effects);
+        let mut task = Self {
+            id,
+            key,
+            room,
+            worker,
+            router: None,
+            sender,
+            sessions: HashMap::new(),
+            in_flight: FuturesUnordered::new(),
+            todo: VecDeque::new(),
+            ended: false,
+            figures,
+            shared,
+        };
+        for effect in effects {
+            task.carry_out(effect);
+        }
+        task
+    }
+
+    /// Until the room has ended and everybody who was on the way has been told.
+    pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        info!(room = %self.id, worker = %self.worker.id(), "room opened");
+        self.handle_todo();
+        while !self.ended {
+            let deadline = self.room.poll_timeout();
+            tokio::select! {
+                Some((op, result)) = self.in_flight.next() => {
+                    self.handle(Command::WorkerAnswer { op, result });
+                }
+                Some(input) = inputs.recv() => self.handle_input(input),
+                () = at(deadline) => self.handle(Command::Tick),
+            }
+            self.figures
+                .joined
+                .store(self.room.joined_count(), Ordering::Relaxed);
+        }
+        self.figures.joined.store(0, Ordering::Relaxed);
+        inputs.close();
+        while let Some(input) = inputs.recv().await {
+            self.handle_input(input);
+        }
+        if let Some(router) = self.router {
+            self.shared.objects.forget(router);
+        }
+        info!(room = %self.id, "room closed");
+    }
+
+    fn handle_input(&mut self, input: Input) {
+        match input {
+            Input::Command(command) => {
+                if let Command::PeerDisconnected { session } = &command {
+                    self.sessions.remove(session);
+                }
+                self.handle(command);
+            }
+            Input::Connect {
+                session,
+                peer,
+                events,
+            } => {
+                self.sessions.insert(session, events);
+                self.handle(Command::PeerConnected { session, peer });
+                self.shared.arrived(&self.id, self.key);
+            }
+            Input::Shutdown => {
+                for (_, events) in self.sessions.drain() {
+                    let _ = events.try_send(SessionEvent::End(SessionEnd::Shutdown));
+                }
+                self.handle(Command::Close);
+            }
+        }
+    }
+
+    fn handle(&mut self, command: Command) {
+        self.todo.push_back(command);
+        self.handle_todo();
+    }
+
+    fn handle_todo(&mut self) {
+        let mut effects = Vec::new();
+        while let Some(command) = self.todo.pop_front() {
+            self.room.handle(Instant::now(), command, &mut effects);
+            for effect in effects.drain(..) {
+                self.carry_out(effect);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::AskClient { session, ask, body } => {
+                self.tell(session, SessionEvent::Ask { ask, body });
+            }
+            Effect::CloseSession { session, reason } => {
+                self.tell(session, SessionEvent::End(SessionEnd::Room(reason)));
+                self.sessions.remove(&session);
+            }
+            Effect::Notify { session, event } => self.tell(session, SessionEvent::Notify(event)),
+            Effect::Reply {
+                session,
+                request,
+                result,
+            } => self.tell(session, SessionEvent::Reply { request, result }),
+            Effect::RoomClosed => {
+                self.shared.remove_room(&self.id, self.key);
+                self.ended = true;
+            }
+            Effect::RoomEmpty => {
+                if self.shared.remove_room_if_deserted(&self.id, self.key) {
+                    self.todo.push_back(Command::Close);
+                }
+            }
+            Effect::Worker { op, request } => self.ask_worker(op, request),
+            other => warn!(room = %self.id, ?other, "unknown effect"),
+        }
+    }
+
+    fn tell(&mut self, session: SessionId, event: SessionEvent) {
+        let Some(events) = self.sessions.get(&session) else {
+            return;
+        };
+        if let Err(TrySendError::Full(_)) = events.try_send(event) {
+            debug!(room = %self.id, ?session, "session does not keep up");
+            self.sessions.remove(&session);
+            self.todo.push_back(Command::PeerDisconnected { session });
+        }
+    }
+
+    fn ask_worker(&mut self, op: Option<OpId>, request: Request) {
+        self.shared.objects.note(&self.sender, &request);
+        if let Request::CreateRouter { router } = &request {
+            self.router = Some(*router);
+        }
+        let Some(op) = op else {
+            self.worker.notify(request);
+            return;
+        };
+        let worker = self.worker.clone();
+        let mut asking: InFlight = Box::pin(async move {
+            let result = worker.request(request).await;
+            (op, result.map_err(failure))
+        });
+        // A request is sent when it is first polled; doing so here keeps requests in the order of their effects. The set
+        // polls it again with a real waker before this task rests.
+        match asking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready((op, result)) => {
+                self.todo.push_back(Command::WorkerAnswer { op, result });
+            }
+            Poll::Pending => self.in_flight.push(asking),
+        }
+    }
+}
+
+fn failure(err: WorkerError) -> WorkerFailure {
+    match err {
+        WorkerError::Refused(refusal) => WorkerFailure::Refused(refusal),
+        WorkerError::Overloaded => WorkerFailure::Refused(RequestError {
+            code: ErrorCode::Limit,
+            reason: err.to_string(),
+        }),
+        WorkerError::NotSendable(_) => WorkerFailure::Refused(RequestError {
+            code: ErrorCode::Invalid,
+            reason: err.to_string(),
+        }),
+        _ => WorkerFailure::Lost,
+    }
+}
+
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn random_seed() -> [u8; 32] {
+    use rand::TryRng as _;
+    let mut seed = [0; 32];
+    rand::rngs::SysRng
+        .try_fill_bytes(&mut seed)
+        .expect("the operating system has randomness");
+    seed
+}

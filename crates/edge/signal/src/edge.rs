@@ -1,0 +1,155 @@
+//! All doors of a node on one port.
+
+use std::{future::Future, io, sync::Arc};
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{
+        State,
+        ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+    },
+    http::{HeaderMap, Method, Response, StatusCode, Uri, header},
+    response::IntoResponse as _,
+    routing::{any, get},
+    serve::ListenerExt as _,
+};
+use plenum_api::status::{Readiness, Stats};
+use plenum_host::Host;
+use tokio::{net::TcpListener, sync::watch};
+use tracing::debug;
+
+use crate::{Settings, page, protoo};
+
+/// Signalling, status and web page. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    pub(crate) host: Host,
+    pub(crate) settings: Arc<Settings>,
+    open: watch::Sender<usize>,
+}
+
+impl Edge {
+    /// Doors to the rooms of a host.
+    #[must_use]
+    pub fn new(host: Host, settings: Settings) -> Self {
+        Self {
+            host,
+            settings: Arc::new(settings),
+            open: watch::Sender::new(0),
+        }
+    }
+
+    /// Serves until `shutdown` completes. Signalling connections go on until the host ends them: see
+    /// [`Self::drained`].
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        // Signalling is small messages that somebody waits for.
+        let listener = listener.tap_io(|stream| {
+            if let Err(err) = stream.set_nodelay(true) {
+                debug!(%err, "no TCP_NODELAY");
+            }
+        });
+        axum::serve(listener, self.router())
+            .with_graceful_shutdown(shutdown)
+            .await
+    }
+
+    /// Completes when no signalling connection is open.
+    pub async fn drained(&self) {
+        let mut open = self.open.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = open.wait_for(|count| *count == 0).await;
+    }
+
+    /// The routes, for serving them in another way.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/healthz", get(healthz))
+            .route("/readyz", get(readyz))
+            .route("/stats", get(stats))
+            .route("/workers", get(stats))
+            .route("/protoo", any(signalling))
+            .route("/", any(page_or_signalling))
+            .fallback(embedded_page)
+            .with_state(self.clone())
+    }
+
+    /// Counts a signalling connection as long as the result lives.
+    pub(crate) fn count_connection(&self) -> OpenConnection {
+        self.open.send_modify(|count| *count += 1);
+        OpenConnection {
+            open: self.open.clone(),
+        }
+    }
+}
+
+/// See [`Edge::count_connection`].
+pub(crate) struct OpenConnection {
+    open: watch::Sender<usize>,
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.open.send_modify(|count| *count -= 1);
+    }
+}
+
+type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
+async fn page_or_signalling(
+    State(edge): State<Edge>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Response<Body> {
+    if wants_websocket(&headers) {
+        protoo::upgrade(&edge, &uri, upgrade)
+    } else {
+        page::serve(&method, &uri, &headers)
+    }
+}
+
+async fn signalling(State(edge): State<Edge>, uri: Uri, upgrade: Upgrade) -> Response<Body> {
+    protoo::upgrade(&edge, &uri, upgrade)
+}
+
+async fn embedded_page(method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    page::serve(&method, &uri, &headers)
+}
+
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+async fn readyz(State(edge): State<Edge>) -> Response<Body> {
+    match edge.host.readiness() {
+        Ok(()) => Json(Readiness {
+            ready: true,
+            reason: None,
+        })
+        .into_response(),
+        Err(err) => {
+            let body = Readiness {
+                ready: false,
+                reason: Some(err.to_string()),
+            };
+            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+        }
+    }
+}
+
+async fn stats(State(edge): State<Edge>) -> Json<Stats> {
+    Json(edge.host.stats().await)
+}
+
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::UPGRADE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+}

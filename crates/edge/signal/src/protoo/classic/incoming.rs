@@ -1,0 +1,218 @@
+//! Requests of clients.
+
+use std::str::FromStr;
+
+use plenum_api::{classic, error::ErrorKind};
+use plenum_ids::{ConsumerId, ProducerId, TransportId};
+use plenum_params::transport::{DtlsParameters, DtlsRole};
+use plenum_room::{PeerRequest, RoomError};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+/// What a client asks for, from the method and the JSON text of `data`.
+pub(crate) fn decode_request(method: &str, data: &str) -> Result<PeerRequest, RoomError> {
+    let call = Call { method, data };
+    Ok(match method {
+        "changeDisplayName" => {
+            let data: classic::ChangeDisplayName = call.decode()?;
+            PeerRequest::ChangeDisplayName {
+                display_name: call.name(data.display_name)?,
+            }
+        }
+        "closeProducer" => PeerRequest::CloseProducer {
+            producer: call.producer()?,
+        },
+        "connectWebRtcTransport" => call.connect_transport()?,
+        "createWebRtcTransport" => {
+            let data: classic::CreateWebRtcTransport = call.decode()?;
+            PeerRequest::CreateWebRtcTransport {
+                producing: data.producing,
+                consuming: data.consuming,
+                force_tcp: data.force_tcp,
+            }
+        }
+        "getConsumerStats" => PeerRequest::GetConsumerStats {
+            consumer: call.consumer()?,
+        },
+        "getProducerStats" => PeerRequest::GetProducerStats {
+            producer: call.producer()?,
+        },
+        "getRouterRtpCapabilities" => PeerRequest::GetRouterRtpCapabilities,
+        "getTransportStats" => PeerRequest::GetTransportStats {
+            transport: call.transport()?,
+        },
+        "join" => call.join()?,
+        "pauseConsumer" => PeerRequest::PauseConsumer {
+            consumer: call.consumer()?,
+        },
+        "pauseProducer" => PeerRequest::PauseProducer {
+            producer: call.producer()?,
+        },
+        "produce" => call.produce()?,
+        "produceData" => PeerRequest::ProduceData,
+        "requestConsumerKeyFrame" => PeerRequest::RequestConsumerKeyFrame {
+            consumer: call.consumer()?,
+        },
+        "restartIce" => PeerRequest::RestartIce {
+            transport: call.transport()?,
+        },
+        "resumeConsumer" => PeerRequest::ResumeConsumer {
+            consumer: call.consumer()?,
+        },
+        "resumeProducer" => PeerRequest::ResumeProducer {
+            producer: call.producer()?,
+        },
+        // Clients of 2019 spelt it with one r.
+        "setConsumerPreferredLayers" | "setConsumerPreferedLayers" => {
+            let data: classic::SetConsumerPreferredLayers = call.decode()?;
+            PeerRequest::SetConsumerPreferredLayers {
+                consumer: parse("consumer", &data.consumer_id)?,
+                spatial_layer: data.spatial_layer,
+                temporal_layer: data.temporal_layer,
+            }
+        }
+        "setConsumerPriority" => {
+            let data: classic::SetConsumerPriority = call.decode()?;
+            PeerRequest::SetConsumerPriority {
+                consumer: parse("consumer", &data.consumer_id)?,
+                priority: data.priority,
+            }
+        }
+        "applyNetworkThrottle" | "resetNetworkThrottle" => {
+            return Err(RoomError::new(
+                ErrorKind::Forbidden,
+                "this server does not throttle its network",
+            ));
+        }
+        "getDataConsumerStats" | "getDataProducerStats" => {
+            return Err(RoomError::new(
+                ErrorKind::NotFound,
+                "there are no data channels",
+            ));
+        }
+        _ => {
+            return Err(RoomError::new(
+                ErrorKind::BadRequest,
+                format!("unknown request.method \"{method}\""),
+            ));
+        }
+    })
+}
+
+/// One request on its way to its meaning.
+struct Call<'a> {
+    method: &'a str,
+    data: &'a str,
+}
+
+impl Call<'_> {
+    fn connect_transport(&self) -> Result<PeerRequest, RoomError> {
+        let data: classic::ConnectWebRtcTransport = self.decode()?;
+        Ok(PeerRequest::ConnectWebRtcTransport {
+            transport: parse("transport", &data.transport_id)?,
+            dtls: DtlsParameters {
+                role: data.dtls_parameters.role.unwrap_or(DtlsRole::Auto),
+                fingerprints: data.dtls_parameters.fingerprints,
+            },
+        })
+    }
+
+    fn join(&self) -> Result<PeerRequest, RoomError> {
+        let data: classic::Join = self.decode()?;
+        // Everybody in the room is sent it, and applications look into it without asking.
+        let device = match data.device {
+            Some(device @ Value::Object(_)) => device,
+            _ => Value::Object(Map::new()),
+        };
+        self.check_size("device", &device, MAX_DEVICE_BYTES)?;
+        Ok(PeerRequest::Join {
+            display_name: self.name(data.display_name.unwrap_or_default())?,
+            device,
+            rtp_capabilities: data.rtp_capabilities,
+        })
+    }
+
+    fn produce(&self) -> Result<PeerRequest, RoomError> {
+        let data: classic::Produce = self.decode()?;
+        self.check_size("appData", &data.app_data, MAX_APP_DATA_BYTES)?;
+        Ok(PeerRequest::Produce {
+            transport: parse("transport", &data.transport_id)?,
+            kind: data.kind,
+            rtp_parameters: data.rtp_parameters,
+            app_data: match data.app_data {
+                Some(Value::Object(members)) => members,
+                _ => Map::new(),
+            },
+            paused: false,
+        })
+    }
+
+    fn transport(&self) -> Result<TransportId, RoomError> {
+        let data: classic::TransportReference = self.decode()?;
+        parse("transport", &data.transport_id)
+    }
+
+    fn producer(&self) -> Result<ProducerId, RoomError> {
+        let data: classic::ProducerReference = self.decode()?;
+        parse("producer", &data.producer_id)
+    }
+
+    fn consumer(&self) -> Result<ConsumerId, RoomError> {
+        let data: classic::ConsumerReference = self.decode()?;
+        parse("consumer", &data.consumer_id)
+    }
+
+    fn name(&self, name: String) -> Result<String, RoomError> {
+        if name.len() > MAX_DISPLAY_NAME_BYTES {
+            return Err(self.bad("displayName is too long"));
+        }
+        Ok(name)
+    }
+
+    fn check_size(
+        &self,
+        what: &str,
+        value: &impl serde::Serialize,
+        limit: usize,
+    ) -> Result<(), RoomError> {
+        let size = serde_json::to_vec(value).map_or(usize::MAX, |text| text.len());
+        if size > limit {
+            return Err(self.bad(&format!("{what} is larger than {limit} bytes")));
+        }
+        Ok(())
+    }
+
+    fn decode<T: DeserializeOwned>(&self) -> Result<T, RoomError> {
+        let mut decoder = serde_json::Deserializer::from_str(self.data);
+        T::deserialize(&mut decoder).map_err(|err| self.bad(&err.to_string()))
+    }
+
+    fn bad(&self, reason: &str) -> RoomError {
+        RoomError::new(
+            ErrorKind::BadRequest,
+            format!("{}: {reason}", self.method),
+        )
+    }
+}
+
+/// Shown in a tile; longer ones only burden the others.
+const MAX_DISPLAY_NAME_BYTES: usize = 256;
+
+/// Three short words in all known clients.
+const MAX_DEVICE_BYTES: usize = 4096;
+
+/// A flag or two in all known clients.
+const MAX_APP_DATA_BYTES: usize = 16 * 1024;
+
+fn parse<T: FromStr>(object: &str, id: &str) -> Result<T, RoomError> {
+    id.parse().map_err(|_| {
+        let short: String = id.chars().take(MAX_SHOWN_ID).collect();
+        RoomError::not_found(object, &short)
+    })
+}
+
+/// Enough for a UUID and a little more.
+const MAX_SHOWN_ID: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+const ID: &str = "00000000-0000-0000-0000-000000000007";
+
+fn decode(method: &str, data: &Value) -> Result<PeerRequest, RoomError> {
+    decode_request(method, &data.to_string())
+}
+
+#[test]
+fn every_method_of_the_dialect_is_understood() {
+    let transport = json!({"transportId": ID});
+    let producer = json!({"producerId": ID});
+    let consumer = json!({"consumerId": ID, "spatialLayer": 1, "priority": 3});
+    for (method, data) in [
+        ("changeDisplayName", &json!({"displayName": "Ada"})),
+        ("closeProducer", &producer),
+        ("createWebRtcTransport", &json!({})),
+        ("getConsumerStats", &consumer),
+        ("getProducerStats", &producer),
+        ("getRouterRtpCapabilities", &json!({})),
+        ("getTransportStats", &transport),
+        ("join", &json!({})),
+        ("pauseConsumer", &consumer),
+        ("pauseProducer", &producer),
+        ("produceData", &transport),
+        ("requestConsumerKeyFrame", &consumer),
+        ("restartIce", &transport),
+        ("resumeConsumer", &consumer),
+        ("resumeProducer", &producer),
+        ("setConsumerPreferedLayers", &consumer),
+        ("setConsumerPreferredLayers", &consumer),
+        ("setConsumerPriority", &consumer),
+    ] {
+        decode(method, data).unwrap_or_else(|err| panic!("{method}: {err}"));
+    }
+}
+
+#[test]
+fn an_identifier_that_is_none_is_named() {
+    let err = decode("requestConsumerKeyFrame", &json!({"consumerId": "consumerId"}))
+        .expect_err("a known slip of a known client");
+    assert_eq!(err.kind, ErrorKind::NotFound);
+    assert!(err.reason.contains("\"consumerId\""), "{err}");
+    let long = "x".repeat(10_000);
+    let err = decode("restartIce", &json!({"transportId": long})).expect_err("no such thing");
+    assert!(err.reason.len() < 200);
+}
+
+#[test]
+fn what_goes_to_others_is_bounded() {
+    let long = "x".repeat(100_000);
+    for (method, data) in [
+        ("join", json!({"displayName": long})),
+        ("join", json!({"device": {"flag": long}})),
+        ("changeDisplayName", json!({"displayName": long})),
+        (
+            "produce",
+            json!({"transportId": ID, "kind": "audio", "rtpParameters": {"codecs": []}, "appData": {"x": long}}),
+        ),
+    ] {
+        let err = decode(method, &data).expect_err(method);
+        assert_eq!(err.kind, ErrorKind::BadRequest);
+    }
+}
+
+#[test]
+fn odd_devices_and_app_data_become_empty_objects() {
+    let join = decode("join", &json!({"device": "phone"}));
+    let Ok(PeerRequest::Join { device, .. }) = join else {
+        panic!("{join:?}");
+    };
+    assert_eq!(device, json!({}));
+    let produce = decode(
+        "produce",
+        &json!({"transportId": ID, "kind": "audio", "rtpParameters": {"codecs": []}, "appData": 7}),
+    );
+    let Ok(PeerRequest::Produce { app_data, .. }) = produce else {
+        panic!("{produce:?}");
+    };
+    assert!(app_data.is_empty());
+}
+
+#[test]
+fn a_client_without_a_dtls_role_leaves_it_to_us() {
+    let connect = decode(
+        "connectWebRtcTransport",
+        &json!({"transportId": ID, "dtlsParameters":
+            {"fingerprints": [{"algorithm": "sha-256", "value": "AB"}]}}),
+    );
+    let Ok(PeerRequest::ConnectWebRtcTransport { dtls, .. }) = connect else {
+        panic!("{connect:?}");
+    };
+    assert_eq!(dtls.role, DtlsRole::Auto);
+}
+
+#[test]
+fn unknown_methods_and_bad_data_say_so() {
+    let err = decode("noSuchMethod", &json!({})).expect_err("unknown");
+    assert!(err.reason.contains("noSuchMethod"));
+    for data in [json!({}), json!({"producerId": 7}), json!([]), json!("x")] {
+        let err = decode("closeProducer", &data).expect_err("no id");
+        assert_eq!(err.kind, ErrorKind::BadRequest, "{data}");
+        assert!(err.reason.starts_with("closeProducer: "), "{err}");
+    }
+    let err = decode("applyNetworkThrottle", &json!({"secret": "x"})).expect_err("not offered");
+    assert_eq!(err.kind, ErrorKind::Forbidden);
+}
+
+proptest! {
+    #[test]
+    fn no_data_panics(
+        method in prop_oneof![Just("produce"), Just("join"), Just("connectWebRtcTransport"), Just("x")],
+        data in "[\\[\\]{}\",:a-zA-Z0-9 ]{0,80}",
+    ) {
+        let _ = decode_request(method, &data);
+    }
+}

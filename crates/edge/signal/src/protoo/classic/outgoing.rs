@@ -1,0 +1,244 @@
+//! What clients are told and asked.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use plenum_api::{classic, media_stats, transport::IceParametersJson};
+use plenum_room::{ClientRequest, NewConsumer, PeerEvent, PeerInfo, PeerReply};
+use serde_json::Number;
+use tracing::warn;
+
+use crate::protoo::message::{notification, ok_response, request};
+
+/// The first words to every client.
+pub(crate) fn version_notification(version: &str) -> String {
+    notification("mediasoup-version", &classic::Version { version })
+}
+
+/// The answer to the request with this id.
+pub(crate) fn encode_reply(id: &Number, reply: &PeerReply) -> String {
+    match reply {
+        PeerReply::ConsumerStats(stats) => {
+            ok_response(id, &media_stats::consumer_stats(stats, unix_milliseconds()))
+        }
+        PeerReply::Done => ok_response(id, &classic::Empty {}),
+        PeerReply::IceParameters(ice) => ok_response(id, &IceParametersJson::from(ice)),
+        PeerReply::Joined { peers } => ok_response(
+            id,
+            &classic::Joined {
+                peers: peers.iter().map(describe).collect(),
+            },
+        ),
+        PeerReply::Produced { producer } => ok_response(id, &classic::Produced { id: *producer }),
+        PeerReply::ProducerStats(streams) => ok_response(
+            id,
+            &media_stats::producer_stats(streams, unix_milliseconds()),
+        ),
+        PeerReply::RouterRtpCapabilities(capabilities) => ok_response(id, &**capabilities),
+        PeerReply::TransportStats { transport, stats } => ok_response(
+            id,
+            &media_stats::transport_stats(*transport, stats, unix_milliseconds()),
+        ),
+        PeerReply::WebRtcTransport { transport, info } => ok_response(
+            id,
+            &classic::TransportCreated {
+                id: *transport,
+                parameters: (&**info).into(),
+            },
+        ),
+        other => {
+            warn!(?other, "unknown reply");
+            ok_response(id, &classic::Empty {})
+        }
+    }
+}
+
+/// A question under an id of ours; `None`: the dialect has no words for it.
+pub(crate) fn encode_ask(id: u64, ask: &ClientRequest) -> Option<String> {
+    match ask {
+        ClientRequest::NewConsumer(consumer) => {
+            Some(request(id, "newConsumer", &new_consumer(consumer)))
+        }
+        _ => None,
+    }
+}
+
+/// A notification; `None`: the dialect has no words for it.
+pub(crate) fn encode_event(event: &PeerEvent) -> Option<String> {
+    Some(match event {
+        PeerEvent::ConsumerClosed { consumer } => consumer_notice("consumerClosed", *consumer),
+        PeerEvent::ConsumerLayersChanged { consumer, layers } => notification(
+            "consumerLayersChanged",
+            &classic::ConsumerLayersChanged::new(*consumer, *layers),
+        ),
+        PeerEvent::ConsumerPaused { consumer } => consumer_notice("consumerPaused", *consumer),
+        PeerEvent::ConsumerResumed { consumer } => consumer_notice("consumerResumed", *consumer),
+        PeerEvent::ConsumerScore { consumer, score } => notification(
+            "consumerScore",
+            &classic::ConsumerScoreNotice::new(*consumer, score),
+        ),
+        PeerEvent::NewPeer(info) => notification("newPeer", &describe(info)),
+        PeerEvent::PeerClosed { peer } => {
+            notification("peerClosed", &classic::PeerClosed { peer_id: peer })
+        }
+        PeerEvent::PeerDisplayNameChanged {
+            peer,
+            display_name,
+            old_display_name,
+        } => notification(
+            "peerDisplayNameChanged",
+            &classic::PeerDisplayNameChanged {
+                peer_id: peer,
+                display_name,
+                old_display_name,
+            },
+        ),
+        PeerEvent::ProducerScore { producer, scores } => notification(
+            "producerScore",
+            &classic::ProducerScoreNotice::new(*producer, scores),
+        ),
+        _ => return None,
+    })
+}
+
+fn consumer_notice(method: &str, consumer_id: plenum_ids::ConsumerId) -> String {
+    notification(method, &classic::ConsumerNotice { consumer_id })
+}
+
+fn new_consumer(consumer: &NewConsumer) -> classic::NewConsumer<'_> {
+    classic::NewConsumer {
+        peer_id: &consumer.peer,
+        producer_id: consumer.producer,
+        id: consumer.consumer,
+        kind: consumer.kind,
+        rtp_parameters: &consumer.rtp_parameters,
+        consumer_type: consumer.producer_type.as_str(),
+        app_data: &consumer.app_data,
+        producer_paused: consumer.producer_paused,
+    }
+}
+
+fn describe(info: &PeerInfo) -> classic::PeerDescription<'_> {
+    classic::PeerDescription {
+        id: &info.peer,
+        display_name: &info.display_name,
+        device: &info.device,
+    }
+}
+
+fn unix_milliseconds() -> u64 {
+    // A clock before 1970 is nobody's problem but its owner's.
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use plenum_ids::{ConsumerId, PeerId, ProducerId, TransportId};
+    use plenum_params::{
+        event::ConsumerScore, media::MediaKind, ortc::ProducerType,
+        rtp_parameters::RtpParameters, transport::IceParameters,
+    };
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    fn parse(text: &str) -> Value {
+        serde_json::from_str(text).expect("our own output is JSON")
+    }
+
+    #[test]
+    fn a_new_consumer_has_the_dialects_names() {
+        let consumer = NewConsumer {
+            peer: PeerId::from("ada"),
+            transport: TransportId::from_u128(1),
+            consumer: ConsumerId::from_u128(2),
+            producer: ProducerId::from_u128(3),
+            kind: MediaKind::Video,
+            rtp_parameters: RtpParameters::default(),
+            producer_type: ProducerType::Simulcast,
+            app_data: Map::from_iter([("share".to_owned(), json!(true))]),
+            producer_paused: true,
+            score: ConsumerScore::default(),
+        };
+        let text = encode_ask(5, &ClientRequest::NewConsumer(Box::new(consumer)));
+        let message = parse(&text.expect("has words for it"));
+        assert_eq!(message["method"], "newConsumer");
+        assert_eq!(message["id"], 5);
+        let data = &message["data"];
+        assert_eq!(data["peerId"], "ada");
+        assert_eq!(data["id"], ConsumerId::from_u128(2).to_string());
+        assert_eq!(data["producerId"], ProducerId::from_u128(3).to_string());
+        assert_eq!(data["kind"], "video");
+        assert_eq!(data["type"], "simulcast");
+        assert_eq!(data["appData"], json!({"share": true}));
+        assert_eq!(data["producerPaused"], true);
+        assert!(data["rtpParameters"].is_object());
+        assert!(data.get("transportId").is_none());
+    }
+
+    #[test]
+    fn replies_are_bare_in_this_dialect() {
+        let id = Number::from(1);
+        let ice = IceParameters {
+            username_fragment: "u".to_owned(),
+            password: "p".to_owned(),
+        };
+        let reply = parse(&encode_reply(&id, &PeerReply::IceParameters(ice)));
+        assert_eq!(
+            reply["data"],
+            json!({"usernameFragment": "u", "password": "p", "iceLite": true})
+        );
+        let producer = ProducerId::from_u128(3);
+        let reply = parse(&encode_reply(&id, &PeerReply::Produced { producer }));
+        assert_eq!(reply["data"], json!({"id": producer}));
+        assert_eq!(parse(&encode_reply(&id, &PeerReply::Done))["data"], json!({}));
+        let reply = parse(&encode_reply(&id, &PeerReply::ProducerStats(Vec::new())));
+        assert_eq!(reply["data"], json!([]));
+    }
+
+    #[test]
+    fn events_have_the_dialects_names() {
+        let consumer = ConsumerId::from_u128(2);
+        let peer = PeerId::from("ada");
+        let info = PeerInfo {
+            peer: peer.clone(),
+            display_name: "Ada".to_owned(),
+            device: json!({"flag": "chrome"}),
+        };
+        for (event, method, data) in [
+            (
+                PeerEvent::ConsumerClosed { consumer },
+                "consumerClosed",
+                json!({"consumerId": consumer}),
+            ),
+            (
+                PeerEvent::NewPeer(info),
+                "newPeer",
+                json!({"id": "ada", "displayName": "Ada", "device": {"flag": "chrome"}}),
+            ),
+            (
+                PeerEvent::PeerClosed { peer: peer.clone() },
+                "peerClosed",
+                json!({"peerId": "ada"}),
+            ),
+            (
+                PeerEvent::PeerDisplayNameChanged {
+                    peer,
+                    display_name: "B".to_owned(),
+                    old_display_name: "A".to_owned(),
+                },
+                "peerDisplayNameChanged",
+                json!({"peerId": "ada", "displayName": "B", "oldDisplayName": "A"}),
+            ),
+        ] {
+            let message = parse(&encode_event(&event).expect("has words for it"));
+            assert_eq!(message["notification"], true);
+            assert_eq!(message["method"], method);
+            assert_eq!(message["data"], data);
+        }
+        let version = parse(&version_notification("1.2.3"));
+        assert_eq!(version["method"], "mediasoup-version");
+        assert_eq!(version["data"], json!({"version": "1.2.3"}));
+    }
+}

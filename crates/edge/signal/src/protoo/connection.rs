@@ -1,0 +1,230 @@
+//! One client: its WebSocket on one side, its session in a room on the other.
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use plenum_api::error::ErrorKind;
+use plenum_host::{Session, SessionEnd, SessionEvent};
+use plenum_room::{AskId, CloseReason, ClientRequest, RequestId};
+use serde_json::Number;
+use tokio::time::sleep_until;
+use tracing::debug;
+
+use super::{
+    classic,
+    message::{Incoming, error_response},
+    pending::Pending,
+    wire::{Lost, Wire},
+};
+use crate::Settings;
+
+/// Serves a client until either side ends. Nothing here waits for a client's answer: while a question is open, the
+/// client's own requests go on, because some clients answer only after one of those was answered.
+pub(crate) struct Connection {
+    wire: Wire,
+    session: Session,
+    settings: Arc<Settings>,
+    /// Questions to the client.
+    asks: Pending<AskId>,
+    /// Requests of the client that the room is working on, with the ids that the client gave them.
+    requests: HashMap<RequestId, Number>,
+    next_request: u64,
+}
+
+/// Requests of one client that may be unanswered at a time. Clients have a handful; a room answers all of them in the
+/// end, so that the table can only grow by hurry.
+const MAX_OPEN_REQUESTS: usize = 512;
+
+impl Connection {
+    pub(crate) fn new(wire: Wire, session: Session, settings: Arc<Settings>) -> Self {
+        let asks = Pending::new(settings.request_timeout);
+        Self {
+            wire,
+            session,
+            settings,
+            asks,
+            requests: HashMap::new(),
+            next_request: 0,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        match self.serve().await {
+            Ok(end) => {
+                let (code, reason) = close_frame(end);
+                debug!(?end, code, "session ended");
+                // The room is done with this session; only the farewell is left.
+                drop(self.session);
+                self.wire.close(code, reason).await;
+            }
+            Err(lost) => debug!(?lost, "connection lost"),
+        }
+    }
+
+    async fn serve(&mut self) -> Result<SessionEnd, Lost> {
+        let version = classic::version_notification(&self.settings.announced_version);
+        self.wire.send(version)?;
+        loop {
+            let deadline = self.asks.deadline();
+            tokio::select! {
+                text = self.wire.receive() => self.handle_text(&text?).await?,
+                event = self.session.next_event() => {
+                    if let Some(end) = self.handle_event(event).await? {
+                        return Ok(end);
+                    }
+                }
+                () = at(deadline) => {
+                    while let Some(ask) = self.asks.expire(Instant::now()) {
+                        self.answer(ask, false).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn handle_text(&mut self, text: &str) -> Result<(), Lost> {
+        match Incoming::parse(text) {
+            Some(Incoming::Request { id, method, data }) => {
+                self.handle_request(id, &method, data).await
+            }
+            Some(Incoming::Response { id, result }) => {
+                if let Err(refusal) = &result {
+                    debug!(id, ?refusal, "client refused");
+                }
+                match self.asks.take(id) {
+                    Some(ask) => self.answer(ask, result.is_ok()).await,
+                    None => debug!(id, "answer to nothing ignored"),
+                }
+                Ok(())
+            }
+            Some(Incoming::Notification { method, .. }) => {
+                debug!(%method, "notification ignored");
+                Ok(())
+            }
+            None => {
+                debug!(bytes = text.len(), "not a protoo message, ignored");
+                Ok(())
+            }
+        }
+    }
+
+    async fn handle_request(&mut self, id: Number, method: &str, data: &str) -> Result<(), Lost> {
+        if self.requests.len() >= MAX_OPEN_REQUESTS {
+            let code = ErrorKind::TooMany.classic_code();
+            return self
+                .wire
+                .send(error_response(&id, code, "too many open requests"));
+        }
+        let body = match classic::decode_request(method, data) {
+            Ok(body) => body,
+            Err(err) => {
+                debug!(method, %err, "request refused");
+                return self
+                    .wire
+                    .send(error_response(&id, err.kind.classic_code(), &err.reason));
+            }
+        };
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        self.requests.insert(request, id);
+        // If the room has ended, the end of the session is the next event.
+        let _ = self.session.request(request, body).await;
+        Ok(())
+    }
+
+    async fn handle_event(&mut self, event: SessionEvent) -> Result<Option<SessionEnd>, Lost> {
+        match event {
+            SessionEvent::Ask { ask, body } => self.ask(ask, &body).await?,
+            SessionEvent::End(end) => return Ok(Some(end)),
+            SessionEvent::Notify(event) => match classic::encode_event(&event) {
+                Some(text) => self.wire.send(text)?,
+                None => debug!(?event, "no words for it"),
+            },
+            SessionEvent::Reply { request, result } => {
+                let Some(id) = self.requests.remove(&request) else {
+                    debug!(?request, "reply to nothing");
+                    return Ok(None);
+                };
+                let text = match &result {
+                    Ok(reply) => classic::encode_reply(&id, reply),
+                    Err(err) => {
+                        debug!(%err, "request refused");
+                        error_response(&id, err.kind.classic_code(), &err.reason)
+                    }
+                };
+                self.wire.send(text)?;
+            }
+            other => debug!(?other, "unknown event"),
+        }
+        Ok(None)
+    }
+
+    async fn ask(&mut self, ask: AskId, body: &ClientRequest) -> Result<(), Lost> {
+        let id = self.asks.insert(Instant::now(), ask);
+        if let Some(text) = classic::encode_ask(id, body) {
+            self.wire.send(text)
+        } else {
+            debug!(?body, "no words for it");
+            self.asks.take(id);
+            self.answer(ask, false).await;
+            Ok(())
+        }
+    }
+
+    async fn answer(&self, ask: AskId, accepted: bool) {
+        // If the room has ended, nobody wants the answer.
+        let _ = self.session.answer(ask, accepted).await;
+    }
+}
+
+/// How a connection is closed. protoo clients come back by themselves after every code but 4000, so that one is for
+/// those who must not: they were replaced, sent away, or the room is over.
+fn close_frame(end: SessionEnd) -> (u16, &'static str) {
+    match end {
+        SessionEnd::Room(reason @ (CloseReason::RouterLost | CloseReason::TransportLost)) => {
+            (SERVICE_RESTART, reason.as_str())
+        }
+        SessionEnd::Room(reason) => (DO_NOT_RETURN, reason.as_str()),
+        SessionEnd::Shutdown => (SERVICE_RESTART, "server is shutting down"),
+        _ => (TRY_AGAIN_LATER, "messages were not taken in time"),
+    }
+}
+
+/// protoo's own code.
+const DO_NOT_RETURN: u16 = 4000;
+
+/// RFC 6455 registry: "Service Restart".
+const SERVICE_RESTART: u16 = 1012;
+
+/// RFC 6455 registry: "Try Again Later".
+const TRY_AGAIN_LATER: u16 = 1013;
+
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_those_who_must_stay_away_are_told_so() {
+        for (end, code) in [
+            (SessionEnd::Room(CloseReason::Replaced), 4000),
+            (SessionEnd::Room(CloseReason::RoomClosed), 4000),
+            (SessionEnd::Room(CloseReason::RoomFull), 4000),
+            (SessionEnd::Room(CloseReason::JoinTimeout), 4000),
+            (SessionEnd::Room(CloseReason::RouterLost), 1012),
+            (SessionEnd::Room(CloseReason::TransportLost), 1012),
+            (SessionEnd::Shutdown, 1012),
+            (SessionEnd::Overrun, 1013),
+        ] {
+            let (given, reason) = close_frame(end);
+            assert_eq!(given, code, "{end:?}");
+            // A close frame carries at most 123 bytes of reason (RFC 6455 §5.5).
+            assert!(reason.len() <= 123);
+        }
+    }
+}

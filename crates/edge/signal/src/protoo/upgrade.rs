@@ -1,0 +1,121 @@
+//! From an HTTP request to a protoo connection, or to a refusal.
+
+use axum::{
+    body::Body,
+    extract::{
+        Query,
+        ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+    },
+    http::{HeaderName, HeaderValue, Response, StatusCode, Uri, header},
+    response::IntoResponse as _,
+};
+use plenum_ids::{PeerId, RoomId};
+use tracing::{Instrument as _, debug, info_span};
+
+use super::{connection::Connection, wire::Wire};
+use crate::Edge;
+
+/// Takes a client in, or refuses it before the WebSocket exists.
+pub(crate) fn upgrade(
+    edge: &Edge,
+    uri: &Uri,
+    websocket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response<Body> {
+    let websocket = match websocket {
+        Ok(websocket) => websocket.protocols([SUB_PROTOCOL]),
+        Err(rejection) => return rejection.into_response(),
+    };
+    if websocket.selected_protocol().is_none() {
+        return reject(StatusCode::FORBIDDEN, "sub-protocol \"protoo\" required");
+    }
+    let (room, peer) = match names(uri, edge.settings.max_name_length) {
+        Ok(names) => names,
+        Err(reason) => return reject(StatusCode::BAD_REQUEST, reason),
+    };
+    let span = info_span!("peer", %room, %peer);
+    let session = match edge.host.connect(&room, peer) {
+        Ok(session) => session,
+        Err(err) => {
+            debug!(parent: &span, %err, "not let in");
+            let code = StatusCode::from_u16(err.kind().code());
+            return reject(
+                code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+                &err.to_string(),
+            );
+        }
+    };
+    let settings = edge.settings.clone();
+    let open = edge.count_connection();
+    websocket
+        .max_message_size(settings.max_message_size)
+        .max_frame_size(settings.max_message_size)
+        .on_upgrade(move |socket| {
+            async move {
+                debug!("connected");
+                let wire = Wire::new(socket, &settings);
+                Connection::new(wire, session, settings).run().await;
+                drop(open);
+            }
+            .instrument(span)
+        })
+}
+
+const SUB_PROTOCOL: &str = "protoo";
+
+const REJECT_REASON: HeaderName = HeaderName::from_static("x-websocket-reject-reason");
+
+/// Room and peer from the query. Other parameters concern features that are internal to other servers.
+fn names(uri: &Uri, max_length: usize) -> Result<(RoomId, PeerId), &'static str> {
+    let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+        .map_err(|_| "the query cannot be understood")?;
+    let find = |name| {
+        query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
+    };
+    let (Some(room), Some(peer)) = (find("roomId"), find("peerId")) else {
+        return Err("roomId and peerId are required");
+    };
+    if room.len() > max_length || peer.len() > max_length {
+        return Err("roomId or peerId is too long");
+    }
+    Ok((room.into(), peer.into()))
+}
+
+fn reject(status: StatusCode, reason: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(reason.to_owned()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if let Ok(reason) = HeaderValue::from_str(reason) {
+        headers.insert(REJECT_REASON, reason);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(query: &str) -> Result<(String, String), &'static str> {
+        let uri: Uri = format!("/?{query}").parse().expect("a URI");
+        names(&uri, 16).map(|(room, peer)| (room.to_string(), peer.to_string()))
+    }
+
+    #[test]
+    fn names_are_decoded_and_other_parameters_do_not_matter() {
+        assert_eq!(
+            parse("consumerReplicas=undefined&roomId=a%20b&peerId=%C3%A4&usePipeTransports=false"),
+            Ok(("a b".to_owned(), "ä".to_owned()))
+        );
+    }
+
+    #[test]
+    fn missing_empty_or_endless_names_are_refused() {
+        for query in ["", "roomId=a", "peerId=a", "roomId=&peerId=a", "roomId=aaaaaaaaaaaaaaaaa&peerId=a"] {
+            assert!(parse(query).is_err(), "{query}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! One WebSocket: keep-alive, a bound on what waits to be sent, a bound on how fast is read.
+
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use futures_util::{
+    SinkExt as _, StreamExt as _,
+    stream::{SplitSink, SplitStream},
+};
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout},
+};
+use tracing::debug;
+
+use crate::{Settings, rate::TokenBucket};
+
+/// Writing is a task of its own, so that a client that does not read never stops us from reading, noticing its death,
+/// or serving the room.
+pub(crate) struct Wire {
+    stream: SplitStream<WebSocket>,
+    queue: mpsc::Sender<Message>,
+    writer: JoinHandle<()>,
+    bucket: TokenBucket,
+    /// Nothing is read before this time: the client talked too fast.
+    readable_at: Instant,
+    /// When to ping; while `ping_pending`, when to give up instead.
+    timer: Instant,
+    ping_pending: bool,
+    ping_interval: Duration,
+    pong_timeout: Duration,
+}
+
+/// The connection is over and needs no closing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// The client closed it, or the network did.
+    ByClient,
+    /// It broke, or the client sent something that is not a WebSocket message or is too large.
+    Broken,
+    /// The client did not answer a ping.
+    Silent,
+    /// The client does not read what it is sent.
+    SlowReader,
+}
+
+impl Wire {
+    pub(crate) fn new(socket: WebSocket, settings: &Settings) -> Self {
+        let (sink, stream) = socket.split();
+        let (queue, waiting) = mpsc::channel(settings.outgoing_queue.max(1));
+        let now = Instant::now();
+        Self {
+            stream,
+            queue,
+            writer: tokio::spawn(write(sink, waiting)),
+            bucket: TokenBucket::new(
+                settings.message_rate,
+                settings.message_burst,
+                now.into_std(),
+            ),
+            readable_at: now,
+            timer: now + settings.ping_interval,
+            ping_pending: false,
+            ping_interval: settings.ping_interval,
+            pong_timeout: settings.pong_timeout,
+        }
+    }
+
+    /// The next text of the client. Pings meanwhile. Loses nothing when cancelled.
+    pub(crate) async fn receive(&mut self) -> Result<Utf8Bytes, Lost> {
+        loop {
+            tokio::select! {
+                frame = next_frame(&mut self.stream, self.readable_at) => {
+                    if let Some(text) = self.handle_frame(frame)? {
+                        return Ok(text);
+                    }
+                }
+                () = sleep_until(self.timer) => self.handle_timer()?,
+            }
+        }
+    }
+
+    /// Never waits.
+    pub(crate) fn send(&self, text: String) -> Result<(), Lost> {
+        self.enqueue(Message::Text(text.into()))
+    }
+
+    /// Says goodbye and gives the client a moment to say it too.
+    pub(crate) async fn close(mut self, code: u16, reason: &'static str) {
+        let frame = CloseFrame {
+            code,
+            reason: reason.into(),
+        };
+        if self.enqueue(Message::Close(Some(frame))).is_err() {
+            return;
+        }
+        let _ = timeout(CLOSE_GRACE, async {
+            while let Some(Ok(_)) = self.stream.next().await {}
+            let _ = (&mut self.writer).await;
+        })
+        .await;
+    }
+
+    fn handle_frame(
+        &mut self,
+        frame: Option<Result<Message, axum::Error>>,
+    ) -> Result<Option<Utf8Bytes>, Lost> {
+        let message = match frame {
+            Some(Ok(message)) => message,
+            Some(Err(err)) => {
+                debug!(%err, "connection failed");
+                return Err(Lost::Broken);
+            }
+            None => return Err(Lost::ByClient),
+        };
+        let now = Instant::now();
+        self.readable_at = now + self.bucket.take(now.into_std());
+        // Whatever arrives proves that the client lives; it need not be the pong.
+        if self.ping_pending {
+            self.ping_pending = false;
+            self.timer = now + self.ping_interval;
+        }
+        match message {
+            Message::Text(text) => Ok(Some(text)),
+            Message::Close(_) => Err(Lost::ByClient),
+            Message::Binary(_) => {
+                debug!("binary message ignored");
+                Ok(None)
+            }
+            Message::Ping(_) | Message::Pong(_) => Ok(None),
+        }
+    }
+
+    fn handle_timer(&mut self) -> Result<(), Lost> {
+        if self.ping_pending {
+            return Err(Lost::Silent);
+        }
+        self.enqueue(Message::Ping(Default::default()))?;
+        self.ping_pending = true;
+        self.timer = Instant::now() + self.pong_timeout;
+        Ok(())
+    }
+
+    fn enqueue(&self, message: Message) -> Result<(), Lost> {
+        self.queue.try_send(message).map_err(|err| match err {
+            mpsc::error::TrySendError::Full(_) => Lost::SlowReader,
+            mpsc::error::TrySendError::Closed(_) => Lost::ByClient,
+        })
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.writer.abort();
+    }
+}
+
+/// How long a client may take to answer our close frame. The whole node has two seconds to end.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+async fn next_frame(
+    stream: &mut SplitStream<WebSocket>,
+    readable_at: Instant,
+) -> Option<Result<Message, axum::Error>> {
+    if readable_at > Instant::now() {
+        sleep_until(readable_at).await;
+    }
+    stream.next().await
+}
+
+async fn write(mut sink: SplitSink<WebSocket, Message>, mut queue: mpsc::Receiver<Message>) {
+    while let Some(message) = queue.recv().await {
+        let last = matches!(message, Message::Close(_));
+        // One flush for everything that waits.
+        let sent = if queue.is_empty() || last {
+            sink.send(message).await
+        } else {
+            sink.feed(message).await
+        };
+        if sent.is_err() || last {
+            return;
+        }
+    }
+}

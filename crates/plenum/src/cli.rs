@@ -1,0 +1,90 @@
+//! The command line.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+/// A WebRTC SFU cluster in one binary.
+#[derive(Debug, Parser)]
+#[command(
+    name = "plenum",
+    version = VERSION,
+    disable_help_subcommand = true,
+    after_help = "Examples:
+  plenum serve                      one node on http://localhost:3000
+  plenum serve --port 8080          on another port
+  plenum config --sample            a commented configuration file
+
+Every command explains itself with --help."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Package version and the revision that the binary was built from.
+pub(crate) const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("PLENUM_REVISION"), ")");
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a node: workers, rooms, signalling, web page.
+    #[command(after_help = "Examples:
+  plenum serve
+  plenum serve --port 8080 --workers 2
+  plenum serve --listen 0.0.0.0 --announced-ip 203.0.113.7 --insecure
+  plenum serve --config /etc/plenum.toml --set rtc.min_port=20000
+
+Later wins: built-in defaults, the file, environment (PLENUM_RTC_MIN_PORT …), flags.")]
+    Serve(Box<ServeArgs>),
+    /// Print the effective configuration, secrets masked.
+    #[command(after_help = "Examples:
+  plenum config --config /etc/plenum.toml
+  plenum config --sample > plenum.toml
+  PLENUM_RTC_MIN_PORT=20000 plenum config")]
+    Config(ConfigArgs),
+    /// A media worker: started by a node, of no use alone.
+    #[command(hide = true)]
+    Worker,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ServeArgs {
+    /// Port of signalling and web page; 0: any free one.
+    #[arg(long, value_name = "N")]
+    pub(crate) port: Option<u16>,
+    /// Address that signalling and web page listen on.
+    #[arg(long, value_name = "IP")]
+    pub(crate) listen: Option<IpAddr>,
+    /// Number of worker processes; one per core if not given.
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<u16>,
+    /// Address that clients reach the media ports under, where it differs from the local one.
+    #[arg(long, value_name = "IP")]
+    pub(crate) announced_ip: Option<IpAddr>,
+    /// Listen on a public address although everybody could join every room.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) sources: SourceArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConfigArgs {
+    /// Print a commented sample with all defaults instead.
+    #[arg(long)]
+    pub(crate) sample: bool,
+    #[command(flatten)]
+    pub(crate) sources: SourceArgs,
+}
+
+/// Where settings come from, besides the environment.
+#[derive(Args, Debug, Default)]
+pub(crate) struct SourceArgs {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Any setting by its name, as in the file; may be given several times.
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}

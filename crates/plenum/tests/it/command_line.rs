@@ -1,0 +1,84 @@
+//! Flags, files and refusals of the command line.
+
+use std::process::Output;
+
+use tokio::{net::TcpListener, time::timeout};
+
+use crate::node::{Node, PATIENCE, command, rtc_ports};
+
+async fn run(arguments: &[&str]) -> Output {
+    timeout(PATIENCE, command().args(arguments).output())
+        .await
+        .expect("ends in time")
+        .expect("runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[tokio::test]
+async fn a_node_says_when_and_where_it_is_ready() {
+    let node = Node::start().await;
+    assert!(node.ready_line.starts_with("Plenum is ready: http://localhost:"));
+    assert!(node.ready_line.contains(" ms"), "{}", node.ready_line);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let port = taken.local_addr().expect("bound").port().to_string();
+    let mut arguments = vec!["serve", "--port", &port, "--workers", "1"];
+    let ports = rtc_ports();
+    arguments.extend(ports.iter().map(String::as_str));
+    let output = run(&arguments).await;
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    assert!(message.contains(&port) && message.contains("in use"), "{message}");
+}
+
+#[tokio::test]
+async fn a_public_address_needs_a_word_of_consent() {
+    let output = run(&["serve", "--listen", "0.0.0.0", "--port", "0"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    assert!(message.contains("--insecure"), "{message}");
+
+    let node = Node::start_with(&["--listen", "0.0.0.0", "--insecure"]).await;
+    assert_eq!(node.get("/healthz").await.0, 200);
+}
+
+#[tokio::test]
+async fn an_unknown_setting_is_an_error_that_names_its_neighbour() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "[rtc]\nmin_prot = 20000\n").expect("writes");
+    let path = file.path().to_str().expect("text");
+    let output = run(&["config", "--config", path]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    assert!(message.contains("min_prot") && message.contains("min_port"), "{message}");
+    assert_eq!(message.matches("min_prot").count(), 1, "said once: {message}");
+}
+
+#[tokio::test]
+async fn the_sample_is_a_valid_file_and_flags_win() {
+    let sample = run(&["config", "--sample"]).await;
+    assert!(sample.status.success());
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), &sample.stdout).expect("writes");
+    let path = file.path().to_str().expect("text");
+    let output = run(&["config", "--config", path, "--set", "rtc.min_port=23456"]).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("min_port = 23456"));
+}
+
+#[tokio::test]
+async fn help_has_examples_and_version_names_the_revision() {
+    for arguments in [&["--help"][..], &["serve", "--help"], &["config", "--help"]] {
+        let help = text(&run(arguments).await.stdout);
+        assert!(help.contains("Examples:"), "{help}");
+        assert!(!help.contains("worker "), "the hidden command shows: {help}");
+    }
+    let version = text(&run(&["--version"]).await.stdout);
+    assert!(version.starts_with("plenum ") && version.contains('('), "{version}");
+}

@@ -1,0 +1,192 @@
+//! A node as a process of its own, and a minimal HTTP client.
+
+use std::{
+    net::UdpSocket,
+    process::{ExitStatus, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+    process::{Child, Command},
+    time::{Instant, timeout},
+};
+
+/// Generous: many tests share few cores.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running node; killed when dropped.
+pub(crate) struct Node {
+    pub(crate) child: Child,
+    pub(crate) port: u16,
+    pub(crate) ready_line: String,
+}
+
+impl Node {
+    /// Two workers, any signalling port.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub(crate) async fn start_with(arguments: &[&str]) -> Self {
+        let mut child = command()
+            .args(["serve", "--port", "0", "--workers", "2"])
+            .args(rtc_ports())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the binary was built for this test");
+        let stdout = child.stdout.take().expect("piped above");
+        let mut lines = BufReader::new(stdout).lines();
+        let ready_line = timeout(PATIENCE, async {
+            loop {
+                let line = lines.next_line().await.expect("readable");
+                let line = line.expect("the node says that it is ready before it ends");
+                if line.contains("is ready") {
+                    return line;
+                }
+            }
+        })
+        .await
+        .expect("ready in time");
+        let port = ready_line
+            .split("localhost:")
+            .nth(1)
+            .and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next())
+            .and_then(|digits| digits.parse().ok())
+            .expect("the ready line names the port");
+        Self {
+            child,
+            port,
+            ready_line,
+        }
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        let pid = self.child.id().expect("not waited for yet");
+        i32::try_from(pid).expect("process ids are small")
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("ends in time")
+            .expect("is our child")
+    }
+
+    /// Status code and body.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let response = timeout(PATIENCE, raw_get(self.port, path))
+            .await
+            .expect("answers in time");
+        let (head, body) = response.split_once("\r\n\r\n").expect("a header");
+        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        (code.expect("a status line"), body.to_owned())
+    }
+
+    pub(crate) async fn get_json(&self, path: &str) -> Value {
+        let (code, body) = self.get(path).await;
+        assert_eq!(code, 200, "{path}: {body}");
+        serde_json::from_str(&body).expect("JSON")
+    }
+
+    /// `/stats` as soon as it satisfies a condition.
+    pub(crate) async fn stats_when(&self, condition: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let stats = self.get_json("/stats").await;
+            if condition(&stats) {
+                return stats;
+            }
+            assert!(Instant::now() < deadline, "never came true: {stats}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) async fn worker_pids(&self) -> Vec<i32> {
+        let stats = self.get_json("/workers").await;
+        let workers = stats["workers"].as_array().expect("a list").iter();
+        workers
+            .map(|worker| worker["pid"].as_i64().expect("alive"))
+            .map(|pid| i32::try_from(pid).expect("process ids are small"))
+            .collect()
+    }
+}
+
+/// The built binary, away from the settings of the machine it runs on.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plenum"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("PLENUM_")
+            || ["PORT", "ANNOUNCED_IP", "WEBRTC_LISTEN_IP", "MEDIASOUP_WORKER_COUNT"]
+                .contains(&text.as_ref())
+        {
+            command.env_remove(&name);
+        }
+    }
+    command.kill_on_drop(true);
+    command
+}
+
+pub(crate) fn signal(pid: i32, name: &str) {
+    let done = std::process::Command::new("kill")
+        .args([format!("-{name}"), pid.to_string()])
+        .status()
+        .expect("kill exists");
+    assert!(done.success(), "kill -{name} {pid}");
+}
+
+/// Ended processes that nobody has waited for yet count as gone.
+pub(crate) fn is_alive(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|stat| stat.rsplit(") ").next().map(|rest| !rest.starts_with('Z')))
+        .unwrap_or(false)
+}
+
+pub(crate) async fn all_gone(pids: &[i32]) {
+    let deadline = Instant::now() + PATIENCE;
+    while pids.iter().any(|pid| is_alive(*pid)) {
+        assert!(Instant::now() < deadline, "still alive: {pids:?}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A range of UDP ports for two workers that nobody uses, as flags.
+pub(crate) fn rtc_ports() -> Vec<String> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let base = 11_000 + (std::process::id() % 400) as u16 * 50;
+    for _ in 0..1000 {
+        let first = base.wrapping_add(NEXT.fetch_add(4, Ordering::Relaxed) % 20_000);
+        if (first..first + 4).all(|port| UdpSocket::bind(("0.0.0.0", port)).is_ok()) {
+            return vec![
+                "--set".to_owned(),
+                format!("rtc.min_port={first}"),
+                "--set".to_owned(),
+                "rtc.ports_per_worker=2".to_owned(),
+            ];
+        }
+    }
+    panic!("no free UDP ports");
+}
+
+async fn raw_get(port: u16, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))
+        .await
+        .expect("listens");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("writes");
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).await.expect("reads");
+    String::from_utf8_lossy(&response).into_owned()
+}
