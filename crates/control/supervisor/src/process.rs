@@ -85,9 +85,11 @@ impl Process {
             Ok(Err(error)) => return Err(error),
             Err(_) => return Err(StartError::Timeout { worker, after }),
         };
-        debug!(%worker, pid = hello.pid, gso = hello.gso, "worker is ready");
+        // A wrapper around the worker, or another process namespace, makes these differ.
+        let pid = child.id().unwrap_or(hello.pid);
+        debug!(%worker, pid, gso = hello.gso, "worker is ready");
         Ok(Self {
-            worker: Worker::new(worker, hello.pid, config.request_timeout),
+            worker: Worker::new(worker, pid, config.request_timeout),
             child,
             stream,
             decoder,

@@ -27,6 +27,8 @@ pub enum Interest {
     Readable,
     /// Data to read, or room to write.
     ReadableOrWritable,
+    /// Room to write.
+    Writable,
 }
 
 /// A descriptor that is ready.
@@ -148,6 +150,7 @@ impl Interest {
         match self {
             Self::Readable => epoll::EventFlags::IN,
             Self::ReadableOrWritable => epoll::EventFlags::IN | epoll::EventFlags::OUT,
+            Self::Writable => epoll::EventFlags::OUT,
         }
     }
 }
