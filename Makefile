@@ -1,0 +1,152 @@
+# `make help` lists the targets. `make setup` once, then `make run` or `make test`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+# What setup installs for this repository only comes first.
+TOOLS := $(CURDIR)/target/tools
+export PATH := $(TOOLS)/bin:$(TOOLS)/node_modules/node/bin:$(HOME)/.cargo/bin:$(PATH)
+# Everything is built from the lock files.
+CARGO_FLAGS ?= --locked
+
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+
+WEB := web
+E2E := tests/e2e
+PAGE := $(WEB)/meet/dist/index.html
+PAGE_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+
+# Settings of the node, for instance ARGS="--port 4000".
+ARGS ?=
+# Fuzzing time per target in `make fuzz-run`.
+FUZZ_SECONDS ?= 30
+
+## Use
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install what building and testing need (Debian, Ubuntu); quick when all is there.
+	@scripts/setup.sh
+
+.PHONY: run
+run: build ## Build and start a node on http://localhost:3000; ARGS="…" are its flags.
+	@exec target/release/plenum serve $(ARGS)
+
+.PHONY: build
+build: page ## Build the optimised binary with the web page inside.
+	cargo build $(CARGO_FLAGS) --release --package plenum
+
+.PHONY: page
+page: $(PAGE) ## Build the web page.
+
+$(PAGE): $(PAGE_SOURCES) $(WEB)/node_modules/.package-lock.json
+	cd $(WEB) && npm run --silent build
+	@touch $@
+
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
+	@touch $@
+
+## Check
+
+.PHONY: test
+test: setup lint test-rust test-web test-e2e fuzz-build ## Everything that must pass before a change is taken.
+
+.PHONY: lint
+lint: fmt-check clippy layers deny doc ## Formatting, lints, layers, licences, documentation.
+
+.PHONY: fmt
+fmt: ## Format everything.
+	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
+	cd $(WEB) && npm run --silent format
+
+.PHONY: fmt-check
+fmt-check:
+	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+
+.PHONY: clippy
+clippy: page
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+
+.PHONY: layers
+layers:
+	cargo xtask layers
+
+.PHONY: deny
+deny: $(CARGO_DENY)
+	$(CARGO_DENY) --locked check --hide-inclusion-graph bans licenses sources
+
+# Optimisation would double the build and save a second per run.
+$(CARGO_DENY):
+	CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
+	CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64 CARGO_PROFILE_RELEASE_DEBUG=0 \
+	cargo install --locked --no-default-features --version $(CARGO_DENY_VERSION) \
+		--root $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION) --no-track cargo-deny
+
+.PHONY: doc
+doc: page
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps --document-private-items
+
+.PHONY: test-rust
+test-rust: page
+	cargo test $(CARGO_FLAGS) --workspace
+
+.PHONY: test-web
+test-web: $(WEB)/node_modules/.package-lock.json
+	cd $(WEB) && npm run --silent check
+
+.PHONY: test-e2e
+test-e2e: page $(E2E)/node_modules/.package-lock.json ## Chromium against a real node.
+	cargo build $(CARGO_FLAGS) --package plenum
+	cd $(E2E) && npx --no-install playwright test
+
+.PHONY: test-long
+test-long: page fuzz-run ## What takes too long for every change: many more random cases, and fuzzing.
+	PROPTEST_CASES=20000 cargo test $(CARGO_FLAGS) --workspace
+
+## Measure
+
+.PHONY: bench-forward
+bench-forward: ## Cost of forwarding beside bare send loops; writes target/bench-forward.json.
+	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-forward -- $(ARGS)
+
+## Fuzz
+
+# Instrumentation as libFuzzer wants it, by flags that a stable compiler takes. The sanitizers, which it does not
+# take, would find little: only crates/media/udp has `unsafe`, and it parses nothing.
+FUZZ_FLAGS := --cfg fuzzing -C passes=sancov-module \
+	-C llvm-args=-sanitizer-coverage-level=4 \
+	-C llvm-args=-sanitizer-coverage-inline-8bit-counters \
+	-C llvm-args=-sanitizer-coverage-pc-table \
+	-C llvm-args=-sanitizer-coverage-trace-compares
+FUZZ_TARGETS := $(notdir $(basename $(wildcard fuzz/src/bin/*.rs)))
+
+.PHONY: fuzz-build
+fuzz-build: ## Build every fuzz target and try it on a few inputs.
+	@for entry in $$(grep -rhoE 'pub fn fuzz_[a-z0-9_]+' crates --include='*.rs' | cut -d' ' -f3); do \
+		grep -qw "$$entry" fuzz/src/bin/*.rs || { echo "no target in fuzz/src/bin calls $$entry"; exit 1; }; \
+	done
+	@cp Cargo.lock fuzz/Cargo.lock && mkdir -p $(dir $(PAGE))
+	RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --manifest-path fuzz/Cargo.toml --target "$$(rustc --print host-tuple)" --bins
+	@for name in $(FUZZ_TARGETS); do \
+		echo "== $$name"; \
+		fuzz/target/$$(rustc --print host-tuple)/debug/$$name -runs=1000 -seed=1 -verbosity=0 \
+			-artifact_prefix=fuzz/target/; \
+	done
+
+.PHONY: fuzz-run
+fuzz-run: fuzz-build ## Fuzz every target for FUZZ_SECONDS.
+	@for name in $(FUZZ_TARGETS); do \
+		corpus=fuzz/target/corpus/$$name; \
+		mkdir -p $$corpus fuzz/artifacts/$$name; echo "== $$name"; \
+		fuzz/target/$$(rustc --print host-tuple)/debug/$$name -max_total_time=$(FUZZ_SECONDS) -verbosity=0 \
+			-print_final_stats=1 -artifact_prefix=fuzz/artifacts/$$name/ $$corpus; \
+	done

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Installs what building and testing need on Debian and Ubuntu. May be run again at any time: what is there is left
+# alone. Works as root or with sudo.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly TOOLS="$PWD/target/tools"
+# The page's build tools need it; Debian 12 has 18.
+readonly NODE_MAJOR=20
+export PATH="$TOOLS/node_modules/node/bin:$HOME/.cargo/bin:$PATH"
+
+say() { printf 'setup: %s\n' "$*"; }
+
+as_root() {
+    if [[ $(id -u) == 0 ]]; then "$@"; else sudo "$@"; fi
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Packages whose command is missing.
+missing_packages() {
+    have cc && have c++ || echo build-essential
+    have curl || echo curl
+    have git || echo git
+    have pkg-config || echo pkg-config
+    have node || echo nodejs
+    have npm || echo npm
+    have chromium || have chromium-browser || have google-chrome || echo chromium
+    # Chromium draws nothing readable without any font.
+    [[ -n $(fc-list 2>/dev/null | head -n 1) ]] || echo fontconfig fonts-dejavu-core
+}
+
+install_packages() {
+    local packages
+    mapfile -t packages < <(missing_packages | tr ' ' '\n')
+    if [[ ${#packages[@]} == 0 ]]; then return; fi
+    if ! have apt-get; then
+        say "please install by hand: ${packages[*]}"
+        exit 1
+    fi
+    say "installing ${packages[*]}"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        ca-certificates "${packages[@]}"
+}
+
+install_rust() {
+    if ! have cargo; then
+        say "installing Rust"
+        local triple directory url
+        triple="$(uname -m)-unknown-linux-gnu"
+        directory=$(mktemp -d)
+        url="https://static.rust-lang.org/rustup/dist/$triple/rustup-init"
+        curl -sSf -o "$directory/rustup-init" "$url"
+        printf '%.64s  %s\n' "$(curl -sSf "$url.sha256")" "$directory/rustup-init" | sha256sum --check --quiet
+        chmod +x "$directory/rustup-init"
+        "$directory/rustup-init" -y --profile minimal --no-modify-path
+        rm -r "$directory"
+    fi
+    if have rustup; then
+        for component in clippy rustfmt; do
+            rustup component list --installed | grep -q "^$component" || rustup component add "$component"
+        done
+    fi
+}
+
+install_node() {
+    local major
+    major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
+    if ((major >= NODE_MAJOR)); then return; fi
+    say "installing Node $NODE_MAJOR for this repository"
+    npm install --silent --no-audit --no-fund --no-save --prefix "$TOOLS" "node@$NODE_MAJOR"
+}
+
+# `npm ci` where the lock file is newer than what was installed from it.
+install_npm_packages() {
+    local directory=$1 installed=$1/node_modules/.package-lock.json
+    if [[ ! -f $directory/package-lock.json || $installed -nt $directory/package-lock.json ]]; then return; fi
+    say "installing packages of $directory"
+    (cd "$directory" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent --no-audit --no-fund)
+    touch "$installed"
+}
+
+install_packages
+install_rust
+install_node
+install_npm_packages web
+install_npm_packages tests/e2e
+say "ready: $(rustc --version), node $(node --version)"
