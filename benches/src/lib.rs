@@ -1,0 +1,7 @@
+//! Benchmarks that cross crates. Each is a program in `src/bin`; what they share is here.
+#![forbid(unsafe_code)]
+
+pub mod bare;
+pub mod forward;
+pub mod report;
+pub mod sink;

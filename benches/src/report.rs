@@ -1,0 +1,45 @@
+//! Medians, tables and the machine's description.
+
+use std::fmt::Write as _;
+
+/// The middle of some samples; 0 without any.
+pub fn median(samples: &mut [f64]) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    let middle = samples.len() / 2;
+    match samples.len() {
+        0 => 0.0,
+        len if len % 2 == 1 => samples[middle],
+        _ => f64::midpoint(samples[middle - 1], samples[middle]),
+    }
+}
+
+/// Processor, cores, memory, kernel and compiler, so that a figure can be judged later.
+pub fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpuinfo = read("/proc/cpuinfo");
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
+    let cores = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
+    let memory = read("/proc/meminfo");
+    let memory = memory.lines().next().unwrap_or_default().trim_start_matches("MemTotal:").trim();
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(
+        text,
+        "{} · {cores} cores · {memory} · Linux {}",
+        model.trim_start_matches([' ', '\t', ':']),
+        kernel.trim()
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_ignores_outliers() {
+        assert!((median(&mut [9.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
+        assert!((median(&mut [1.0, 100.0, 2.0, 3.0]) - 2.5).abs() < f64::EPSILON);
+    }
+}

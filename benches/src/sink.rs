@@ -1,0 +1,164 @@
+//! The receiving end of a benchmark: many sockets drained by a thread of its own, a sample of them decrypted.
+//!
+//! The sink receives one datagram at a time (`UDP_GRO` off): on loopback the sender's CPU figure depends on how its
+//! packets are received, so the mode is fixed and printed with the results.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use plenum_srtp::{InboundStream, Opener};
+use plenum_udp::{BindOptions, Events, Interest, Poller, RecvBatch, UdpSocket};
+
+/// Kernel buffer of each sink socket: a few dozen frames of eight packets.
+const RECEIVE_BUFFER: usize = 1024 * 1024;
+
+/// Running sink.
+pub struct Sink {
+    addresses: Vec<SocketAddr>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    received: AtomicU64,
+    failures: AtomicU64,
+    checked: AtomicU64,
+    stop: AtomicBool,
+    checks: Mutex<Vec<Check>>,
+}
+
+/// What is checked on one sampled socket.
+struct Check {
+    socket: usize,
+    opener: Opener,
+    stream: InboundStream,
+    header_len: usize,
+    last: Option<u64>,
+}
+
+impl Sink {
+    /// Opens `count` loopback sockets and starts to drain them.
+    pub fn start(count: usize) -> io::Result<Self> {
+        let options =
+            BindOptions { gro: false, gso: false, recv_buffer: Some(RECEIVE_BUFFER), ..BindOptions::default() };
+        let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        let sockets = (0..count).map(|_| UdpSocket::bind(any, &options)).collect::<io::Result<Vec<_>>>()?;
+        let addresses = sockets.iter().map(UdpSocket::local_addr).collect();
+        let poller = Poller::new()?;
+        for (token, socket) in sockets.iter().enumerate() {
+            poller.add(socket, token as u64, Interest::Readable)?;
+        }
+        let shared = Arc::new(Shared::default());
+        let thread = std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || drain(&sockets, &poller, &shared)
+        });
+        Ok(Self { addresses, shared, thread: Some(thread) })
+    }
+
+    /// Where the sockets are bound.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Decrypts everything that socket `socket` receives from now on and checks that sequence numbers have no gap.
+    pub fn check(&self, socket: usize, opener: Opener, header_len: usize) {
+        let check = Check { socket, opener, stream: InboundStream::new(), header_len, last: None };
+        let mut checks = self.shared.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.retain(|other| other.socket != socket);
+        checks.push(check);
+    }
+
+    /// Checks nothing any more.
+    pub fn clear_checks(&self) {
+        self.shared.checks.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Datagrams received so far.
+    pub fn received(&self) -> u64 {
+        self.shared.received.load(Ordering::Acquire)
+    }
+
+    /// Sampled packets that were checked, and those that did not decrypt or were out of sequence.
+    pub fn checked(&self) -> (u64, u64) {
+        (self.shared.checked.load(Ordering::Acquire), self.shared.failures.load(Ordering::Acquire))
+    }
+
+    /// Waits until `total` datagrams have arrived; returns how many are missing when none came for a while.
+    pub fn wait_for(&self, total: u64) -> u64 {
+        let mut last = (self.received(), std::time::Instant::now());
+        loop {
+            let received = self.received();
+            if received >= total {
+                return 0;
+            }
+            if received != last.0 {
+                last = (received, std::time::Instant::now());
+            } else if last.1.elapsed() > Duration::from_millis(200) {
+                return total - received;
+            }
+            std::hint::spin_loop();
+        }
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            // A panic of the sink already shows as missing packets.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn drain(sockets: &[UdpSocket], poller: &Poller, shared: &Shared) {
+    let mut events = Events::with_capacity(256);
+    let mut batch = RecvBatch::new();
+    while !shared.stop.load(Ordering::Acquire) {
+        if poller.wait(Some(Duration::from_millis(50)), &mut events).is_err() {
+            return;
+        }
+        let mut checks = shared.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in events.iter() {
+            let index = event.token as usize;
+            let mut check = checks.iter_mut().find(|check| check.socket == index);
+            while sockets[index].recv(&mut batch).is_ok_and(|count| count > 0) {
+                let mut count = 0;
+                for datagram in batch.datagrams_mut() {
+                    count += 1;
+                    // RTP has 2 in its upper two bits; handshakes and RTCP are not sampled.
+                    let is_rtp = datagram.data[0] >> 6 == 2 && !(192..=223).contains(&datagram.data[1]);
+                    if let (Some(check), true) = (check.as_deref_mut(), is_rtp) {
+                        shared.checked.fetch_add(1, Ordering::Relaxed);
+                        if !check.accept(datagram.data) {
+                            shared.failures.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                }
+                shared.received.fetch_add(count, Ordering::Release);
+                if !batch.is_full() {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+impl Check {
+    fn accept(&mut self, packet: &mut [u8]) -> bool {
+        let Ok(opened) = self.opener.open_rtp(&mut self.stream, packet, self.header_len) else { return false };
+        let in_sequence = self.last.is_none_or(|last| opened.packet_index == last + 1);
+        self.last = Some(opened.packet_index);
+        in_sequence
+    }
+}

@@ -1,0 +1,36 @@
+//! The engine's own counters: plain integers, read by snapshot.
+
+/// Counts since the engine was made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) datagrams_received: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) datagrams_sent: u64,
+    pub(crate) bytes_sent: u64,
+    /// Datagrams that led to no transport, were malformed, replayed or not authentic.
+    pub(crate) discarded: u64,
+    /// Messages with 1, 2–3, 4–7, 8–15, 16–31 and 32–64 segments.
+    pub(crate) group_sizes: [u64; 6],
+}
+
+impl Counters {
+    /// Counts a message of `segments` datagrams.
+    pub(crate) fn count_group(&mut self, segments: usize) {
+        let class = (usize::BITS - 1 - segments.max(1).leading_zeros()).min(5);
+        self.group_sizes[class as usize] += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_counted_by_powers_of_two() {
+        let mut counters = Counters::default();
+        for segments in [1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 64] {
+            counters.count_group(segments);
+        }
+        assert_eq!(counters.group_sizes, [1, 2, 2, 2, 2, 2]);
+    }
+}

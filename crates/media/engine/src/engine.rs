@@ -1,0 +1,120 @@
+//! The engine's state, and the thin inputs and outputs around it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    time::Instant,
+};
+
+use foldhash::fast::RandomState;
+use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
+use plenum_params::event::Event;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use slab::Slab;
+
+use crate::{
+    batch::{ControlQueue, Datagram, SendBatch},
+    config::{EngineConfig, WallClock},
+    consumer::Consumer,
+    counters::Counters,
+    fan_out::FanOut,
+    producer::Producer,
+    timers::Timers,
+    transport::Transport,
+};
+
+/// A router: the transports that share producers.
+#[derive(Debug, Default)]
+pub(crate) struct Router {
+    pub(crate) transports: Vec<usize>,
+}
+
+/// All media objects of one worker. See the crate's documentation for how to drive it.
+pub struct Engine {
+    pub(crate) config: EngineConfig,
+    pub(crate) clock: WallClock,
+    pub(crate) rng: StdRng,
+    pub(crate) routers: HashMap<RouterId, Router>,
+    pub(crate) transport_keys: HashMap<TransportId, usize>,
+    pub(crate) producer_keys: HashMap<ProducerId, usize>,
+    pub(crate) consumer_keys: HashMap<ConsumerId, usize>,
+    pub(crate) transports: Slab<Transport>,
+    pub(crate) producers: Slab<Producer>,
+    pub(crate) consumers: Slab<Consumer>,
+    /// Addresses that passed an ICE check, and nothing else, lead to a transport.
+    pub(crate) addresses: HashMap<(u8, SocketAddr), usize, RandomState>,
+    pub(crate) timers: Timers,
+    pub(crate) control: ControlQueue,
+    pub(crate) events: VecDeque<Event>,
+    /// Producers with packets in this batch.
+    pub(crate) touched: Vec<usize>,
+    pub(crate) fan_out: FanOut,
+    pub(crate) counters: Counters,
+    pub(crate) nack_scratch: Vec<u16>,
+}
+
+impl Engine {
+    /// An engine without objects.
+    #[must_use]
+    pub fn new(config: EngineConfig, now: Instant) -> Self {
+        Self {
+            clock: WallClock::new(now, config.unix_time),
+            rng: StdRng::from_seed(config.seed),
+            config,
+            routers: HashMap::new(),
+            transport_keys: HashMap::new(),
+            producer_keys: HashMap::new(),
+            consumer_keys: HashMap::new(),
+            transports: Slab::new(),
+            producers: Slab::new(),
+            consumers: Slab::new(),
+            addresses: HashMap::default(),
+            timers: Timers::default(),
+            control: ControlQueue::default(),
+            events: VecDeque::new(),
+            touched: Vec::new(),
+            fan_out: FanOut::default(),
+            counters: Counters::default(),
+            nack_scratch: Vec::new(),
+        }
+    }
+
+    /// Takes the datagrams that arrived since the last call, decrypting them in place.
+    pub fn handle_datagrams<'a>(&mut self, now: Instant, datagrams: impl IntoIterator<Item = Datagram<'a>>) {
+        for datagram in datagrams {
+            self.counters.datagrams_received += 1;
+            self.counters.bytes_received += datagram.data.len() as u64;
+            self.handle_datagram(now, datagram);
+        }
+        self.distribute();
+    }
+
+    /// Does everything that is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(key) = self.timers.pop_due(now) {
+            self.handle_transport_timeout(now, key);
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is to be called next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Fills `batch` with datagrams to send; `true` when more are waiting.
+    pub fn poll_transmit(&mut self, now: Instant, batch: &mut SendBatch) -> bool {
+        if !self.control.drain(batch) {
+            return true;
+        }
+        self.poll_fan_out(now, batch)
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    pub(crate) fn random_u32(&mut self) -> u32 {
+        self.rng.next_u32()
+    }
+}

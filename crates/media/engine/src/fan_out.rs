@@ -1,0 +1,313 @@
+//! From packets in producers' rings to segmented messages in the send batch, destination by destination.
+
+use std::{collections::VecDeque, net::SocketAddr, time::Instant};
+
+use slab::Slab;
+
+use crate::{
+    batch::SendBatch,
+    consumer::{Consumer, Stamp},
+    counters::Counters,
+    engine::Engine,
+    group_plan::{Group, plan_groups},
+    producer::Producer,
+    transport::{SrtpSession, Transport},
+};
+
+/// The fan-out's queue and its scratch memory, reused from batch to batch.
+#[derive(Debug, Default)]
+pub(crate) struct FanOut {
+    /// Transports with packets to write.
+    queue: VecDeque<usize>,
+    /// Packets of the transport that is being written.
+    items: Vec<Item>,
+    sizes: Vec<u16>,
+    groups: Vec<Group>,
+    next_group: usize,
+    next_item: usize,
+    current: Option<Destination>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Destination {
+    transport: usize,
+    socket: u8,
+    to: SocketAddr,
+}
+
+/// One packet for one consumer.
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    consumer: u32,
+    stream: u8,
+    retransmission: bool,
+    sequence: u64,
+    out: u64,
+}
+
+/// Largest protected packet that is written. Anything longer than an Ethernet frame would not have arrived either.
+const MAX_PACKET: usize = 1500;
+
+/// Bytes for the original sequence number in front of a retransmitted payload, RFC 4588 §4.
+const OSN_LEN: usize = 2;
+
+impl FanOut {
+    /// Puts a transport into the queue.
+    pub(crate) fn enqueue(&mut self, key: usize, transport: &mut Transport) {
+        if !transport.dirty {
+            transport.dirty = true;
+            self.queue.push_back(key);
+        }
+    }
+
+    fn clear_items(&mut self) {
+        self.items.clear();
+        self.sizes.clear();
+        self.groups.clear();
+        self.next_group = 0;
+        self.next_item = 0;
+        self.current = None;
+    }
+}
+
+impl Engine {
+    /// Queues every transport with a consumer of a producer that received packets in this batch.
+    pub(crate) fn distribute(&mut self) {
+        for &producer_key in &self.touched {
+            let Some(producer) = self.producers.get(producer_key) else { continue };
+            for &consumer_key in &producer.consumers {
+                let Some(consumer) = self.consumers.get(consumer_key) else { continue };
+                if consumer.paused || producer.paused {
+                    continue;
+                }
+                let Some(transport) = self.transports.get_mut(consumer.transport) else { continue };
+                transport.dirty_consumers.push(consumer_key);
+                self.fan_out.enqueue(consumer.transport, transport);
+            }
+        }
+    }
+
+    /// Writes queued packets into `batch`; `true` when some are left.
+    pub(crate) fn poll_fan_out(&mut self, now: Instant, batch: &mut SendBatch) -> bool {
+        let abs_send_time = abs_send_time(self.clock.unix(now));
+        loop {
+            if !self.write_groups(now, abs_send_time, batch) {
+                return true;
+            }
+            let Some(key) = self.fan_out.queue.pop_front() else { break };
+            self.prepare(now, key);
+        }
+        for key in self.touched.drain(..) {
+            if let Some(producer) = self.producers.get_mut(key) {
+                producer.fresh.clear();
+            }
+        }
+        false
+    }
+
+    /// Collects the packets of one transport and plans their groups.
+    fn prepare(&mut self, now: Instant, key: usize) {
+        let fan_out = &mut self.fan_out;
+        fan_out.clear_items();
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        transport.dirty = false;
+        if let (Some((socket, to)), Some(session)) = (transport.path, &transport.srtp) {
+            let overhead = session.profile.rtp_overhead();
+            for &consumer_key in &transport.dirty_consumers {
+                let Some(consumer) = self.consumers.get_mut(consumer_key) else { continue };
+                let Some(producer) = self.producers.get(consumer.producer) else { continue };
+                collect(fan_out, now, overhead, consumer_key, consumer, producer);
+            }
+            for &(consumer_key, out) in &transport.retransmissions {
+                let Some(consumer) = self.consumers.get(consumer_key) else { continue };
+                let Some(producer) = self.producers.get(consumer.producer) else { continue };
+                collect_retransmission(fan_out, overhead, consumer_key, consumer, producer, out);
+            }
+            plan_groups(&fan_out.sizes, SendBatch::REGION, &mut fan_out.groups);
+            fan_out.current = Some(Destination { transport: key, socket, to });
+        }
+        transport.dirty_consumers.clear();
+        transport.retransmissions.clear();
+    }
+
+    /// Writes the planned groups of the current transport; `false` when the batch is full.
+    fn write_groups(&mut self, now: Instant, abs_send_time: [u8; 3], batch: &mut SendBatch) -> bool {
+        let Some(destination) = self.fan_out.current else { return true };
+        let Some(transport) = self.transports.get_mut(destination.transport) else { return true };
+        while let Some(&group) = self.fan_out.groups.get(self.fan_out.next_group) {
+            if !batch.fits(usize::from(group.count) * usize::from(group.segment_size)) {
+                return false;
+            }
+            let first = self.fan_out.next_item;
+            let items = &self.fan_out.items[first..first + usize::from(group.count)];
+            let sizes = &self.fan_out.sizes[first..first + usize::from(group.count)];
+            let mut writer = GroupWriter {
+                now,
+                abs_send_time,
+                transport,
+                producers: &self.producers,
+                consumers: &mut self.consumers,
+                counters: &mut self.counters,
+            };
+            let len = writer.write(group, items, sizes, batch.free());
+            if len > 0 {
+                batch.commit(destination.socket, destination.to, len, group.segment_size);
+                self.counters.count_group(usize::from(group.count));
+            }
+            self.fan_out.next_item += usize::from(group.count);
+            self.fan_out.next_group += 1;
+        }
+        self.fan_out.clear_items();
+        true
+    }
+}
+
+/// Adds this batch's packets of one consumer.
+fn collect(
+    fan_out: &mut FanOut,
+    now: Instant,
+    overhead: usize,
+    consumer_key: usize,
+    consumer: &mut Consumer,
+    producer: &Producer,
+) {
+    for &fresh in &producer.fresh {
+        let Some(stream) = producer.streams.get(usize::from(fresh.stream)) else { continue };
+        let (meta, payload_len) = match stream.ring.get(fresh.sequence) {
+            Some((meta, payload)) => (*meta, payload.len()),
+            None if fresh.empty => (crate::packet::PacketMeta::default(), 0),
+            None => continue,
+        };
+        let Some(out) = consumer.accept(now, producer, fresh, &meta) else { continue };
+        let size = consumer.template.header_len(&meta.extensions) + payload_len + overhead;
+        if size <= MAX_PACKET {
+            fan_out.items.push(Item {
+                consumer: consumer_key as u32,
+                stream: fresh.stream,
+                retransmission: false,
+                sequence: fresh.sequence,
+                out,
+            });
+            fan_out.sizes.push(size as u16);
+        }
+    }
+}
+
+/// Adds one packet that the receiver asked for again, if its ring still has it.
+fn collect_retransmission(
+    fan_out: &mut FanOut,
+    overhead: usize,
+    consumer_key: usize,
+    consumer: &Consumer,
+    producer: &Producer,
+    out: u64,
+) {
+    let Some((epoch, sequence)) = consumer.epoch(out).zip(consumer.source(out)) else { return };
+    let Some(stream) = producer.streams.get(usize::from(epoch.stream)) else { return };
+    let Some((meta, payload)) = stream.ring.get(sequence) else { return };
+    let osn = if consumer.parameters.rtx_ssrc.is_some() { OSN_LEN } else { 0 };
+    let size = consumer.template.header_len(&meta.extensions) + osn + payload.len() + overhead;
+    if size <= MAX_PACKET {
+        let item = Item { consumer: consumer_key as u32, stream: epoch.stream, retransmission: true, sequence, out };
+        fan_out.items.push(item);
+        fan_out.sizes.push(size as u16);
+    }
+}
+
+/// Everything needed to write the packets of one group.
+struct GroupWriter<'a> {
+    now: Instant,
+    abs_send_time: [u8; 3],
+    transport: &'a mut Transport,
+    producers: &'a Slab<Producer>,
+    consumers: &'a mut Slab<Consumer>,
+    counters: &'a mut Counters,
+}
+
+impl GroupWriter<'_> {
+    /// Writes and seals the packets one after another; returns the bytes used. A packet that cannot be written ends the
+    /// group early, since a gap inside it would shift every later segment.
+    fn write(&mut self, group: Group, items: &[Item], sizes: &[u16], region: &mut [u8]) -> usize {
+        let Transport { srtp: Some(session), twcc_sequence, sent, .. } = &mut *self.transport else { return 0 };
+        let segment_size = usize::from(group.segment_size);
+        let mut used = 0;
+        for (index, (item, &size)) in items.iter().zip(sizes).enumerate() {
+            let Some(consumer) = self.consumers.get_mut(item.consumer as usize) else { break };
+            let Some(producer) = self.producers.get(consumer.producer) else { break };
+            let last = index + 1 == items.len();
+            let padding = if last { 0 } else { segment_size - usize::from(size) };
+            let stamp = Stamp { abs_send_time: self.abs_send_time, transport_sequence: *twcc_sequence };
+            let end = (used + usize::from(size) + padding).min(region.len());
+            let Some(len) = write_packet(session, consumer, producer, item, padding, stamp, &mut region[used..end])
+            else {
+                break;
+            };
+            if consumer.template.is_sequenced() {
+                *twcc_sequence = twcc_sequence.wrapping_add(1);
+            }
+            consumer.counters.packets += 1;
+            consumer.counters.bytes += (len - session.profile.rtp_overhead()) as u64;
+            consumer.counters.retransmitted += u64::from(item.retransmission);
+            consumer.rate.add(self.now, len);
+            sent.count_rtp(self.now, len, item.retransmission);
+            self.counters.datagrams_sent += 1;
+            self.counters.bytes_sent += len as u64;
+            used += len;
+        }
+        used
+    }
+}
+
+/// Writes and seals one packet into `buffer`, which is exactly as long as the protected packet.
+fn write_packet(
+    session: &mut SrtpSession,
+    consumer: &mut Consumer,
+    producer: &Producer,
+    item: &Item,
+    padding: usize,
+    stamp: Stamp,
+    buffer: &mut [u8],
+) -> Option<usize> {
+    let stream = producer.streams.get(usize::from(item.stream))?;
+    let (meta, payload) = stream.ring.get(item.sequence)?;
+    let epoch = consumer.epoch(item.out)?;
+    let rtx = match (item.retransmission, consumer.parameters.rtx_ssrc) {
+        (true, Some(ssrc)) => Some((ssrc, consumer.codec(meta.payload_type)?.rtx_payload_type?)),
+        _ => None,
+    };
+    let index = if rtx.is_some() { consumer.rtx_sequence } else { item.out };
+    let header = crate::consumer::PacketHeader {
+        padding: padding > 0,
+        payload_type: rtx.map_or(meta.payload_type, |(_, payload_type)| payload_type),
+        sequence_number: index as u16,
+        timestamp: meta.timestamp.wrapping_add(epoch.timestamp_offset),
+        ssrc: rtx.map_or(consumer.parameters.ssrc, |(ssrc, _)| ssrc),
+    };
+    let header_len = consumer.template.write(buffer, header, meta, stamp);
+    let mut at = header_len;
+    if rtx.is_some() {
+        consumer.rtx_sequence += 1;
+        buffer.get_mut(at..at + OSN_LEN)?.copy_from_slice(&(item.out as u16).to_be_bytes());
+        at += OSN_LEN;
+    }
+    let body = buffer.get_mut(at..at + payload.len())?;
+    body.copy_from_slice(payload);
+    consumer.rewrite_picture_id(item.out, meta.payload_type, body);
+    at += payload.len();
+    if padding > 0 {
+        // RFC 3550 §5.1: the last padding byte counts the padding, itself included.
+        let bytes = buffer.get_mut(at..at + padding)?;
+        bytes.fill(0);
+        *bytes.last_mut()? = padding as u8;
+        at += padding;
+    }
+    session.sealer.seal_rtp(index, buffer, header_len, at).ok()
+}
+
+/// 24 bits of NTP seconds in 6.18 fixed point, as `abs-send-time` wants them.
+fn abs_send_time(unix: std::time::Duration) -> [u8; 3] {
+    let fraction = (u64::from(unix.subsec_nanos()) << 18) / 1_000_000_000;
+    let value = ((unix.as_secs() & 0x3f) << 18 | fraction) as u32;
+    let [_, a, b, c] = value.to_be_bytes();
+    [a, b, c]
+}

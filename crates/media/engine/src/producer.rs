@@ -1,0 +1,287 @@
+//! State of one producer and its streams.
+
+use std::time::{Duration, Instant};
+
+use plenum_ids::ProducerId;
+use plenum_params::{
+    event::EncodingScore,
+    media::{CodecKind, MediaKind, ReceiveCodec, ReceiveParameters},
+    stats::StreamStats,
+};
+
+use crate::{
+    key_frame_requests::KeyFrameRequests,
+    nack_generator::NackGenerator,
+    packet::{PacketMeta, is_sync_point},
+    packet_ring::PacketRing,
+    rate::RateCounter,
+    reception::Reception,
+};
+
+/// A stream without packets for this long is not forwarded any more: longer than the gap between two frames of the
+/// slowest screen share, shorter than people need to notice.
+const STREAM_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// A media source that a peer sends.
+pub(crate) struct Producer {
+    pub(crate) id: ProducerId,
+    pub(crate) transport: usize,
+    pub(crate) parameters: ReceiveParameters,
+    pub(crate) paused: bool,
+    pub(crate) streams: Vec<ProducerStream>,
+    pub(crate) consumers: Vec<usize>,
+    /// Packets of this batch, in order of arrival.
+    pub(crate) fresh: Vec<Fresh>,
+    /// The stream that consumers shall get: the highest one with packets.
+    pub(crate) live: Option<u8>,
+    /// Codec by received payload type.
+    codecs: PayloadTypes,
+}
+
+/// A packet that arrived in this batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fresh {
+    pub(crate) stream: u8,
+    pub(crate) sequence: u64,
+    /// Only padding: the sequence number is skipped and nothing sent.
+    pub(crate) empty: bool,
+}
+
+/// One RTP stream of a producer.
+pub(crate) struct ProducerStream {
+    /// Known once signalled or learnt.
+    pub(crate) ssrc: Option<u32>,
+    pub(crate) rtx_ssrc: Option<u32>,
+    pub(crate) ring: PacketRing<PacketMeta>,
+    pub(crate) reception: Reception,
+    pub(crate) nacks: NackGenerator,
+    pub(crate) key_frames: KeyFrameRequests,
+    pub(crate) last_packet: Option<Instant>,
+    /// Sender report: its NTP time, its RTP timestamp, when it arrived.
+    pub(crate) sender_report: Option<(u64, u32, Instant)>,
+    pub(crate) score: u8,
+    pub(crate) mime_type: String,
+    pub(crate) rate: RateCounter,
+    pub(crate) counters: StreamCounters,
+    highest: Option<u64>,
+}
+
+/// Plain counts of one stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StreamCounters {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) discarded: u64,
+    pub(crate) retransmitted: u64,
+    pub(crate) repaired: u64,
+    pub(crate) nacks: u64,
+    pub(crate) nacked_packets: u64,
+    pub(crate) plis: u64,
+    pub(crate) firs: u64,
+}
+
+/// What is known of a packet before it is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) now: Instant,
+    pub(crate) sequence: u64,
+    pub(crate) payload_type: u8,
+    pub(crate) retransmission: bool,
+}
+
+impl Producer {
+    pub(crate) fn new(id: ProducerId, transport: usize, parameters: ReceiveParameters, paused: bool) -> Self {
+        let streams = parameters.encodings.iter().map(|encoding| ProducerStream {
+            ssrc: encoding.ssrc,
+            rtx_ssrc: encoding.rtx_ssrc,
+            ring: ring_for(parameters.kind),
+            reception: Reception::default(),
+            nacks: NackGenerator::default(),
+            key_frames: KeyFrameRequests::default(),
+            last_packet: None,
+            sender_report: None,
+            score: 0,
+            mime_type: parameters.codecs.first().map(|codec| codec.mime_type.clone()).unwrap_or_default(),
+            rate: RateCounter::default(),
+            counters: StreamCounters::default(),
+            highest: None,
+        });
+        Self {
+            id,
+            transport,
+            paused,
+            streams: streams.collect(),
+            consumers: Vec::new(),
+            fresh: Vec::new(),
+            live: None,
+            codecs: PayloadTypes::new(&parameters.codecs),
+            parameters,
+        }
+    }
+
+    /// The media codec of a payload type, and whether the type is its retransmission format.
+    pub(crate) fn codec(&self, payload_type: u8) -> Option<(&ReceiveCodec, bool)> {
+        let (index, retransmission) = self.codecs.get(payload_type)?;
+        Some((self.parameters.codecs.get(index)?, retransmission))
+    }
+
+    /// Keeps a decrypted media packet and returns whether it is new.
+    pub(crate) fn handle_media(
+        &mut self,
+        stream_index: u8,
+        arrival: Arrival,
+        mut meta: PacketMeta,
+        payload: &[u8],
+    ) -> bool {
+        let Some((codec, _)) = self.codec(arrival.payload_type) else { return false };
+        let (codec_kind, clock_rate, nack) = (codec.codec, codec.clock_rate, codec.feedback.nack);
+        meta.payload_type = codec.mapped_payload_type;
+        meta.sync_point =
+            self.parameters.kind == MediaKind::Audio || (!payload.is_empty() && is_sync_point(codec_kind, payload));
+        let Some(stream) = self.streams.get_mut(usize::from(stream_index)) else { return false };
+        let Arrival { now, sequence, retransmission, .. } = arrival;
+        if !retransmission {
+            stream.reception.handle_packet(now, sequence, meta.timestamp, clock_rate);
+        }
+        if nack {
+            let repaired = stream.nacks.handle_packet(now, sequence, retransmission, meta.sync_point);
+            if retransmission && !repaired {
+                stream.counters.discarded += 1;
+                return false;
+            }
+            stream.counters.repaired += u64::from(repaired);
+        }
+        if payload.is_empty() {
+            self.fresh.push(Fresh { stream: stream_index, sequence, empty: true });
+            return true;
+        }
+        if !stream.ring.insert(now, sequence, meta, payload) {
+            stream.counters.discarded += 1;
+            return false;
+        }
+        stream.highest = stream.highest.max(Some(sequence));
+        stream.last_packet = Some(now);
+        stream.counters.packets += 1;
+        stream.counters.bytes += payload.len() as u64;
+        stream.rate.add(now, payload.len());
+        if meta.sync_point && codec_kind != CodecKind::Other {
+            stream.key_frames.handle_key_frame(now);
+        }
+        self.fresh.push(Fresh { stream: stream_index, sequence, empty: false });
+        true
+    }
+
+    /// Recomputes which stream consumers shall get; `true` when that changed.
+    pub(crate) fn update_live(&mut self, now: Instant) -> bool {
+        let live = self
+            .streams
+            .iter()
+            .rposition(|stream| {
+                stream.last_packet.is_some_and(|last| now.saturating_duration_since(last) < STREAM_TIMEOUT)
+            })
+            .map(|index| index as u8);
+        // A single stream that is silent (DTX, static screen) stays the one to forward.
+        let live = live.or(self.live);
+        std::mem::replace(&mut self.live, live) != live
+    }
+
+    /// Scores of the streams seen on the wire.
+    pub(crate) fn scores(&self) -> Vec<EncodingScore> {
+        let seen = self.streams.iter().zip(&self.parameters.encodings).enumerate();
+        seen.filter_map(|(index, (stream, encoding))| {
+            Some(EncodingScore {
+                encoding_index: index as u8,
+                ssrc: stream.ssrc.filter(|_| stream.last_packet.is_some())?,
+                rid: encoding.rid.clone(),
+                score: stream.score,
+            })
+        })
+        .collect()
+    }
+
+    /// One entry per stream seen on the wire.
+    pub(crate) fn stats(&self, now: Instant) -> Vec<StreamStats> {
+        let seen = self.streams.iter().enumerate().filter(|(_, stream)| stream.last_packet.is_some());
+        seen.map(|(index, _)| self.stream_stats(now, index)).collect()
+    }
+
+    /// Counters of one stream.
+    pub(crate) fn stream_stats(&self, now: Instant, index: usize) -> StreamStats {
+        let Some(stream) = self.streams.get(index) else { return StreamStats::default() };
+        let counters = &stream.counters;
+        StreamStats {
+            ssrc: stream.ssrc.unwrap_or_default(),
+            rtx_ssrc: stream.rtx_ssrc,
+            rid: self.parameters.encodings.get(index).and_then(|encoding| encoding.rid.clone()),
+            kind: Some(self.parameters.kind),
+            mime_type: stream.mime_type.clone(),
+            packets_lost: u64::try_from(stream.reception.cumulative_lost()).unwrap_or(0),
+            fraction_lost: stream.reception.fraction_lost(),
+            jitter: stream.reception.jitter(),
+            packets_discarded: counters.discarded,
+            packets_retransmitted: counters.retransmitted,
+            packets_repaired: counters.repaired,
+            nack_count: counters.nacks,
+            nack_packet_count: counters.nacked_packets,
+            pli_count: counters.plis,
+            fir_count: counters.firs,
+            round_trip_time_ms: None,
+            score: stream.score,
+            packet_count: counters.packets,
+            byte_count: counters.bytes,
+            bitrate: stream.rate.bitrate(now),
+        }
+    }
+}
+
+impl ProducerStream {
+    /// The sender gave the stream a new SSRC: numbers and times begin anew, counters go on.
+    pub(crate) fn restart(&mut self, kind: MediaKind) {
+        self.ring = ring_for(kind);
+        self.reception = Reception::default();
+        self.nacks = NackGenerator::default();
+        self.sender_report = None;
+        self.highest = None;
+    }
+
+    /// The extended sequence number of a packet known by its 16 low bits: the one nearest to the highest seen.
+    pub(crate) fn extend(&self, sequence_number: u16) -> Option<u64> {
+        let highest = self.highest?;
+        let distance = sequence_number.wrapping_sub(highest as u16).cast_signed();
+        highest.checked_add_signed(i64::from(distance))
+    }
+}
+
+fn ring_for(kind: MediaKind) -> PacketRing<PacketMeta> {
+    match kind {
+        MediaKind::Audio => PacketRing::for_audio(),
+        MediaKind::Video => PacketRing::for_video(),
+    }
+}
+
+/// Payload type → index of the media codec, and whether it is the retransmission format.
+#[derive(Debug)]
+struct PayloadTypes(Box<[u8; 128]>);
+
+impl PayloadTypes {
+    const NONE: u8 = 0xff;
+    const RTX: u8 = 0x80;
+
+    fn new(codecs: &[ReceiveCodec]) -> Self {
+        let mut table = Box::new([Self::NONE; 128]);
+        for (index, codec) in codecs.iter().enumerate().take(usize::from(Self::RTX) - 1) {
+            if let Some(slot) = table.get_mut(usize::from(codec.payload_type)) {
+                *slot = index as u8;
+            }
+            if let Some(slot) = codec.rtx_payload_type.and_then(|rtx| table.get_mut(usize::from(rtx))) {
+                *slot = index as u8 | Self::RTX;
+            }
+        }
+        Self(table)
+    }
+
+    fn get(&self, payload_type: u8) -> Option<(usize, bool)> {
+        let entry = *self.0.get(usize::from(payload_type))?;
+        (entry != Self::NONE).then_some((usize::from(entry & !Self::RTX), entry & Self::RTX != 0))
+    }
+}

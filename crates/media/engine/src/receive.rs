@@ -1,0 +1,349 @@
+//! From a datagram to a kept packet: which transport, which stream, decrypt, keep.
+
+use std::{net::SocketAddr, time::Instant};
+
+use plenum_dtls::{DtlsEvent, DtlsRole, SrtpProfileId};
+use plenum_ice::{IceEvent, IceOutcome, UfragCode, peek_username};
+use plenum_params::{
+    event::Event,
+    media::HeaderExtension,
+    transport::{DtlsState, IceState},
+};
+use plenum_rtp::{PacketKind, RtpHeader, classify};
+use plenum_srtp::{InboundStream, Opener, Sealer, SrtpKeys, SrtpProfile};
+use slab::Slab;
+
+use crate::{
+    batch::Datagram,
+    engine::Engine,
+    packet::{ExtensionTable, PacketMeta},
+    producer::{Arrival, Producer},
+    transport::{SrtpSession, StreamTarget, Transport},
+};
+
+/// Room for one DTLS datagram or RTCP compound: what fits an Ethernet frame with room for tunnels.
+pub(crate) const MAX_CONTROL_DATAGRAM: usize = plenum_dtls::MAX_DATAGRAM;
+
+impl Engine {
+    /// Takes one datagram. Whatever cannot be used is counted and dropped.
+    pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) {
+        let Datagram { socket, from, data } = datagram;
+        let kind = classify(data);
+        if kind == PacketKind::Stun {
+            return self.handle_stun(now, socket, from, data);
+        }
+        // Nothing but STUN is read from an address that has not passed an ICE check.
+        let Some(&key) = self.addresses.get(&(socket, from)) else {
+            self.counters.discarded += 1;
+            return;
+        };
+        let used = match kind {
+            PacketKind::Rtp => self.handle_rtp(now, key, data),
+            PacketKind::Rtcp => self.handle_srtcp(now, key, data),
+            PacketKind::Dtls => self.handle_dtls(now, key, data),
+            _ => None,
+        };
+        if used.is_none() {
+            self.counters.discarded += 1;
+            if let Some(transport) = self.transports.get_mut(key) {
+                transport.discarded += 1;
+            }
+        }
+    }
+
+    fn handle_stun(&mut self, now: Instant, socket: u8, from: SocketAddr, data: &[u8]) {
+        let code = peek_username(data).and_then(|(local, _)| UfragCode::decode(local));
+        let ours = code.filter(|code| code.node == self.config.node && code.worker == self.config.worker);
+        let key = ours.map(|code| code.transport as usize);
+        let Some((key, transport)) = key.and_then(|key| Some((key, self.transports.get_mut(key)?))) else {
+            self.counters.discarded += 1;
+            return;
+        };
+        transport.received.count_other(now, data.len());
+        let mut answered = false;
+        let sent = self.control.push_with(socket, from, plenum_ice::agent::MAX_RESPONSE_LEN, |out| {
+            match transport.ice.handle_binding_request(now, from, socket, data, out) {
+                IceOutcome::Respond { len } => {
+                    answered = true;
+                    len
+                }
+                IceOutcome::Ignore(_) => 0,
+            }
+        });
+        if answered {
+            transport.sent.count_other(now, sent);
+            self.handle_ice_events(now, key);
+        } else {
+            self.counters.discarded += 1;
+        }
+    }
+
+    /// Carries out what the ICE agent of a transport decided.
+    pub(crate) fn handle_ice_events(&mut self, now: Instant, key: usize) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let mut selected = false;
+        while let Some(event) = transport.ice.poll_event() {
+            match event {
+                IceEvent::TupleAdded(tuple) => {
+                    self.addresses.insert((tuple.socket, tuple.remote), key);
+                }
+                IceEvent::TupleRemoved(tuple) => {
+                    // The address may belong to a younger transport by now.
+                    if self.addresses.get(&(tuple.socket, tuple.remote)) == Some(&key) {
+                        self.addresses.remove(&(tuple.socket, tuple.remote));
+                    }
+                }
+                IceEvent::SelectedTuple(tuple) => {
+                    transport.path = Some((tuple.socket, tuple.remote));
+                    selected = true;
+                }
+                IceEvent::StateChanged(state) => {
+                    transport.ice_state = match state {
+                        plenum_ice::IceState::New => IceState::New,
+                        plenum_ice::IceState::Connected => IceState::Connected,
+                        plenum_ice::IceState::Completed => IceState::Completed,
+                        plenum_ice::IceState::Disconnected => IceState::Disconnected,
+                        plenum_ice::IceState::Closed => IceState::Closed,
+                    };
+                    let sockets = &self.config.sockets;
+                    let tuple = transport.tuple(|socket| Some(sockets.get(usize::from(socket))?.local));
+                    let event = Event::IceState { transport: transport.id, state: transport.ice_state, tuple };
+                    self.events.push_back(event);
+                }
+                _ => {}
+            }
+        }
+        if let Some(deadline) = transport.ice.poll_timeout() {
+            self.timers.schedule(key, deadline);
+        }
+        if selected && transport.dtls_state == DtlsState::Connecting {
+            // A handshake that we start ourselves has waited for an address to send to.
+            self.drive_dtls(now, key);
+        }
+    }
+
+    fn handle_dtls(&mut self, now: Instant, key: usize, data: &[u8]) -> Option<()> {
+        let transport = self.transports.get_mut(key)?;
+        transport.received.count_other(now, data.len());
+        let endpoint = transport.dtls.as_mut()?;
+        let result = endpoint.handle_datagram(now, data);
+        self.drive_dtls(now, key);
+        if result.is_err() {
+            self.set_dtls_state(key, DtlsState::Failed);
+            return None;
+        }
+        Some(())
+    }
+
+    /// Sends what the handshake wants to send and acts on what it achieved.
+    pub(crate) fn drive_dtls(&mut self, now: Instant, key: usize) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Some(endpoint) = transport.dtls.as_mut() else { return };
+        if let Some((socket, to)) = transport.path {
+            loop {
+                let sent = self.control.push_with(socket, to, MAX_CONTROL_DATAGRAM, |out| {
+                    endpoint.poll_transmit(out).unwrap_or(0)
+                });
+                if sent == 0 {
+                    break;
+                }
+                transport.sent.count_other(now, sent);
+            }
+        }
+        if let Some(deadline) = endpoint.poll_timeout() {
+            self.timers.schedule(key, deadline);
+        }
+        let mut state = None;
+        while let Some(event) = endpoint.poll_event() {
+            match event {
+                DtlsEvent::Connected { profile, keying, remote_certificate_der } => {
+                    let verified = plenum_dtls::verify(&remote_certificate_der, &transport.fingerprints);
+                    let keys = if verified { srtp_session(endpoint.role(), profile, keying.as_bytes()) } else { None };
+                    state = Some(if keys.is_some() { DtlsState::Connected } else { DtlsState::Failed });
+                    transport.srtp = keys;
+                }
+                DtlsEvent::Closed => state = Some(DtlsState::Closed),
+                DtlsEvent::Failed(_) => state = Some(DtlsState::Failed),
+                // Data channels are refused at signalling; bytes on them have nowhere to go.
+                _ => {}
+            }
+        }
+        if let Some(state) = state {
+            self.set_dtls_state(key, state);
+            if state == DtlsState::Connected {
+                self.handle_connected(now, key);
+            }
+        }
+    }
+
+    pub(crate) fn set_dtls_state(&mut self, key: usize, state: DtlsState) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        if matches!(state, DtlsState::Failed | DtlsState::Closed) {
+            transport.srtp = None;
+            transport.dtls = None;
+        }
+        if transport.dtls_state != state {
+            transport.dtls_state = state;
+            self.events.push_back(Event::DtlsState { transport: transport.id, state });
+        }
+    }
+
+    fn handle_rtp(&mut self, now: Instant, key: usize, data: &mut [u8]) -> Option<()> {
+        let transport = self.transports.get_mut(key)?;
+        let header = RtpHeader::parse(data).ok()?;
+        let wire_len = data.len();
+        let session = transport.srtp.as_mut()?;
+        let (opened, target) = if let Some(entry) = transport.receive.find(header.ssrc) {
+            let opened = session.opener.open_rtp(&mut entry.inbound, data, header.header_len).ok()?;
+            (opened, entry.target)
+        } else {
+            // An SSRC is remembered only after its packet authenticated and led to a producer.
+            let mut inbound = InboundStream::new();
+            let opened = session.opener.open_rtp(&mut inbound, data, header.header_len).ok()?;
+            let target = resolve(transport, &self.producers, &header, data)?;
+            if !transport.receive.insert(header.ssrc, inbound, target) {
+                return None;
+            }
+            if learn(&mut self.producers, target, header.ssrc) {
+                let consumers = self.producers.get(target.producer).map(|producer| producer.consumers.as_slice());
+                for &consumer in consumers.unwrap_or_default() {
+                    if let Some(consumer) = self.consumers.get_mut(consumer) {
+                        consumer.resync();
+                    }
+                }
+            }
+            (opened, target)
+        };
+        transport.received.count_rtp(now, wire_len, target.retransmission);
+        let mut meta = PacketMeta { timestamp: header.timestamp, marker: header.marker, ..PacketMeta::default() };
+        for (id, value) in header.extensions(data) {
+            match transport.extensions.get(id) {
+                Some(HeaderExtension::TransportWideCc) => {
+                    if let Ok(sequence) = value.try_into().map(u16::from_be_bytes) {
+                        transport.twcc_media_ssrc = header.ssrc;
+                        if let Some(due) = transport.twcc_receiver.handle_packet(now, sequence) {
+                            self.timers.schedule(key, due);
+                        }
+                    }
+                }
+                Some(extension) => meta.extensions.set(extension, value),
+                None => {}
+            }
+        }
+        let plain = data.get(..opened.len)?;
+        let payload = plain.get(header.payload(plain).ok()?)?;
+        let producer = self.producers.get_mut(target.producer)?;
+        let stream = producer.streams.get_mut(usize::from(target.stream))?;
+        let first = stream.last_packet.is_none();
+        let (arrival, payload) = if target.retransmission {
+            stream.counters.retransmitted += 1;
+            // RFC 4588 §4: the original sequence number comes first. Bare padding probes the path and carries none.
+            let Some((osn, payload)) = payload.split_first_chunk() else { return Some(()) };
+            let sequence = stream.extend(u16::from_be_bytes(*osn))?;
+            let (media_type, _) = producer.codec(header.payload_type).filter(|(_, is_rtx)| *is_rtx)?;
+            let payload_type = media_type.payload_type;
+            (Arrival { now, sequence, payload_type, retransmission: true }, payload)
+        } else {
+            let sequence = opened.packet_index;
+            (Arrival { now, sequence, payload_type: header.payload_type, retransmission: false }, payload)
+        };
+        let was_touched = !producer.fresh.is_empty();
+        let new = producer.handle_media(target.stream, arrival, meta, payload);
+        if new && !was_touched {
+            self.touched.push(target.producer);
+        }
+        let stream = producer.streams.get(usize::from(target.stream))?;
+        if let Some(due) = stream.nacks.poll_timeout() {
+            self.timers.schedule(key, due);
+        }
+        if first && new {
+            self.handle_first_packet(now, target.producer, target.stream);
+        }
+        Some(())
+    }
+}
+
+/// The keys of both directions, seen from our side of the handshake.
+fn srtp_session(role: DtlsRole, profile: SrtpProfileId, keying: &[u8]) -> Option<SrtpSession> {
+    let profile = SrtpProfile::from_iana_id(profile.iana_id())?;
+    let (client, server) = SrtpKeys::from_exporter(profile, keying).ok()?;
+    let (ours, theirs) = match role {
+        DtlsRole::Server => (server, client),
+        DtlsRole::Client => (client, server),
+    };
+    let sealer = Sealer::new(profile, &ours).ok()?;
+    let opener = Opener::new(profile, &theirs).ok()?;
+    Some(SrtpSession { profile, sealer, opener })
+}
+
+/// Finds the stream of an SSRC that was not signalled: by MID and RID, else by payload type (SIGNALLING §7.1).
+fn resolve(
+    transport: &Transport,
+    producers: &Slab<Producer>,
+    header: &RtpHeader,
+    packet: &[u8],
+) -> Option<StreamTarget> {
+    let names = Names::read(&transport.extensions, header, packet);
+    let candidates = transport.producers.iter().filter_map(|&key| Some((key, producers.get(key)?)));
+    let mut matching = candidates.filter(|(_, producer)| {
+        producer.codec(header.payload_type).is_some()
+            && names.mid.is_none_or(|mid| producer.parameters.mid.as_deref().is_none_or(|own| own.as_bytes() == mid))
+    });
+    let (key, producer) = matching.next()?;
+    if names.mid.is_none() && names.rid.is_none() && names.repaired.is_none() && matching.next().is_some() {
+        return None;
+    }
+    let (_, is_rtx_type) = producer.codec(header.payload_type)?;
+    let by_rid = |rid: &[u8]| {
+        let position = producer.parameters.encodings.iter().position(|encoding| {
+            encoding.rid.as_deref().is_some_and(|own| own.as_bytes() == rid)
+        });
+        position.map(|index| index as u8)
+    };
+    let (stream, retransmission) = match (names.repaired, names.rid) {
+        (Some(repaired), _) if is_rtx_type => (by_rid(repaired)?, true),
+        (_, Some(rid)) => (by_rid(rid)?, is_rtx_type),
+        _ if producer.parameters.encodings.len() == 1 => (0, is_rtx_type),
+        _ => return None,
+    };
+    Some(StreamTarget { producer: key, stream, retransmission })
+}
+
+/// Names that a packet gives of its stream.
+#[derive(Default)]
+struct Names<'a> {
+    mid: Option<&'a [u8]>,
+    rid: Option<&'a [u8]>,
+    repaired: Option<&'a [u8]>,
+}
+
+impl<'a> Names<'a> {
+    fn read(table: &ExtensionTable, header: &RtpHeader, packet: &'a [u8]) -> Self {
+        let mut names = Self::default();
+        for (id, value) in header.extensions(packet) {
+            match table.get(id) {
+                Some(HeaderExtension::Mid) => names.mid = Some(value),
+                Some(HeaderExtension::Rid) => names.rid = Some(value),
+                Some(HeaderExtension::RepairedRid) => names.repaired = Some(value),
+                _ => {}
+            }
+        }
+        names
+    }
+}
+
+/// Tells a producer's stream its SSRC; `true` when it had another one before.
+fn learn(producers: &mut Slab<Producer>, target: StreamTarget, ssrc: u32) -> bool {
+    let Some(producer) = producers.get_mut(target.producer) else { return false };
+    let kind = producer.parameters.kind;
+    let Some(stream) = producer.streams.get_mut(usize::from(target.stream)) else { return false };
+    if target.retransmission {
+        stream.rtx_ssrc = Some(ssrc);
+        return false;
+    }
+    let replaced = stream.ssrc.replace(ssrc).is_some_and(|old| old != ssrc);
+    if replaced {
+        stream.restart(kind);
+    }
+    replaced
+}

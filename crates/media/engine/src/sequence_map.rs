@@ -1,0 +1,106 @@
+//! Sequence numbers of a stream as one receiver sees it: without gaps for what was left out on purpose, with the gaps
+//! that loss tore.
+//!
+//! Every incoming number has its outgoing number from the moment a higher one was seen, so that late packets and
+//! retransmissions fit where they belong. The map remembers the recent changes of the distance between the two, each as
+//! the pair from which the new distance holds.
+
+use std::collections::VecDeque;
+
+/// Changes that are remembered. A stream of 30 frames a second of which every other one is left out makes 15 a second,
+/// which is four times the two seconds that packets are kept for retransmission.
+const HISTORY: usize = 128;
+
+/// Maps a producer's extended sequence numbers to a consumer's, and back.
+#[derive(Clone, Debug)]
+pub(crate) struct SequenceMap {
+    /// Ordered by `first_out`, which is different in each.
+    changes: VecDeque<Change>,
+    /// The last ones of `changes` that belong to the present stream; earlier incoming numbers are of another stream.
+    present: usize,
+    highest_in: u64,
+    /// The number that follows the highest one given out.
+    next_out: u64,
+}
+
+/// From `first_in` on, numbers go out as `first_out` and following.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    first_in: u64,
+    first_out: u64,
+}
+
+impl SequenceMap {
+    /// A map whose first outgoing number is `first_out`.
+    pub(crate) fn new(first_out: u64) -> Self {
+        Self { changes: VecDeque::new(), present: 0, highest_in: 0, next_out: first_out }
+    }
+
+    /// Goes on with another stream, or with the same one after a pause: the next packet is `sequence`, and its outgoing
+    /// number, which is returned, follows the last one.
+    pub(crate) fn jump(&mut self, sequence: u64) -> u64 {
+        self.present = 0;
+        // Numbers kept free for packets of the old stream are not needed any more.
+        self.push(Change { first_in: sequence, first_out: self.next_out });
+        self.highest_in = sequence.saturating_sub(1);
+        self.next_out
+    }
+
+    /// Leaves out a packet: later ones close up. Too late when a later one was mapped already; then its number stays
+    /// unused.
+    pub(crate) fn skip(&mut self, sequence: u64) {
+        if self.present == 0 || sequence <= self.highest_in {
+            return;
+        }
+        if let Some(last) = self.changes.back().copied() {
+            self.highest_in = sequence;
+            let first_out = last.first_out + (sequence - last.first_in);
+            self.push(Change { first_in: sequence + 1, first_out });
+        }
+    }
+
+    /// The outgoing number of a packet. `None`: it was left out, is of another stream, or is too old.
+    pub(crate) fn map(&mut self, sequence: u64) -> Option<u64> {
+        if self.present == 0 && self.changes.is_empty() {
+            self.jump(sequence);
+        }
+        let start = self.changes.len() - self.present;
+        let position = self.changes.range(start..).rposition(|change| change.first_in <= sequence)? + start;
+        let change = self.changes.get(position)?;
+        let out = change.first_out + (sequence - change.first_in);
+        if self.changes.get(position + 1).is_some_and(|next| out >= next.first_out) {
+            return None;
+        }
+        self.highest_in = self.highest_in.max(sequence);
+        self.next_out = self.next_out.max(out + 1);
+        Some(out)
+    }
+
+    /// The incoming number behind the 16 low bits of an outgoing one, within the last half cycle.
+    pub(crate) fn reverse(&self, out: u16) -> Option<u64> {
+        let highest = self.next_out.checked_sub(1)?;
+        let behind = (highest as u16).wrapping_sub(out);
+        if behind >= 0x8000 {
+            return None;
+        }
+        let out = highest.checked_sub(behind.into())?;
+        let change = self.changes.iter().rev().find(|change| change.first_out <= out)?;
+        Some(change.first_in + (out - change.first_out))
+    }
+
+    /// Appends a change; it replaces those that it leaves no number to.
+    fn push(&mut self, change: Change) {
+        while self.changes.back().is_some_and(|last| last.first_out >= change.first_out) {
+            self.changes.pop_back();
+            self.present = self.present.saturating_sub(1);
+        }
+        if self.changes.len() == HISTORY {
+            self.changes.pop_front();
+        }
+        self.changes.push_back(change);
+        self.present = (self.present + 1).min(self.changes.len());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Deadlines of transports, in one heap with lazy removal.
+
+use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
+
+/// The next deadline of each transport. A transport that is asked to wake earlier is entered again; the later entry is
+/// recognised as stale when it comes up.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    heap: BinaryHeap<Reverse<(Instant, usize)>>,
+    /// By transport key; `None`: nothing scheduled.
+    scheduled: Vec<Option<Instant>>,
+}
+
+impl Timers {
+    /// Wakes transport `key` at `at`, or earlier if that was already scheduled.
+    pub(crate) fn schedule(&mut self, key: usize, at: Instant) {
+        if self.scheduled.len() <= key {
+            self.scheduled.resize(key + 1, None);
+        }
+        if self.scheduled[key].is_none_or(|current| at < current) {
+            self.scheduled[key] = Some(at);
+            self.heap.push(Reverse((at, key)));
+        }
+    }
+
+    /// Forgets what was scheduled for a closed transport.
+    pub(crate) fn cancel(&mut self, key: usize) {
+        if let Some(slot) = self.scheduled.get_mut(key) {
+            *slot = None;
+        }
+    }
+
+    /// Removes and returns a transport whose deadline has come.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<usize> {
+        while let Some(&Reverse((at, key))) = self.heap.peek() {
+            let stale = self.scheduled.get(key).copied().flatten() != Some(at);
+            if !stale && at > now {
+                return None;
+            }
+            self.heap.pop();
+            if !stale {
+                self.scheduled[key] = None;
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// The earliest deadline. A stale entry may make it too early, which costs one empty wake-up.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.heap.peek().map(|&Reverse((at, _))| at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_earlier_deadline_replaces_a_later_one() {
+        let start = Instant::now();
+        let mut timers = Timers::default();
+        timers.schedule(3, start + Duration::from_secs(5));
+        timers.schedule(3, start + Duration::from_secs(2));
+        timers.schedule(3, start + Duration::from_secs(9));
+        assert_eq!(timers.pop_due(start + Duration::from_secs(1)), None);
+        assert_eq!(timers.pop_due(start + Duration::from_secs(2)), Some(3));
+        assert_eq!(timers.pop_due(start + Duration::from_secs(10)), None);
+    }
+
+    #[test]
+    fn a_cancelled_deadline_never_comes() {
+        let start = Instant::now();
+        let mut timers = Timers::default();
+        timers.schedule(0, start);
+        timers.cancel(0);
+        assert_eq!(timers.pop_due(start), None);
+    }
+}

@@ -1,0 +1,194 @@
+//! State of one WebRTC transport.
+
+use std::{net::SocketAddr, time::Instant};
+
+use plenum_dtls::{DtlsEndpoint, Fingerprint};
+use plenum_ice::IceLite;
+use plenum_ids::{RouterId, TransportId};
+use plenum_params::{
+    stats::{DirectionStats, TransportStats},
+    transport::{DtlsState, IceState, Protocol, Tuple},
+};
+use plenum_srtp::{InboundStream, Opener, Sealer, SrtpProfile};
+
+use crate::{packet::ExtensionTable, rate::RateCounter, twcc_receiver::TwccReceiver};
+
+/// A WebRTC transport. Borrowed apart by the modules that drive it: `receive`, `fan_out`, `feedback`.
+pub(crate) struct Transport {
+    pub(crate) id: TransportId,
+    pub(crate) router: RouterId,
+    pub(crate) ice: IceLite,
+    pub(crate) ice_state: IceState,
+    /// Where to send: the selected pair's socket and remote address.
+    pub(crate) path: Option<(u8, SocketAddr)>,
+    pub(crate) dtls: Option<DtlsEndpoint>,
+    pub(crate) dtls_state: DtlsState,
+    pub(crate) fingerprints: Vec<Fingerprint>,
+    pub(crate) srtp: Option<SrtpSession>,
+    /// SSRC for RTCP that is not about a stream of ours.
+    pub(crate) local_ssrc: u32,
+
+    pub(crate) producers: Vec<usize>,
+    pub(crate) consumers: Vec<usize>,
+    pub(crate) receive: ReceiveTable,
+    pub(crate) extensions: ExtensionTable,
+    pub(crate) twcc_receiver: TwccReceiver,
+    /// SSRC of the last packet that carried a transport-wide sequence number; feedback names it.
+    pub(crate) twcc_media_ssrc: u32,
+    pub(crate) twcc_feedback_count: u8,
+    /// Next transport-wide sequence number towards the receiver.
+    pub(crate) twcc_sequence: u16,
+
+    /// Consumers with packets in this batch, and whether the transport waits in the fan-out's queue.
+    pub(crate) dirty_consumers: Vec<usize>,
+    pub(crate) dirty: bool,
+    /// Packets to be sent again: consumer and its outgoing extended sequence number.
+    pub(crate) retransmissions: Vec<(usize, u64)>,
+
+    pub(crate) next_report: Instant,
+    pub(crate) report_count: u32,
+    pub(crate) max_incoming_bitrate: Option<u32>,
+    pub(crate) remb: Option<u32>,
+    pub(crate) received: DirectionCounters,
+    pub(crate) sent: DirectionCounters,
+    pub(crate) discarded: u64,
+}
+
+/// Keys of an established session.
+pub(crate) struct SrtpSession {
+    pub(crate) profile: SrtpProfile,
+    pub(crate) sealer: Sealer,
+    pub(crate) opener: Opener,
+}
+
+impl Transport {
+    pub(crate) fn tuple(&self, local: impl Fn(u8) -> Option<SocketAddr>) -> Option<Tuple> {
+        let (socket, remote) = self.path?;
+        Some(Tuple { local: local(socket)?, remote, protocol: Protocol::Udp })
+    }
+
+    pub(crate) fn stats(&self, now: Instant, local: impl Fn(u8) -> Option<SocketAddr>) -> TransportStats {
+        TransportStats {
+            ice_state: self.ice_state,
+            dtls_state: self.dtls_state,
+            selected_tuple: self.tuple(local),
+            srtp_profile: self.srtp.as_ref().map(|session| profile_name(session.profile).to_owned()),
+            received: self.received.snapshot(now),
+            sent: self.sent.snapshot(now),
+            available_outgoing_bitrate: self.remb,
+            max_incoming_bitrate: self.max_incoming_bitrate,
+            discarded: self.discarded,
+        }
+    }
+}
+
+/// IANA's name of a profile, as browsers show it in `srtpCipher`.
+fn profile_name(profile: SrtpProfile) -> &'static str {
+    match profile {
+        SrtpProfile::AeadAes256Gcm => "AEAD_AES_256_GCM",
+        SrtpProfile::AeadAes128Gcm => "AEAD_AES_128_GCM",
+        SrtpProfile::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
+        _ => "AES_CM_128_HMAC_SHA1_32",
+    }
+}
+
+/// Which producer stream an SSRC feeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StreamTarget {
+    pub(crate) producer: usize,
+    pub(crate) stream: u8,
+    pub(crate) retransmission: bool,
+}
+
+/// SSRCs of a transport's sender. Only signalled and authenticated ones get in, and no more than a peer can use.
+#[derive(Debug, Default)]
+pub(crate) struct ReceiveTable {
+    ssrcs: Vec<u32>,
+    entries: Vec<ReceiveEntry>,
+}
+
+/// One SSRC.
+#[derive(Debug)]
+pub(crate) struct ReceiveEntry {
+    pub(crate) inbound: InboundStream,
+    pub(crate) target: StreamTarget,
+}
+
+impl ReceiveTable {
+    /// 16 producers with 4 simulcast streams and their retransmissions.
+    const MAX_SSRCS: usize = 128;
+
+    /// A linear search over a few words beats a hash for the handful of SSRCs that a browser sends.
+    pub(crate) fn find(&mut self, ssrc: u32) -> Option<&mut ReceiveEntry> {
+        let index = self.ssrcs.iter().position(|&known| known == ssrc)?;
+        self.entries.get_mut(index)
+    }
+
+    /// Remembers an SSRC; `false` when the table is full. A stream that changes its SSRC gives up the old one.
+    pub(crate) fn insert(&mut self, ssrc: u32, inbound: InboundStream, target: StreamTarget) -> bool {
+        self.remove(|entry| entry.target == target);
+        if self.ssrcs.len() >= Self::MAX_SSRCS {
+            return false;
+        }
+        self.ssrcs.push(ssrc);
+        self.entries.push(ReceiveEntry { inbound, target });
+        true
+    }
+
+    /// Forgets a producer's SSRCs.
+    pub(crate) fn remove_producer(&mut self, producer: usize) {
+        self.remove(|entry| entry.target.producer == producer);
+    }
+
+    fn remove(&mut self, predicate: impl Fn(&ReceiveEntry) -> bool) {
+        while let Some(index) = self.entries.iter().position(&predicate) {
+            self.entries.swap_remove(index);
+            self.ssrcs.swap_remove(index);
+        }
+    }
+}
+
+/// Counters of one direction.
+#[derive(Debug, Default)]
+pub(crate) struct DirectionCounters {
+    bytes: u64,
+    rtp_bytes: u64,
+    rtx_bytes: u64,
+    packets: u64,
+    all: RateCounter,
+    rtp: RateCounter,
+    rtx: RateCounter,
+}
+
+impl DirectionCounters {
+    /// Counts a datagram that is not RTP.
+    pub(crate) fn count_other(&mut self, now: Instant, bytes: usize) {
+        self.bytes += bytes as u64;
+        self.all.add(now, bytes);
+    }
+
+    /// Counts an RTP packet by its protected size.
+    pub(crate) fn count_rtp(&mut self, now: Instant, bytes: usize, retransmission: bool) {
+        self.count_other(now, bytes);
+        self.packets += 1;
+        if retransmission {
+            self.rtx_bytes += bytes as u64;
+            self.rtx.add(now, bytes);
+        } else {
+            self.rtp_bytes += bytes as u64;
+            self.rtp.add(now, bytes);
+        }
+    }
+
+    fn snapshot(&self, now: Instant) -> DirectionStats {
+        DirectionStats {
+            bytes: self.bytes,
+            bitrate: self.all.bitrate(now),
+            rtp_bytes: self.rtp_bytes,
+            rtp_bitrate: self.rtp.bitrate(now),
+            rtx_bytes: self.rtx_bytes,
+            rtx_bitrate: self.rtx.bitrate(now),
+            packets: self.packets,
+        }
+    }
+}
