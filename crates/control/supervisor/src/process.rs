@@ -13,8 +13,8 @@ use std::{
 
 use plenum_ids::WorkerId;
 use plenum_ipc::{
-    Decoder, NodeToWorker, PREAMBLE_BYTES, Preamble, SocketOptions, WorkerConfig, WorkerHello,
-    WorkerToNode, encode,
+    Decoder, NodeToWorker, PREAMBLE_BYTES, Preamble, Request, SocketOptions, WorkerConfig,
+    WorkerHello, WorkerToNode, encode,
 };
 use plenum_udp::{UdpSocket, send_fds};
 use tokio::{
@@ -24,14 +24,14 @@ use tokio::{
         unix::{ReadHalf, WriteHalf},
     },
     process::{Child, Command},
-    sync::{mpsc::UnboundedSender, watch},
-    time::timeout,
+    sync::{mpsc::UnboundedSender, watch::Receiver},
+    time::{sleep, timeout},
 };
 use tracing::{debug, error};
 
 use crate::{
     config::SupervisorConfig,
-    error::StartError,
+    error::{StartError, WorkerError},
     supervisor::WorkerEvent,
     worker::{Link, Worker},
 };
@@ -105,12 +105,13 @@ impl Process {
     pub(crate) async fn drive(
         mut self,
         events: &UnboundedSender<WorkerEvent>,
-        stop: &mut watch::Receiver<bool>,
+        stop: &mut Receiver<bool>,
     ) -> End {
         let (reader, writer) = self.stream.split();
         let asked = tokio::select! {
             () = read(reader, &mut self.decoder, &self.worker, events) => false,
             () = write(writer, self.worker.link()) => false,
+            () = watch(&self.worker) => false,
             () = stopped(stop) => true,
         };
         self.worker.link().close();
@@ -122,7 +123,7 @@ impl Process {
 }
 
 /// Waits until stopping was asked for, or until nobody is there any more who could ask.
-pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stop: &mut Receiver<bool>) {
     stop.wait_for(|&stop| stop).await.ok();
 }
 
@@ -258,6 +259,18 @@ async fn write(mut stream: WriteHalf<'_>, link: &Link) {
             return std::future::pending().await;
         }
         outgoing.clear();
+    }
+}
+
+/// Comes back when the worker has stopped answering, which its process may survive for ever.
+async fn watch(worker: &Worker) {
+    loop {
+        sleep(worker.request_timeout() / 2).await;
+        // Refusals are answers, and a full queue shows as timeouts soon enough.
+        if let Err(error @ WorkerError::Timeout { .. }) = worker.request(Request::WorkerStats).await
+        {
+            return report(worker, &error);
+        }
     }
 }
 
