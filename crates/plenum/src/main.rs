@@ -1,2 +1,53 @@
-//! The `plenum` binary.
-fn main() {}
+//! The `plenum` binary: reads settings, builds the node from its parts, runs it, ends it. The parts are elsewhere.
+
+mod cli;
+mod serve;
+mod settings;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    time::Instant,
+};
+
+use clap::Parser as _;
+
+use cli::{Cli, Command, ConfigArgs};
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    match run(Cli::parse(), started) {
+        Ok(code) => code,
+        Err(err) => {
+            // Standard error may be closed; there is nobody left to tell then.
+            let _ = writeln!(io::stderr(), "plenum: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli, started: Instant) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Serve(args) => serve::run(&args, started),
+        Command::Config(args) => print_config(&args),
+        Command::Worker => {
+            plenum_worker::run(plenum_worker::standard_input()?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn print_config(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
+    let mut output = io::stdout().lock();
+    if args.sample {
+        output.write_all(SAMPLE.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = settings::load(&args.sources, &[])?;
+    output.write_all(config.to_toml_masked().as_bytes())?;
+    // Shown first, so that the reader sees what is complained about.
+    config.validate()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+const SAMPLE: &str = include_str!("../../../docs/plenum.sample.toml");

@@ -31,7 +31,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_message_size: 960_000,
-            ping_interval: Duration::from_secs(60),
+            ping_interval: Duration::from_mins(1),
             pong_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             outgoing_queue: 1024,

@@ -44,7 +44,13 @@ async fn a_public_address_needs_a_word_of_consent() {
     let message = text(&output.stderr);
     assert!(message.contains("--insecure"), "{message}");
 
-    let node = Node::start_with(&["--listen", "0.0.0.0", "--insecure"]).await;
+    let node = Node::start_with(&[
+        "--listen",
+        "0.0.0.0",
+        "--announced-ip",
+        "127.0.0.1",
+        "--insecure",
+    ]).await;
     assert_eq!(node.get("/healthz").await.0, 200);
 }
 

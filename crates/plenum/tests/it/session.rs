@@ -187,10 +187,10 @@ async fn refusals_name_what_was_wrong_and_leave_the_session_usable() {
     let mut ada = Client::connect(node.port, "room", "ada").await;
     for (method, data, word) in [
         ("noSuchMethod", json!({}), "noSuchMethod"),
-        ("requestConsumerKeyFrame", json!({"consumerId": "consumerId"}), "join"),
+        ("requestConsumerKeyFrame", json!({"consumerId": "consumerId"}), "\"consumerId\""),
         ("produceData", json!({}), "data"),
         ("restartIce", json!({"transportId": "none"}), "none"),
-        ("connectWebRtcTransport", json!({"transportId": 7}), "transportId"),
+        ("connectWebRtcTransport", json!({"transportId": 7}), "connectWebRtcTransport"),
         ("createWebRtcTransport", json!({"forceTcp": true, "producing": true}), "TCP"),
     ] {
         let (code, reason) = ada.ask(method, data).await.expect_err(method);

@@ -90,9 +90,10 @@ impl Connection {
                 if let Err(refusal) = &result {
                     debug!(id, ?refusal, "client refused");
                 }
-                match self.asks.take(id) {
-                    Some(ask) => self.answer(ask, result.is_ok()).await,
-                    None => debug!(id, "answer to nothing ignored"),
+                if let Some(ask) = self.asks.take(id) {
+                    self.answer(ask, result.is_ok()).await;
+                } else {
+                    debug!(id, "answer to nothing ignored");
                 }
                 Ok(())
             }
@@ -135,10 +136,13 @@ impl Connection {
         match event {
             SessionEvent::Ask { ask, body } => self.ask(ask, &body).await?,
             SessionEvent::End(end) => return Ok(Some(end)),
-            SessionEvent::Notify(event) => match classic::encode_event(&event) {
-                Some(text) => self.wire.send(text)?,
-                None => debug!(?event, "no words for it"),
-            },
+            SessionEvent::Notify(event) => {
+                if let Some(text) = classic::encode_event(&event) {
+                    self.wire.send(text)?;
+                } else {
+                    debug!(?event, "no words for it");
+                }
+            }
             SessionEvent::Reply { request, result } => {
                 let Some(id) = self.requests.remove(&request) else {
                     debug!(?request, "reply to nothing");

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use axum::{
+    body::Bytes,
+    extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket},
+};
 use futures_util::{
     SinkExt as _, StreamExt as _,
     stream::{SplitSink, SplitStream},
@@ -136,7 +139,7 @@ impl Wire {
         if self.ping_pending {
             return Err(Lost::Silent);
         }
-        self.enqueue(Message::Ping(Default::default()))?;
+        self.enqueue(Message::Ping(Bytes::new()))?;
         self.ping_pending = true;
         self.timer = Instant::now() + self.pong_timeout;
         Ok(())

@@ -6,7 +6,7 @@ use plenum_api::{classic, error::ErrorKind};
 use plenum_ids::{ConsumerId, ProducerId, TransportId};
 use plenum_params::transport::{DtlsParameters, DtlsRole};
 use plenum_room::{PeerRequest, RoomError};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// What a client asks for, from the method and the JSON text of `data`.
@@ -183,8 +183,7 @@ impl Call<'_> {
     }
 
     fn decode<T: DeserializeOwned>(&self) -> Result<T, RoomError> {
-        let mut decoder = serde_json::Deserializer::from_str(self.data);
-        T::deserialize(&mut decoder).map_err(|err| self.bad(&err.to_string()))
+        serde_json::from_str(self.data).map_err(|err| self.bad(&err.to_string()))
     }
 
     fn bad(&self, reason: &str) -> RoomError {

@@ -1,0 +1,164 @@
+//! `plenum serve`: one node from start to end.
+
+use std::{
+    io::{self, Write as _},
+    net::{IpAddr, SocketAddr},
+    num::NonZero,
+    process::ExitCode,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use plenum_config::{Config, LogFormat};
+use plenum_host::{Host, HostConfig};
+use plenum_signal::{Edge, Settings};
+use plenum_supervisor::{ListenAddress, Supervisor, SupervisorConfig};
+use plenum_telemetry::Format;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tracing::{info, warn};
+
+use crate::{cli::ServeArgs, settings};
+
+pub(crate) fn run(args: &ServeArgs, started: Instant) -> anyhow::Result<ExitCode> {
+    let config = settings::load(&args.sources, &settings::serve_flags(args))?;
+    config.validate()?;
+    let format = match config.log.format {
+        LogFormat::Json => Format::Json,
+        LogFormat::Text => Format::Text,
+    };
+    plenum_telemetry::init(&config.log.level, format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(node(&config, started));
+    // Whatever still runs has had its time.
+    runtime.shutdown_background();
+    result
+}
+
+async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
+    // First, so that a signal during the start is not lost; the workers of a node that fails to start end with it.
+    let mut signals = Signals::new()?;
+    let address = SocketAddr::new(config.http.listen_ip, config.http.port);
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}, --port chooses another port"))?;
+    let address = listener.local_addr().unwrap_or(address);
+
+    let (events, worker_events) = mpsc::unbounded_channel();
+    let supervisor = tokio::select! {
+        started = Supervisor::start(supervisor_config(config), events) => Arc::new(started?),
+        () = signals.next() => return Ok(ExitCode::SUCCESS),
+    };
+    let host = Host::start(host_config(config), Arc::clone(&supervisor), worker_events);
+    let edge = Edge::new(host.clone(), Settings::default());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = {
+        let edge = edge.clone();
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        tokio::spawn(async move { edge.serve(listener, stopped).await })
+    };
+    announce(address, started)?;
+
+    tokio::select! {
+        () = signals.next() => info!("shutting down"),
+        ended = serving => {
+            supervisor.shutdown().await;
+            ended.context("the HTTP server failed")?.context("the HTTP server failed")?;
+            anyhow::bail!("the HTTP server ended");
+        }
+    }
+    drop(stop);
+    let ending = timeout(SHUTDOWN_LIMIT, async {
+        host.shutdown().await;
+        tokio::join!(edge.drained(), supervisor.shutdown());
+    });
+    tokio::select! {
+        ended = ending => {
+            if ended.is_err() {
+                warn!("not everything ended in time");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        () = signals.next() => Ok(ExitCode::from(INTERRUPTED)),
+    }
+}
+
+/// A node ends within two seconds after it was told to; this leaves some for the process itself.
+const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1700);
+
+/// What shells report for a process that was ended by Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
+fn supervisor_config(config: &Config) -> SupervisorConfig {
+    let cores = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    SupervisorConfig {
+        worker_count: config.workers.resolved_count(cores),
+        listen: vec![ListenAddress {
+            ip: config.rtc_listen_ip(),
+            announced: config.rtc.announced_ip,
+        }],
+        min_port: config.rtc.min_port,
+        ports_per_worker: config.rtc.ports_per_worker,
+        consent_timeout: config.rtc.consent_timeout(),
+        ..SupervisorConfig::default()
+    }
+}
+
+fn host_config(config: &Config) -> HostConfig {
+    HostConfig {
+        max_rooms: config.room.max_rooms as usize,
+        ..HostConfig::default()
+    }
+}
+
+/// Says where the node is, on standard output and in one write, for people and for scripts that wait for it.
+fn announce(address: SocketAddr, started: Instant) -> anyhow::Result<()> {
+    let host = match address.ip() {
+        ip if ip.is_loopback() || ip.is_unspecified() => "localhost".to_owned(),
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    let line = format!(
+        "Plenum is ready: http://{host}:{} ({} ms)\n",
+        address.port(),
+        started.elapsed().as_millis(),
+    );
+    let mut output = io::stdout().lock();
+    output.write_all(line.as_bytes())?;
+    output.flush()?;
+    Ok(())
+}
+
+/// Requests to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
