@@ -163,3 +163,6 @@ pub enum FingerprintError {
     #[error("malformed fingerprint value")]
     Value,
 }
+
+#[cfg(test)]
+mod tests;
