@@ -86,7 +86,7 @@ pub enum PeerReply {
     IceParameters(IceParameters),
     /// The client joined; the others who have.
     Joined {
-        /// In the order in which they joined.
+        /// The one who has been connected longest comes first.
         peers: Vec<PeerInfo>,
     },
     /// The producer exists.

@@ -6,21 +6,33 @@
 //! another, and none waits for a client's answer.
 //!
 //! ```text
-//! Room::new(config: RoomConfig, seed: [u8; 32], effects: &mut Vec<Effect>) -> Room      asks for the router
-//! room.handle(now: Instant, command: Command, effects: &mut Vec<Effect>)
-//! room.poll_timeout() -> Option<Instant>                                                 when to send Command::Tick
-//! room.session_count() / room.joined_count() -> usize
+//! Room::new(config, seed, &mut effects)           asks for the router
+//! room.handle(now, command, &mut effects)
+//! room.poll_timeout()                             when Command::Tick is due
 //! ```
 //!
 //! The room is free of dialects. Adapters (protoo and others) translate their messages to [`PeerRequest`] and from
 //! [`PeerReply`], [`PeerEvent`] and [`ClientRequest`].
+//!
+//! # What may be relied on
+//!
+//! * A live session gets exactly one reply to each request; a session that is gone gets nothing any more.
+//! * The reply to `join` and `produce` comes before the questions about consumers that follow from it.
+//! * Requests to the worker are written so that, carried out in order, an object is never used before it was created nor
+//!   after it was closed. What a session left behind is closed when it goes, confirmed by the worker or not.
+//! * A room never ends because the only session was replaced by a newer one of the same peer.
 #![forbid(unsafe_code)]
 
 mod command;
+mod config;
 mod effect;
+mod room;
+mod state;
 
 pub use command::{Command, PeerRequest, RequestId, SessionId, WorkerFailure};
+pub use config::{DEFAULT_JOIN_TIMEOUT, Limits, MAX_CONSUMER_REPLICAS, RoomConfig};
 pub use effect::{
     AskId, ClientRequest, CloseReason, Effect, NewConsumer, OpId, PeerEvent, PeerInfo, PeerReply,
     RoomError,
 };
+pub use room::{Room, RoomDump};

@@ -1,0 +1,80 @@
+//! What a room is made with.
+
+use std::{sync::Arc, time::Duration};
+
+use plenum_ids::RouterId;
+use plenum_params::{rtp_parameters::RtpCapabilities, transport::WebRtcTransportOptions};
+
+/// Settings of a room; they do not change in its life.
+#[derive(Clone, Debug)]
+pub struct RoomConfig {
+    /// The router to make for this room.
+    pub router: RouterId,
+    /// What that router offers, see [`plenum_params::ortc::router_capabilities`].
+    pub capabilities: Arc<RtpCapabilities>,
+    /// Options of every transport.
+    pub transport: WebRtcTransportOptions,
+    /// How many consumers a peer gets of each producer beyond the first one (for load tests); at most
+    /// [`MAX_CONSUMER_REPLICAS`] count.
+    pub consumer_replicas: u8,
+    /// A session that does not join for so long is closed.
+    pub join_timeout: Duration,
+    /// What peers may use.
+    pub limits: Limits,
+}
+
+/// Upper bound of [`RoomConfig::consumer_replicas`]: the number comes from a client's URL.
+pub const MAX_CONSUMER_REPLICAS: u8 = 15;
+
+/// Longer than anybody takes to answer the browser's question for the camera, which classic clients ask before joining.
+pub const DEFAULT_JOIN_TIMEOUT: Duration = Duration::from_mins(5);
+
+impl RoomConfig {
+    /// A room with default settings.
+    #[must_use]
+    pub fn new(router: RouterId, capabilities: Arc<RtpCapabilities>) -> Self {
+        Self {
+            router,
+            capabilities,
+            transport: WebRtcTransportOptions::default(),
+            consumer_replicas: 0,
+            join_timeout: DEFAULT_JOIN_TIMEOUT,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What one peer, or all of them, may use of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Sessions in the room.
+    pub peers: usize,
+    /// Transports per peer.
+    pub transports: usize,
+    /// Producers per peer.
+    pub producers: usize,
+    /// Requests of one peer that a worker has not answered yet.
+    pub pending_requests: usize,
+    /// Characters of a display name.
+    pub display_name: usize,
+    /// Bytes of `appData`, as JSON.
+    pub app_data: usize,
+    /// Bytes of a device description, as JSON.
+    pub device: usize,
+}
+
+impl Default for Limits {
+    /// Clients use 2 transports (one more pair after a restart of theirs), up to 3 producers (microphone, camera, screen),
+    /// and some 10 requests at once when they join; the limits leave room for several times as much.
+    fn default() -> Self {
+        Self {
+            peers: 1_000,
+            transports: 8,
+            producers: 16,
+            pending_requests: 128,
+            display_name: 128,
+            app_data: 16 * 1024,
+            device: 4 * 1024,
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! What workers say: answers to requests, and events.
+
+use plenum_api::error::ErrorKind;
+use plenum_ids::{ConsumerId, ProducerId, TransportId};
+use plenum_ipc::message::{Answer, ErrorCode, Request};
+use plenum_params::{
+    event::Event,
+    transport::{DtlsState, IceState},
+};
+
+use crate::{
+    command::WorkerFailure,
+    effect::{CloseReason, Effect, OpId, PeerEvent, PeerReply, RoomError},
+    room::{Room, tell_worker},
+    state::{Op, Presence, Work},
+};
+
+impl Room {
+    pub(super) fn handle_worker_answer(
+        &mut self,
+        op: OpId,
+        result: Result<Answer, WorkerFailure>,
+        effects: &mut Vec<Effect>,
+    ) {
+        match self.ops.remove(&op) {
+            Some(Op::CreateRouter) if result.is_err() => {
+                self.end(CloseReason::RouterLost, effects);
+            }
+            Some(Op::Consume(consumer)) => match result {
+                Ok(_) => self.announce(consumer, effects),
+                Err(failure) => self.drop_consumer(consumer, &failure, effects),
+            },
+            Some(Op::Request {
+                session,
+                request,
+                work,
+            }) => {
+                if let Some(peer) = self.sessions.get_mut(&session) {
+                    peer.pending = peer.pending.saturating_sub(1);
+                }
+                let result = match result {
+                    Ok(answer) => self.settle(work, answer),
+                    Err(failure) => {
+                        self.undo(work, &failure, effects);
+                        Err(refusal(failure))
+                    }
+                };
+                let succeeded = result.is_ok();
+                effects.push(Effect::Reply {
+                    session,
+                    request,
+                    result,
+                });
+                if succeeded {
+                    self.follow_up(work, effects);
+                }
+            }
+            Some(Op::Start(consumer)) if result.is_ok() => {
+                self.tell_first_score(consumer, effects);
+            }
+            Some(Op::CreateRouter | Op::Start(_)) => {}
+            // The asker is gone, and what it asked for was undone when it went.
+            None => {}
+        }
+    }
+
+    /// Brings the books up to date and finds the words of the reply.
+    fn settle(&mut self, work: Work, answer: Answer) -> Result<PeerReply, RoomError> {
+        Ok(match (work, answer) {
+            (Work::CreateTransport(id), Answer::WebRtcTransport(info)) => {
+                if let Some(transport) = self.transports.get_mut(&id) {
+                    transport.presence = Presence::Confirmed;
+                }
+                PeerReply::WebRtcTransport {
+                    transport: id,
+                    info: Box::new(info),
+                }
+            }
+            (Work::Produce(id), Answer::Done) => {
+                if let Some(producer) = self.producers.get_mut(&id) {
+                    producer.presence = Presence::Confirmed;
+                }
+                PeerReply::Produced { producer: id }
+            }
+            (Work::TransportStats(id), Answer::TransportStats(stats)) => {
+                PeerReply::TransportStats {
+                    transport: id,
+                    stats,
+                }
+            }
+            (Work::Forward, Answer::ConsumerStats(stats)) => PeerReply::ConsumerStats(stats),
+            (Work::Forward, Answer::IceParameters(ice)) => PeerReply::IceParameters(ice),
+            (Work::Forward, Answer::ProducerStats(stats)) => PeerReply::ProducerStats(stats),
+            (
+                Work::Connect(_)
+                | Work::Forward
+                | Work::PauseProducer(_)
+                | Work::ResumeConsumer(_)
+                | Work::ResumeProducer(_),
+                Answer::Done,
+            ) => PeerReply::Done,
+            (_, _) => {
+                return Err(RoomError::new(
+                    ErrorKind::Internal,
+                    "the media worker gave an answer to another question",
+                ));
+            }
+        })
+    }
+
+    /// What happens because a request succeeded, after its reply.
+    fn follow_up(&mut self, work: Work, effects: &mut Vec<Effect>) {
+        match work {
+            Work::Connect(_) | Work::Forward | Work::TransportStats(_) => {}
+            Work::CreateTransport(id) => self.consume_late(id, effects),
+            Work::PauseProducer(id) => self.set_producer_paused(id, true, effects),
+            Work::Produce(id) => self.offer(id, effects),
+            Work::ResumeConsumer(id) => self.tell_first_score(id, effects),
+            Work::ResumeProducer(id) => self.set_producer_paused(id, false, effects),
+        }
+    }
+
+    /// A client that makes its receiving transport only after it joined gets its consumers now.
+    fn consume_late(&mut self, id: TransportId, effects: &mut Vec<Effect>) {
+        let transport = self
+            .transports
+            .get(&id)
+            .filter(|transport| transport.consuming);
+        if let Some(session) = transport.map(|transport| transport.session) {
+            self.consume_all(session, effects);
+        }
+    }
+
+    /// A request failed: what was prepared for it goes away again.
+    fn undo(&mut self, work: Work, failure: &WorkerFailure, effects: &mut Vec<Effect>) {
+        match work {
+            Work::Connect(id) => {
+                if let Some(transport) = self.transports.get_mut(&id) {
+                    transport.connected = false;
+                }
+            }
+            Work::CreateTransport(id) => {
+                self.forget_transport(id, effects);
+                close_if_unsure(failure, Request::CloseTransport { transport: id }, effects);
+            }
+            Work::Produce(id) => {
+                self.forget_producer(id, effects);
+                close_if_unsure(failure, Request::CloseProducer { producer: id }, effects);
+            }
+            Work::Forward
+            | Work::PauseProducer(_)
+            | Work::ResumeConsumer(_)
+            | Work::ResumeProducer(_)
+            | Work::TransportStats(_) => {}
+        }
+    }
+
+    fn drop_consumer(
+        &mut self,
+        id: ConsumerId,
+        failure: &WorkerFailure,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.forget_consumer(id);
+        close_if_unsure(failure, Request::CloseConsumer { consumer: id }, effects);
+    }
+
+    pub(super) fn handle_media_event(&mut self, event: Event, effects: &mut Vec<Effect>) {
+        match event {
+            Event::IceState {
+                transport,
+                state: IceState::Disconnected | IceState::Closed,
+                ..
+            }
+            | Event::DtlsState {
+                transport,
+                state: DtlsState::Failed | DtlsState::Closed,
+            } => {
+                if let Some(session) = self.transports.get(&transport).map(|lost| lost.session) {
+                    self.leave(session, Some(CloseReason::TransportLost), effects);
+                }
+            }
+            Event::ProducerScore { producer, scores } => {
+                self.score_producer(producer, scores, effects);
+            }
+            Event::ConsumerScore {
+                consumer: id,
+                score,
+            } => {
+                let Some(consumer) = self.consumers.get_mut(&id) else {
+                    return;
+                };
+                consumer.score = Some(score.clone());
+                let event = PeerEvent::ConsumerScore {
+                    consumer: id,
+                    score,
+                };
+                self.tell_consuming(id, event, effects);
+            }
+            Event::ConsumerLayers { consumer, layers } => {
+                let event = PeerEvent::ConsumerLayersChanged { consumer, layers };
+                self.tell_consuming(consumer, event, effects);
+            }
+            // States on the way up are of no interest here; events of the future neither.
+            _ => {}
+        }
+    }
+
+    fn score_producer(
+        &mut self,
+        id: ProducerId,
+        scores: Vec<plenum_params::event::EncodingScore>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(producer) = self.producers.get_mut(&id) else {
+            return;
+        };
+        producer.scores.clone_from(&scores);
+        if producer.presence == Presence::Confirmed {
+            effects.push(Effect::Notify {
+                session: producer.session,
+                event: PeerEvent::ProducerScore {
+                    producer: id,
+                    scores,
+                },
+            });
+        }
+    }
+
+    /// Tells a consumer's client, if it has heard of the consumer.
+    fn tell_consuming(&self, id: ConsumerId, event: PeerEvent, effects: &mut Vec<Effect>) {
+        let consumer = self.consumers.get(&id);
+        if let Some(consumer) = consumer.filter(|consumer| consumer.is_announced()) {
+            effects.push(Effect::Notify {
+                session: consumer.session,
+                event,
+            });
+        }
+    }
+}
+
+/// A worker that did not answer may still have made the object.
+fn close_if_unsure(failure: &WorkerFailure, request: Request, effects: &mut Vec<Effect>) {
+    if *failure == WorkerFailure::Lost {
+        tell_worker(request, effects);
+    }
+}
+
+/// A worker's refusal in the words of clients.
+fn refusal(failure: WorkerFailure) -> RoomError {
+    let error = match failure {
+        WorkerFailure::Lost => {
+            return RoomError::new(ErrorKind::Unavailable, "the media worker does not answer");
+        }
+        WorkerFailure::Refused(error) => error,
+    };
+    let kind = match error.code {
+        ErrorCode::NotFound => ErrorKind::NotFound,
+        ErrorCode::Conflict => ErrorKind::Conflict,
+        ErrorCode::Invalid => ErrorKind::BadRequest,
+        ErrorCode::Limit => ErrorKind::TooMany,
+        _ => ErrorKind::Internal,
+    };
+    RoomError::new(kind, error.reason)
+}

@@ -1,0 +1,168 @@
+//! What peers send.
+
+use plenum_api::error::ErrorKind;
+use plenum_ids::{ProducerId, TransportId};
+use plenum_ipc::message::Request;
+use plenum_params::{media::MediaKind, ortc, resolve, rtp_parameters::RtpParameters};
+use serde_json::{Map, Value};
+
+use crate::{
+    command::{RequestId, SessionId},
+    effect::{Effect, PeerEvent, RoomError},
+    room::{
+        Outcome, Room,
+        requests::{check_size, not_joined, with_peer_id},
+    },
+    state::{Consumer, Presence, Producer, Work},
+};
+
+/// The content of a `produce` request.
+pub(super) struct Source {
+    pub(super) transport: TransportId,
+    pub(super) kind: MediaKind,
+    pub(super) rtp_parameters: RtpParameters,
+    pub(super) app_data: Map<String, Value>,
+    pub(super) paused: bool,
+}
+
+impl Room {
+    pub(super) fn produce(
+        &mut self,
+        caller: (SessionId, RequestId),
+        source: Source,
+        effects: &mut Vec<Effect>,
+    ) -> Outcome {
+        let session = caller.0;
+        let peer = self.sessions.get(&session);
+        let Some(peer) = peer.filter(|peer| peer.membership.is_some()) else {
+            return Err(not_joined());
+        };
+        let app_data = with_peer_id(source.app_data, &peer.id);
+        check_size("appData", &app_data, self.config.limits.app_data)?;
+        self.own_transport(session, source.transport)?;
+        self.check_producer_count(session)?;
+
+        let id = ProducerId::from_u128(self.fresh_id());
+        let (kind, mut parameters) = (source.kind, source.rtp_parameters);
+        let router = &self.config.capabilities;
+        let mapping = ortc::producer_mapping(kind, &mut parameters, router, &mut self.rng)
+            .map_err(|error| unusable(&error))?;
+        let form = ortc::producer_type(&parameters).map_err(|error| unusable(&error))?;
+        let Some(transport) = self.transports.get_mut(&source.transport) else {
+            return Err(RoomError::not_found(
+                "transport",
+                &source.transport.to_string(),
+            ));
+        };
+        ortc::assign_cname(&mut transport.cname, &mut parameters, &mut self.rng);
+        let received = resolve::receive_parameters(kind, &parameters, &mapping)
+            .map_err(|error| unusable(&error))?;
+        transport.producers.push(id);
+        self.producers.insert(
+            id,
+            Producer {
+                session,
+                transport: source.transport,
+                presence: Presence::Requested,
+                kind,
+                form,
+                consumable: ortc::consumable_parameters(kind, &parameters, router, &mapping),
+                app_data,
+                paused: source.paused,
+                scores: Vec::new(),
+                consumers: Vec::new(),
+            },
+        );
+        let request = Request::Produce {
+            transport: source.transport,
+            producer: id,
+            parameters: received,
+            paused: source.paused,
+        };
+        self.forward(caller, Work::Produce(id), request, effects)
+    }
+
+    fn check_producer_count(&self, session: SessionId) -> Result<(), RoomError> {
+        let transports = self.sessions.get(&session).map(|peer| &peer.transports);
+        let producers = transports
+            .into_iter()
+            .flatten()
+            .filter_map(|transport| self.transports.get(transport))
+            .map(|transport| transport.producers.len());
+        let limit = self.config.limits.producers;
+        if producers.sum::<usize>() >= limit {
+            let reason = format!("a peer may have {limit} producers");
+            return Err(RoomError::new(ErrorKind::TooMany, reason));
+        }
+        Ok(())
+    }
+
+    pub(super) fn close_producer(
+        &mut self,
+        caller: (SessionId, RequestId),
+        id: ProducerId,
+        effects: &mut Vec<Effect>,
+    ) -> Outcome {
+        self.joined(caller.0)?;
+        self.own_producer(caller.0, id)?;
+        self.forget_producer(id, effects);
+        let request = Request::CloseProducer { producer: id };
+        self.forward(caller, Work::Forward, request, effects)
+    }
+
+    /// Takes a producer out of the room's books, with its consumers, whose clients are told. The worker closes the
+    /// consumers together with the producer.
+    pub(super) fn forget_producer(&mut self, id: ProducerId, effects: &mut Vec<Effect>) {
+        let Some(producer) = self.producers.get(&id) else {
+            return;
+        };
+        for consumer in producer.consumers.clone() {
+            let forgotten = self.forget_consumer(consumer);
+            if let Some(forgotten) = forgotten.filter(Consumer::is_announced) {
+                effects.push(Effect::Notify {
+                    session: forgotten.session,
+                    event: PeerEvent::ConsumerClosed { consumer },
+                });
+            }
+        }
+        let producer = self.producers.remove(&id);
+        let transport = producer.and_then(|producer| self.transports.get_mut(&producer.transport));
+        if let Some(transport) = transport {
+            transport.producers.retain(|other| *other != id);
+        }
+    }
+
+    /// The worker has paused or resumed a producer.
+    pub(super) fn set_producer_paused(
+        &mut self,
+        id: ProducerId,
+        paused: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(producer) = self.producers.get_mut(&id) else {
+            return;
+        };
+        if std::mem::replace(&mut producer.paused, paused) == paused {
+            return;
+        }
+        for id in &producer.consumers {
+            let consumer = self.consumers.get(id);
+            let Some(consumer) = consumer.filter(|consumer| consumer.is_announced()) else {
+                continue;
+            };
+            let event = if paused {
+                PeerEvent::ConsumerPaused { consumer: *id }
+            } else {
+                PeerEvent::ConsumerResumed { consumer: *id }
+            };
+            effects.push(Effect::Notify {
+                session: consumer.session,
+                event,
+            });
+        }
+    }
+}
+
+fn unusable(error: &ortc::Error) -> RoomError {
+    RoomError::new(ErrorKind::BadRequest, error.to_string())
+}

@@ -1,0 +1,179 @@
+//! Who and what is in a room.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use plenum_ids::{ConsumerId, PeerId, ProducerId, TransportId};
+use plenum_params::{
+    event::{ConsumerScore, EncodingScore},
+    media::MediaKind,
+    ortc::ProducerType,
+    rtp_parameters::{RtpCapabilities, RtpParameters},
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    command::{RequestId, SessionId},
+    effect::{AskId, PeerInfo},
+};
+
+/// A session and the peer behind it.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) id: PeerId,
+    pub(crate) membership: Option<Membership>,
+    /// When it must have joined.
+    pub(crate) join_deadline: Option<Instant>,
+    /// Oldest first.
+    pub(crate) transports: Vec<TransportId>,
+    /// Requests that wait for a worker.
+    pub(crate) pending: usize,
+}
+
+/// What a peer told when it joined.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    pub(crate) display_name: String,
+    pub(crate) device: Value,
+    pub(crate) rtp_capabilities: Option<RtpCapabilities>,
+}
+
+impl Peer {
+    /// As the others see it, once it has joined.
+    pub(crate) fn info(&self) -> Option<PeerInfo> {
+        let membership = self.membership.as_ref()?;
+        Some(PeerInfo {
+            peer: self.id.clone(),
+            display_name: membership.display_name.clone(),
+            device: membership.device.clone(),
+        })
+    }
+}
+
+/// Whether the worker has confirmed an object. The client hears of it only then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Requested,
+    Confirmed,
+}
+
+#[derive(Debug)]
+pub(crate) struct Transport {
+    pub(crate) session: SessionId,
+    pub(crate) consuming: bool,
+    pub(crate) presence: Presence,
+    /// The client's DTLS parameters are on their way to the worker, or there.
+    pub(crate) connected: bool,
+    /// Canonical name of everything produced on it.
+    pub(crate) cname: Option<String>,
+    next_mid: u32,
+    pub(crate) producers: Vec<ProducerId>,
+    pub(crate) consumers: Vec<ConsumerId>,
+    /// Of the consumers.
+    pub(crate) ssrcs: BTreeSet<u32>,
+}
+
+impl Transport {
+    pub(crate) fn new(session: SessionId, consuming: bool) -> Self {
+        Self {
+            session,
+            consuming,
+            presence: Presence::Requested,
+            connected: false,
+            cname: None,
+            next_mid: 0,
+            producers: Vec::new(),
+            consumers: Vec::new(),
+            ssrcs: BTreeSet::new(),
+        }
+    }
+
+    /// A media id for the next consumer.
+    pub(crate) fn take_mid(&mut self) -> String {
+        let mid = self.next_mid;
+        self.next_mid = (mid + 1) % MID_WRAP;
+        mid.to_string()
+    }
+}
+
+/// Media ids are short, because they travel in packets; this is where mediasoup begins anew.
+const MID_WRAP: u32 = 100_000_000;
+
+#[derive(Debug)]
+pub(crate) struct Producer {
+    pub(crate) session: SessionId,
+    pub(crate) transport: TransportId,
+    pub(crate) presence: Presence,
+    pub(crate) kind: MediaKind,
+    /// How many streams and layers it sends.
+    pub(crate) form: ProducerType,
+    /// In the router's numbers.
+    pub(crate) consumable: RtpParameters,
+    /// With `peerId`.
+    pub(crate) app_data: Map<String, Value>,
+    pub(crate) paused: bool,
+    pub(crate) scores: Vec<EncodingScore>,
+    pub(crate) consumers: Vec<ConsumerId>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    pub(crate) session: SessionId,
+    pub(crate) transport: TransportId,
+    pub(crate) producer: ProducerId,
+    pub(crate) stage: Stage,
+    pub(crate) ssrcs: [Option<u32>; 2],
+    /// The client paused it itself.
+    pub(crate) paused_by_client: bool,
+    /// Its score was told, which happens when it runs for the first time.
+    pub(crate) score_told: bool,
+    pub(crate) score: Option<ConsumerScore>,
+}
+
+/// How far a consumer has come.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// The worker makes it; the client will be told these parameters.
+    Requested(Box<RtpParameters>),
+    /// The client was asked.
+    Asked(AskId),
+    /// The client answered.
+    Answered,
+}
+
+impl Consumer {
+    /// Whether the client has heard of it.
+    pub(crate) const fn is_announced(&self) -> bool {
+        !matches!(self.stage, Stage::Requested(_))
+    }
+}
+
+/// A request to the worker whose answer is awaited.
+#[derive(Debug)]
+pub(crate) enum Op {
+    /// Nothing works without it.
+    CreateRouter,
+    /// A consumer that no client asked for.
+    Consume(ConsumerId),
+    /// The worker's answer answers a client.
+    Request {
+        session: SessionId,
+        request: RequestId,
+        work: Work,
+    },
+    /// A consumer is set going.
+    Start(ConsumerId),
+}
+
+/// What to do when the worker has answered a client's request, besides telling the client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Work {
+    Connect(TransportId),
+    CreateTransport(TransportId),
+    /// Nothing: pass the answer on.
+    Forward,
+    PauseProducer(ProducerId),
+    Produce(ProducerId),
+    ResumeConsumer(ConsumerId),
+    ResumeProducer(ProducerId),
+    TransportStats(TransportId),
+}
