@@ -131,9 +131,7 @@ FUZZ_TARGETS := $(notdir $(basename $(wildcard fuzz/src/bin/*.rs)))
 
 .PHONY: fuzz-build
 fuzz-build: ## Build every fuzz target and try it on a few inputs.
-	@for entry in $$(grep -rhoE 'pub fn fuzz_[a-z0-9_]+' crates --include='*.rs' | cut -d' ' -f3); do \
-		grep -qw "$$entry" fuzz/src/bin/*.rs || { echo "no target in fuzz/src/bin calls $$entry"; exit 1; }; \
-	done
+	@scripts/fuzz-targets.sh --check
 	@cp Cargo.lock fuzz/Cargo.lock && mkdir -p $(dir $(PAGE))
 	RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --manifest-path fuzz/Cargo.toml --target "$$(rustc --print host-tuple)" --bins
 	@for name in $(FUZZ_TARGETS); do \

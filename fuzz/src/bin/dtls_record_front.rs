@@ -1,0 +1,6 @@
+//! Fuzz target: see the function.
+#![no_main]
+
+use plenum_dtls::fuzzing::fuzz_record_front;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_record_front(data));
