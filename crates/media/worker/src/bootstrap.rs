@@ -1,0 +1,35 @@
+//! The opening of the conversation with the node, described in `plenum-ipc`.
+
+use std::{
+    io::{Read, Write},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+};
+
+use plenum_ipc::{PREAMBLE_BYTES, Preamble};
+use plenum_udp::{UdpSocket, recv_fds};
+
+use crate::{WorkerError, control::Control};
+
+/// Receives the sockets and agrees on the build. Blocks, as there is nothing else to do yet.
+pub(crate) fn open(control: OwnedFd) -> Result<(Control, Vec<UdpSocket>), WorkerError> {
+    let mut stream = UnixStream::from(control);
+    stream
+        .set_nonblocking(false)
+        .map_err(WorkerError::Control)?;
+
+    let mut preamble = [0; PREAMBLE_BYTES];
+    let (length, descriptors) = recv_fds(&stream, &mut preamble).map_err(WorkerError::Control)?;
+    let rest = preamble.get_mut(length..).unwrap_or_default();
+    stream.read_exact(rest).map_err(WorkerError::Control)?;
+    // The answer goes out before the judgement, so that the node can say which build it met.
+    stream
+        .write_all(&Preamble::OURS.to_bytes())
+        .map_err(WorkerError::Control)?;
+    Preamble::check(&preamble)?;
+
+    let open = |(index, descriptor)| {
+        UdpSocket::from_fd(descriptor).map_err(|source| WorkerError::Socket { index, source })
+    };
+    let sockets: Result<Vec<_>, _> = descriptors.into_iter().enumerate().map(open).collect();
+    Ok((Control::new(stream), sockets?))
+}

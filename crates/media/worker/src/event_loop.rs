@@ -1,0 +1,307 @@
+//! The loop that a worker spends its life in.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use plenum_dtls::{Certificate, SrtpProfileId};
+use plenum_engine::{Engine, EngineConfig, SocketConfig};
+use plenum_ipc::{Answer, Request, WorkerConfig, WorkerHello};
+use plenum_udp::{Events, Interest, Poller, UdpSocket, process_cpu_time, process_usage};
+use rand::{TryRng, rngs::SysRng};
+
+use crate::{
+    WorkerError,
+    control::{Control, Peer},
+    media::Media,
+    requests,
+};
+
+/// Batches taken from one socket before the others have their turn: 128 messages, which is some milliseconds of work.
+const BATCHES_A_TURN: usize = 4;
+
+/// Requests carried out in one turn, so that a burst of joins does not hold up media: one takes some 20 µs.
+const REQUESTS_A_TURN: usize = 32;
+
+/// Sockets are numbered from 0, as in the engine.
+const CONTROL_TOKEN: u64 = u64::MAX;
+
+/// A worker's state.
+pub(crate) struct EventLoop {
+    poller: Poller,
+    events: Events,
+    control: Control,
+    /// What the poller was last told about the control socket.
+    interest: Interest,
+    /// Requests were left over from the last turn.
+    requests_waiting: bool,
+    media: Media,
+    engine: Engine,
+    ready: Vec<usize>,
+    wakeups: u64,
+}
+
+/// What a worker's loop did in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LoopCounters {
+    /// Turns of the loop.
+    pub wakeups: u64,
+    /// System calls that received datagrams.
+    pub receive_calls: u64,
+    /// Those that failed.
+    pub receive_errors: u64,
+    /// Datagrams received.
+    pub datagrams_received: u64,
+    /// System calls that sent datagrams.
+    pub send_calls: u64,
+    /// Datagrams sent.
+    pub datagrams_sent: u64,
+    /// Datagrams that the kernel refused.
+    pub datagrams_dropped: u64,
+    /// Events left out because the node did not keep up.
+    pub events_dropped: u64,
+}
+
+impl EventLoop {
+    /// Learns from the node what to be, makes the engine and says that it is ready.
+    pub(crate) fn new(mut control: Control, sockets: Vec<UdpSocket>) -> Result<Self, WorkerError> {
+        let config = control.wait_for_hello()?;
+        if config.sockets.len() != sockets.len() || sockets.len() > usize::from(u8::MAX) {
+            return Err(WorkerError::Protocol(
+                "sockets and their settings do not match",
+            ));
+        }
+        let poller = Poller::new().map_err(WorkerError::System)?;
+        let interest = Interest::Readable;
+        let added = poller.add(&control, CONTROL_TOKEN, interest);
+        added.map_err(WorkerError::System)?;
+        for (index, (socket, options)) in sockets.iter().zip(&config.sockets).enumerate() {
+            if options.disable_gso {
+                socket.disable_gso();
+            }
+            let added = poller.add(socket, index as u64, interest);
+            added.map_err(|source| WorkerError::Socket { index, source })?;
+        }
+        let engine = Engine::new(engine_config(&config, &sockets)?, Instant::now());
+        let media = Media::new(sockets);
+        control.say_hello(WorkerHello {
+            pid: std::process::id(),
+            gso: media.supports_gso(),
+        })?;
+        Ok(Self {
+            poller,
+            events: Events::with_capacity(media.sockets().len() + 1),
+            control,
+            interest,
+            requests_waiting: false,
+            ready: Vec::with_capacity(media.sockets().len()),
+            media,
+            engine,
+            wakeups: 0,
+        })
+    }
+
+    /// Works until the node closes the control socket.
+    pub(crate) fn run(mut self) -> Result<LoopCounters, WorkerError> {
+        loop {
+            if self.finish_turn()? == Peer::Gone {
+                return Ok(self.counters());
+            }
+            let timeout = self.timeout();
+            let waited = self.poller.wait(timeout, &mut self.events);
+            waited.map_err(WorkerError::System)?;
+            self.wakeups += 1;
+
+            let mut control_readable = false;
+            self.ready.clear();
+            for event in self.events.iter() {
+                match usize::try_from(event.token) {
+                    _ if event.token == CONTROL_TOKEN => control_readable = event.readable,
+                    Ok(index) => self.ready.push(index),
+                    Err(_) => {}
+                }
+            }
+            self.handle_sockets()?;
+            self.handle_deadline()?;
+            if control_readable && !self.requests_waiting && !self.control.is_behind() {
+                if self.control.read()? == Peer::Gone {
+                    return Ok(self.counters());
+                }
+                self.requests_waiting = true;
+            }
+            self.handle_requests()?;
+        }
+    }
+
+    /// How long to sleep at most.
+    fn timeout(&self) -> Option<Duration> {
+        if self.requests_waiting && !self.control.is_behind() {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self.engine.poll_timeout()?;
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Takes what arrived, a batch from each ready socket in turn.
+    fn handle_sockets(&mut self) -> Result<(), WorkerError> {
+        for _ in 0..BATCHES_A_TURN {
+            let mut next = 0;
+            while let Some(&index) = self.ready.get(next) {
+                let now = Instant::now();
+                if self.media.receive(now, &mut self.engine, index) {
+                    next += 1;
+                } else {
+                    self.ready.swap_remove(next);
+                }
+                self.drain(now)?;
+            }
+            if self.ready.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_deadline(&mut self) -> Result<(), WorkerError> {
+        let now = Instant::now();
+        if self
+            .engine
+            .poll_timeout()
+            .is_some_and(|deadline| deadline <= now)
+        {
+            self.engine.handle_timeout(now);
+            self.drain(now)?;
+        }
+        Ok(())
+    }
+
+    /// Carries out some of the requests that have arrived.
+    fn handle_requests(&mut self) -> Result<(), WorkerError> {
+        if !self.requests_waiting {
+            return Ok(());
+        }
+        for _ in 0..REQUESTS_A_TURN {
+            if self.control.is_behind() {
+                return Ok(());
+            }
+            let Some((id, request)) = self.control.next_request()? else {
+                self.requests_waiting = false;
+                return Ok(());
+            };
+            let now = Instant::now();
+            let result = match request {
+                Request::WorkerStats => Ok(self.stats()),
+                request => requests::answer(&mut self.engine, now, request),
+            };
+            // Before the events that it caused, and after all earlier ones.
+            self.control.respond(id, result)?;
+            self.drain(now)?;
+        }
+        Ok(())
+    }
+
+    /// Takes everything that the engine has to say.
+    fn drain(&mut self, now: Instant) -> Result<(), WorkerError> {
+        self.media.transmit(now, &mut self.engine);
+        while let Some(event) = self.engine.poll_event() {
+            self.control.send_event(event)?;
+        }
+        Ok(())
+    }
+
+    /// Writes answers and events, and waits for the control socket as far as it is of use.
+    fn finish_turn(&mut self) -> Result<Peer, WorkerError> {
+        let peer = self.control.flush()?;
+        let interest = self.control.interest();
+        if interest != self.interest {
+            let changed = self.poller.modify(&self.control, CONTROL_TOKEN, interest);
+            changed.map_err(WorkerError::System)?;
+            self.interest = interest;
+        }
+        Ok(peer)
+    }
+
+    /// The engine's counters, completed by what only this process knows.
+    fn stats(&self) -> Answer {
+        let mut stats = self.engine.stats();
+        let counters = &self.media.counters;
+        stats.datagrams_sent = counters.datagrams_sent;
+        stats.bytes_sent = counters.bytes_sent;
+        stats.datagrams_dropped = counters.datagrams_dropped;
+        stats.gso = self.media.supports_gso();
+        stats.cpu_time_us = u64::try_from(process_cpu_time().as_micros()).unwrap_or(u64::MAX);
+        // Without /proc there is no figure, which is no reason to withhold the others.
+        stats.memory = process_usage(std::process::id()).map_or(0, |usage| usage.memory);
+        Answer::WorkerStats(Box::new(stats))
+    }
+
+    fn counters(&self) -> LoopCounters {
+        let media = &self.media.counters;
+        LoopCounters {
+            wakeups: self.wakeups,
+            receive_calls: media.receive_calls,
+            receive_errors: media.receive_errors,
+            datagrams_received: self.engine.stats().datagrams_received,
+            send_calls: media.send_calls,
+            datagrams_sent: media.datagrams_sent,
+            datagrams_dropped: media.datagrams_dropped,
+            events_dropped: self.control.events_dropped,
+        }
+    }
+}
+
+fn engine_config(
+    config: &WorkerConfig,
+    sockets: &[UdpSocket],
+) -> Result<EngineConfig, WorkerError> {
+    let mut seed = [0; 32];
+    SysRng
+        .try_fill_bytes(&mut seed)
+        .map_err(|error| WorkerError::System(std::io::Error::other(error)))?;
+    let sockets = sockets.iter().zip(&config.sockets);
+    let sockets = sockets.map(|(socket, options)| SocketConfig {
+        local: socket.local_addr(),
+        announced: options.announced,
+        gso: socket.supports_gso(),
+    });
+    Ok(EngineConfig {
+        node: config.node,
+        worker: config.worker.0,
+        seed,
+        certificate: Certificate::generate()
+            .map_err(|error| WorkerError::Certificate(error.into()))?,
+        sockets: sockets.collect(),
+        consent_timeout: config.consent_timeout,
+        unix_time: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default(),
+        srtp_profiles: srtp_profiles(&config.srtp_profiles)?,
+    })
+}
+
+/// Profiles by their IANA names, with or without the prefix that all of them share.
+fn srtp_profiles(names: &[String]) -> Result<Vec<SrtpProfileId>, WorkerError> {
+    let find = |name: &String| {
+        SrtpProfileId::ALL
+            .into_iter()
+            .find(|profile| {
+                profile.name() == name || profile.name().strip_prefix("SRTP_") == Some(name)
+            })
+            .ok_or_else(|| WorkerError::SrtpProfile(name.clone()))
+    };
+    names.iter().map(find).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profiles_are_found_by_name() {
+        let names = ["SRTP_AEAD_AES_128_GCM", "AES128_CM_HMAC_SHA1_80"].map(String::from);
+        let found = srtp_profiles(&names).expect("both exist");
+        assert_eq!(
+            found,
+            [SrtpProfileId::AeadAes128Gcm, SrtpProfileId::Aes128CmSha1_80]
+        );
+        let error = srtp_profiles(&["NULL".into()]).expect_err("not offered");
+        assert!(error.to_string().contains("NULL"));
+    }
+}

@@ -1,0 +1,87 @@
+//! Carrying out the node's requests on the engine.
+
+use std::time::Instant;
+
+use plenum_engine::{Engine, EngineError};
+use plenum_ipc::{Answer, ErrorCode, Request, RequestError};
+
+/// Carries out a request. [`Request::WorkerStats`] is answered with the engine's part of the counters.
+pub(crate) fn answer(
+    engine: &mut Engine,
+    now: Instant,
+    request: Request,
+) -> Result<Answer, RequestError> {
+    carry_out(engine, now, request).map_err(|error| refusal(&error))
+}
+
+fn carry_out(engine: &mut Engine, now: Instant, request: Request) -> Result<Answer, EngineError> {
+    match request {
+        Request::CreateRouter { router } => engine.create_router(router)?,
+        Request::CloseRouter { router } => engine.close_router(now, router),
+        Request::CreateWebRtcTransport {
+            router,
+            transport,
+            options,
+        } => {
+            let info = engine.create_webrtc_transport(now, router, transport, &options)?;
+            return Ok(Answer::WebRtcTransport(info));
+        }
+        Request::ConnectWebRtcTransport { transport, dtls } => {
+            engine.connect_webrtc_transport(now, transport, &dtls)?;
+        }
+        Request::RestartIce { transport } => {
+            return Ok(Answer::IceParameters(engine.restart_ice(transport)?));
+        }
+        Request::CloseTransport { transport } => engine.close_transport(now, transport),
+        Request::Produce {
+            transport,
+            producer,
+            parameters,
+            paused,
+        } => engine.produce(transport, producer, parameters, paused)?,
+        Request::CloseProducer { producer } => engine.close_producer(producer),
+        Request::PauseProducer { producer } => engine.pause_producer(producer)?,
+        Request::ResumeProducer { producer } => engine.resume_producer(now, producer)?,
+        Request::Consume {
+            transport,
+            consumer,
+            producer,
+            parameters,
+            paused,
+        } => engine.consume(now, transport, consumer, producer, parameters, paused)?,
+        Request::CloseConsumer { consumer } => engine.close_consumer(consumer),
+        Request::PauseConsumer { consumer } => engine.pause_consumer(consumer)?,
+        Request::ResumeConsumer { consumer } => engine.resume_consumer(now, consumer)?,
+        Request::RequestKeyFrame { consumer } => engine.request_key_frame(now, consumer)?,
+        Request::TransportStats { transport } => {
+            let stats = engine.transport_stats(now, transport)?;
+            return Ok(Answer::TransportStats(Box::new(stats)));
+        }
+        Request::ProducerStats { producer } => {
+            return Ok(Answer::ProducerStats(engine.producer_stats(now, producer)?));
+        }
+        Request::ConsumerStats { consumer } => {
+            let stats = engine.consumer_stats(now, consumer)?;
+            return Ok(Answer::ConsumerStats(Box::new(stats)));
+        }
+        Request::WorkerStats => return Ok(Answer::WorkerStats(Box::new(engine.stats()))),
+        _ => return Err(EngineError::Invalid("unknown request".into())),
+    }
+    Ok(Answer::Done)
+}
+
+fn refusal(error: &EngineError) -> RequestError {
+    let code = match error {
+        EngineError::RouterNotFound(_)
+        | EngineError::TransportNotFound(_)
+        | EngineError::ProducerNotFound(_)
+        | EngineError::ConsumerNotFound(_) => ErrorCode::NotFound,
+        EngineError::AlreadyExists(_) | EngineError::AlreadyConnected(_) => ErrorCode::Conflict,
+        EngineError::Limit(_) => ErrorCode::Limit,
+        _ => ErrorCode::Invalid,
+    };
+    RequestError {
+        code,
+        reason: error.to_string(),
+    }
+}

@@ -1,0 +1,4 @@
+//! Real worker processes.
+
+mod conversation;
+mod supervised;
