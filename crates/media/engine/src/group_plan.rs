@@ -39,7 +39,10 @@ pub(crate) fn plan_groups(sizes: &[u16], budget: usize, groups: &mut Vec<Group>)
 
 /// The longest valid run at the head of `sizes`, which is not empty.
 fn longest_group(sizes: &[u16], budget: usize) -> Group {
-    let mut group = Group { count: 0, segment_size: 0 };
+    let mut group = Group {
+        count: 0,
+        segment_size: 0,
+    };
     let (mut smallest, mut largest) = (u16::MAX, 0);
     for (index, &size) in sizes.iter().enumerate().take(MAX_SEGMENTS) {
         // Until another packet follows, this one is the last: it may be short, but not longer than a segment.
@@ -49,7 +52,10 @@ fn longest_group(sizes: &[u16], budget: usize) -> Group {
         if index > 0 && !(fits && padded_enough) {
             break;
         }
-        group = Group { count: index as u16 + 1, segment_size };
+        group = Group {
+            count: index as u16 + 1,
+            segment_size,
+        };
         largest = segment_size;
         smallest = smallest.min(size);
         if largest - smallest > MAX_EQUALISE_PADDING {
@@ -66,9 +72,15 @@ mod tests {
     use super::*;
 
     fn plan(sizes: &[u16], budget: usize) -> Vec<(u16, u16)> {
-        let mut groups = vec![Group { count: 9, segment_size: 9 }];
+        let mut groups = vec![Group {
+            count: 9,
+            segment_size: 9,
+        }];
         plan_groups(sizes, budget, &mut groups);
-        groups.iter().map(|group| (group.count, group.segment_size)).collect()
+        groups
+            .iter()
+            .map(|group| (group.count, group.segment_size))
+            .collect()
     }
 
     #[test]
@@ -80,19 +92,34 @@ mod tests {
 
     #[test]
     fn one_byte_of_difference_is_padded() {
-        assert_eq!(plan(&[1139, 1140, 1139, 1140, 1139], MAX_GROUP_BYTES), [(5, 1140)]);
-        assert_eq!(plan(&[1139, 1141, 1141], MAX_GROUP_BYTES), [(1, 1139), (2, 1141)]);
-        assert_eq!(plan(&[1140, 1139, 1141], MAX_GROUP_BYTES), [(2, 1140), (1, 1141)]);
+        assert_eq!(
+            plan(&[1139, 1140, 1139, 1140, 1139], MAX_GROUP_BYTES),
+            [(5, 1140)]
+        );
+        assert_eq!(
+            plan(&[1139, 1141, 1141], MAX_GROUP_BYTES),
+            [(1, 1139), (2, 1141)]
+        );
+        assert_eq!(
+            plan(&[1140, 1139, 1141], MAX_GROUP_BYTES),
+            [(2, 1140), (1, 1141)]
+        );
     }
 
     #[test]
     fn a_short_packet_ends_its_group() {
-        assert_eq!(plan(&[1200, 90, 90, 1200, 1200], MAX_GROUP_BYTES), [(2, 1200), (1, 90), (2, 1200)]);
+        assert_eq!(
+            plan(&[1200, 90, 90, 1200, 1200], MAX_GROUP_BYTES),
+            [(2, 1200), (1, 90), (2, 1200)]
+        );
     }
 
     #[test]
     fn the_limits_of_a_message_are_kept() {
-        assert_eq!(plan(&[100; 130], MAX_GROUP_BYTES), [(64, 100), (64, 100), (2, 100)]);
+        assert_eq!(
+            plan(&[100; 130], MAX_GROUP_BYTES),
+            [(64, 100), (64, 100), (2, 100)]
+        );
         assert_eq!(plan(&[1500; 50], MAX_GROUP_BYTES), [(43, 1500), (7, 1500)]);
         assert_eq!(plan(&[1000, 1000, 1000], 2500), [(2, 1000), (1, 1000)]);
         assert_eq!(plan(&[1000, 1000, 500], 2500), [(3, 1000)]);
@@ -100,13 +127,17 @@ mod tests {
     }
 
     fn is_valid(sizes: &[u16], budget: usize) -> bool {
-        let Some((&last, head)) = sizes.split_last() else { return false };
+        let Some((&last, head)) = sizes.split_last() else {
+            return false;
+        };
         let largest = sizes.iter().copied().max().unwrap_or(0);
         let on_the_wire = head.len() * usize::from(largest) + usize::from(last);
         sizes.len() == 1
             || sizes.len() <= MAX_SEGMENTS
                 && on_the_wire <= budget.min(MAX_GROUP_BYTES)
-                && head.iter().all(|&size| largest - size <= MAX_EQUALISE_PADDING)
+                && head
+                    .iter()
+                    .all(|&size| largest - size <= MAX_EQUALISE_PADDING)
     }
 
     /// The smallest possible number of groups, by trying every division.
@@ -114,7 +145,10 @@ mod tests {
         let mut best = vec![0; sizes.len() + 1];
         for end in 1..=sizes.len() {
             let starts = (0..end).filter(|&start| is_valid(&sizes[start..end], budget));
-            best[end] = starts.map(|start| best[start] + 1).min().expect("a single packet is valid");
+            best[end] = starts
+                .map(|start| best[start] + 1)
+                .min()
+                .expect("a single packet is valid");
         }
         best[sizes.len()]
     }

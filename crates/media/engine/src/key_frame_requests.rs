@@ -40,7 +40,10 @@ impl KeyFrameRequests {
     /// Somebody needs a key frame. While one is waited for, this changes nothing.
     pub(crate) fn request(&mut self, now: Instant) {
         if self.due.is_none() {
-            self.due = Some(self.last_sent.map_or(now, |sent| now.max(sent + MIN_INTERVAL)));
+            self.due = Some(
+                self.last_sent
+                    .map_or(now, |sent| now.max(sent + MIN_INTERVAL)),
+            );
             self.attempts = 0;
         }
     }
@@ -56,7 +59,9 @@ impl KeyFrameRequests {
         if self.due.is_none_or(|due| now < due) {
             return KeyFrameAction::None;
         }
-        let wait = RETRY_INTERVAL.saturating_mul(1 << self.attempts.min(8)).min(MAX_RETRY_INTERVAL);
+        let wait = RETRY_INTERVAL
+            .saturating_mul(1 << self.attempts.min(8))
+            .min(MAX_RETRY_INTERVAL);
         self.attempts = self.attempts.saturating_add(1);
         self.last_sent = Some(now);
         self.due = Some(now + wait);

@@ -69,7 +69,10 @@ impl NackGenerator {
             return false;
         };
         if sequence <= newest {
-            let Ok(index) = self.missing.binary_search_by_key(&sequence, |missing| missing.sequence) else {
+            let Ok(index) = self
+                .missing
+                .binary_search_by_key(&sequence, |missing| missing.sequence)
+            else {
                 return false;
             };
             let found = self.missing.remove(index);
@@ -83,7 +86,12 @@ impl NackGenerator {
 
     /// Appends the sequence numbers to ask for now. Returns whether the stream cannot be repaired without a new key
     /// frame; once for each time that this happens.
-    pub(crate) fn poll_nacks(&mut self, now: Instant, round_trip: Duration, lost: &mut Vec<u16>) -> bool {
+    pub(crate) fn poll_nacks(
+        &mut self,
+        now: Instant,
+        round_trip: Duration,
+        lost: &mut Vec<u16>,
+    ) -> bool {
         if self.next_due.is_none_or(|due| now < due) {
             return false;
         }
@@ -107,7 +115,8 @@ impl NackGenerator {
 
     /// When to poll next.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.next_due.filter(|_| self.key_frame_needed || !self.missing.is_empty())
+        self.next_due
+            .filter(|_| self.key_frame_needed || !self.missing.is_empty())
     }
 
     /// Lists the packets from `first` up to the one that just arrived, which is not missing.
@@ -135,12 +144,21 @@ impl NackGenerator {
         if first == arrived {
             return;
         }
-        self.missing.extend((first..arrived).map(|sequence| Missing { sequence, due, requests: 0 }));
+        self.missing
+            .extend((first..arrived).map(|sequence| Missing {
+                sequence,
+                due,
+                requests: 0,
+            }));
         self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
     }
 
     fn give_up_before(&mut self, sequence: u64) {
-        while self.missing.front().is_some_and(|missing| missing.sequence < sequence) {
+        while self
+            .missing
+            .front()
+            .is_some_and(|missing| missing.sequence < sequence)
+        {
             self.missing.pop_front();
         }
     }

@@ -28,13 +28,20 @@ impl RateCounter {
 
     /// Bits per second over the window that ends at `now`.
     pub(crate) fn bitrate(&self, now: Instant) -> u32 {
-        let Some(began) = self.newest_began else { return 0 };
+        let Some(began) = self.newest_began else {
+            return 0;
+        };
         let (passed, part) = buckets_since(began, now);
         if passed >= BUCKETS {
             return 0;
         }
         // The oldest `passed` buckets have left the window; the newest one is only partly over.
-        let kept = self.bytes.iter().cycle().skip(usize::from(self.newest) + 1 + passed).take(BUCKETS - passed);
+        let kept = self
+            .bytes
+            .iter()
+            .cycle()
+            .skip(usize::from(self.newest) + 1 + passed)
+            .take(BUCKETS - passed);
         let bits = kept.map(|&bytes| u64::from(bytes)).sum::<u64>() * 8;
         let window = BUCKET * (BUCKETS as u32 - 1) + part;
         u32::try_from(bits * 1_000_000 / window.as_micros() as u64).unwrap_or(u32::MAX)
@@ -59,7 +66,10 @@ impl RateCounter {
 fn buckets_since(began: Instant, now: Instant) -> (usize, Duration) {
     let elapsed = now.saturating_duration_since(began);
     let passed = (elapsed.as_micros() / BUCKET.as_micros()) as usize;
-    (passed, Duration::from_micros((elapsed.as_micros() % BUCKET.as_micros()) as u64))
+    (
+        passed,
+        Duration::from_micros((elapsed.as_micros() % BUCKET.as_micros()) as u64),
+    )
 }
 
 #[cfg(test)]

@@ -35,7 +35,13 @@ pub(crate) struct ReceptionReport {
 
 impl Reception {
     /// Counts a packet that is neither a retransmission nor a replay.
-    pub(crate) fn handle_packet(&mut self, now: Instant, sequence: u64, timestamp: u32, clock_rate: u32) {
+    pub(crate) fn handle_packet(
+        &mut self,
+        now: Instant,
+        sequence: u64,
+        timestamp: u32,
+        clock_rate: u32,
+    ) {
         self.received += 1;
         let Some((first, highest)) = &mut self.range else {
             self.range = Some((sequence, sequence));
@@ -62,16 +68,25 @@ impl Reception {
         let expected_here = expected.saturating_sub(self.expected_before);
         let received_here = self.received - self.received_before;
         let lost_here = expected_here.saturating_sub(received_here);
-        self.fraction_lost =
-            (lost_here * 256).checked_div(expected_here).map_or(0, |fraction| fraction.min(255) as u8);
+        self.fraction_lost = (lost_here * 256)
+            .checked_div(expected_here)
+            .map_or(0, |fraction| fraction.min(255) as u8);
         self.expected_before = expected;
         self.received_before = self.received;
-        let (last_sr, delay_since_last_sr) = self.last_sender_report.map_or((0, 0), |(compact_ntp, arrived)| {
-            (compact_ntp, compact_duration(now.saturating_duration_since(arrived)))
-        });
+        let (last_sr, delay_since_last_sr) =
+            self.last_sender_report
+                .map_or((0, 0), |(compact_ntp, arrived)| {
+                    (
+                        compact_ntp,
+                        compact_duration(now.saturating_duration_since(arrived)),
+                    )
+                });
         ReceptionReport {
             fraction_lost: self.fraction_lost,
-            cumulative_lost: self.cumulative_lost().clamp(-MAX_CUMULATIVE_LOST - 1, MAX_CUMULATIVE_LOST) as i32,
+            cumulative_lost: self
+                .cumulative_lost()
+                .clamp(-MAX_CUMULATIVE_LOST - 1, MAX_CUMULATIVE_LOST)
+                as i32,
             highest_sequence: self.range.map_or(0, |(_, highest)| highest as u32),
             jitter: self.jitter(),
             last_sr,
@@ -116,8 +131,14 @@ struct LastPacket {
 
 impl Jitter {
     fn handle_packet(&mut self, now: Instant, timestamp: u32, clock_rate: u32) {
-        let last = self.last.replace(LastPacket { arrived: now, timestamp, clock_rate });
-        let Some(last) = last.filter(|last| last.clock_rate == clock_rate) else { return };
+        let last = self.last.replace(LastPacket {
+            arrived: now,
+            timestamp,
+            clock_rate,
+        });
+        let Some(last) = last.filter(|last| last.clock_rate == clock_rate) else {
+            return;
+        };
         if last.timestamp == timestamp {
             // Packets of one frame share a timestamp however long the sender takes to put them on the wire. The
             // frame's first packet stays the one that the next frame is compared with.
@@ -126,7 +147,10 @@ impl Jitter {
         }
         let elapsed = now.saturating_duration_since(last.arrived);
         let elapsed = (elapsed.as_nanos() * u128::from(clock_rate) / 1_000_000_000) as u32;
-        let change = elapsed.wrapping_sub(timestamp.wrapping_sub(last.timestamp)).cast_signed().unsigned_abs();
+        let change = elapsed
+            .wrapping_sub(timestamp.wrapping_sub(last.timestamp))
+            .cast_signed()
+            .unsigned_abs();
         if change <= clock_rate.saturating_mul(MAX_TRANSIT_CHANGE_SECONDS) {
             let decay = self.scaled.saturating_add(8) >> 4;
             self.scaled = self.scaled.saturating_add(change) - decay;

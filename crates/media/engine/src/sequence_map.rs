@@ -33,7 +33,12 @@ struct Change {
 impl SequenceMap {
     /// A map whose first outgoing number is `first_out`.
     pub(crate) fn new(first_out: u64) -> Self {
-        Self { changes: VecDeque::new(), present: 0, highest_in: 0, next_out: first_out }
+        Self {
+            changes: VecDeque::new(),
+            present: 0,
+            highest_in: 0,
+            next_out: first_out,
+        }
     }
 
     /// Goes on with another stream, or with the same one after a pause: the next packet is `sequence`, and its outgoing
@@ -41,7 +46,10 @@ impl SequenceMap {
     pub(crate) fn jump(&mut self, sequence: u64) -> u64 {
         self.present = 0;
         // Numbers kept free for packets of the old stream are not needed any more.
-        self.push(Change { first_in: sequence, first_out: self.next_out });
+        self.push(Change {
+            first_in: sequence,
+            first_out: self.next_out,
+        });
         self.highest_in = sequence.saturating_sub(1);
         self.next_out
     }
@@ -55,7 +63,10 @@ impl SequenceMap {
         if let Some(last) = self.changes.back().copied() {
             self.highest_in = sequence;
             let first_out = last.first_out + (sequence - last.first_in);
-            self.push(Change { first_in: sequence + 1, first_out });
+            self.push(Change {
+                first_in: sequence + 1,
+                first_out,
+            });
         }
     }
 
@@ -65,10 +76,18 @@ impl SequenceMap {
             self.jump(sequence);
         }
         let start = self.changes.len() - self.present;
-        let position = self.changes.range(start..).rposition(|change| change.first_in <= sequence)? + start;
+        let position = self
+            .changes
+            .range(start..)
+            .rposition(|change| change.first_in <= sequence)?
+            + start;
         let change = self.changes.get(position)?;
         let out = change.first_out + (sequence - change.first_in);
-        if self.changes.get(position + 1).is_some_and(|next| out >= next.first_out) {
+        if self
+            .changes
+            .get(position + 1)
+            .is_some_and(|next| out >= next.first_out)
+        {
             return None;
         }
         self.highest_in = self.highest_in.max(sequence);
@@ -84,13 +103,21 @@ impl SequenceMap {
             return None;
         }
         let out = highest.checked_sub(behind.into())?;
-        let change = self.changes.iter().rev().find(|change| change.first_out <= out)?;
+        let change = self
+            .changes
+            .iter()
+            .rev()
+            .find(|change| change.first_out <= out)?;
         Some(change.first_in + (out - change.first_out))
     }
 
     /// Appends a change; it replaces those that it leaves no number to.
     fn push(&mut self, change: Change) {
-        while self.changes.back().is_some_and(|last| last.first_out >= change.first_out) {
+        while self
+            .changes
+            .back()
+            .is_some_and(|last| last.first_out >= change.first_out)
+        {
             self.changes.pop_back();
             self.present = self.present.saturating_sub(1);
         }

@@ -1,159 +1,156 @@
-//! Arrival times of packets with transport-wide sequence numbers (draft-holmer-rmcat-transport-wide-cc-extensions-01),
-//! collected until they are reported to their sender, whose bandwidth estimate lives on them.
+//! Arrival times of packets by their transport-wide sequence number, and what to feed back about them
+//! (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+//!
+//! A report covers every number from the first unreported one on, lost packets included. A packet that arrives after a
+//! later one was reported makes the next report begin with it, so that the sender learns that it was not lost.
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-use plenum_rtp::SequenceUnwrapper;
-
-/// libwebrtc's default interval between two reports.
+/// Time between reports (libwebrtc's default; it lets 50 to 250 ms pass, depending on the bandwidth).
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Packets in one report: even with two bytes for each it fits one datagram.
-const MAX_REPORTED: usize = 400;
+/// Packets after which a report is sent at once: at high rates the sender's estimate must not wait for 100 ms.
+const EARLY_PACKETS: u32 = 64;
 
-/// A report is due early with this many packets, so that fast senders hear soon.
-const EARLY_REPORT: usize = 100;
+/// Numbers of one report: even when each needs two bytes of delta the packet stays below 1000 bytes.
+const MAX_PER_REPORT: usize = 400;
 
-/// A gap of more numbers than this, or a pause, is a new beginning: the format's deltas reach 8 s.
-const MAX_GAP: u64 = 1000;
-const MAX_PAUSE: Duration = Duration::from_secs(4);
+/// Numbers that are remembered, reported or not; a larger step forward starts anew. Several reports' worth.
+const MAX_REMEMBERED: usize = 2048;
 
-/// One report, ready to be encoded.
-#[derive(Debug)]
-pub(crate) struct Feedback<'a> {
+/// How long reported packets are remembered for the sake of late ones (libwebrtc's `kBackWindow`).
+const BACK_WINDOW: Duration = Duration::from_millis(500);
+
+/// Collects the arrivals of one transport.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TwccReceiver {
+    origin: Option<Instant>,
+    /// Arrivals since `origin` by number, from `first` on; the last is never `None`.
+    arrivals: VecDeque<Option<Duration>>,
+    first: u64,
+    /// Where the next report begins.
+    next: u64,
+    /// Packets that came since the last report.
+    unreported: u32,
+    due: Option<Instant>,
+    last_report: Option<Instant>,
+    report: Vec<Option<Duration>>,
+}
+
+/// The content of one feedback packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FeedbackDescription<'a> {
+    /// The first number that is reported.
     pub(crate) base_sequence: u16,
-    /// By sequence number from the base: arrival since the first packet ever; `None`: not received.
+    /// One entry per number: `None` when it did not arrive, else when it did, since the first arrival ever.
     pub(crate) arrivals: &'a [Option<Duration>],
 }
 
-/// What arrived since the last report.
-#[derive(Debug, Default)]
-pub(crate) struct TwccReceiver {
-    unwrapper: SequenceUnwrapper,
-    origin: Option<Instant>,
-    /// Number of the first entry of `arrivals`.
-    base: u64,
-    arrivals: VecDeque<Option<Instant>>,
-    last_arrival: Option<Instant>,
-    due: Option<Instant>,
-    scratch: Vec<Option<Duration>>,
-}
-
 impl TwccReceiver {
-    /// Takes a packet; returns when a report is due if that is news.
+    /// Takes note of an arrived packet. Returns the time of the next report when it has changed.
     pub(crate) fn handle_packet(&mut self, now: Instant, sequence_number: u16) -> Option<Instant> {
-        self.origin.get_or_insert(now);
-        let paused = self.last_arrival.is_some_and(|last| now.saturating_duration_since(last) > MAX_PAUSE);
-        self.last_arrival = Some(now);
-        let sequence = self.unwrapper.extend(sequence_number);
-        let newest = self.base + self.arrivals.len() as u64;
-        if self.due.is_none() && self.arrivals.is_empty() && self.base == 0 || paused || sequence > newest + MAX_GAP {
+        let origin = *self.origin.get_or_insert(now);
+        let arrival = now.saturating_duration_since(origin);
+        let sequence = self.extend(sequence_number);
+        let end = self.first + self.arrivals.len() as u64;
+        if self.arrivals.is_empty() || sequence >= end + MAX_REMEMBERED as u64 {
             self.arrivals.clear();
-            self.base = sequence;
+            self.arrivals.push_back(Some(arrival));
+            (self.first, self.next) = (sequence, sequence);
+        } else if sequence >= end {
+            self.arrivals.extend((end..sequence).map(|_| None));
+            self.arrivals.push_back(Some(arrival));
+            self.forget(arrival);
+        } else {
+            let slot = usize::try_from(sequence.checked_sub(self.first)?)
+                .ok()
+                .and_then(|at| self.arrivals.get_mut(at))?;
+            if slot.is_some() {
+                return None;
+            }
+            *slot = Some(arrival);
+            self.next = self.next.min(sequence);
         }
-        // Already reported as missing: the sender has drawn its conclusion.
-        let index = usize::try_from(sequence.checked_sub(self.base)?).ok()?;
-        while self.arrivals.len() <= index {
-            self.arrivals.push_back(None);
-        }
-        if let Some(slot) = self.arrivals.get_mut(index) {
-            slot.get_or_insert(now);
-        }
-        if self.due.is_none() {
-            self.due = Some(now + INTERVAL);
-            return self.due;
-        }
-        if self.arrivals.len() >= EARLY_REPORT && self.due > Some(now) {
-            self.due = Some(now);
+        self.unreported += 1;
+        let due = if self.unreported >= EARLY_PACKETS {
+            now
+        } else {
+            self.last_report
+                .map_or(now + INTERVAL, |last| now.max(last + INTERVAL))
+        };
+        if self.due.is_none_or(|current| due < current) {
+            self.due = Some(due);
             return self.due;
         }
         None
     }
 
-    /// The next report that is due.
-    pub(crate) fn poll_feedback(&mut self, now: Instant) -> Option<Feedback<'_>> {
-        if self.due.is_none_or(|due| due > now) {
+    /// The next feedback packet that is due; to be called until it returns `None`.
+    pub(crate) fn poll_feedback(&mut self, now: Instant) -> Option<FeedbackDescription<'_>> {
+        if self.due.is_none_or(|due| now < due) {
             return None;
         }
-        while self.arrivals.front().is_some_and(Option::is_none) {
-            self.arrivals.pop_front();
-            self.base += 1;
-        }
-        let (Some(origin), Some(Some(_))) = (self.origin, self.arrivals.front()) else {
+        let Some(base) = self.fill_report() else {
             self.due = None;
+            self.unreported = 0;
+            self.last_report = Some(now);
             return None;
         };
-        let base_sequence = self.base as u16;
-        let count = self.arrivals.len().min(MAX_REPORTED);
-        self.scratch.clear();
-        let since_origin = |arrival: Option<Instant>| Some(arrival?.saturating_duration_since(origin));
-        self.scratch.extend(self.arrivals.drain(..count).map(since_origin));
-        while self.scratch.last().is_some_and(Option::is_none) {
-            self.scratch.pop();
-        }
-        self.base += count as u64;
-        if self.arrivals.is_empty() {
-            self.due = None;
-        }
-        Some(Feedback { base_sequence, arrivals: &self.scratch })
+        self.next = base + self.report.len() as u64;
+        Some(FeedbackDescription {
+            base_sequence: base as u16,
+            arrivals: &self.report,
+        })
     }
 
     /// When to poll next.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.due
     }
+
+    /// The number nearest to the last one of which these are the low bits.
+    fn extend(&self, sequence_number: u16) -> u64 {
+        let Some(last) = (self.first + self.arrivals.len() as u64).checked_sub(1) else {
+            // One cycle above zero, so that older ones have a number, too.
+            return 1 << 16 | u64::from(sequence_number);
+        };
+        let distance = sequence_number.wrapping_sub(last as u16).cast_signed();
+        last.saturating_add_signed(distance.into())
+    }
+
+    /// Drops what is too much or, being reported, too old.
+    fn forget(&mut self, now: Duration) {
+        while let Some(oldest) = self.arrivals.front() {
+            let is_reported = self.first < self.next;
+            let is_old = oldest.is_none_or(|arrival| now.saturating_sub(arrival) > BACK_WINDOW);
+            if self.arrivals.len() <= MAX_REMEMBERED && !(is_reported && is_old) {
+                break;
+            }
+            self.arrivals.pop_front();
+            self.first += 1;
+        }
+        self.next = self.next.max(self.first);
+    }
+
+    /// Fills `report` with the next report; returns its first number.
+    fn fill_report(&mut self) -> Option<u64> {
+        self.report.clear();
+        let start = usize::try_from(self.next.checked_sub(self.first)?).ok()?;
+        let leading = self.arrivals.iter().skip(start).position(Option::is_some)?;
+        // A report without a single arrival cannot be written: of a long gap only the end is told.
+        let skipped = leading.saturating_sub(MAX_PER_REPORT / 2);
+        self.report.extend(
+            self.arrivals
+                .iter()
+                .skip(start + skipped)
+                .take(MAX_PER_REPORT),
+        );
+        Some(self.next + skipped as u64)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_names_what_came_and_what_did_not() {
-        let start = Instant::now();
-        let mut receiver = TwccReceiver::default();
-        let due = receiver.handle_packet(start, 65_535).expect("the first packet starts the interval");
-        receiver.handle_packet(start + Duration::from_millis(10), 1);
-        receiver.handle_packet(start + Duration::from_millis(5), 0);
-        receiver.handle_packet(start + Duration::from_millis(20), 4);
-        assert!(receiver.poll_feedback(start + Duration::from_millis(50)).is_none());
-        let feedback = receiver.poll_feedback(due).expect("due");
-        assert_eq!(feedback.base_sequence, 65_535);
-        assert_eq!(feedback.arrivals, [0, 5, 10].map(|at| Some(Duration::from_millis(at))).into_iter().chain([None, None, Some(Duration::from_millis(20))]).collect::<Vec<_>>());
-        assert_eq!(receiver.poll_timeout(), None);
-        receiver.handle_packet(start + Duration::from_secs(1), 5);
-        let feedback = receiver.poll_feedback(start + Duration::from_secs(2)).expect("due");
-        assert_eq!(feedback.base_sequence, 5);
-        assert_eq!(feedback.arrivals, [Some(Duration::from_secs(1))]);
-    }
-
-    #[test]
-    fn what_was_reported_missing_is_not_reported_again() {
-        let start = Instant::now();
-        let mut receiver = TwccReceiver::default();
-        receiver.handle_packet(start, 1);
-        receiver.handle_packet(start, 3);
-        assert!(receiver.poll_feedback(start + INTERVAL).is_some());
-        receiver.handle_packet(start + INTERVAL, 2);
-        assert!(receiver.poll_feedback(start + 2 * INTERVAL).is_none());
-    }
-
-    #[test]
-    fn jumps_do_not_grow_memory() {
-        let mut now = Instant::now();
-        let mut receiver = TwccReceiver::default();
-        let mut sequence = 0u16;
-        for _ in 0..100_000 {
-            sequence = sequence.wrapping_add(999);
-            now += Duration::from_millis(1);
-            receiver.handle_packet(now, sequence);
-            assert!(receiver.arrivals.len() <= 110 * 1000);
-            while let Some(feedback) = receiver.poll_feedback(now) {
-                assert!(feedback.arrivals.len() <= MAX_REPORTED);
-            }
-        }
-    }
-}
+mod tests;

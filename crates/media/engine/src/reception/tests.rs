@@ -6,7 +6,7 @@ const MS: Duration = Duration::from_millis(1);
 
 fn receive(reception: &mut Reception, now: Instant, sequences: impl IntoIterator<Item = u64>) {
     for sequence in sequences {
-        reception.handle_packet(now, sequence, sequence as u32 * 960, 48_000);
+        reception.handle_packet(now, sequence, (sequence as u32).wrapping_mul(960), 48_000);
     }
 }
 
@@ -28,7 +28,11 @@ fn nothing_received_reports_zeros() {
 fn loss_is_counted_in_total_and_per_interval() {
     let now = Instant::now();
     let mut reception = Reception::default();
-    receive(&mut reception, now, (65_536 + 10..65_536 + 110).filter(|sequence| sequence % 4 != 0));
+    receive(
+        &mut reception,
+        now,
+        (65_536 + 10..65_536 + 110).filter(|sequence| sequence % 4 != 0),
+    );
     let report = reception.report(now);
     // The first packet, number 65 546, is not a multiple of four: 100 expected, 25 of them missing.
     assert_eq!((report.cumulative_lost, report.fraction_lost), (25, 64));
@@ -47,7 +51,14 @@ fn late_packets_make_up_for_the_loss() {
     assert_eq!(reception.report(now).cumulative_lost, 3);
     receive(&mut reception, now, [101, 102, 103, 99]);
     let report = reception.report(now);
-    assert_eq!((report.cumulative_lost, report.fraction_lost, report.highest_sequence), (0, 0, 104));
+    assert_eq!(
+        (
+            report.cumulative_lost,
+            report.fraction_lost,
+            report.highest_sequence
+        ),
+        (0, 0, 104)
+    );
     receive(&mut reception, now, [104]);
     assert_eq!(reception.cumulative_lost(), -1);
 }
@@ -66,16 +77,34 @@ fn an_even_stream_has_no_jitter_and_an_uneven_one_converges() {
     let start = Instant::now();
     let mut reception = Reception::default();
     for index in 0..100u32 {
-        reception.handle_packet(start + 20 * MS * index, u64::from(index), index * 960, 48_000);
+        reception.handle_packet(
+            start + 20 * MS * index,
+            u64::from(index),
+            index * 960,
+            48_000,
+        );
     }
     assert_eq!(reception.jitter(), 0);
     let mut reception = Reception::default();
     for index in 0..1000u32 {
         // Every other packet 5 ms late: the transit time changes by 240 ticks each time.
-        let late = if index % 2 == 0 { Duration::ZERO } else { 5 * MS };
-        reception.handle_packet(start + 20 * MS * index + late, u64::from(index), index * 960, 48_000);
+        let late = if index % 2 == 0 {
+            Duration::ZERO
+        } else {
+            5 * MS
+        };
+        reception.handle_packet(
+            start + 20 * MS * index + late,
+            u64::from(index),
+            index * 960,
+            48_000,
+        );
     }
-    assert!((230..=240).contains(&reception.jitter()), "{}", reception.jitter());
+    assert!(
+        (230..=240).contains(&reception.jitter()),
+        "{}",
+        reception.jitter()
+    );
 }
 
 #[test]
@@ -84,7 +113,12 @@ fn packets_of_one_frame_and_clock_steps_are_not_jitter() {
     let mut reception = Reception::default();
     for index in 0..300u32 {
         let (frame, part) = (index / 3, index % 3);
-        reception.handle_packet(start + 33 * MS * frame + 2 * MS * part, u64::from(index), frame * 2970, 90_000);
+        reception.handle_packet(
+            start + 33 * MS * frame + 2 * MS * part,
+            u64::from(index),
+            frame * 2970,
+            90_000,
+        );
     }
     assert_eq!(reception.jitter(), 0);
     reception.handle_packet(start + 34 * MS * 100, 300, 0x8000_0000, 90_000);
@@ -99,7 +133,10 @@ fn the_last_sender_report_is_echoed_with_its_age() {
     let mut reception = Reception::default();
     reception.handle_sender_report(now, 0x1234_5678);
     let report = reception.report(now + 1500 * MS);
-    assert_eq!((report.last_sr, report.delay_since_last_sr), (0x1234_5678, 0x1_8000));
+    assert_eq!(
+        (report.last_sr, report.delay_since_last_sr),
+        (0x1234_5678, 0x1_8000)
+    );
 }
 
 proptest! {

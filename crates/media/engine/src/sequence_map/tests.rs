@@ -53,7 +53,11 @@ fn a_jump_continues_the_numbers() {
     map.skip(1010);
     assert_eq!(map.jump(20), 65_540);
     assert_eq!(map.map(20), Some(65_540));
-    assert_eq!(map.map(1005), Some(65_540 + 985), "numbers above the jump are of the new stream");
+    assert_eq!(
+        map.map(1005),
+        Some(65_540 + 985),
+        "numbers above the jump are of the new stream"
+    );
     let mut map = SequenceMap::new(0);
     map.jump(5000);
     assert_eq!(map.map(5000), Some(0));
@@ -118,7 +122,10 @@ fn fates() -> impl Strategy<Value = Vec<(Fate, usize)>> {
         1 => (0u64..1 << 20).prop_map(Fate::Jump),
     ];
     // The number is by how many places the packet is late.
-    prop::collection::vec((fate, prop_oneof![4 => Just(0usize), 1 => 0..12usize]), 1..500)
+    prop::collection::vec(
+        (fate, prop_oneof![4 => Just(0usize), 1 => 0..12usize]),
+        1..500,
+    )
 }
 
 proptest! {
