@@ -1,0 +1,41 @@
+// How tracks are encoded for sending.
+
+import type { types } from "mediasoup-client";
+import type { Codec } from "../util/params";
+
+type Encoding = types.RtpEncodingParameters;
+
+// Three sizes of the camera picture, smallest first. At 720p that is 180p, 360p and 720p; the rates are what VP8
+// needs for a talking head at 30 frames per second.
+const CAMERA_LAYERS: Encoding[] = [
+  { rid: "r0", scaleResolutionDownBy: 4, maxBitrate: 150_000, scalabilityMode: "L1T3" },
+  { rid: "r1", scaleResolutionDownBy: 2, maxBitrate: 500_000, scalabilityMode: "L1T3" },
+  { rid: "r2", scaleResolutionDownBy: 1, maxBitrate: 1_500_000, scalabilityMode: "L1T3" },
+];
+
+const CAMERA_SINGLE: Encoding[] = [{ maxBitrate: 1_500_000, scalabilityMode: "L1T3" }];
+
+const SCREEN: Encoding[] = [{ maxBitrate: 2_500_000, dtx: true }];
+
+// Simulcast for the codecs whose encoders offer nothing better; VP9 and AV1 send one stream.
+export function cameraEncodings(mimeType: string, simulcast: boolean): Encoding[] {
+  const codec = mimeType.toLowerCase();
+  const layered = codec === "video/vp8" || codec === "video/h264";
+  return structuredClone(simulcast && layered ? CAMERA_LAYERS : CAMERA_SINGLE);
+}
+
+export function screenEncodings(): Encoding[] {
+  return structuredClone(SCREEN);
+}
+
+// The codec to send video with: the forced one, or the server's first. Undefined if the two sides do not share it.
+export function videoCodec(
+  capabilities: types.RtpCapabilities,
+  forced: Codec | undefined,
+): types.RtpCodecCapability | undefined {
+  return capabilities.codecs?.find((codec) => {
+    const mime = codec.mimeType.toLowerCase();
+    if (codec.kind !== "video" || mime === "video/rtx") return false;
+    return forced === undefined || mime === `video/${forced}`;
+  });
+}

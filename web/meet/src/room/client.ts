@@ -1,0 +1,185 @@
+// The way into a room and back into it: keeps the connection, and starts a new session on each new one.
+
+import type { types } from "mediasoup-client";
+import type { TrackStats } from "../media/stats";
+import { ProtooClient, type RequestError } from "../protoo/client";
+import type { Json } from "../protoo/messages";
+import { disconnected, ended, linkState } from "../store/state";
+import { notice, type Store } from "../store/store";
+import { type SendOptions, Session, type SlotName } from "./session";
+
+// Media that stays away for so long gets a new ICE start; short gaps heal by themselves.
+const ICE_PATIENCE_MS = 2_500;
+
+// Media that is still away so long after that gets a whole new connection.
+const MEDIA_PATIENCE_MS = 10_000;
+
+// An answer that takes longer than this means that the connection is dead, whatever the browser believes.
+const PROBE_TIMEOUT_MS = 4_000;
+
+type Direction = "send" | "recv";
+
+export class RoomClient {
+  readonly #store: Store;
+  readonly #options: SendOptions;
+  readonly #protoo: ProtooClient;
+  readonly #repairs = new Map<Direction, ReturnType<typeof setTimeout>>();
+  readonly #undo: (() => void)[] = [];
+  #session: Session | undefined;
+  #probing = false;
+  #left = false;
+
+  constructor(url: string, store: Store, options: SendOptions) {
+    this.#store = store;
+    this.#options = options;
+    this.#protoo = new ProtooClient({
+      url,
+      handlers: {
+        open: () => void this.#open(),
+        disconnected: (attempt, retryInMs) => {
+          this.#endSession();
+          store.setState(disconnected(attempt, Date.now() + retryInMs));
+        },
+        closed: (reason) => this.#closedForGood(reason),
+        request: (method, data) => this.#request(method, data),
+        notification: (method, data) => this.#session?.notification(method, data),
+      },
+    });
+    this.#listen(window, "online", () => this.#networkChanged());
+    this.#listen(window, "offline", () => this.#networkChanged());
+    this.#listen(document, "visibilitychange", () => {
+      if (document.visibilityState === "visible") this.#networkChanged();
+    });
+  }
+
+  sync(name: SlotName): void {
+    this.#session?.sync(name);
+  }
+
+  async stats(): Promise<Map<string, TrackStats>> {
+    return (await this.#session?.stats()) ?? new Map();
+  }
+
+  async reports(): Promise<Record<Direction, unknown[]>> {
+    return (await this.#session?.reports()) ?? { send: [], recv: [] };
+  }
+
+  retryNow(): void {
+    this.#protoo.retryNow();
+  }
+
+  leave(): void {
+    this.#left = true;
+    for (const undo of this.#undo) undo();
+    this.#endSession();
+    this.#protoo.close();
+  }
+
+  async #open(): Promise<void> {
+    this.#endSession();
+    const session = new Session(this.#protoo, this.#store, this.#options, {
+      media: (direction, state) => this.#mediaState(direction, state),
+      sendingFailed: (slot, error) => this.#sendingFailed(slot, error),
+    });
+    this.#session = session;
+    try {
+      await session.start();
+    } catch (error) {
+      if (session.closed || this.#left) return;
+      this.#startFailed(error);
+    }
+  }
+
+  // A refusal by the server is final, a lost answer is not.
+  #startFailed(error: unknown): void {
+    const code = (error as Partial<RequestError>).code;
+    if (code === 0) {
+      this.#protoo.reconnect();
+      return;
+    }
+    this.leave();
+    this.#store.setState(ended({ title: "You could not join", hint: (error as Error).message }));
+  }
+
+  async #request(method: string, data: Json): Promise<Json | undefined> {
+    return this.#session?.request(method, data);
+  }
+
+  #closedForGood(reason: string): void {
+    this.leave();
+    const hint =
+      reason && !reason.includes("protoo")
+        ? `The server says: ${reason}`
+        : "The server ended this connection. Perhaps the meeting was opened elsewhere with the same identity.";
+    this.#store.setState(ended({ title: "You are out of the meeting", hint }));
+  }
+
+  #sendingFailed(slot: SlotName, error: unknown): void {
+    const noun = { mic: "microphone", camera: "camera", screen: "screen", "screen-audio": "screen's sound" }[
+      slot
+    ];
+    notice(this.#store, "error", {
+      title: `Others do not receive your ${noun}`,
+      hint: error instanceof Error ? error.message : String(error),
+    });
+  }
+
+  #mediaState(direction: Direction, state: types.ConnectionState): void {
+    if (state === "connected") {
+      this.#settle(direction);
+      if (this.#repairs.size === 0) this.#store.setState(linkState("up"));
+    } else if ((state === "disconnected" || state === "failed") && !this.#repairs.has(direction)) {
+      this.#store.setState(linkState("weak"));
+      const wait = state === "failed" ? 0 : ICE_PATIENCE_MS;
+      this.#repairs.set(
+        direction,
+        setTimeout(() => this.#repair(direction), wait),
+      );
+    }
+  }
+
+  #repair(direction: Direction): void {
+    this.#repairs.set(
+      direction,
+      setTimeout(() => this.#protoo.reconnect(), MEDIA_PATIENCE_MS),
+    );
+    this.#session?.restartIce(direction).catch(() => {
+      // Without an answer the timer above decides.
+    });
+  }
+
+  #settle(direction: Direction): void {
+    clearTimeout(this.#repairs.get(direction));
+    this.#repairs.delete(direction);
+  }
+
+  // Asks something harmless: a connection over a network that went away looks open for minutes otherwise.
+  #networkChanged(): void {
+    if (!this.#protoo.connected) {
+      this.#protoo.retryNow();
+      return;
+    }
+    if (this.#probing) return;
+    this.#probing = true;
+    this.#protoo
+      .request("getRouterRtpCapabilities", {}, PROBE_TIMEOUT_MS)
+      .catch(() => {
+        if (!this.#left && this.#protoo.connected) this.#protoo.reconnect();
+      })
+      .finally(() => {
+        this.#probing = false;
+      });
+  }
+
+  #endSession(): void {
+    this.#settle("send");
+    this.#settle("recv");
+    this.#session?.close();
+    this.#session = undefined;
+  }
+
+  #listen(target: EventTarget, event: string, handler: () => void): void {
+    target.addEventListener(event, handler);
+    this.#undo.push(() => target.removeEventListener(event, handler));
+  }
+}

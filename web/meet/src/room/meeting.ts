@@ -1,0 +1,150 @@
+// What the buttons and keys do.
+
+import { LocalMedia } from "../media/local";
+import { SpeakingDetector } from "../media/speaking";
+import type { TrackStats } from "../media/stats";
+import { dismissed, left, type State } from "../store/state";
+import { notice, type Store } from "../store/store";
+import { remember } from "../util/identity";
+import { cleanName, cleanRoom, shareUrl, signallingUrl } from "../util/params";
+import { RoomClient } from "./client";
+import type { SendOptions } from "./session";
+
+// Often enough for a frame around who speaks, seldom enough to cost nothing.
+const STATS_EVERY_MS = 400;
+
+export class Meeting {
+  readonly store: Store;
+  readonly local: LocalMedia;
+  readonly #options: SendOptions;
+  readonly #speaking = new SpeakingDetector();
+  #client: RoomClient | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(store: Store, options: SendOptions) {
+    this.store = store;
+    this.#options = options;
+    this.local = new LocalMedia(store, (source) => {
+      this.#client?.sync(source);
+      if (source === "screen") this.#client?.sync("screen-audio");
+    });
+  }
+
+  setName(name: string): void {
+    this.store.setState(({ me }) => ({ me: { ...me, name } }));
+  }
+
+  setRoom(room: string): void {
+    this.store.setState({ room });
+  }
+
+  join(): void {
+    const state = this.store.getState();
+    const room = cleanRoom(state.room);
+    const name = cleanName(state.me.name) || "Guest";
+    if (!room || this.#client) return;
+    remember("name", name);
+    this.store.setState({ room, me: { ...state.me, name }, phase: "joining", ended: undefined, notices: [] });
+    history.replaceState(null, "", withRoom(location.href, room));
+    document.title = `${room} · Plenum`;
+    this.#client = new RoomClient(signallingUrl(location, room, state.me.id), this.store, this.#options);
+    this.#timer = setInterval(() => void this.#readStats(), STATS_EVERY_MS);
+  }
+
+  leave(): void {
+    this.#stop();
+    void this.local.setScreen(false);
+    this.store.setState(left());
+    document.title = "Plenum";
+  }
+
+  // After the server has ended the meeting.
+  rejoin(): void {
+    this.#stop();
+    this.join();
+  }
+
+  retryNow(): void {
+    this.#client?.retryNow();
+  }
+
+  toggleMic(): void {
+    void this.local.setMic(!this.store.getState().mic.on);
+  }
+
+  toggleCamera(): void {
+    void this.local.setCamera(!this.store.getState().camera.on);
+  }
+
+  toggleScreen(): void {
+    void this.local.setScreen(!this.store.getState().screen.on);
+  }
+
+  toggleStats(): void {
+    this.store.setState(({ statsShown }) => ({ statsShown: !statsShown }));
+  }
+
+  toggleHelp(show?: boolean): void {
+    this.store.setState(({ help }) => ({ help: show ?? !help }));
+  }
+
+  pin(tile: string | undefined): void {
+    this.store.setState(({ pinned }) => ({ pinned: pinned === tile ? undefined : tile }));
+  }
+
+  soundBlocked(soundBlocked: boolean): void {
+    this.store.setState({ soundBlocked });
+  }
+
+  dismiss(id: number): void {
+    this.store.setState(dismissed(id));
+  }
+
+  async copyLink(): Promise<void> {
+    const link = shareUrl(location, this.store.getState().room);
+    try {
+      await navigator.clipboard.writeText(link);
+      notice(this.store, "info", { title: "Link copied", hint: "Send it to whoever should come." });
+    } catch {
+      notice(this.store, "info", { title: "Link to this meeting", hint: link });
+    }
+  }
+
+  // For the console and for tests: the raw reports of both peer connections.
+  reports(): Promise<Record<"send" | "recv", unknown[]>> {
+    return this.#client?.reports() ?? Promise.resolve({ send: [], recv: [] });
+  }
+
+  async #readStats(): Promise<void> {
+    const client = this.#client;
+    const stats = await client?.stats().catch(() => undefined);
+    if (!stats || client !== this.#client) return;
+    const state = this.store.getState();
+    const speaking = this.#speaking.update(levels(state, stats), performance.now());
+    const same = speaking.size === state.speaking.size && [...speaking].every((id) => state.speaking.has(id));
+    this.store.setState(same ? { stats } : { stats, speaking });
+  }
+
+  #stop(): void {
+    clearInterval(this.#timer);
+    this.#client?.leave();
+    this.#client = undefined;
+  }
+}
+
+// How loud everybody is. Who is muted is silent, whatever the last packets said.
+function levels({ me, mic, media }: State, stats: Map<string, TrackStats>): Map<string, number> {
+  const all = new Map<string, number>();
+  if (mic.track) all.set(me.id, mic.on ? (stats.get(mic.track.id)?.level ?? 0) : 0);
+  for (const { peerId, source, track, paused } of Object.values(media)) {
+    if (source === "mic") all.set(peerId, paused ? 0 : (stats.get(track.id)?.level ?? 0));
+  }
+  return all;
+}
+
+function withRoom(href: string, room: string): string {
+  const url = new URL(href);
+  url.searchParams.delete("roomId");
+  url.searchParams.set("room", room);
+  return url.toString();
+}

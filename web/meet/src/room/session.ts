@@ -1,0 +1,256 @@
+// The life of one connection to the room: from its opening to its loss. The next connection gets a new one.
+
+import { Device, type types } from "mediasoup-client";
+import { cameraEncodings, screenEncodings, videoCodec } from "../media/encodings";
+import type { Source } from "../media/problems";
+import { StatsReader, type TrackStats } from "../media/stats";
+import { type ProtooClient, RequestError } from "../protoo/client";
+import type { Json } from "../protoo/messages";
+import {
+  joined,
+  mediaAdded,
+  mediaChanged,
+  mediaRemoved,
+  peerJoined,
+  peerLeft,
+  peerRenamed,
+} from "../store/state";
+import type { Store } from "../store/store";
+import { browser } from "../util/browser";
+import type { Codec } from "../util/params";
+import { ProducerSlot } from "./slot";
+import { readLayers, readNewConsumer, readPeer, readPeers, text } from "./wire";
+
+export interface SendOptions {
+  codec: Codec | undefined;
+  simulcast: boolean;
+}
+
+export type SlotName = Source | "screen-audio";
+
+export interface SessionEvents {
+  media(direction: "send" | "recv", state: types.ConnectionState): void;
+  sendingFailed(slot: SlotName, error: unknown): void;
+}
+
+export class Session {
+  readonly #protoo: ProtooClient;
+  readonly #store: Store;
+  readonly #options: SendOptions;
+  readonly #events: SessionEvents;
+  readonly #consumers = new Map<string, types.Consumer>();
+  // What notifications said about consumers that are still being set up.
+  readonly #paused = new Map<string, boolean>();
+  readonly #slots = new Map<SlotName, ProducerSlot>();
+  readonly #readers = new Map<types.Transport, StatsReader>();
+  #device: Device | undefined;
+  #send: types.Transport | undefined;
+  #recv: types.Transport | undefined;
+  #closed = false;
+
+  constructor(protoo: ProtooClient, store: Store, options: SendOptions, events: SessionEvents) {
+    this.#protoo = protoo;
+    this.#store = store;
+    this.#options = options;
+    this.#events = events;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  async start(): Promise<void> {
+    const routerRtpCapabilities = (await this.#protoo.request(
+      "getRouterRtpCapabilities",
+    )) as types.RtpCapabilities;
+    const device = await Device.factory();
+    await device.load({ routerRtpCapabilities });
+    this.#device = device;
+    const [send, recv] = await Promise.all([this.#transport("send"), this.#transport("recv")]);
+    const answer = await this.#protoo.request("join", {
+      displayName: this.#store.getState().me.name,
+      device: browser(navigator.userAgent),
+      rtpCapabilities: device.recvRtpCapabilities,
+    });
+    if (this.#closed) return;
+    this.#store.setState(joined(readPeers(answer)));
+    this.#openSlots(device, send);
+    await recv;
+    for (const name of this.#slots.keys()) this.sync(name);
+  }
+
+  // Brings what is sent in line with what is switched on.
+  sync(name: SlotName): void {
+    const { mic, camera, screen } = this.#store.getState();
+    const wanted = {
+      mic: { track: mic.track, paused: !mic.on },
+      camera: { track: camera.track, paused: false },
+      screen: { track: screen.track, paused: false },
+      "screen-audio": { track: screen.audio, paused: false },
+    }[name];
+    this.#slots.get(name)?.set(wanted);
+  }
+
+  async request(method: string, data: Json): Promise<Json | undefined> {
+    if (method !== "newConsumer") throw new RequestError(403, `${method} is not supported here`);
+    await this.#consume(data);
+    return undefined;
+  }
+
+  notification(method: string, data: Json): void {
+    const { setState } = this.#store;
+    switch (method) {
+      case "newPeer":
+        setState(peerJoined(readPeer(data)));
+        break;
+      case "peerClosed":
+        setState(peerLeft(text(data, "peerId")));
+        break;
+      case "peerDisplayNameChanged":
+        setState(peerRenamed(text(data, "peerId"), readPeer({ ...data, id: "" }).name));
+        break;
+      case "consumerClosed":
+        this.#consumerClosed(text(data, "consumerId"));
+        break;
+      case "consumerPaused":
+      case "consumerResumed":
+        this.#consumerPaused(text(data, "consumerId"), method === "consumerPaused");
+        break;
+      case "consumerLayersChanged":
+        setState(mediaChanged(text(data, "consumerId"), { layers: readLayers(data) }));
+        break;
+      default:
+      // Scores, active speaker and others: nothing on the page depends on them.
+    }
+  }
+
+  async restartIce(direction: "send" | "recv"): Promise<void> {
+    const transport = direction === "send" ? this.#send : this.#recv;
+    if (!transport || transport.closed) return;
+    const iceParameters = await this.#protoo.request("restartIce", { transportId: transport.id });
+    await transport.restartIce({ iceParameters: iceParameters as types.IceParameters });
+  }
+
+  // Figures of all tracks in both directions, by track id.
+  async stats(): Promise<Map<string, TrackStats>> {
+    const all = new Map<string, TrackStats>();
+    for (const [transport, reader] of this.#readers) {
+      if (transport.closed) continue;
+      const report = await transport.getStats();
+      for (const [track, stats] of reader.read(report as unknown as Iterable<[string, unknown]>)) {
+        all.set(track, stats);
+      }
+    }
+    return all;
+  }
+
+  // The whole reports, for the console.
+  async reports(): Promise<Record<"send" | "recv", unknown[]>> {
+    const read = async (transport: types.Transport | undefined): Promise<unknown[]> =>
+      transport && !transport.closed ? [...(await transport.getStats()).values()] : [];
+    return { send: await read(this.#send), recv: await read(this.#recv) };
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const slot of this.#slots.values()) slot.close();
+    this.#slots.clear();
+    this.#send?.close();
+    this.#recv?.close();
+    this.#consumers.clear();
+    this.#readers.clear();
+  }
+
+  async #transport(direction: "send" | "recv"): Promise<types.Transport> {
+    const device = this.#device;
+    if (!device) throw new Error("no device");
+    const options = (await this.#protoo.request("createWebRtcTransport", {
+      forceTcp: false,
+      producing: direction === "send",
+      consuming: direction === "recv",
+    })) as types.TransportOptions;
+    if (this.#closed) throw new RequestError(0, "the connection was closed");
+    const transport =
+      direction === "send" ? device.createSendTransport(options) : device.createRecvTransport(options);
+    if (direction === "send") this.#send = transport;
+    else this.#recv = transport;
+    this.#readers.set(transport, new StatsReader());
+    transport.on("connect", ({ dtlsParameters }, done, failed) => {
+      this.#protoo
+        .request("connectWebRtcTransport", { transportId: transport.id, dtlsParameters })
+        .then(done, failed);
+    });
+    transport.on("produce", ({ kind, rtpParameters, appData }, done, failed) => {
+      this.#protoo
+        .request("produce", { transportId: transport.id, kind, rtpParameters, appData })
+        .then((answer) => done({ id: text(answer as Json, "id") }))
+        .catch(failed);
+    });
+    transport.on("connectionstatechange", (state) => {
+      if (!this.#closed) this.#events.media(direction, state);
+    });
+    return transport;
+  }
+
+  #openSlots(device: Device, send: types.Transport): void {
+    const codec = videoCodec(device.sendRtpCapabilities, this.#options.codec);
+    const { simulcast } = this.#options;
+    const audio = { opusDtx: true, opusFec: true, opusNack: true };
+    const video = { videoGoogleStartBitrate: 1000 };
+    const kinds: Record<SlotName, types.ProducerOptions> = {
+      mic: { codecOptions: audio },
+      camera: { codec, codecOptions: video, encodings: cameraEncodings(codec?.mimeType ?? "", simulcast) },
+      screen: { codec, codecOptions: video, encodings: screenEncodings(), appData: { share: true } },
+      "screen-audio": {
+        codecOptions: { ...audio, opusStereo: true, opusDtx: false },
+        appData: { share: true },
+      },
+    };
+    for (const name of Object.keys(kinds) as SlotName[]) {
+      const missing = !codec && (name === "camera" || name === "screen");
+      const error = new Error("The server does not offer the video codec that was asked for.");
+      const produce = (track: MediaStreamTrack): Promise<types.Producer> =>
+        missing ? Promise.reject(error) : send.produce({ track, stopTracks: false, ...kinds[name] });
+      const slot = new ProducerSlot(produce, this.#protoo, (reason) => {
+        if (!this.#closed) this.#events.sendingFailed(name, reason);
+      });
+      this.#slots.set(name, slot);
+    }
+  }
+
+  async #consume(data: Json): Promise<void> {
+    const { peerId, id, producerId, kind, rtpParameters, producerPaused, source } = readNewConsumer(data);
+    const recv = this.#recv;
+    if (!recv) throw new RequestError(403, "not ready to receive");
+    this.#paused.set(id, producerPaused);
+    const consumer = await recv.consume({
+      id,
+      producerId,
+      kind,
+      rtpParameters,
+      // One stream per person and source: only what belongs together is played in step.
+      streamId: `${peerId}-${source.startsWith("screen") ? "screen" : "camera"}`,
+    });
+    const paused = this.#paused.get(id);
+    if (this.#closed || paused === undefined) {
+      consumer.close();
+      return;
+    }
+    this.#consumers.set(id, consumer);
+    this.#store.setState(
+      mediaAdded({ id, peerId, source, track: consumer.track, paused, layers: undefined }),
+    );
+  }
+
+  #consumerPaused(id: string, paused: boolean): void {
+    if (this.#paused.has(id)) this.#paused.set(id, paused);
+    this.#store.setState(mediaChanged(id, { paused }));
+  }
+
+  #consumerClosed(id: string): void {
+    this.#paused.delete(id);
+    this.#consumers.get(id)?.close();
+    this.#consumers.delete(id);
+    this.#store.setState(mediaRemoved(id));
+  }
+}

@@ -1,0 +1,193 @@
+// Everything the page shows, and the pure steps from one state to the next.
+
+import type { DeviceList } from "../media/devices";
+import type { Problem } from "../media/problems";
+import type { TrackStats } from "../media/stats";
+
+export type Phase = "lobby" | "joining" | "live" | "ended";
+
+export interface Link {
+  // "down": being made anew; "weak": signalling works, media does not arrive.
+  state: "up" | "connecting" | "weak" | "down";
+  attempt: number;
+  // When the next attempt is due, in the clock of Date.now().
+  retryAt: number;
+}
+
+export interface Peer {
+  id: string;
+  name: string;
+}
+
+export type RemoteSource = "mic" | "camera" | "screen" | "screen-audio";
+
+export interface RemoteMedia {
+  id: string;
+  peerId: string;
+  source: RemoteSource;
+  track: MediaStreamTrack;
+  // The sender paused it.
+  paused: boolean;
+  // Forwarded layers, where the server says so.
+  layers: { spatial: number; temporal: number } | undefined;
+}
+
+export interface LocalSource {
+  track: MediaStreamTrack | undefined;
+  on: boolean;
+  busy: boolean;
+}
+
+export interface Notice {
+  id: number;
+  tone: "info" | "error";
+  title: string;
+  hint: string;
+}
+
+export interface State {
+  phase: Phase;
+  room: string;
+  me: Peer;
+  link: Link;
+  ended: Problem | undefined;
+  mic: LocalSource;
+  camera: LocalSource;
+  screen: LocalSource & { audio: MediaStreamTrack | undefined };
+  devices: DeviceList;
+  micId: string;
+  cameraId: string;
+  peers: Peer[];
+  media: Record<string, RemoteMedia>;
+  stats: ReadonlyMap<string, TrackStats>;
+  speaking: ReadonlySet<string>;
+  notices: Notice[];
+  announcement: string;
+  statsShown: boolean;
+  help: boolean;
+  // The tile that somebody put on the stage by hand.
+  pinned: string | undefined;
+  // The browser wants a click before it plays sound.
+  soundBlocked: boolean;
+}
+
+const OFF: LocalSource = { track: undefined, on: false, busy: false };
+
+export function initialState(room: string, me: Peer): State {
+  return {
+    phase: "lobby",
+    room,
+    me,
+    link: { state: "connecting", attempt: 0, retryAt: 0 },
+    ended: undefined,
+    mic: OFF,
+    camera: OFF,
+    screen: { ...OFF, audio: undefined },
+    devices: { mics: [], cameras: [] },
+    micId: "",
+    cameraId: "",
+    peers: [],
+    media: {},
+    stats: new Map(),
+    speaking: new Set(),
+    notices: [],
+    announcement: "",
+    statsShown: false,
+    help: false,
+    pinned: undefined,
+    soundBlocked: false,
+  };
+}
+
+type Step = (state: State) => Partial<State>;
+
+// What a join answers replaces all that was known before: after a lost connection nothing of it is true any more.
+export function joined(peers: Peer[]): Step {
+  return () => ({ phase: "live", link: { state: "up", attempt: 0, retryAt: 0 }, peers, media: {} });
+}
+
+export function disconnected(attempt: number, retryAt: number): Step {
+  return () => ({ link: { state: "down", attempt, retryAt }, speaking: new Set(), stats: new Map() });
+}
+
+export function linkState(next: "up" | "weak"): Step {
+  return ({ link }) =>
+    link.state === "up" || link.state === "weak" ? { link: { ...link, state: next } } : {};
+}
+
+export function peerJoined(peer: Peer): Step {
+  return ({ peers }) => ({
+    peers: [...peers.filter(({ id }) => id !== peer.id), peer],
+    announcement: `${peer.name} joined`,
+  });
+}
+
+export function peerLeft(peerId: string): Step {
+  return ({ peers, media, pinned }) => {
+    const gone = peers.find(({ id }) => id === peerId);
+    if (!gone) return {};
+    return {
+      peers: peers.filter(({ id }) => id !== peerId),
+      media: Object.fromEntries(Object.entries(media).filter(([, one]) => one.peerId !== peerId)),
+      pinned: pinned?.startsWith(`${peerId}/`) ? undefined : pinned,
+      announcement: `${gone.name} left`,
+    };
+  };
+}
+
+export function peerRenamed(peerId: string, name: string): Step {
+  return ({ peers }) => ({ peers: peers.map((peer) => (peer.id === peerId ? { ...peer, name } : peer)) });
+}
+
+export function mediaAdded(one: RemoteMedia): Step {
+  return ({ media, peers }) => {
+    const name = peers.find(({ id }) => id === one.peerId)?.name;
+    const announcement = one.source === "screen" && name ? { announcement: `${name} shares a screen` } : {};
+    return { media: { ...media, [one.id]: one }, ...announcement };
+  };
+}
+
+export function mediaChanged(id: string, change: Partial<Pick<RemoteMedia, "paused" | "layers">>): Step {
+  return ({ media }) => {
+    const one = media[id];
+    return one ? { media: { ...media, [id]: { ...one, ...change } } } : {};
+  };
+}
+
+export function mediaRemoved(id: string): Step {
+  return ({ media }) => {
+    const { [id]: _gone, ...rest } = media;
+    return { media: rest };
+  };
+}
+
+// More would cover the page; the oldest goes first.
+const MAX_NOTICES = 3;
+
+export function noticed(notice: Notice): Step {
+  return ({ notices }) => ({
+    notices: [...notices.filter(({ title }) => title !== notice.title), notice].slice(-MAX_NOTICES),
+  });
+}
+
+export function dismissed(id: number): Step {
+  return ({ notices }) => ({ notices: notices.filter((notice) => notice.id !== id) });
+}
+
+export function left(): Step {
+  return () => ({
+    phase: "lobby",
+    peers: [],
+    media: {},
+    stats: new Map(),
+    speaking: new Set(),
+    link: { state: "connecting", attempt: 0, retryAt: 0 },
+    help: false,
+    pinned: undefined,
+    soundBlocked: false,
+  });
+}
+
+export function ended(problem: Problem): Step {
+  return (state) => ({ ...left()(state), phase: "ended", ended: problem });
+}

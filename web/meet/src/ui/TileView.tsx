@@ -1,0 +1,109 @@
+// One person, or one screen.
+
+import { Maximize2, MicOff, Minimize2, MonitorUp } from "lucide-react";
+import { memo } from "react";
+import type { Tile } from "../store/tiles";
+import { initials } from "../util/identity";
+import type { Rect } from "../util/layout";
+import { useMeeting, usePage } from "./context";
+import { AudioView, VideoView } from "./MediaView";
+import { backdrop } from "./Preview";
+import { StatsOverlay } from "./StatsOverlay";
+
+interface Props {
+  tile: Tile;
+  rect: Rect;
+  onStage: boolean;
+}
+
+export const TileView = memo(function TileView({ tile, rect, onStage }: Props) {
+  const meeting = useMeeting();
+  const speaking = usePage((state) => tile.source === "camera" && state.speaking.has(tile.peerId));
+  const statsShown = usePage((state) => state.statsShown);
+  const blocked = usePage((state) => state.soundBlocked);
+  const screen = tile.source === "screen";
+  const caption = screen
+    ? tile.self
+      ? "Your screen"
+      : `${tile.name}’s screen`
+    : tile.self
+      ? `${tile.name} (you)`
+      : tile.name;
+  const small = rect.width < 220;
+  return (
+    <article
+      data-testid="tile"
+      data-peer={tile.peerId}
+      data-source={tile.source}
+      data-self={tile.self}
+      data-muted={tile.muted}
+      data-video={tile.video !== undefined}
+      data-speaking={speaking}
+      aria-label={`${caption}${!screen && tile.muted ? ", muted" : ""}${tile.video ? "" : ", no picture"}`}
+      className="tile group"
+      style={{ width: rect.width, height: rect.height, transform: `translate(${rect.x}px, ${rect.y}px)` }}
+      onDoubleClick={() => meeting.pin(tile.id)}
+    >
+      {tile.video ? (
+        <VideoView track={tile.video} label={caption} mirrored={tile.self && !screen} whole={screen} />
+      ) : (
+        <Face tile={tile} rect={rect} />
+      )}
+      {tile.audio && !tile.self && (
+        <AudioView track={tile.audio} blocked={blocked} onBlocked={(is) => meeting.soundBlocked(is)} />
+      )}
+      {statsShown && <StatsOverlay tile={tile} />}
+      <div className="absolute inset-x-0 bottom-0 z-[2] flex items-end justify-between gap-2 bg-gradient-to-t from-black/45 to-transparent p-2 pt-10 sm:p-2.5 sm:pt-10">
+        <p
+          className={`flex min-w-0 items-center gap-1.5 rounded-full bg-black/50 font-medium text-white backdrop-blur-md ${small ? "h-6 px-2.5 text-xs" : "h-8 px-3 text-sm"}`}
+        >
+          {screen ? (
+            <MonitorUp className="size-4 shrink-0 text-lime" aria-hidden="true" />
+          ) : tile.muted ? (
+            <MicOff data-testid="muted" className="size-3.5 shrink-0 text-coral" aria-label="muted" />
+          ) : (
+            speaking && (
+              <span className="voice flex h-3 shrink-0 items-end gap-[2px]" aria-hidden="true">
+                <i />
+                <i />
+                <i />
+              </span>
+            )
+          )}
+          <span className="truncate">{caption}</span>
+        </p>
+        <button
+          type="button"
+          onClick={() => meeting.pin(tile.id)}
+          aria-pressed={onStage}
+          aria-label={onStage ? `Take ${caption} off the stage` : `Put ${caption} on the stage`}
+          className="grid size-8 shrink-0 place-items-center rounded-full bg-black/50 text-white opacity-0 backdrop-blur-md transition group-hover:opacity-100 hover:bg-black/75 focus-visible:opacity-100"
+        >
+          {onStage ? (
+            <Minimize2 className="size-4" aria-hidden="true" />
+          ) : (
+            <Maximize2 className="size-4" aria-hidden="true" />
+          )}
+        </button>
+      </div>
+    </article>
+  );
+});
+
+function Face({ tile, rect }: { tile: Tile; rect: Rect }) {
+  const size = Math.max(40, Math.min(rect.width, rect.height) * 0.34);
+  return (
+    <div
+      className="absolute inset-0 grid place-items-center"
+      style={backdrop(tile.peerId)}
+      aria-hidden="true"
+    >
+      <span
+        className="font-display leading-none font-semibold text-white/90"
+        style={{ fontSize: size * 0.8 }}
+      >
+        {initials(tile.name)}
+      </span>
+    </div>
+  );
+}

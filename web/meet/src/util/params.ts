@@ -1,0 +1,60 @@
+// What the address of the page asks for.
+
+export type Codec = "vp8" | "vp9" | "h264" | "av1";
+
+export interface PageParams {
+  room: string | undefined;
+  name: string | undefined;
+  // Joins without stopping in the lobby.
+  autojoin: boolean;
+  // The only video codec to send; the server's first choice if absent.
+  codec: Codec | undefined;
+  simulcast: boolean;
+  // A fixed peer id, for tests and measurements.
+  peer: string | undefined;
+}
+
+const CODECS: readonly string[] = ["vp8", "vp9", "h264", "av1"];
+const MAX_ROOM = 64;
+const MAX_NAME = 40;
+
+export function parseParams(search: string): PageParams {
+  const query = new URLSearchParams(search);
+  const codec = query.get("codec")?.toLowerCase();
+  return {
+    room: cleanRoom(query.get("room") ?? query.get("roomId") ?? "") || undefined,
+    name: cleanName(query.get("name") ?? "") || undefined,
+    autojoin: isOn(query.get("autojoin"), false),
+    codec: codec && CODECS.includes(codec) ? (codec as Codec) : undefined,
+    simulcast: isOn(query.get("simulcast"), true),
+    peer: query.get("peer")?.trim() || undefined,
+  };
+}
+
+// Room names are typed and read out: letters, digits, "-" and "_" of any script, everything else becomes "-".
+export function cleanRoom(text: string): string {
+  return text
+    .trim()
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}_]+/gu, "-")
+    .replace(/^-+|-+$/g, "")
+    .slice(0, MAX_ROOM);
+}
+
+export function cleanName(text: string): string {
+  return text.replace(/\s+/g, " ").trim().slice(0, MAX_NAME);
+}
+
+export function signallingUrl(page: Pick<Location, "protocol" | "host">, room: string, peer: string): string {
+  const scheme = page.protocol === "https:" ? "wss" : "ws";
+  return `${scheme}://${page.host}/protoo?roomId=${encodeURIComponent(room)}&peerId=${encodeURIComponent(peer)}`;
+}
+
+export function shareUrl(page: Pick<Location, "origin" | "pathname">, room: string): string {
+  return `${page.origin}${page.pathname}?room=${encodeURIComponent(room)}`;
+}
+
+function isOn(value: string | null, otherwise: boolean): boolean {
+  if (value === null) return otherwise;
+  return value === "" || value === "1" || value === "true";
+}
