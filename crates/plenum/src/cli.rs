@@ -23,8 +23,12 @@ pub(crate) struct Cli {
 }
 
 /// Package version and the revision that the binary was built from.
-pub(crate) const VERSION: &str =
-    concat!(env!("CARGO_PKG_VERSION"), " (", env!("PLENUM_REVISION"), ")");
+pub(crate) const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("PLENUM_REVISION"),
+    ")"
+);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -12,7 +12,11 @@ use std::{
 
 use anyhow::Context as _;
 use plenum_config::{Config, LogFormat};
-use plenum_host::{Host, HostConfig};
+use plenum_host::{Host, HostConfig, Limits};
+use plenum_params::{
+    ortc::{default_codecs, router_capabilities},
+    transport::WebRtcTransportOptions,
+};
 use plenum_signal::{Edge, Settings};
 use plenum_supervisor::{ListenAddress, Supervisor, SupervisorConfig};
 use plenum_telemetry::Format;
@@ -58,7 +62,7 @@ async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
         started = Supervisor::start(supervisor_config(config), events) => Arc::new(started?),
         () = signals.next() => return Ok(ExitCode::SUCCESS),
     };
-    let host = Host::start(host_config(config), Arc::clone(&supervisor), worker_events);
+    let host = Host::start(host_config(config)?, Arc::clone(&supervisor), worker_events);
     let edge = Edge::new(host.clone(), Settings::default());
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = {
@@ -115,11 +119,22 @@ fn supervisor_config(config: &Config) -> SupervisorConfig {
     }
 }
 
-fn host_config(config: &Config) -> HostConfig {
-    HostConfig {
+fn host_config(config: &Config) -> anyhow::Result<HostConfig> {
+    let capabilities = router_capabilities(&default_codecs()).context("unusable codecs")?;
+    let defaults = HostConfig::new(Arc::new(capabilities));
+    Ok(HostConfig {
         max_rooms: config.room.max_rooms as usize,
-        ..HostConfig::default()
-    }
+        transport: WebRtcTransportOptions {
+            initial_outgoing_bitrate: config.rtc.initial_outgoing_bitrate,
+            max_incoming_bitrate: config.rtc.max_incoming_bitrate,
+        },
+        limits: Limits {
+            peers: config.room.max_peers as usize,
+            producers: config.room.max_producers_per_peer as usize,
+            ..defaults.limits
+        },
+        ..defaults
+    })
 }
 
 /// Says where the node is, on standard output and in one write, for people and for scripts that wait for it.

@@ -33,8 +33,16 @@ pub(crate) fn serve_flags(args: &ServeArgs) -> Vec<Override> {
             flags.push(Override::new(key, value, flag));
         }
     };
-    add("http.port", args.port.map(|port| port.to_string()), "--port");
-    add("http.listen_ip", args.listen.map(|ip| ip.to_string()), "--listen");
+    add(
+        "http.port",
+        args.port.map(|port| port.to_string()),
+        "--port",
+    );
+    add(
+        "http.listen_ip",
+        args.listen.map(|ip| ip.to_string()),
+        "--listen",
+    );
     add(
         "workers.count",
         args.workers.map(|count| count.to_string()),

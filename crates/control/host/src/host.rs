@@ -14,10 +14,12 @@ use plenum_api::{
     error::ErrorKind,
     status::{Stats, WorkerStatus},
 };
-use plenum_ids::{PeerId, RoomId, WorkerId};
+use plenum_ids::{PeerId, RoomId, RouterId, WorkerId};
 use plenum_ipc::{Answer, Request};
-use plenum_params::stats::WorkerStats;
-use plenum_room::{Command, RoomConfig, SessionId};
+use plenum_params::{
+    rtp_parameters::RtpCapabilities, stats::WorkerStats, transport::WebRtcTransportOptions,
+};
+use plenum_room::{Command, DEFAULT_JOIN_TIMEOUT, Limits, RoomConfig, SessionId};
 use plenum_supervisor::{Supervisor, Worker, WorkerEvent, WorkerInfo, WorkerState};
 use tokio::{
     sync::{mpsc, watch},
@@ -40,8 +42,14 @@ use crate::{
 pub struct HostConfig {
     /// Most rooms at a time.
     pub max_rooms: usize,
-    /// Settings of every room.
-    pub room: RoomConfig,
+    /// What routers offer.
+    pub capabilities: Arc<RtpCapabilities>,
+    /// Options of every transport.
+    pub transport: WebRtcTransportOptions,
+    /// What peers may use of a room.
+    pub limits: Limits,
+    /// A session that does not join for so long is closed.
+    pub join_timeout: Duration,
     /// Inputs that may wait for a room's task. Clients are made to wait when it is full.
     pub room_queue: usize,
     /// Events that may wait for a session; a client further behind is cut off. Joining a room of 500 peers with two
@@ -49,11 +57,16 @@ pub struct HostConfig {
     pub session_queue: usize,
 }
 
-impl Default for HostConfig {
-    fn default() -> Self {
+impl HostConfig {
+    /// Default settings for rooms whose routers offer these capabilities.
+    #[must_use]
+    pub fn new(capabilities: Arc<RtpCapabilities>) -> Self {
         Self {
             max_rooms: 10_000,
-            room: RoomConfig::default(),
+            capabilities,
+            transport: WebRtcTransportOptions::default(),
+            limits: Limits::default(),
+            join_timeout: DEFAULT_JOIN_TIMEOUT,
             room_queue: 4096,
             session_queue: 4096,
         }
@@ -64,6 +77,17 @@ impl Default for HostConfig {
 #[derive(Clone, Debug)]
 pub struct Host {
     shared: Arc<Shared>,
+}
+
+/// What the first client of a room may ask of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "callers fill it with struct update syntax"
+)]
+pub struct RoomOptions {
+    /// Consumers that a peer gets of each producer beyond the first one, for load tests.
+    pub consumer_replicas: u8,
 }
 
 /// A client was not let in.
@@ -112,8 +136,14 @@ impl Host {
         Self { shared }
     }
 
-    /// A place in a room, which is made if it does not exist. A session of the same peer in the room is ended.
-    pub fn connect(&self, room: &RoomId, peer: PeerId) -> Result<Session, ConnectError> {
+    /// A place in a room, which is made with `options` if it does not exist. A session of the same peer in the room is
+    /// ended.
+    pub fn connect(
+        &self,
+        room: &RoomId,
+        peer: PeerId,
+        options: RoomOptions,
+    ) -> Result<Session, ConnectError> {
         let shared = &self.shared;
         let id = SessionId(shared.next_session.fetch_add(1, Ordering::Relaxed));
         let (sender, events) = mpsc::channel(shared.config.session_queue);
@@ -122,7 +152,7 @@ impl Host {
             return Err(ConnectError::ShuttingDown);
         }
         if !rooms.by_id.contains_key(room) {
-            self.open_room(&mut rooms, room)?;
+            self.open_room(&mut rooms, room, options)?;
         }
         let entry = rooms.by_id.get_mut(room).expect("opened above");
         let arrival = Input::Connect {
@@ -195,7 +225,12 @@ impl Host {
         let _ = running.wait_for(|count| *count == 0).await;
     }
 
-    fn open_room(&self, rooms: &mut Rooms, id: &RoomId) -> Result<(), ConnectError> {
+    fn open_room(
+        &self,
+        rooms: &mut Rooms,
+        id: &RoomId,
+        options: RoomOptions,
+    ) -> Result<(), ConnectError> {
         let shared = &self.shared;
         if rooms.by_id.len() >= shared.config.max_rooms {
             return Err(ConnectError::TooManyRooms);
@@ -221,12 +256,18 @@ impl Host {
                 figures: Arc::clone(&figures),
             },
         );
+        let config = RoomConfig {
+            transport: shared.config.transport.clone(),
+            consumer_replicas: options.consumer_replicas,
+            join_timeout: shared.config.join_timeout,
+            limits: shared.config.limits,
+            ..RoomConfig::new(RouterId::random(), Arc::clone(&shared.config.capabilities))
+        };
         let running = Running::new(Arc::clone(shared));
         let (id, shared) = (id.clone(), Arc::clone(shared));
         tokio::spawn(async move {
-            RoomTask::new(id, key, worker, sender, figures, shared)
-                .run(inputs)
-                .await;
+            let room = RoomTask::new(id, key, config, worker, sender, figures, shared);
+            room.run(inputs).await;
             drop(running);
         });
         Ok(())

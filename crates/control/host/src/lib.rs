@@ -22,5 +22,6 @@ mod objects;
 mod room_task;
 mod session;
 
-pub use host::{ConnectError, Host, HostConfig};
+pub use host::{ConnectError, Host, HostConfig, RoomOptions};
+pub use plenum_room::Limits;
 pub use session::{Session, SessionEnd, SessionEvent, SessionGone};

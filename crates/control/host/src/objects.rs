@@ -194,15 +194,30 @@ mod tests {
         objects.note(&"a", &producer(4, 1));
         assert_eq!(objects.room_of(&ice(2)), Some("b"));
         assert_eq!(objects.room_of(&score(3)), Some("a"));
-        objects.note(&"a", &Request::CloseProducer { producer: ProducerId::from_u128(3) });
+        objects.note(
+            &"a",
+            &Request::CloseProducer {
+                producer: ProducerId::from_u128(3),
+            },
+        );
         assert_eq!(objects.room_of(&score(3)), None);
         assert_eq!(objects.room_of(&score(4)), Some("a"));
-        objects.note(&"a", &Request::CloseTransport { transport: TransportId::from_u128(1) });
+        objects.note(
+            &"a",
+            &Request::CloseTransport {
+                transport: TransportId::from_u128(1),
+            },
+        );
         assert_eq!(objects.room_of(&score(4)), None);
         assert_eq!(objects.room_of(&ice(1)), None);
         objects.forget(RouterId::from_u128(20));
         assert_eq!(objects.room_of(&ice(2)), None);
-        objects.note(&"a", &Request::CloseRouter { router: RouterId::from_u128(10) });
+        objects.note(
+            &"a",
+            &Request::CloseRouter {
+                router: RouterId::from_u128(10),
+            },
+        );
         assert!(objects.lock().is_empty());
     }
 
@@ -215,8 +230,12 @@ mod tests {
             score: ConsumerScore::default(),
         };
         for closing in [
-            Request::CloseProducer { producer: ProducerId::from_u128(3) },
-            Request::CloseTransport { transport: TransportId::from_u128(2) },
+            Request::CloseProducer {
+                producer: ProducerId::from_u128(3),
+            },
+            Request::CloseTransport {
+                transport: TransportId::from_u128(2),
+            },
             Request::CloseConsumer { consumer },
         ] {
             objects.note(&"a", &transport(1, 10));

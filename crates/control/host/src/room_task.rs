@@ -15,7 +15,7 @@ use std::{
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use plenum_ids::{PeerId, RoomId, RouterId};
 use plenum_ipc::{Answer, ErrorCode, Request, RequestError};
-use plenum_room::{Command, Effect, OpId, Room, SessionId, WorkerFailure};
+use plenum_room::{Command, Effect, OpId, Room, RoomConfig, SessionId, WorkerFailure};
 use plenum_supervisor::{Worker, WorkerError};
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
@@ -53,7 +53,7 @@ pub(crate) struct RoomTask {
     key: u64,
     room: Room,
     worker: Worker,
-    router: Option<RouterId>,
+    router: RouterId,
     sender: mpsc::Sender<Input>,
     sessions: HashMap<SessionId, mpsc::Sender<SessionEvent>>,
     in_flight: FuturesUnordered<InFlight>,
@@ -70,19 +70,21 @@ impl RoomTask {
     pub(crate) fn new(
         id: RoomId,
         key: u64,
+        config: RoomConfig,
         worker: Worker,
         sender: mpsc::Sender<Input>,
         figures: Arc<Figures>,
         shared: Arc<Shared>,
     ) -> Self {
         let mut effects = Vec::new();
-        let room = Room::new(shared.config.room.clone(), random_seed(), &mut effects);
+        let router = config.router;
+        let room = Room::new(config, random_seed(), &mut effects);
         let mut task = Self {
             id,
             key,
             room,
             worker,
-            router: None,
+            router,
             sender,
             sessions: HashMap::new(),
             in_flight: FuturesUnordered::new(),
@@ -107,21 +109,20 @@ impl RoomTask {
                 Some((op, result)) = self.in_flight.next() => {
                     self.handle(Command::WorkerAnswer { op, result });
                 }
-                Some(input) = inputs.recv() => self.handle_input(input),
+                Some(input) = inputs.recv() => {
+                    self.handle_input(input);
+                    let joined = self.room.joined_count();
+                    self.figures.joined.store(joined, Ordering::Relaxed);
+                }
                 () = at(deadline) => self.handle(Command::Tick),
             }
-            self.figures
-                .joined
-                .store(self.room.joined_count(), Ordering::Relaxed);
         }
         self.figures.joined.store(0, Ordering::Relaxed);
         inputs.close();
         while let Some(input) = inputs.recv().await {
             self.handle_input(input);
         }
-        if let Some(router) = self.router {
-            self.shared.objects.forget(router);
-        }
+        self.shared.objects.forget(self.router);
         info!(room = %self.id, "room closed");
     }
 
@@ -208,9 +209,6 @@ impl RoomTask {
 
     fn ask_worker(&mut self, op: Option<OpId>, request: Request) {
         self.shared.objects.note(&self.sender, &request);
-        if let Request::CreateRouter { router } = &request {
-            self.router = Some(*router);
-        }
         let Some(op) = op else {
             self.worker.notify(request);
             return;
@@ -222,7 +220,10 @@ impl RoomTask {
         });
         // A request is sent when it is first polled; doing so here keeps requests in the order of their effects. The set
         // polls it again with a real waker before this task rests.
-        match asking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        match asking
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
             Poll::Ready((op, result)) => {
                 self.todo.push_back(Command::WorkerAnswer { op, result });
             }

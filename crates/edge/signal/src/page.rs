@@ -40,9 +40,7 @@ fn file(path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
         .get(header::IF_NONE_MATCH)
         .is_some_and(|seen| names_etag(seen, &etag))
     {
-        builder
-            .status(StatusCode::NOT_MODIFIED)
-            .body(Body::empty())
+        builder.status(StatusCode::NOT_MODIFIED).body(Body::empty())
     } else {
         builder
             .header(header::CONTENT_TYPE, content_type(path))
@@ -114,11 +112,7 @@ mod tests {
     use super::*;
 
     fn get(path: &str, headers: &HeaderMap) -> Response<Body> {
-        serve(
-            &Method::GET,
-            &path.parse().expect("a path"),
-            headers,
-        )
+        serve(&Method::GET, &path.parse().expect("a path"), headers)
     }
 
     #[test]
@@ -130,7 +124,11 @@ mod tests {
             assert_eq!(kind.expect("text"), "text/html; charset=utf-8");
         }
         for path in ["/assets/none.js", "/../Cargo.toml", "/assets/../../x.html"] {
-            assert_eq!(get(path, &HeaderMap::new()).status(), StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(
+                get(path, &HeaderMap::new()).status(),
+                StatusCode::NOT_FOUND,
+                "{path}"
+            );
         }
         let response = serve(&Method::POST, &Uri::from_static("/"), &HeaderMap::new());
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);

@@ -49,7 +49,10 @@ mod tests {
         }
         assert_eq!(bucket.take(start), Duration::from_millis(100));
         // The debt is paid by waiting, and no more than a burst is ever saved up.
-        assert_eq!(bucket.take(start + Duration::from_millis(200)), Duration::ZERO);
+        assert_eq!(
+            bucket.take(start + Duration::from_millis(200)),
+            Duration::ZERO
+        );
         let later = start + Duration::from_secs(100);
         for _ in 0..3 {
             assert_eq!(bucket.take(later), Duration::ZERO);

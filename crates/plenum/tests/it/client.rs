@@ -23,9 +23,13 @@ pub(crate) type Closed = Option<(u16, String)>;
 
 impl Client {
     pub(crate) async fn connect(port: u16, room: &str, peer: &str) -> Self {
-        Self::try_connect(port, &format!("/?roomId={room}&peerId={peer}"), Some("protoo"))
-            .await
-            .expect("accepted")
+        Self::try_connect(
+            port,
+            &format!("/?roomId={room}&peerId={peer}"),
+            Some("protoo"),
+        )
+        .await
+        .expect("accepted")
     }
 
     pub(crate) async fn try_connect(
@@ -35,10 +39,9 @@ impl Client {
     ) -> Result<Self, tungstenite::Error> {
         let mut request = format!("ws://127.0.0.1:{port}{target}").into_client_request()?;
         if let Some(protocol) = protocol {
-            request.headers_mut().insert(
-                "Sec-WebSocket-Protocol",
-                HeaderValue::from_static(protocol),
-            );
+            request
+                .headers_mut()
+                .insert("Sec-WebSocket-Protocol", HeaderValue::from_static(protocol));
         }
         let (socket, _) = timeout(PATIENCE, connect_async(request))
             .await
@@ -60,7 +63,13 @@ impl Client {
             Ok(answer["data"].clone())
         } else {
             let code = answer["errorCode"].as_i64().expect("a refusal has a code");
-            Err((code, answer["errorReason"].as_str().unwrap_or_default().to_owned()))
+            Err((
+                code,
+                answer["errorReason"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
+            ))
         }
     }
 

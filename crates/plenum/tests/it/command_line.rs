@@ -20,7 +20,10 @@ fn text(bytes: &[u8]) -> String {
 #[tokio::test]
 async fn a_node_says_when_and_where_it_is_ready() {
     let node = Node::start().await;
-    assert!(node.ready_line.starts_with("Plenum is ready: http://localhost:"));
+    assert!(
+        node.ready_line
+            .starts_with("Plenum is ready: http://localhost:")
+    );
     assert!(node.ready_line.contains(" ms"), "{}", node.ready_line);
 }
 
@@ -34,7 +37,10 @@ async fn a_taken_port_is_named() {
     let output = run(&arguments).await;
     assert_eq!(output.status.code(), Some(1));
     let message = text(&output.stderr);
-    assert!(message.contains(&port) && message.contains("in use"), "{message}");
+    assert!(
+        message.contains(&port) && message.contains("in use"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -50,7 +56,8 @@ async fn a_public_address_needs_a_word_of_consent() {
         "--announced-ip",
         "127.0.0.1",
         "--insecure",
-    ]).await;
+    ])
+    .await;
     assert_eq!(node.get("/healthz").await.0, 200);
 }
 
@@ -62,8 +69,15 @@ async fn an_unknown_setting_is_an_error_that_names_its_neighbour() {
     let output = run(&["config", "--config", path]).await;
     assert_eq!(output.status.code(), Some(1));
     let message = text(&output.stderr);
-    assert!(message.contains("min_prot") && message.contains("min_port"), "{message}");
-    assert_eq!(message.matches("min_prot").count(), 1, "said once: {message}");
+    assert!(
+        message.contains("min_prot") && message.contains("min_port"),
+        "{message}"
+    );
+    assert_eq!(
+        message.matches("min_prot").count(),
+        1,
+        "said once: {message}"
+    );
 }
 
 #[tokio::test]
@@ -83,8 +97,14 @@ async fn help_has_examples_and_version_names_the_revision() {
     for arguments in [&["--help"][..], &["serve", "--help"], &["config", "--help"]] {
         let help = text(&run(arguments).await.stdout);
         assert!(help.contains("Examples:"), "{help}");
-        assert!(!help.contains("worker "), "the hidden command shows: {help}");
+        assert!(
+            !help.contains("worker "),
+            "the hidden command shows: {help}"
+        );
     }
     let version = text(&run(&["--version"]).await.stdout);
-    assert!(version.starts_with("plenum ") && version.contains('('), "{version}");
+    assert!(
+        version.starts_with("plenum ") && version.contains('('),
+        "{version}"
+    );
 }

@@ -42,9 +42,14 @@ async fn a_dead_worker_takes_only_its_rooms_and_their_peers_may_come_back() {
     let pid = stats["workers"][victim]["pid"].as_i64().expect("alive");
     crate::node::signal(i32::try_from(pid).expect("small"), "KILL");
     let closed = ada.closed().await;
-    assert!(closed.as_ref().is_none_or(|(code, _)| *code != 4000), "{closed:?}");
+    assert!(
+        closed.as_ref().is_none_or(|(code, _)| *code != 4000),
+        "{closed:?}"
+    );
     // The other room noticed nothing.
-    let capabilities = bob.ask("getRouterRtpCapabilities", serde_json::json!({})).await;
+    let capabilities = bob
+        .ask("getRouterRtpCapabilities", serde_json::json!({}))
+        .await;
     assert!(capabilities.is_ok());
     let mut again = Client::connect(node.port, "a", "ada").await;
     join(&mut again, "Ada").await;

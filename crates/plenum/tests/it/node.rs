@@ -128,8 +128,13 @@ pub(crate) fn command() -> Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("PLENUM_")
-            || ["PORT", "ANNOUNCED_IP", "WEBRTC_LISTEN_IP", "MEDIASOUP_WORKER_COUNT"]
-                .contains(&text.as_ref())
+            || [
+                "PORT",
+                "ANNOUNCED_IP",
+                "WEBRTC_LISTEN_IP",
+                "MEDIASOUP_WORKER_COUNT",
+            ]
+            .contains(&text.as_ref())
         {
             command.env_remove(&name);
         }

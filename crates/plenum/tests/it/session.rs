@@ -49,7 +49,10 @@ async fn two_peers_meet_and_consume_each_other() {
         consumers.push(consumer);
     }
     let produced: Vec<_> = consumers.iter().map(|c| c["producerId"].clone()).collect();
-    assert!(produced.contains(&audio) && produced.contains(&video), "{produced:?}");
+    assert!(
+        produced.contains(&audio) && produced.contains(&video),
+        "{produced:?}"
+    );
 
     // A browser answers `newConsumer` only after its transport was connected.
     let receive = &bob_session.receive["id"];
@@ -110,7 +113,10 @@ async fn check_statistics(bob: &mut Client, transport: &Value, consumers: &[Valu
         .await
         .expect("statistics");
     assert_eq!(stats[0]["type"], "outbound-rtp");
-    assert_eq!(stats[0]["ssrc"], video["rtpParameters"]["encodings"][0]["ssrc"]);
+    assert_eq!(
+        stats[0]["ssrc"],
+        video["rtpParameters"]["encodings"][0]["ssrc"]
+    );
 }
 
 async fn produce(client: &mut Client, transport: &Value, kind: &str, rtp: Value) -> Value {
@@ -187,22 +193,39 @@ async fn refusals_name_what_was_wrong_and_leave_the_session_usable() {
     let mut ada = Client::connect(node.port, "room", "ada").await;
     for (method, data, word) in [
         ("noSuchMethod", json!({}), "noSuchMethod"),
-        ("requestConsumerKeyFrame", json!({"consumerId": "consumerId"}), "\"consumerId\""),
+        (
+            "requestConsumerKeyFrame",
+            json!({"consumerId": "consumerId"}),
+            "\"consumerId\"",
+        ),
         ("produceData", json!({}), "data"),
         ("restartIce", json!({"transportId": "none"}), "none"),
-        ("connectWebRtcTransport", json!({"transportId": 7}), "connectWebRtcTransport"),
-        ("createWebRtcTransport", json!({"forceTcp": true, "producing": true}), "TCP"),
+        (
+            "connectWebRtcTransport",
+            json!({"transportId": 7}),
+            "connectWebRtcTransport",
+        ),
+        (
+            "createWebRtcTransport",
+            json!({"forceTcp": true, "producing": true}),
+            "TCP",
+        ),
     ] {
         let (code, reason) = ada.ask(method, data).await.expect_err(method);
         assert_eq!(code, 500, "{method}: {reason}");
         assert!(reason.contains(word), "{method}: {reason}");
     }
     let secret = json!({"secret": "x"});
-    let (code, _) = ada.ask("applyNetworkThrottle", secret).await.expect_err("off");
+    let (code, _) = ada
+        .ask("applyNetworkThrottle", secret)
+        .await
+        .expect_err("off");
     assert_eq!(code, 403);
     ada.send_text("not JSON".to_owned()).await;
-    ada.send(&json!({"response": true, "id": 12345, "ok": true})).await;
-    ada.send(&json!({"notification": true, "method": "unknown"})).await;
+    ada.send(&json!({"response": true, "id": 12345, "ok": true}))
+        .await;
+    ada.send(&json!({"notification": true, "method": "unknown"}))
+        .await;
     join(&mut ada, "Ada").await;
     let again = ada.ask("join", json!({"displayName": "Ada"})).await;
     assert_eq!(again.expect_err("only once").0, 500);
@@ -215,7 +238,9 @@ async fn a_new_name_is_told_to_the_others() {
     join(&mut ada, "Ada").await;
     let mut bob = Client::connect(node.port, "room", "bob").await;
     join(&mut bob, "Bob").await;
-    let done = bob.ask("changeDisplayName", json!({"displayName": "Robert"})).await;
+    let done = bob
+        .ask("changeDisplayName", json!({"displayName": "Robert"}))
+        .await;
     assert_eq!(done, Ok(json!({})));
     assert_eq!(
         ada.notified("peerDisplayNameChanged").await,
@@ -241,9 +266,13 @@ async fn the_door_is_closed_to_other_protocols_and_to_the_nameless() {
             Ok(_) => panic!("{target}: accepted"),
         }
     }
-    Client::try_connect(node.port, "/protoo?roomId=r&peerId=p&consumerReplicas=undefined", Some("protoo"))
-        .await
-        .expect("accepted");
+    Client::try_connect(
+        node.port,
+        "/protoo?roomId=r&peerId=p&consumerReplicas=undefined",
+        Some("protoo"),
+    )
+    .await
+    .expect("accepted");
 }
 
 #[tokio::test]

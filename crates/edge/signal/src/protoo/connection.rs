@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use plenum_api::error::ErrorKind;
 use plenum_host::{Session, SessionEnd, SessionEvent};
-use plenum_room::{AskId, CloseReason, ClientRequest, RequestId};
+use plenum_room::{AskId, ClientRequest, CloseReason, RequestId};
 use serde_json::Number;
 use tokio::time::sleep_until;
 use tracing::debug;

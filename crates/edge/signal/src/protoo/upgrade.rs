@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Response, StatusCode, Uri, header},
     response::IntoResponse as _,
 };
+use plenum_host::RoomOptions;
 use plenum_ids::{PeerId, RoomId};
 use tracing::{Instrument as _, debug, info_span};
 
@@ -28,12 +29,17 @@ pub(crate) fn upgrade(
     if websocket.selected_protocol().is_none() {
         return reject(StatusCode::FORBIDDEN, "sub-protocol \"protoo\" required");
     }
-    let (room, peer) = match names(uri, edge.settings.max_name_length) {
-        Ok(names) => names,
+    let target = match Target::parse(uri, edge.settings.max_name_length) {
+        Ok(target) => target,
         Err(reason) => return reject(StatusCode::BAD_REQUEST, reason),
     };
+    let Target {
+        room,
+        peer,
+        options,
+    } = target;
     let span = info_span!("peer", %room, %peer);
-    let session = match edge.host.connect(&room, peer) {
+    let session = match edge.host.connect(&room, peer, options) {
         Ok(session) => session,
         Err(err) => {
             debug!(parent: &span, %err, "not let in");
@@ -64,24 +70,41 @@ const SUB_PROTOCOL: &str = "protoo";
 
 const REJECT_REASON: HeaderName = HeaderName::from_static("x-websocket-reject-reason");
 
-/// Room and peer from the query. Other parameters concern features that are internal to other servers.
-fn names(uri: &Uri, max_length: usize) -> Result<(RoomId, PeerId), &'static str> {
-    let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-        .map_err(|_| "the query cannot be understood")?;
-    let find = |name| {
-        query
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
-            .filter(|value| !value.is_empty())
-    };
-    let (Some(room), Some(peer)) = (find("roomId"), find("peerId")) else {
-        return Err("roomId and peerId are required");
-    };
-    if room.len() > max_length || peer.len() > max_length {
-        return Err("roomId or peerId is too long");
+/// Where a client wants to go, from the query. Other parameters concern what is internal to other servers.
+#[derive(Debug, PartialEq, Eq)]
+struct Target {
+    room: RoomId,
+    peer: PeerId,
+    options: RoomOptions,
+}
+
+impl Target {
+    fn parse(uri: &Uri, max_length: usize) -> Result<Self, &'static str> {
+        let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+            .map_err(|_| "the query cannot be understood")?;
+        let find = |name| {
+            query
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.as_str())
+                .filter(|value| !value.is_empty())
+        };
+        let (Some(room), Some(peer)) = (find("roomId"), find("peerId")) else {
+            return Err("roomId and peerId are required");
+        };
+        if room.len() > max_length || peer.len() > max_length {
+            return Err("roomId or peerId is too long");
+        }
+        // Browsers send `undefined` when nothing was chosen, and anything else that is no number counts as that.
+        let replicas = find("consumerReplicas").and_then(|text| text.parse().ok());
+        Ok(Self {
+            room: room.into(),
+            peer: peer.into(),
+            options: RoomOptions {
+                consumer_replicas: replicas.unwrap_or(0),
+            },
+        })
     }
-    Ok((room.into(), peer.into()))
 }
 
 fn reject(status: StatusCode, reason: &str) -> Response<Body> {
@@ -99,22 +122,41 @@ fn reject(status: StatusCode, reason: &str) -> Response<Body> {
 mod tests {
     use super::*;
 
-    fn parse(query: &str) -> Result<(String, String), &'static str> {
+    fn parse(query: &str) -> Result<Target, &'static str> {
         let uri: Uri = format!("/?{query}").parse().expect("a URI");
-        names(&uri, 16).map(|(room, peer)| (room.to_string(), peer.to_string()))
+        Target::parse(&uri, 16)
     }
 
     #[test]
     fn names_are_decoded_and_other_parameters_do_not_matter() {
         assert_eq!(
-            parse("consumerReplicas=undefined&roomId=a%20b&peerId=%C3%A4&usePipeTransports=false"),
-            Ok(("a b".to_owned(), "ä".to_owned()))
+            parse("roomId=a%20b&peerId=%C3%A4&usePipeTransports=false"),
+            Ok(Target {
+                room: "a b".into(),
+                peer: "ä".into(),
+                options: RoomOptions::default(),
+            })
         );
     }
 
     #[test]
+    fn replicas_that_are_no_number_are_none() {
+        for (text, replicas) in [("undefined", 0), ("NaN", 0), ("-1", 0), ("", 0), ("3", 3)] {
+            let target = parse(&format!("roomId=a&peerId=b&consumerReplicas={text}"));
+            let options = target.expect("named").options;
+            assert_eq!(options.consumer_replicas, replicas, "{text}");
+        }
+    }
+
+    #[test]
     fn missing_empty_or_endless_names_are_refused() {
-        for query in ["", "roomId=a", "peerId=a", "roomId=&peerId=a", "roomId=aaaaaaaaaaaaaaaaa&peerId=a"] {
+        for query in [
+            "",
+            "roomId=a",
+            "peerId=a",
+            "roomId=&peerId=a",
+            "roomId=aaaaaaaaaaaaaaaaa&peerId=a",
+        ] {
             assert!(parse(query).is_err(), "{query}");
         }
     }

@@ -186,3 +186,6 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, mut queue: mpsc::Receive
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

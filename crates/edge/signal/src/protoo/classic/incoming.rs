@@ -16,7 +16,7 @@ pub(crate) fn decode_request(method: &str, data: &str) -> Result<PeerRequest, Ro
         "changeDisplayName" => {
             let data: classic::ChangeDisplayName = call.decode()?;
             PeerRequest::ChangeDisplayName {
-                display_name: call.name(data.display_name)?,
+                display_name: data.display_name,
             }
         }
         "closeProducer" => PeerRequest::CloseProducer {
@@ -119,14 +119,13 @@ impl Call<'_> {
 
     fn join(&self) -> Result<PeerRequest, RoomError> {
         let data: classic::Join = self.decode()?;
-        // Everybody in the room is sent it, and applications look into it without asking.
+        // Applications look into it without asking whether it is there.
         let device = match data.device {
             Some(device @ Value::Object(_)) => device,
             _ => Value::Object(Map::new()),
         };
-        self.check_size("device", &device, MAX_DEVICE_BYTES)?;
         Ok(PeerRequest::Join {
-            display_name: self.name(data.display_name.unwrap_or_default())?,
+            display_name: data.display_name.unwrap_or_default(),
             device,
             rtp_capabilities: data.rtp_capabilities,
         })
@@ -134,7 +133,6 @@ impl Call<'_> {
 
     fn produce(&self) -> Result<PeerRequest, RoomError> {
         let data: classic::Produce = self.decode()?;
-        self.check_size("appData", &data.app_data, MAX_APP_DATA_BYTES)?;
         Ok(PeerRequest::Produce {
             transport: parse("transport", &data.transport_id)?,
             kind: data.kind,
@@ -162,46 +160,14 @@ impl Call<'_> {
         parse("consumer", &data.consumer_id)
     }
 
-    fn name(&self, name: String) -> Result<String, RoomError> {
-        if name.len() > MAX_DISPLAY_NAME_BYTES {
-            return Err(self.bad("displayName is too long"));
-        }
-        Ok(name)
-    }
-
-    fn check_size(
-        &self,
-        what: &str,
-        value: &impl serde::Serialize,
-        limit: usize,
-    ) -> Result<(), RoomError> {
-        let size = serde_json::to_vec(value).map_or(usize::MAX, |text| text.len());
-        if size > limit {
-            return Err(self.bad(&format!("{what} is larger than {limit} bytes")));
-        }
-        Ok(())
-    }
-
     fn decode<T: DeserializeOwned>(&self) -> Result<T, RoomError> {
         serde_json::from_str(self.data).map_err(|err| self.bad(&err.to_string()))
     }
 
     fn bad(&self, reason: &str) -> RoomError {
-        RoomError::new(
-            ErrorKind::BadRequest,
-            format!("{}: {reason}", self.method),
-        )
+        RoomError::new(ErrorKind::BadRequest, format!("{}: {reason}", self.method))
     }
 }
-
-/// Shown in a tile; longer ones only burden the others.
-const MAX_DISPLAY_NAME_BYTES: usize = 256;
-
-/// Three short words in all known clients.
-const MAX_DEVICE_BYTES: usize = 4096;
-
-/// A flag or two in all known clients.
-const MAX_APP_DATA_BYTES: usize = 16 * 1024;
 
 fn parse<T: FromStr>(object: &str, id: &str) -> Result<T, RoomError> {
     id.parse().map_err(|_| {

@@ -136,8 +136,8 @@ fn unix_milliseconds() -> u64 {
 mod tests {
     use plenum_ids::{ConsumerId, PeerId, ProducerId, TransportId};
     use plenum_params::{
-        event::ConsumerScore, media::MediaKind, ortc::ProducerType,
-        rtp_parameters::RtpParameters, transport::IceParameters,
+        event::ConsumerScore, media::MediaKind, ortc::ProducerType, rtp_parameters::RtpParameters,
+        transport::IceParameters,
     };
     use serde_json::{Map, Value, json};
 
@@ -192,7 +192,10 @@ mod tests {
         let producer = ProducerId::from_u128(3);
         let reply = parse(&encode_reply(&id, &PeerReply::Produced { producer }));
         assert_eq!(reply["data"], json!({"id": producer}));
-        assert_eq!(parse(&encode_reply(&id, &PeerReply::Done))["data"], json!({}));
+        assert_eq!(
+            parse(&encode_reply(&id, &PeerReply::Done))["data"],
+            json!({})
+        );
         let reply = parse(&encode_reply(&id, &PeerReply::ProducerStats(Vec::new())));
         assert_eq!(reply["data"], json!([]));
     }

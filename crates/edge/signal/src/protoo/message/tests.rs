@@ -22,11 +22,20 @@ fn a_request_keeps_its_number_and_its_data_as_text() {
 
 #[test]
 fn missing_or_falsy_data_is_an_empty_object() {
-    for data in ["", r#","data":null"#, r#","data":false"#, r#","data":0"#, r#","data":"""#] {
+    for data in [
+        "",
+        r#","data":null"#,
+        r#","data":false"#,
+        r#","data":0"#,
+        r#","data":"""#,
+    ] {
         let text = format!(r#"{{"notification":true,"method":"x"{data}}}"#);
         assert_eq!(
             Incoming::parse(&text),
-            Some(Incoming::Notification { method: "x".into(), data: "{}" }),
+            Some(Incoming::Notification {
+                method: "x".into(),
+                data: "{}"
+            }),
             "{text}"
         );
     }
@@ -35,31 +44,47 @@ fn missing_or_falsy_data_is_an_empty_object() {
 #[test]
 fn request_goes_before_response_before_notification_and_flags_may_be_any_truthy_value() {
     let text = r#"{"request":1,"response":true,"notification":true,"id":1.5,"method":"m"}"#;
-    assert!(matches!(Incoming::parse(text), Some(Incoming::Request { .. })));
+    assert!(matches!(
+        Incoming::parse(text),
+        Some(Incoming::Request { .. })
+    ));
     let text = r#"{"request":"","response":[0],"notification":true,"id":1,"ok":{}}"#;
     assert_eq!(
         Incoming::parse(text),
-        Some(Incoming::Response { id: 1, result: Ok("{}") })
+        Some(Incoming::Response {
+            id: 1,
+            result: Ok("{}")
+        })
     );
     let text = r#"{"request":null,"response":0,"notification":"yes","method":"m"}"#;
-    assert!(matches!(Incoming::parse(text), Some(Incoming::Notification { .. })));
+    assert!(matches!(
+        Incoming::parse(text),
+        Some(Incoming::Notification { .. })
+    ));
 }
 
 #[test]
 fn a_refusal_may_lack_its_code_and_its_reason() {
-    let text = r#"{"response":true,"id":3,"errorCode":403,"errorReason":"I do not want to consume"}"#;
+    let text =
+        r#"{"response":true,"id":3,"errorCode":403,"errorReason":"I do not want to consume"}"#;
     assert_eq!(
         Incoming::parse(text),
         Some(Incoming::Response {
             id: 3,
-            result: Err(Refusal { code: 403, reason: "I do not want to consume".into() }),
+            result: Err(Refusal {
+                code: 403,
+                reason: "I do not want to consume".into()
+            }),
         })
     );
     assert_eq!(
         Incoming::parse(r#"{"response":true,"id":3,"ok":false}"#),
         Some(Incoming::Response {
             id: 3,
-            result: Err(Refusal { code: 500, reason: "".into() }),
+            result: Err(Refusal {
+                code: 500,
+                reason: "".into()
+            }),
         })
     );
 }
