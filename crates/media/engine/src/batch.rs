@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 /// One datagram as it arrived. The engine decrypts it in place.
 #[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "callers build it for every datagram")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "callers build it for every datagram"
+)]
 pub struct Datagram<'a> {
     /// Index into [`EngineConfig::sockets`](crate::EngineConfig::sockets).
     pub socket: u8,
@@ -99,7 +102,13 @@ impl SendBatch {
     /// Makes the first `len` bytes of the free part a message.
     pub(crate) fn commit(&mut self, socket: u8, to: SocketAddr, len: usize, segment_size: u16) {
         let end = (self.used + len).min(self.region.len());
-        self.entries.push(Entry { socket, to, start: self.used as u32, end: end as u32, segment_size });
+        self.entries.push(Entry {
+            socket,
+            to,
+            start: self.used as u32,
+            end: end as u32,
+            segment_size,
+        });
         self.used = end;
     }
 }
@@ -139,7 +148,13 @@ impl ControlQueue {
         self.bytes.truncate(start + len);
         if len > 0 {
             let end = (start + len) as u32;
-            self.entries.push(Entry { socket, to, start: start as u32, end, segment_size: len as u16 });
+            self.entries.push(Entry {
+                socket,
+                to,
+                start: start as u32,
+                end,
+                segment_size: len as u16,
+            });
         }
         len
     }

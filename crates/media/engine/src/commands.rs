@@ -14,8 +14,8 @@ use plenum_params::{
     media::{MediaKind, ReceiveParameters, SendParameters},
     stats::{ConsumerStats, StreamStats, TransportStats, WorkerStats},
     transport::{
-        DtlsFingerprint, DtlsParameters, DtlsState, IceCandidate, IceParameters, IceState, Protocol,
-        WebRtcTransportInfo, WebRtcTransportOptions,
+        DtlsFingerprint, DtlsParameters, DtlsState, IceCandidate, IceParameters, IceState,
+        Protocol, WebRtcTransportInfo, WebRtcTransportOptions,
     },
 };
 use plenum_srtp::InboundStream;
@@ -50,7 +50,9 @@ impl Engine {
 
     /// Closes a router with everything in it. Closing what is gone is no error.
     pub fn close_router(&mut self, now: Instant, id: RouterId) {
-        let Some(router) = self.routers.remove(&id) else { return };
+        let Some(router) = self.routers.remove(&id) else {
+            return;
+        };
         for key in router.transports {
             self.remove_transport(now, key);
         }
@@ -77,7 +79,10 @@ impl Engine {
             ice_candidates: self.ice_candidates(),
             dtls_parameters: self.dtls_parameters(),
         };
-        let config = IceLiteConfig { credentials, consent_timeout: self.config.consent_timeout };
+        let config = IceLiteConfig {
+            credentials,
+            consent_timeout: self.config.consent_timeout,
+        };
         let local_ssrc = self.random_u32();
         let twcc_sequence = self.random_u32() as u16;
         self.transports.insert(Transport {
@@ -111,12 +116,21 @@ impl Engine {
             discarded: 0,
         });
         self.transport_keys.insert(id, key);
-        self.routers.entry(router_id).or_default().transports.push(key);
+        self.routers
+            .entry(router_id)
+            .or_default()
+            .transports
+            .push(key);
         Ok(info)
     }
 
     /// Tells a transport its peer's DTLS parameters, which starts the handshake.
-    pub fn connect_webrtc_transport(&mut self, now: Instant, id: TransportId, dtls: &DtlsParameters) -> Result<()> {
+    pub fn connect_webrtc_transport(
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        dtls: &DtlsParameters,
+    ) -> Result<()> {
         let key = self.transport_key(id)?;
         let transport = &mut self.transports[key];
         if transport.dtls_state != DtlsState::New {
@@ -128,7 +142,9 @@ impl Engine {
             .filter_map(|entry| Fingerprint::parse(&entry.algorithm, &entry.value).ok())
             .collect();
         if fingerprints.is_empty() {
-            return Err(EngineError::Invalid("no usable certificate fingerprint in dtlsParameters".into()));
+            return Err(EngineError::Invalid(
+                "no usable certificate fingerprint in dtlsParameters".into(),
+            ));
         }
         let role = match dtls.role {
             plenum_params::transport::DtlsRole::Server => DtlsRole::Client,
@@ -160,7 +176,11 @@ impl Engine {
     /// Closes a transport with its producers (and their consumers) and consumers. Closing what is gone is no error.
     pub fn close_transport(&mut self, now: Instant, id: TransportId) {
         if let Some(&key) = self.transport_keys.get(&id) {
-            if let Some(router) = self.transports.get(key).and_then(|transport| self.routers.get_mut(&transport.router)) {
+            if let Some(router) = self
+                .transports
+                .get(key)
+                .and_then(|transport| self.routers.get_mut(&transport.router))
+            {
                 router.transports.retain(|&other| other != key);
             }
             self.remove_transport(now, key);
@@ -168,22 +188,30 @@ impl Engine {
     }
 
     fn remove_transport(&mut self, now: Instant, key: usize) {
-        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
         let id = transport.id;
-        let (producers, consumers) =
-            (std::mem::take(&mut transport.producers), std::mem::take(&mut transport.consumers));
+        let (producers, consumers) = (
+            std::mem::take(&mut transport.producers),
+            std::mem::take(&mut transport.consumers),
+        );
         for producer in producers {
             self.remove_producer(producer);
         }
         for consumer in consumers {
             self.remove_consumer(consumer);
         }
-        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
         if let Some(endpoint) = transport.dtls.as_mut() {
             endpoint.close();
         }
         self.drive_dtls(now, key);
-        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
         transport.ice.close();
         self.handle_ice_events(now, key);
         self.timers.cancel(key);
@@ -208,24 +236,41 @@ impl Engine {
             return Err(EngineError::AlreadyExists(format!("producer {id}")));
         }
         if parameters.codecs.is_empty() || parameters.encodings.is_empty() {
-            return Err(EngineError::Invalid("a producer needs a codec and an encoding".into()));
+            return Err(EngineError::Invalid(
+                "a producer needs a codec and an encoding".into(),
+            ));
         }
         parameters.encodings.truncate(MAX_ENCODINGS);
         let transport = &mut self.transports[transport_key];
         if transport.producers.len() >= MAX_PRODUCERS_PER_TRANSPORT {
-            return Err(EngineError::Limit(format!("more than {MAX_PRODUCERS_PER_TRANSPORT} producers on a transport")));
+            return Err(EngineError::Limit(format!(
+                "more than {MAX_PRODUCERS_PER_TRANSPORT} producers on a transport"
+            )));
         }
-        let declared = parameters.encodings.iter().flat_map(|encoding| [encoding.ssrc, encoding.rtx_ssrc]).flatten();
+        let declared = parameters
+            .encodings
+            .iter()
+            .flat_map(|encoding| [encoding.ssrc, encoding.rtx_ssrc])
+            .flatten();
         for ssrc in declared {
-            let owner = transport.receive.find(ssrc).map(|entry| entry.target.producer);
+            let owner = transport
+                .receive
+                .find(ssrc)
+                .map(|entry| entry.target.producer);
             if owner.is_some() {
-                return Err(EngineError::Invalid(format!("SSRC {ssrc} is already in use on this transport")));
+                return Err(EngineError::Invalid(format!(
+                    "SSRC {ssrc} is already in use on this transport"
+                )));
             }
         }
         let key = self.producers.vacant_key();
         for (index, encoding) in parameters.encodings.iter().enumerate() {
             let mut declare = |ssrc: Option<u32>, retransmission| {
-                let target = StreamTarget { producer: key, stream: index as u8, retransmission };
+                let target = StreamTarget {
+                    producer: key,
+                    stream: index as u8,
+                    retransmission,
+                };
                 if let Some(ssrc) = ssrc {
                     transport.receive.insert(ssrc, InboundStream::new(), target);
                 }
@@ -235,7 +280,8 @@ impl Engine {
         }
         transport.extensions.extend(&parameters.extensions);
         transport.producers.push(key);
-        self.producers.insert(Producer::new(id, transport_key, parameters, paused));
+        self.producers
+            .insert(Producer::new(id, transport_key, parameters, paused));
         self.producer_keys.insert(id, key);
         Ok(())
     }
@@ -251,7 +297,9 @@ impl Engine {
     }
 
     fn remove_producer(&mut self, key: usize) {
-        let Some(producer) = self.producers.try_remove(key) else { return };
+        let Some(producer) = self.producers.try_remove(key) else {
+            return;
+        };
         self.producer_keys.remove(&producer.id);
         if let Some(transport) = self.transports.get_mut(producer.transport) {
             transport.receive.remove_producer(key);
@@ -298,17 +346,30 @@ impl Engine {
         if self.consumer_keys.contains_key(&id) {
             return Err(EngineError::AlreadyExists(format!("consumer {id}")));
         }
-        let same_router = self.transports.get(self.producers[producer_key].transport).map(|transport| transport.router)
+        let same_router = self
+            .transports
+            .get(self.producers[producer_key].transport)
+            .map(|transport| transport.router)
             == Some(self.transports[transport_key].router);
         if !same_router {
-            return Err(EngineError::Invalid(format!("producer {producer_id} belongs to another router")));
+            return Err(EngineError::Invalid(format!(
+                "producer {producer_id} belongs to another router"
+            )));
         }
         if parameters.codecs.is_empty() {
             return Err(EngineError::Invalid("a consumer needs a codec".into()));
         }
         // A first number in the lower half leaves room for the first packets to arrive out of order (RFC 3711 §3.3.1).
         let (first, first_rtx) = (self.random_u32() as u16 >> 1, self.random_u32() as u16 >> 1);
-        let mut consumer = Consumer::new(id, transport_key, producer_key, parameters, paused, first, first_rtx);
+        let mut consumer = Consumer::new(
+            id,
+            transport_key,
+            producer_key,
+            parameters,
+            paused,
+            first,
+            first_rtx,
+        );
         consumer.target = self.producers[producer_key].live;
         let key = self.consumers.insert(consumer);
         self.consumer_keys.insert(id, key);
@@ -326,7 +387,9 @@ impl Engine {
     }
 
     fn remove_consumer(&mut self, key: usize) {
-        let Some(consumer) = self.consumers.try_remove(key) else { return };
+        let Some(consumer) = self.consumers.try_remove(key) else {
+            return;
+        };
         self.consumer_keys.remove(&consumer.id);
         if let Some(transport) = self.transports.get_mut(consumer.transport) {
             transport.consumers.retain(|&other| other != key);
@@ -369,13 +432,19 @@ impl Engine {
 
     /// Asks for a key frame of the stream that a consumer forwards or waits for.
     pub(crate) fn request_key_frame_for(&mut self, now: Instant, key: usize) {
-        let Some(consumer) = self.consumers.get(key) else { return };
+        let Some(consumer) = self.consumers.get(key) else {
+            return;
+        };
         if consumer.paused || consumer.parameters.kind == MediaKind::Audio {
             return;
         }
-        let Some(producer) = self.producers.get_mut(consumer.producer) else { return };
+        let Some(producer) = self.producers.get_mut(consumer.producer) else {
+            return;
+        };
         let wanted = consumer.target.or_else(|| consumer.current_stream());
-        if let Some(stream) = wanted.and_then(|stream| producer.streams.get_mut(usize::from(stream))) {
+        if let Some(stream) =
+            wanted.and_then(|stream| producer.streams.get_mut(usize::from(stream)))
+        {
             stream.key_frames.request(now);
             self.timers.schedule(producer.transport, now);
         }
@@ -400,7 +469,8 @@ impl Engine {
         let inbound = producer.zip(consumer.current_stream());
         Ok(ConsumerStats {
             outbound: consumer.stats(now),
-            inbound: inbound.map(|(producer, stream)| producer.stream_stats(now, usize::from(stream))),
+            inbound: inbound
+                .map(|(producer, stream)| producer.stream_stats(now, usize::from(stream))),
         })
     }
 
@@ -424,15 +494,24 @@ impl Engine {
     }
 
     fn transport_key(&self, id: TransportId) -> Result<usize> {
-        self.transport_keys.get(&id).copied().ok_or(EngineError::TransportNotFound(id))
+        self.transport_keys
+            .get(&id)
+            .copied()
+            .ok_or(EngineError::TransportNotFound(id))
     }
 
     fn producer_key(&self, id: ProducerId) -> Result<usize> {
-        self.producer_keys.get(&id).copied().ok_or(EngineError::ProducerNotFound(id))
+        self.producer_keys
+            .get(&id)
+            .copied()
+            .ok_or(EngineError::ProducerNotFound(id))
     }
 
     fn consumer_key(&self, id: ConsumerId) -> Result<usize> {
-        self.consumer_keys.get(&id).copied().ok_or(EngineError::ConsumerNotFound(id))
+        self.consumer_keys
+            .get(&id)
+            .copied()
+            .ok_or(EngineError::ConsumerNotFound(id))
     }
 
     fn ice_credentials(&mut self, key: usize) -> IceCredentials {
@@ -440,8 +519,16 @@ impl Engine {
         let mut secret = [0; 24];
         self.rng.fill_bytes(&mut nonce);
         self.rng.fill_bytes(&mut secret);
-        let code = UfragCode { node: self.config.node, worker: self.config.worker, transport: key as u32, nonce };
-        IceCredentials { username_fragment: code.encode(), password: password_from_random(&secret) }
+        let code = UfragCode {
+            node: self.config.node,
+            worker: self.config.worker,
+            transport: key as u32,
+            nonce,
+        };
+        IceCredentials {
+            username_fragment: code.encode(),
+            password: password_from_random(&secret),
+        }
     }
 
     fn ice_candidates(&self) -> Vec<IceCandidate> {

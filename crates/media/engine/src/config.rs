@@ -9,7 +9,10 @@ use plenum_dtls::Certificate;
 
 /// Settings of an [`Engine`](crate::Engine).
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "the worker fills in every field, so a new one must be seen there")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "the worker fills in every field, so a new one must be seen there"
+)]
 pub struct EngineConfig {
     /// Number of the node, part of every ICE user fragment.
     pub node: u16,
@@ -50,7 +53,10 @@ pub(crate) struct WallClock {
 
 impl WallClock {
     pub(crate) fn new(now: Instant, unix_time: Duration) -> Self {
-        Self { epoch: now, unix_time }
+        Self {
+            epoch: now,
+            unix_time,
+        }
     }
 
     /// Time since the Unix epoch.

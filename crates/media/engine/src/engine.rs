@@ -80,7 +80,11 @@ impl Engine {
     }
 
     /// Takes the datagrams that arrived since the last call, decrypting them in place.
-    pub fn handle_datagrams<'a>(&mut self, now: Instant, datagrams: impl IntoIterator<Item = Datagram<'a>>) {
+    pub fn handle_datagrams<'a>(
+        &mut self,
+        now: Instant,
+        datagrams: impl IntoIterator<Item = Datagram<'a>>,
+    ) {
         for datagram in datagrams {
             self.counters.datagrams_received += 1;
             self.counters.bytes_received += datagram.data.len() as u64;

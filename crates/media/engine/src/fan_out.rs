@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, net::SocketAddr, time::Instant};
 
+use plenum_params::event::Event;
 use slab::Slab;
 
 use crate::{
@@ -19,8 +20,10 @@ use crate::{
 pub(crate) struct FanOut {
     /// Transports with packets to write.
     queue: VecDeque<usize>,
-    /// Packets of the transport that is being written.
+    /// Packets of the transport that is being written: first those that may be padded, then exact repetitions.
     items: Vec<Item>,
+    /// Repetitions under their own sequence number, until the others are collected.
+    repetitions: Vec<(Item, u16)>,
     sizes: Vec<u16>,
     groups: Vec<Group>,
     next_group: usize,
@@ -74,13 +77,19 @@ impl Engine {
     /// Queues every transport with a consumer of a producer that received packets in this batch.
     pub(crate) fn distribute(&mut self) {
         for &producer_key in &self.touched {
-            let Some(producer) = self.producers.get(producer_key) else { continue };
+            let Some(producer) = self.producers.get(producer_key) else {
+                continue;
+            };
             for &consumer_key in &producer.consumers {
-                let Some(consumer) = self.consumers.get(consumer_key) else { continue };
+                let Some(consumer) = self.consumers.get(consumer_key) else {
+                    continue;
+                };
                 if consumer.paused || producer.paused {
                     continue;
                 }
-                let Some(transport) = self.transports.get_mut(consumer.transport) else { continue };
+                let Some(transport) = self.transports.get_mut(consumer.transport) else {
+                    continue;
+                };
                 transport.dirty_consumers.push(consumer_key);
                 self.fan_out.enqueue(consumer.transport, transport);
             }
@@ -94,7 +103,9 @@ impl Engine {
             if !self.write_groups(now, abs_send_time, batch) {
                 return true;
             }
-            let Some(key) = self.fan_out.queue.pop_front() else { break };
+            let Some(key) = self.fan_out.queue.pop_front() else {
+                break;
+            };
             self.prepare(now, key);
         }
         for key in self.touched.drain(..) {
@@ -109,31 +120,70 @@ impl Engine {
     fn prepare(&mut self, now: Instant, key: usize) {
         let fan_out = &mut self.fan_out;
         fan_out.clear_items();
-        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
         transport.dirty = false;
         if let (Some((socket, to)), Some(session)) = (transport.path, &transport.srtp) {
             let overhead = session.profile.rtp_overhead();
             for &consumer_key in &transport.dirty_consumers {
-                let Some(consumer) = self.consumers.get_mut(consumer_key) else { continue };
-                let Some(producer) = self.producers.get(consumer.producer) else { continue };
+                let Some(consumer) = self.consumers.get_mut(consumer_key) else {
+                    continue;
+                };
+                let Some(producer) = self.producers.get(consumer.producer) else {
+                    continue;
+                };
                 collect(fan_out, now, overhead, consumer_key, consumer, producer);
+                if producer.streams.len() > 1 && consumer.announced_layers != consumer.layers() {
+                    consumer.announced_layers = consumer.layers();
+                    let layers = consumer.announced_layers;
+                    self.events.push_back(Event::ConsumerLayers {
+                        consumer: consumer.id,
+                        layers,
+                    });
+                }
             }
             for &(consumer_key, out) in &transport.retransmissions {
-                let Some(consumer) = self.consumers.get(consumer_key) else { continue };
-                let Some(producer) = self.producers.get(consumer.producer) else { continue };
+                let Some(consumer) = self.consumers.get(consumer_key) else {
+                    continue;
+                };
+                let Some(producer) = self.producers.get(consumer.producer) else {
+                    continue;
+                };
                 collect_retransmission(fan_out, overhead, consumer_key, consumer, producer, out);
             }
             plan_groups(&fan_out.sizes, SendBatch::REGION, &mut fan_out.groups);
-            fan_out.current = Some(Destination { transport: key, socket, to });
+            for (item, size) in fan_out.repetitions.drain(..) {
+                fan_out.items.push(item);
+                fan_out.sizes.push(size);
+                fan_out.groups.push(Group {
+                    count: 1,
+                    segment_size: size,
+                });
+            }
+            fan_out.current = Some(Destination {
+                transport: key,
+                socket,
+                to,
+            });
         }
         transport.dirty_consumers.clear();
         transport.retransmissions.clear();
     }
 
     /// Writes the planned groups of the current transport; `false` when the batch is full.
-    fn write_groups(&mut self, now: Instant, abs_send_time: [u8; 3], batch: &mut SendBatch) -> bool {
-        let Some(destination) = self.fan_out.current else { return true };
-        let Some(transport) = self.transports.get_mut(destination.transport) else { return true };
+    fn write_groups(
+        &mut self,
+        now: Instant,
+        abs_send_time: [u8; 3],
+        batch: &mut SendBatch,
+    ) -> bool {
+        let Some(destination) = self.fan_out.current else {
+            return true;
+        };
+        let Some(transport) = self.transports.get_mut(destination.transport) else {
+            return true;
+        };
         while let Some(&group) = self.fan_out.groups.get(self.fan_out.next_group) {
             if !batch.fits(usize::from(group.count) * usize::from(group.segment_size)) {
                 return false;
@@ -172,13 +222,17 @@ fn collect(
     producer: &Producer,
 ) {
     for &fresh in &producer.fresh {
-        let Some(stream) = producer.streams.get(usize::from(fresh.stream)) else { continue };
+        let Some(stream) = producer.streams.get(usize::from(fresh.stream)) else {
+            continue;
+        };
         let (meta, payload_len) = match stream.ring.get(fresh.sequence) {
             Some((meta, payload)) => (*meta, payload.len()),
             None if fresh.empty => (crate::packet::PacketMeta::default(), 0),
             None => continue,
         };
-        let Some(out) = consumer.accept(now, producer, fresh, &meta) else { continue };
+        let Some(out) = consumer.accept(now, producer, fresh, &meta) else {
+            continue;
+        };
         let size = consumer.template.header_len(&meta.extensions) + payload_len + overhead;
         if size <= MAX_PACKET {
             fan_out.items.push(Item {
@@ -202,15 +256,33 @@ fn collect_retransmission(
     producer: &Producer,
     out: u64,
 ) {
-    let Some((epoch, sequence)) = consumer.epoch(out).zip(consumer.source(out)) else { return };
-    let Some(stream) = producer.streams.get(usize::from(epoch.stream)) else { return };
-    let Some((meta, payload)) = stream.ring.get(sequence) else { return };
-    let osn = if consumer.parameters.rtx_ssrc.is_some() { OSN_LEN } else { 0 };
-    let size = consumer.template.header_len(&meta.extensions) + osn + payload.len() + overhead;
-    if size <= MAX_PACKET {
-        let item = Item { consumer: consumer_key as u32, stream: epoch.stream, retransmission: true, sequence, out };
-        fan_out.items.push(item);
-        fan_out.sizes.push(size as u16);
+    let Some((epoch, sequence)) = consumer.epoch(out).zip(consumer.source(out)) else {
+        return;
+    };
+    let Some(stream) = producer.streams.get(usize::from(epoch.stream)) else {
+        return;
+    };
+    let Some((meta, payload)) = stream.ring.get(sequence) else {
+        return;
+    };
+    let size = consumer.template.header_len(&meta.extensions) + payload.len() + overhead;
+    let item = Item {
+        consumer: consumer_key as u32,
+        stream: epoch.stream,
+        retransmission: true,
+        sequence,
+        out,
+    };
+    if consumer.parameters.rtx_ssrc.is_some() {
+        if size + OSN_LEN <= MAX_PACKET {
+            fan_out.items.push(item);
+            fan_out.sizes.push((size + OSN_LEN) as u16);
+        }
+    } else if let Some(repeat) = consumer.repeat(out) {
+        let size = size + usize::from(repeat.padding);
+        if size <= MAX_PACKET {
+            fan_out.repetitions.push((item, size as u16));
+        }
     }
 }
 
@@ -228,21 +300,53 @@ impl GroupWriter<'_> {
     /// Writes and seals the packets one after another; returns the bytes used. A packet that cannot be written ends the
     /// group early, since a gap inside it would shift every later segment.
     fn write(&mut self, group: Group, items: &[Item], sizes: &[u16], region: &mut [u8]) -> usize {
-        let Transport { srtp: Some(session), twcc_sequence, sent, .. } = &mut *self.transport else { return 0 };
+        let Transport {
+            srtp: Some(session),
+            twcc_sequence,
+            sent,
+            ..
+        } = &mut *self.transport
+        else {
+            return 0;
+        };
         let segment_size = usize::from(group.segment_size);
         let mut used = 0;
         for (index, (item, &size)) in items.iter().zip(sizes).enumerate() {
-            let Some(consumer) = self.consumers.get_mut(item.consumer as usize) else { break };
-            let Some(producer) = self.producers.get(consumer.producer) else { break };
-            let last = index + 1 == items.len();
-            let padding = if last { 0 } else { segment_size - usize::from(size) };
-            let stamp = Stamp { abs_send_time: self.abs_send_time, transport_sequence: *twcc_sequence };
-            let end = (used + usize::from(size) + padding).min(region.len());
-            let Some(len) = write_packet(session, consumer, producer, item, padding, stamp, &mut region[used..end])
-            else {
+            let Some(consumer) = self.consumers.get_mut(item.consumer as usize) else {
                 break;
             };
-            if consumer.template.is_sequenced() {
+            let Some(producer) = self.producers.get(consumer.producer) else {
+                break;
+            };
+            let last = index + 1 == items.len();
+            let mut padding = if last {
+                0
+            } else {
+                segment_size - usize::from(size)
+            };
+            let mut stamp = Stamp {
+                abs_send_time: self.abs_send_time,
+                transport_sequence: *twcc_sequence,
+            };
+            let end = (used + usize::from(size) + padding).min(region.len());
+            let repeat = consumer.repeat(item.out).filter(|_| item.retransmission);
+            if let Some(repeat) = repeat {
+                (padding, stamp) = (usize::from(repeat.padding), repeat.stamp);
+            } else if !item.retransmission {
+                consumer.remember_stamp(item.out, stamp, padding);
+            }
+            let Some(len) = write_packet(
+                session,
+                consumer,
+                producer,
+                item,
+                padding,
+                stamp,
+                &mut region[used..end],
+            ) else {
+                break;
+            };
+            if consumer.template.is_sequenced() && repeat.is_none() {
                 *twcc_sequence = twcc_sequence.wrapping_add(1);
             }
             consumer.counters.packets += 1;
@@ -275,7 +379,11 @@ fn write_packet(
         (true, Some(ssrc)) => Some((ssrc, consumer.codec(meta.payload_type)?.rtx_payload_type?)),
         _ => None,
     };
-    let index = if rtx.is_some() { consumer.rtx_sequence } else { item.out };
+    let index = if rtx.is_some() {
+        consumer.rtx_sequence
+    } else {
+        item.out
+    };
     let header = crate::consumer::PacketHeader {
         padding: padding > 0,
         payload_type: rtx.map_or(meta.payload_type, |(_, payload_type)| payload_type),
@@ -287,7 +395,9 @@ fn write_packet(
     let mut at = header_len;
     if rtx.is_some() {
         consumer.rtx_sequence += 1;
-        buffer.get_mut(at..at + OSN_LEN)?.copy_from_slice(&(item.out as u16).to_be_bytes());
+        buffer
+            .get_mut(at..at + OSN_LEN)?
+            .copy_from_slice(&(item.out as u16).to_be_bytes());
         at += OSN_LEN;
     }
     let body = buffer.get_mut(at..at + payload.len())?;

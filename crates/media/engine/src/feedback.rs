@@ -25,15 +25,24 @@ const MAX_NACKS: usize = 200;
 impl Engine {
     /// The handshake is through: media may flow both ways.
     pub(crate) fn handle_connected(&mut self, now: Instant, key: usize) {
-        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
         transport.next_report = now + REPORT_INTERVAL;
         self.timers.schedule(key, transport.next_report);
         for consumer in transport.consumers.clone() {
             self.request_key_frame_for(now, consumer);
         }
-        let producers = self.transports.get(key).map(|transport| transport.producers.clone()).unwrap_or_default();
+        let producers = self
+            .transports
+            .get(key)
+            .map(|transport| transport.producers.clone())
+            .unwrap_or_default();
         for producer in producers {
-            if self.producers.get(producer).is_some_and(|producer| producer.streams.iter().any(|s| s.key_frames.is_wanted()))
+            if self
+                .producers
+                .get(producer)
+                .is_some_and(|producer| producer.streams.iter().any(|s| s.key_frames.is_wanted()))
             {
                 self.timers.schedule(key, now);
             }
@@ -42,11 +51,16 @@ impl Engine {
 
     /// A stream of a producer shows up for the first time.
     pub(crate) fn handle_first_packet(&mut self, now: Instant, producer_key: usize, stream: u8) {
-        let Some(producer) = self.producers.get_mut(producer_key) else { return };
+        let Some(producer) = self.producers.get_mut(producer_key) else {
+            return;
+        };
         if let Some(stream) = producer.streams.get_mut(usize::from(stream)) {
             stream.score = 10;
         }
-        let event = Event::ProducerScore { producer: producer.id, scores: producer.scores() };
+        let event = Event::ProducerScore {
+            producer: producer.id,
+            scores: producer.scores(),
+        };
         self.events.push_back(event);
         self.update_live(now, producer_key);
         self.update_consumer_scores(producer_key);
@@ -54,7 +68,9 @@ impl Engine {
 
     /// Points the consumers of a producer at its best live stream.
     fn update_live(&mut self, now: Instant, producer_key: usize) {
-        let Some(producer) = self.producers.get_mut(producer_key) else { return };
+        let Some(producer) = self.producers.get_mut(producer_key) else {
+            return;
+        };
         if !producer.update_live(now) {
             return;
         }
@@ -71,13 +87,24 @@ impl Engine {
     }
 
     fn update_consumer_scores(&mut self, producer_key: usize) {
-        let Some(producer) = self.producers.get(producer_key) else { return };
+        let Some(producer) = self.producers.get(producer_key) else {
+            return;
+        };
         for &consumer_key in &producer.consumers {
-            let Some(consumer) = self.consumers.get_mut(consumer_key) else { continue };
-            let score = consumer_score(producer, consumer.report.fraction_lost, consumer.current_stream());
+            let Some(consumer) = self.consumers.get_mut(consumer_key) else {
+                continue;
+            };
+            let score = consumer_score(
+                producer,
+                consumer.report.fraction_lost,
+                consumer.current_stream(),
+            );
             if consumer.score != score {
                 consumer.score = score.clone();
-                self.events.push_back(Event::ConsumerScore { consumer: consumer.id, score });
+                self.events.push_back(Event::ConsumerScore {
+                    consumer: consumer.id,
+                    score,
+                });
             }
         }
     }
@@ -97,7 +124,9 @@ impl Engine {
         match packet {
             RtcpPacket::SenderReport(report) => {
                 if let Some(stream) = self.producer_stream(key, report.ssrc) {
-                    stream.reception.handle_sender_report(now, report.ntp.compact());
+                    stream
+                        .reception
+                        .handle_sender_report(now, report.ntp.compact());
                     stream.sender_report = Some((report.ntp.as_u64(), report.rtp_timestamp, now));
                 }
                 for block in report.reports() {
@@ -126,35 +155,65 @@ impl Engine {
     }
 
     /// The producer stream behind an SSRC of this transport's sender.
-    fn producer_stream(&mut self, key: usize, ssrc: u32) -> Option<&mut crate::producer::ProducerStream> {
+    fn producer_stream(
+        &mut self,
+        key: usize,
+        ssrc: u32,
+    ) -> Option<&mut crate::producer::ProducerStream> {
         let target = self.transports.get_mut(key)?.receive.find(ssrc)?.target;
         if target.retransmission {
             return None;
         }
-        self.producers.get_mut(target.producer)?.streams.get_mut(usize::from(target.stream))
+        self.producers
+            .get_mut(target.producer)?
+            .streams
+            .get_mut(usize::from(target.stream))
     }
 
     /// The consumer that sends `ssrc` on this transport.
     fn consumer_by_ssrc(&self, key: usize, ssrc: u32) -> Option<usize> {
         let consumers = &self.transports.get(key)?.consumers;
         let is_it = |&&consumer: &&usize| {
-            self.consumers.get(consumer).is_some_and(|consumer| consumer.parameters.ssrc == ssrc)
+            self.consumers
+                .get(consumer)
+                .is_some_and(|consumer| consumer.parameters.ssrc == ssrc)
         };
         consumers.iter().find(is_it).copied()
     }
 
-    fn handle_report_block(&mut self, now: Instant, key: usize, block: &plenum_rtp::rtcp::ReportBlock) {
-        let Some(consumer_key) = self.consumer_by_ssrc(key, block.ssrc) else { return };
-        let Some(consumer) = self.consumers.get_mut(consumer_key) else { return };
+    fn handle_report_block(
+        &mut self,
+        now: Instant,
+        key: usize,
+        block: &plenum_rtp::rtcp::ReportBlock,
+    ) {
+        let Some(consumer_key) = self.consumer_by_ssrc(key, block.ssrc) else {
+            return;
+        };
+        let Some(consumer) = self.consumers.get_mut(consumer_key) else {
+            return;
+        };
         consumer.handle_report_block(now, block);
         let producer = consumer.producer;
         self.update_consumer_scores(producer);
     }
 
-    fn handle_nack(&mut self, now: Instant, key: usize, ssrc: u32, lost: impl Iterator<Item = u16>) {
-        let Some(consumer_key) = self.consumer_by_ssrc(key, ssrc) else { return };
-        let Some(consumer) = self.consumers.get_mut(consumer_key) else { return };
-        let Some(transport) = self.transports.get_mut(key) else { return };
+    fn handle_nack(
+        &mut self,
+        now: Instant,
+        key: usize,
+        ssrc: u32,
+        lost: impl Iterator<Item = u16>,
+    ) {
+        let Some(consumer_key) = self.consumer_by_ssrc(key, ssrc) else {
+            return;
+        };
+        let Some(consumer) = self.consumers.get_mut(consumer_key) else {
+            return;
+        };
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
         consumer.counters.nacks += 1;
         for sequence_number in lost {
             consumer.counters.nacked_packets += 1;
@@ -168,7 +227,9 @@ impl Engine {
     }
 
     fn handle_key_frame_request(&mut self, now: Instant, key: usize, ssrc: u32, fir: bool) {
-        let Some(consumer_key) = self.consumer_by_ssrc(key, ssrc) else { return };
+        let Some(consumer_key) = self.consumer_by_ssrc(key, ssrc) else {
+            return;
+        };
         if let Some(consumer) = self.consumers.get_mut(consumer_key) {
             consumer.counters.plis += u64::from(!fir);
             consumer.counters.firs += u64::from(fir);
@@ -178,10 +239,14 @@ impl Engine {
 
     /// Everything of one transport that is due, and when it wants to be called again.
     pub(crate) fn handle_transport_timeout(&mut self, now: Instant, key: usize) {
-        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
         transport.ice.handle_timeout(now);
         if let Some(endpoint) = transport.dtls.as_mut().filter(|endpoint| {
-            endpoint.poll_timeout().is_some_and(|deadline| deadline <= now)
+            endpoint
+                .poll_timeout()
+                .is_some_and(|deadline| deadline <= now)
         }) {
             let failed = endpoint.handle_timeout(now).is_err();
             self.drive_dtls(now, key);
@@ -190,11 +255,17 @@ impl Engine {
             }
         }
         self.handle_ice_events(now, key);
-        let Some(transport) = self.transports.get(key) else { return };
+        let Some(transport) = self.transports.get(key) else {
+            return;
+        };
         if transport.srtp.is_some() && transport.path.is_some() {
             self.send_requests(now, key);
             self.send_twcc_feedback(now, key);
-            if self.transports.get(key).is_some_and(|transport| transport.next_report <= now) {
+            if self
+                .transports
+                .get(key)
+                .is_some_and(|transport| transport.next_report <= now)
+            {
                 self.handle_report_interval(now, key);
             }
         }
@@ -203,14 +274,21 @@ impl Engine {
 
     fn handle_report_interval(&mut self, now: Instant, key: usize) {
         self.send_reports(now, key);
-        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
         transport.next_report = now + REPORT_INTERVAL;
         transport.report_count = transport.report_count.wrapping_add(1);
         for producer_key in transport.producers.clone() {
             self.update_live(now, producer_key);
-            let Some(producer) = self.producers.get_mut(producer_key) else { continue };
+            let Some(producer) = self.producers.get_mut(producer_key) else {
+                continue;
+            };
             if producer.update_scores(now) {
-                let event = Event::ProducerScore { producer: producer.id, scores: producer.scores() };
+                let event = Event::ProducerScore {
+                    producer: producer.id,
+                    scores: producer.scores(),
+                };
                 self.events.push_back(event);
                 self.update_consumer_scores(producer_key);
             }
@@ -219,18 +297,29 @@ impl Engine {
 
     /// Enters the earliest of a transport's deadlines.
     fn schedule_transport(&mut self, now: Instant, key: usize) {
-        let Some(transport) = self.transports.get(key) else { return };
+        let Some(transport) = self.transports.get(key) else {
+            return;
+        };
         let mut next = transport.ice.poll_timeout();
         let mut consider = |deadline: Option<Instant>| {
             if let Some(deadline) = deadline {
                 next = Some(next.map_or(deadline, |next| next.min(deadline)));
             }
         };
-        consider(transport.dtls.as_ref().and_then(plenum_dtls::DtlsEndpoint::poll_timeout));
+        consider(
+            transport
+                .dtls
+                .as_ref()
+                .and_then(plenum_dtls::DtlsEndpoint::poll_timeout),
+        );
         if transport.srtp.is_some() && transport.path.is_some() {
             consider(Some(transport.next_report));
             consider(transport.twcc_receiver.poll_timeout());
-            for producer in transport.producers.iter().filter_map(|&producer| self.producers.get(producer)) {
+            for producer in transport
+                .producers
+                .iter()
+                .filter_map(|&producer| self.producers.get(producer))
+            {
                 for stream in &producer.streams {
                     consider(stream.nacks.poll_timeout());
                     consider(stream.key_frames.poll_timeout());
@@ -239,7 +328,8 @@ impl Engine {
         }
         if let Some(deadline) = next {
             // A deadline in the past would spin; what is due was just done.
-            self.timers.schedule(key, deadline.max(now + Duration::from_millis(1)));
+            self.timers
+                .schedule(key, deadline.max(now + Duration::from_millis(1)));
         }
     }
 }
@@ -249,11 +339,21 @@ impl Producer {
     fn update_scores(&mut self, now: Instant) -> bool {
         let mut changed = false;
         for (index, stream) in self.streams.iter_mut().enumerate() {
-            let Some(last) = stream.last_packet else { continue };
-            let dtx = self.parameters.encodings.get(index).is_some_and(|encoding| encoding.dtx);
+            let Some(last) = stream.last_packet else {
+                continue;
+            };
+            let dtx = self
+                .parameters
+                .encodings
+                .get(index)
+                .is_some_and(|encoding| encoding.dtx);
             let silent = now.saturating_duration_since(last) > 3 * REPORT_INTERVAL;
             let quiet_by_design = dtx || self.paused || self.parameters.kind == MediaKind::Audio;
-            let score = if silent && !quiet_by_design { 0 } else { loss_score(stream.reception.fraction_lost()) };
+            let score = if silent && !quiet_by_design {
+                0
+            } else {
+                loss_score(stream.reception.fraction_lost())
+            };
             changed |= std::mem::replace(&mut stream.score, score) != score;
         }
         changed
@@ -277,7 +377,9 @@ fn loss_score(fraction_lost: u8) -> u8 {
 }
 
 fn consumer_score(producer: &Producer, fraction_lost: u8, stream: Option<u8>) -> ConsumerScore {
-    let current = stream.or(producer.live).and_then(|stream| producer.streams.get(usize::from(stream)));
+    let current = stream
+        .or(producer.live)
+        .and_then(|stream| producer.streams.get(usize::from(stream)));
     ConsumerScore {
         score: loss_score(fraction_lost),
         producer_score: current.map_or(0, |stream| stream.score),

@@ -90,7 +90,12 @@ pub(crate) struct Arrival {
 }
 
 impl Producer {
-    pub(crate) fn new(id: ProducerId, transport: usize, parameters: ReceiveParameters, paused: bool) -> Self {
+    pub(crate) fn new(
+        id: ProducerId,
+        transport: usize,
+        parameters: ReceiveParameters,
+        paused: bool,
+    ) -> Self {
         let streams = parameters.encodings.iter().map(|encoding| ProducerStream {
             ssrc: encoding.ssrc,
             rtx_ssrc: encoding.rtx_ssrc,
@@ -101,7 +106,11 @@ impl Producer {
             last_packet: None,
             sender_report: None,
             score: 0,
-            mime_type: parameters.codecs.first().map(|codec| codec.mime_type.clone()).unwrap_or_default(),
+            mime_type: parameters
+                .codecs
+                .first()
+                .map(|codec| codec.mime_type.clone())
+                .unwrap_or_default(),
             rate: RateCounter::default(),
             counters: StreamCounters::default(),
             highest: None,
@@ -133,18 +142,35 @@ impl Producer {
         mut meta: PacketMeta,
         payload: &[u8],
     ) -> bool {
-        let Some((codec, _)) = self.codec(arrival.payload_type) else { return false };
+        let Some((codec, _)) = self.codec(arrival.payload_type) else {
+            return false;
+        };
         let (codec_kind, clock_rate, nack) = (codec.codec, codec.clock_rate, codec.feedback.nack);
         meta.payload_type = codec.mapped_payload_type;
-        meta.sync_point =
-            self.parameters.kind == MediaKind::Audio || (!payload.is_empty() && is_sync_point(codec_kind, payload));
-        let Some(stream) = self.streams.get_mut(usize::from(stream_index)) else { return false };
-        let Arrival { now, sequence, retransmission, .. } = arrival;
+        meta.sync_point = self.parameters.kind == MediaKind::Audio
+            || (!payload.is_empty() && is_sync_point(codec_kind, payload));
+        let Some(stream) = self.streams.get_mut(usize::from(stream_index)) else {
+            return false;
+        };
+        let Arrival {
+            now,
+            sequence,
+            retransmission,
+            ..
+        } = arrival;
         if !retransmission {
-            stream.reception.handle_packet(now, sequence, meta.timestamp, clock_rate);
+            stream
+                .reception
+                .handle_packet(now, sequence, meta.timestamp, clock_rate);
+        }
+        if retransmission && !nack {
+            return false;
         }
         if nack {
-            let repaired = stream.nacks.handle_packet(now, sequence, retransmission, meta.sync_point);
+            let repaired =
+                stream
+                    .nacks
+                    .handle_packet(now, sequence, retransmission, meta.sync_point);
             if retransmission && !repaired {
                 stream.counters.discarded += 1;
                 return false;
@@ -152,7 +178,11 @@ impl Producer {
             stream.counters.repaired += u64::from(repaired);
         }
         if payload.is_empty() {
-            self.fresh.push(Fresh { stream: stream_index, sequence, empty: true });
+            self.fresh.push(Fresh {
+                stream: stream_index,
+                sequence,
+                empty: true,
+            });
             return true;
         }
         if !stream.ring.insert(now, sequence, meta, payload) {
@@ -167,7 +197,11 @@ impl Producer {
         if meta.sync_point && codec_kind != CodecKind::Other {
             stream.key_frames.handle_key_frame(now);
         }
-        self.fresh.push(Fresh { stream: stream_index, sequence, empty: false });
+        self.fresh.push(Fresh {
+            stream: stream_index,
+            sequence,
+            empty: false,
+        });
         true
     }
 
@@ -177,7 +211,9 @@ impl Producer {
             .streams
             .iter()
             .rposition(|stream| {
-                stream.last_packet.is_some_and(|last| now.saturating_duration_since(last) < STREAM_TIMEOUT)
+                stream
+                    .last_packet
+                    .is_some_and(|last| now.saturating_duration_since(last) < STREAM_TIMEOUT)
             })
             .map(|index| index as u8);
         // A single stream that is silent (DTX, static screen) stays the one to forward.
@@ -187,7 +223,11 @@ impl Producer {
 
     /// Scores of the streams seen on the wire.
     pub(crate) fn scores(&self) -> Vec<EncodingScore> {
-        let seen = self.streams.iter().zip(&self.parameters.encodings).enumerate();
+        let seen = self
+            .streams
+            .iter()
+            .zip(&self.parameters.encodings)
+            .enumerate();
         seen.filter_map(|(index, (stream, encoding))| {
             Some(EncodingScore {
                 encoding_index: index as u8,
@@ -201,18 +241,29 @@ impl Producer {
 
     /// One entry per stream seen on the wire.
     pub(crate) fn stats(&self, now: Instant) -> Vec<StreamStats> {
-        let seen = self.streams.iter().enumerate().filter(|(_, stream)| stream.last_packet.is_some());
-        seen.map(|(index, _)| self.stream_stats(now, index)).collect()
+        let seen = self
+            .streams
+            .iter()
+            .enumerate()
+            .filter(|(_, stream)| stream.last_packet.is_some());
+        seen.map(|(index, _)| self.stream_stats(now, index))
+            .collect()
     }
 
     /// Counters of one stream.
     pub(crate) fn stream_stats(&self, now: Instant, index: usize) -> StreamStats {
-        let Some(stream) = self.streams.get(index) else { return StreamStats::default() };
+        let Some(stream) = self.streams.get(index) else {
+            return StreamStats::default();
+        };
         let counters = &stream.counters;
         StreamStats {
             ssrc: stream.ssrc.unwrap_or_default(),
             rtx_ssrc: stream.rtx_ssrc,
-            rid: self.parameters.encodings.get(index).and_then(|encoding| encoding.rid.clone()),
+            rid: self
+                .parameters
+                .encodings
+                .get(index)
+                .and_then(|encoding| encoding.rid.clone()),
             kind: Some(self.parameters.kind),
             mime_type: stream.mime_type.clone(),
             packets_lost: u64::try_from(stream.reception.cumulative_lost()).unwrap_or(0),
@@ -273,7 +324,10 @@ impl PayloadTypes {
             if let Some(slot) = table.get_mut(usize::from(codec.payload_type)) {
                 *slot = index as u8;
             }
-            if let Some(slot) = codec.rtx_payload_type.and_then(|rtx| table.get_mut(usize::from(rtx))) {
+            if let Some(slot) = codec
+                .rtx_payload_type
+                .and_then(|rtx| table.get_mut(usize::from(rtx)))
+            {
                 *slot = index as u8 | Self::RTX;
             }
         }

@@ -53,23 +53,33 @@ impl Engine {
 
     fn handle_stun(&mut self, now: Instant, socket: u8, from: SocketAddr, data: &[u8]) {
         let code = peek_username(data).and_then(|(local, _)| UfragCode::decode(local));
-        let ours = code.filter(|code| code.node == self.config.node && code.worker == self.config.worker);
+        let ours =
+            code.filter(|code| code.node == self.config.node && code.worker == self.config.worker);
         let key = ours.map(|code| code.transport as usize);
-        let Some((key, transport)) = key.and_then(|key| Some((key, self.transports.get_mut(key)?))) else {
+        let Some((key, transport)) = key.and_then(|key| Some((key, self.transports.get_mut(key)?)))
+        else {
             self.counters.discarded += 1;
             return;
         };
         transport.received.count_other(now, data.len());
         let mut answered = false;
-        let sent = self.control.push_with(socket, from, plenum_ice::agent::MAX_RESPONSE_LEN, |out| {
-            match transport.ice.handle_binding_request(now, from, socket, data, out) {
-                IceOutcome::Respond { len } => {
-                    answered = true;
-                    len
-                }
-                IceOutcome::Ignore(_) => 0,
-            }
-        });
+        let sent =
+            self.control
+                .push_with(
+                    socket,
+                    from,
+                    plenum_ice::agent::MAX_RESPONSE_LEN,
+                    |out| match transport
+                        .ice
+                        .handle_binding_request(now, from, socket, data, out)
+                    {
+                        IceOutcome::Respond { len } => {
+                            answered = true;
+                            len
+                        }
+                        IceOutcome::Ignore(_) => 0,
+                    },
+                );
         if answered {
             transport.sent.count_other(now, sent);
             self.handle_ice_events(now, key);
@@ -80,7 +90,9 @@ impl Engine {
 
     /// Carries out what the ICE agent of a transport decided.
     pub(crate) fn handle_ice_events(&mut self, now: Instant, key: usize) {
-        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
         let mut selected = false;
         while let Some(event) = transport.ice.poll_event() {
             match event {
@@ -106,8 +118,13 @@ impl Engine {
                         plenum_ice::IceState::Closed => IceState::Closed,
                     };
                     let sockets = &self.config.sockets;
-                    let tuple = transport.tuple(|socket| Some(sockets.get(usize::from(socket))?.local));
-                    let event = Event::IceState { transport: transport.id, state: transport.ice_state, tuple };
+                    let tuple =
+                        transport.tuple(|socket| Some(sockets.get(usize::from(socket))?.local));
+                    let event = Event::IceState {
+                        transport: transport.id,
+                        state: transport.ice_state,
+                        tuple,
+                    };
                     self.events.push_back(event);
                 }
                 _ => {}
@@ -137,13 +154,19 @@ impl Engine {
 
     /// Sends what the handshake wants to send and acts on what it achieved.
     pub(crate) fn drive_dtls(&mut self, now: Instant, key: usize) {
-        let Some(transport) = self.transports.get_mut(key) else { return };
-        let Some(endpoint) = transport.dtls.as_mut() else { return };
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        let Some(endpoint) = transport.dtls.as_mut() else {
+            return;
+        };
         if let Some((socket, to)) = transport.path {
             loop {
-                let sent = self.control.push_with(socket, to, MAX_CONTROL_DATAGRAM, |out| {
-                    endpoint.poll_transmit(out).unwrap_or(0)
-                });
+                let sent = self
+                    .control
+                    .push_with(socket, to, MAX_CONTROL_DATAGRAM, |out| {
+                        endpoint.poll_transmit(out).unwrap_or(0)
+                    });
                 if sent == 0 {
                     break;
                 }
@@ -156,10 +179,23 @@ impl Engine {
         let mut state = None;
         while let Some(event) = endpoint.poll_event() {
             match event {
-                DtlsEvent::Connected { profile, keying, remote_certificate_der } => {
-                    let verified = plenum_dtls::verify(&remote_certificate_der, &transport.fingerprints);
-                    let keys = if verified { srtp_session(endpoint.role(), profile, keying.as_bytes()) } else { None };
-                    state = Some(if keys.is_some() { DtlsState::Connected } else { DtlsState::Failed });
+                DtlsEvent::Connected {
+                    profile,
+                    keying,
+                    remote_certificate_der,
+                } => {
+                    let verified =
+                        plenum_dtls::verify(&remote_certificate_der, &transport.fingerprints);
+                    let keys = if verified {
+                        srtp_session(endpoint.role(), profile, keying.as_bytes())
+                    } else {
+                        None
+                    };
+                    state = Some(if keys.is_some() {
+                        DtlsState::Connected
+                    } else {
+                        DtlsState::Failed
+                    });
                     transport.srtp = keys;
                 }
                 DtlsEvent::Closed => state = Some(DtlsState::Closed),
@@ -177,14 +213,19 @@ impl Engine {
     }
 
     pub(crate) fn set_dtls_state(&mut self, key: usize, state: DtlsState) {
-        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
         if matches!(state, DtlsState::Failed | DtlsState::Closed) {
             transport.srtp = None;
             transport.dtls = None;
         }
         if transport.dtls_state != state {
             transport.dtls_state = state;
-            self.events.push_back(Event::DtlsState { transport: transport.id, state });
+            self.events.push_back(Event::DtlsState {
+                transport: transport.id,
+                state,
+            });
         }
     }
 
@@ -194,18 +235,27 @@ impl Engine {
         let wire_len = data.len();
         let session = transport.srtp.as_mut()?;
         let (opened, target) = if let Some(entry) = transport.receive.find(header.ssrc) {
-            let opened = session.opener.open_rtp(&mut entry.inbound, data, header.header_len).ok()?;
+            let opened = session
+                .opener
+                .open_rtp(&mut entry.inbound, data, header.header_len)
+                .ok()?;
             (opened, entry.target)
         } else {
             // An SSRC is remembered only after its packet authenticated and led to a producer.
             let mut inbound = InboundStream::new();
-            let opened = session.opener.open_rtp(&mut inbound, data, header.header_len).ok()?;
+            let opened = session
+                .opener
+                .open_rtp(&mut inbound, data, header.header_len)
+                .ok()?;
             let target = resolve(transport, &self.producers, &header, data)?;
             if !transport.receive.insert(header.ssrc, inbound, target) {
                 return None;
             }
             if learn(&mut self.producers, target, header.ssrc) {
-                let consumers = self.producers.get(target.producer).map(|producer| producer.consumers.as_slice());
+                let consumers = self
+                    .producers
+                    .get(target.producer)
+                    .map(|producer| producer.consumers.as_slice());
                 for &consumer in consumers.unwrap_or_default() {
                     if let Some(consumer) = self.consumers.get_mut(consumer) {
                         consumer.resync();
@@ -214,8 +264,14 @@ impl Engine {
             }
             (opened, target)
         };
-        transport.received.count_rtp(now, wire_len, target.retransmission);
-        let mut meta = PacketMeta { timestamp: header.timestamp, marker: header.marker, ..PacketMeta::default() };
+        transport
+            .received
+            .count_rtp(now, wire_len, target.retransmission);
+        let mut meta = PacketMeta {
+            timestamp: header.timestamp,
+            marker: header.marker,
+            ..PacketMeta::default()
+        };
         for (id, value) in header.extensions(data) {
             match transport.extensions.get(id) {
                 Some(HeaderExtension::TransportWideCc) => {
@@ -238,14 +294,34 @@ impl Engine {
         let (arrival, payload) = if target.retransmission {
             stream.counters.retransmitted += 1;
             // RFC 4588 §4: the original sequence number comes first. Bare padding probes the path and carries none.
-            let Some((osn, payload)) = payload.split_first_chunk() else { return Some(()) };
+            let Some((osn, payload)) = payload.split_first_chunk() else {
+                return Some(());
+            };
             let sequence = stream.extend(u16::from_be_bytes(*osn))?;
-            let (media_type, _) = producer.codec(header.payload_type).filter(|(_, is_rtx)| *is_rtx)?;
+            let (media_type, _) = producer
+                .codec(header.payload_type)
+                .filter(|(_, is_rtx)| *is_rtx)?;
             let payload_type = media_type.payload_type;
-            (Arrival { now, sequence, payload_type, retransmission: true }, payload)
+            (
+                Arrival {
+                    now,
+                    sequence,
+                    payload_type,
+                    retransmission: true,
+                },
+                payload,
+            )
         } else {
             let sequence = opened.packet_index;
-            (Arrival { now, sequence, payload_type: header.payload_type, retransmission: false }, payload)
+            (
+                Arrival {
+                    now,
+                    sequence,
+                    payload_type: header.payload_type,
+                    retransmission: false,
+                },
+                payload,
+            )
         };
         let was_touched = !producer.fresh.is_empty();
         let new = producer.handle_media(target.stream, arrival, meta, payload);
@@ -273,7 +349,11 @@ fn srtp_session(role: DtlsRole, profile: SrtpProfileId, keying: &[u8]) -> Option
     };
     let sealer = Sealer::new(profile, &ours).ok()?;
     let opener = Opener::new(profile, &theirs).ok()?;
-    Some(SrtpSession { profile, sealer, opener })
+    Some(SrtpSession {
+        profile,
+        sealer,
+        opener,
+    })
 }
 
 /// Finds the stream of an SSRC that was not signalled: by MID and RID, else by payload type (SIGNALLING §7.1).
@@ -284,19 +364,35 @@ fn resolve(
     packet: &[u8],
 ) -> Option<StreamTarget> {
     let names = Names::read(&transport.extensions, header, packet);
-    let candidates = transport.producers.iter().filter_map(|&key| Some((key, producers.get(key)?)));
+    let candidates = transport
+        .producers
+        .iter()
+        .filter_map(|&key| Some((key, producers.get(key)?)));
     let mut matching = candidates.filter(|(_, producer)| {
         producer.codec(header.payload_type).is_some()
-            && names.mid.is_none_or(|mid| producer.parameters.mid.as_deref().is_none_or(|own| own.as_bytes() == mid))
+            && names.mid.is_none_or(|mid| {
+                producer
+                    .parameters
+                    .mid
+                    .as_deref()
+                    .is_none_or(|own| own.as_bytes() == mid)
+            })
     });
     let (key, producer) = matching.next()?;
-    if names.mid.is_none() && names.rid.is_none() && names.repaired.is_none() && matching.next().is_some() {
+    if names.mid.is_none()
+        && names.rid.is_none()
+        && names.repaired.is_none()
+        && matching.next().is_some()
+    {
         return None;
     }
     let (_, is_rtx_type) = producer.codec(header.payload_type)?;
     let by_rid = |rid: &[u8]| {
         let position = producer.parameters.encodings.iter().position(|encoding| {
-            encoding.rid.as_deref().is_some_and(|own| own.as_bytes() == rid)
+            encoding
+                .rid
+                .as_deref()
+                .is_some_and(|own| own.as_bytes() == rid)
         });
         position.map(|index| index as u8)
     };
@@ -306,7 +402,11 @@ fn resolve(
         _ if producer.parameters.encodings.len() == 1 => (0, is_rtx_type),
         _ => return None,
     };
-    Some(StreamTarget { producer: key, stream, retransmission })
+    Some(StreamTarget {
+        producer: key,
+        stream,
+        retransmission,
+    })
 }
 
 /// Names that a packet gives of its stream.
@@ -334,9 +434,13 @@ impl<'a> Names<'a> {
 
 /// Tells a producer's stream its SSRC; `true` when it had another one before.
 fn learn(producers: &mut Slab<Producer>, target: StreamTarget, ssrc: u32) -> bool {
-    let Some(producer) = producers.get_mut(target.producer) else { return false };
+    let Some(producer) = producers.get_mut(target.producer) else {
+        return false;
+    };
     let kind = producer.parameters.kind;
-    let Some(stream) = producer.streams.get_mut(usize::from(target.stream)) else { return false };
+    let Some(stream) = producer.streams.get_mut(usize::from(target.stream)) else {
+        return false;
+    };
     if target.retransmission {
         stream.rtx_ssrc = Some(ssrc);
         return false;

@@ -64,15 +64,26 @@ pub(crate) struct SrtpSession {
 impl Transport {
     pub(crate) fn tuple(&self, local: impl Fn(u8) -> Option<SocketAddr>) -> Option<Tuple> {
         let (socket, remote) = self.path?;
-        Some(Tuple { local: local(socket)?, remote, protocol: Protocol::Udp })
+        Some(Tuple {
+            local: local(socket)?,
+            remote,
+            protocol: Protocol::Udp,
+        })
     }
 
-    pub(crate) fn stats(&self, now: Instant, local: impl Fn(u8) -> Option<SocketAddr>) -> TransportStats {
+    pub(crate) fn stats(
+        &self,
+        now: Instant,
+        local: impl Fn(u8) -> Option<SocketAddr>,
+    ) -> TransportStats {
         TransportStats {
             ice_state: self.ice_state,
             dtls_state: self.dtls_state,
             selected_tuple: self.tuple(local),
-            srtp_profile: self.srtp.as_ref().map(|session| profile_name(session.profile).to_owned()),
+            srtp_profile: self
+                .srtp
+                .as_ref()
+                .map(|session| profile_name(session.profile).to_owned()),
             received: self.received.snapshot(now),
             sent: self.sent.snapshot(now),
             available_outgoing_bitrate: self.remb,
@@ -125,7 +136,12 @@ impl ReceiveTable {
     }
 
     /// Remembers an SSRC; `false` when the table is full. A stream that changes its SSRC gives up the old one.
-    pub(crate) fn insert(&mut self, ssrc: u32, inbound: InboundStream, target: StreamTarget) -> bool {
+    pub(crate) fn insert(
+        &mut self,
+        ssrc: u32,
+        inbound: InboundStream,
+        target: StreamTarget,
+    ) -> bool {
         self.remove(|entry| entry.target == target);
         if self.ssrcs.len() >= Self::MAX_SSRCS {
             return false;

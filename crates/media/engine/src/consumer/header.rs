@@ -47,7 +47,10 @@ pub(crate) struct HeaderTemplate {
 impl HeaderTemplate {
     pub(crate) fn new(parameters: &SendParameters) -> Self {
         let id = |wanted| {
-            let found = parameters.extensions.iter().find(|entry| entry.extension == wanted);
+            let found = parameters
+                .extensions
+                .iter()
+                .find(|entry| entry.extension == wanted);
             found.map_or(0, |entry| entry.id).min(15) % 15
         };
         let mut template = Self {
@@ -87,21 +90,40 @@ impl HeaderTemplate {
     /// Size of the header of a packet with these extension values.
     pub(crate) fn header_len(&self, values: &ExtensionValues) -> usize {
         let elements = self.elements_len(values);
-        if elements == 0 { FIXED_HEADER } else { FIXED_HEADER + BLOCK_HEADER + elements.next_multiple_of(4) }
+        if elements == 0 {
+            FIXED_HEADER
+        } else {
+            FIXED_HEADER + BLOCK_HEADER + elements.next_multiple_of(4)
+        }
     }
 
     fn elements_len(&self, values: &ExtensionValues) -> usize {
-        let element = |id: u8, len: Option<usize>| if id == 0 { 0 } else { len.map_or(0, |len| 1 + len) };
+        let element = |id: u8, len: Option<usize>| {
+            if id == 0 {
+                0
+            } else {
+                len.map_or(0, |len| 1 + len)
+            }
+        };
         self.fixed.len()
             + element(self.audio_level, values.audio_level.map(|_| 1))
             + element(self.video_orientation, values.video_orientation.map(|_| 1))
             + element(self.toffset, values.toffset.map(|_| 3))
             + element(self.playout_delay, values.playout_delay.map(|_| 3))
-            + element(self.capture_time, values.capture_time.map(|(_, len)| usize::from(len)))
+            + element(
+                self.capture_time,
+                values.capture_time.map(|(_, len)| usize::from(len)),
+            )
     }
 
     /// Writes the header into `buffer`, which has at least [`Self::header_len`] bytes, and returns its size.
-    pub(crate) fn write(&self, buffer: &mut [u8], header: PacketHeader, meta: &PacketMeta, stamp: Stamp) -> usize {
+    pub(crate) fn write(
+        &self,
+        buffer: &mut [u8],
+        header: PacketHeader,
+        meta: &PacketMeta,
+        stamp: Stamp,
+    ) -> usize {
         let values = &meta.extensions;
         let elements = self.elements_len(values);
         buffer[0] = 0x80 | u8::from(header.padding) << 5 | u8::from(elements > 0) << 4;
@@ -163,7 +185,10 @@ mod tests {
             kind: MediaKind::Video,
             mid: Some("17".into()),
             codecs: Vec::new(),
-            extensions: extensions.iter().map(|&(extension, id)| ExtensionId { extension, id }).collect(),
+            extensions: extensions
+                .iter()
+                .map(|&(extension, id)| ExtensionId { extension, id })
+                .collect(),
             ssrc: 1,
             rtx_ssrc: None,
             cname: String::new(),
@@ -171,7 +196,13 @@ mod tests {
     }
 
     fn header() -> PacketHeader {
-        PacketHeader { padding: false, payload_type: 101, sequence_number: 7, timestamp: 90_000, ssrc: 0xdead_beef }
+        PacketHeader {
+            padding: false,
+            payload_type: 101,
+            sequence_number: 7,
+            timestamp: 90_000,
+            ssrc: 0xdead_beef,
+        }
     }
 
     #[test]
@@ -183,21 +214,36 @@ mod tests {
             (HeaderExtension::VideoOrientation, 8),
             (HeaderExtension::AbsCaptureTime, 10),
         ]);
-        let mut meta = PacketMeta { marker: true, ..PacketMeta::default() };
+        let mut meta = PacketMeta {
+            marker: true,
+            ..PacketMeta::default()
+        };
         meta.extensions.video_orientation = Some(3);
         meta.extensions.capture_time = Some(([9; 16], 8));
-        let stamp = Stamp { abs_send_time: [1, 2, 3], transport_sequence: 0x0405 };
+        let stamp = Stamp {
+            abs_send_time: [1, 2, 3],
+            transport_sequence: 0x0405,
+        };
         let mut buffer = [0xff; 100];
         let len = template.write(&mut buffer, header(), &meta, stamp);
         assert_eq!(len, template.header_len(&meta.extensions));
         let parsed = RtpHeader::parse(&buffer[..len]).expect("our own header");
-        assert_eq!((parsed.payload_type, parsed.sequence_number, parsed.ssrc), (101, 7, 0xdead_beef));
+        assert_eq!(
+            (parsed.payload_type, parsed.sequence_number, parsed.ssrc),
+            (101, 7, 0xdead_beef)
+        );
         assert!(parsed.marker);
         assert_eq!(parsed.header_len, len);
         let extensions: Vec<_> = parsed.extensions(&buffer[..len]).collect();
         assert_eq!(
             extensions,
-            [(1, &b"17"[..]), (4, &[1, 2, 3][..]), (5, &[4, 5][..]), (8, &[3][..]), (10, &[9; 8][..])]
+            [
+                (1, &b"17"[..]),
+                (4, &[1, 2, 3][..]),
+                (5, &[4, 5][..]),
+                (8, &[3][..]),
+                (10, &[9; 8][..])
+            ]
         );
     }
 
@@ -205,7 +251,13 @@ mod tests {
     fn without_extensions_the_header_is_twelve_bytes() {
         let template = template(&[]);
         let mut buffer = [0; 12];
-        let stamp = Stamp { abs_send_time: [0; 3], transport_sequence: 0 };
-        assert_eq!(template.write(&mut buffer, header(), &PacketMeta::default(), stamp), 12);
+        let stamp = Stamp {
+            abs_send_time: [0; 3],
+            transport_sequence: 0,
+        };
+        assert_eq!(
+            template.write(&mut buffer, header(), &PacketMeta::default(), stamp),
+            12
+        );
     }
 }

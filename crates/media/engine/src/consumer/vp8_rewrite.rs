@@ -7,7 +7,6 @@ use plenum_codec::vp8;
 pub(crate) struct PictureIds {
     last_picture_id: Option<u16>,
     last_tl0: Option<u8>,
-    restart: bool,
 }
 
 impl PictureIds {
@@ -16,33 +15,37 @@ impl PictureIds {
 
     const PICTURE_ID_MASK: u16 = 0x7fff;
 
-    /// The next packet belongs to another stream.
-    pub(crate) fn restart(&mut self) {
-        self.restart = true;
-    }
-
     /// Rewrites the descriptor of `payload` by the offsets of its epoch, deciding them when they are undecided.
     pub(crate) fn rewrite(&mut self, offset: &mut u16, tl0_offset: &mut u8, payload: &mut [u8]) {
-        let Ok(descriptor) = vp8::Descriptor::parse(payload) else { return };
-        let Some(picture_id) = descriptor.picture_id else { return };
+        let Ok(descriptor) = vp8::Descriptor::parse(payload) else {
+            return;
+        };
+        let Some(picture_id) = descriptor.picture_id else {
+            return;
+        };
         if *offset == Self::UNDECIDED {
-            let next = self.last_picture_id.map_or(picture_id, |last| last.wrapping_add(1));
+            let next = self
+                .last_picture_id
+                .map_or(picture_id, |last| last.wrapping_add(1));
             *offset = next.wrapping_sub(picture_id) & Self::PICTURE_ID_MASK;
-            let next_tl0 = self.last_tl0.map_or(descriptor.tl0_pic_idx.unwrap_or(0), |last| last.wrapping_add(1));
+            let next_tl0 = self
+                .last_tl0
+                .map_or(descriptor.tl0_pic_idx.unwrap_or(0), |last| {
+                    last.wrapping_add(1)
+                });
             *tl0_offset = next_tl0.wrapping_sub(descriptor.tl0_pic_idx.unwrap_or(0));
-            self.restart = false;
         }
         let new_id = picture_id.wrapping_add(*offset) & Self::PICTURE_ID_MASK;
-        let new_tl0 = descriptor.tl0_pic_idx.map(|index| index.wrapping_add(*tl0_offset));
+        let new_tl0 = descriptor
+            .tl0_pic_idx
+            .map(|index| index.wrapping_add(*tl0_offset));
         if *offset != 0 || *tl0_offset != 0 {
             descriptor.rewrite(payload, new_id, new_tl0.unwrap_or(0));
         }
-        if !self.restart {
-            let newer = |last: u16| new_id.wrapping_sub(last) & Self::PICTURE_ID_MASK < 0x4000;
-            if self.last_picture_id.is_none_or(newer) {
-                self.last_picture_id = Some(new_id);
-                self.last_tl0 = new_tl0.or(self.last_tl0);
-            }
+        let newer = |last: u16| new_id.wrapping_sub(last) & Self::PICTURE_ID_MASK < 0x4000;
+        if self.last_picture_id.is_none_or(newer) {
+            self.last_picture_id = Some(new_id);
+            self.last_tl0 = new_tl0.or(self.last_tl0);
         }
     }
 }

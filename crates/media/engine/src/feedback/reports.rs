@@ -13,8 +13,8 @@ use plenum_rtp::{
 
 use super::{DEFAULT_ROUND_TRIP, MAX_NACKS};
 use crate::{
-    batch::ControlQueue, consumer::Consumer, engine::Engine, key_frame_requests::KeyFrameAction, receive::MAX_CONTROL_DATAGRAM,
-    transport::Transport,
+    batch::ControlQueue, consumer::Consumer, engine::Engine, key_frame_requests::KeyFrameAction,
+    receive::MAX_CONTROL_DATAGRAM, transport::Transport,
 };
 
 /// Room left in a control datagram for the SRTCP index and tag.
@@ -26,13 +26,24 @@ const MAX_REPORT_BLOCKS: usize = 31;
 impl Engine {
     /// Sends NACKs and key frame requests that are due to this transport's sender.
     pub(super) fn send_requests(&mut self, now: Instant, key: usize) {
-        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
         let mut lost = std::mem::take(&mut self.nack_scratch);
         for index in 0..transport.producers.len() {
-            let Some(producer) = transport.producers.get(index).and_then(|&key| self.producers.get_mut(key)) else {
+            let Some(producer) = transport
+                .producers
+                .get(index)
+                .and_then(|&key| self.producers.get_mut(key))
+            else {
                 continue;
             };
-            let feedback = producer.parameters.codecs.first().map(|codec| codec.feedback).unwrap_or_default();
+            let feedback = producer
+                .parameters
+                .codecs
+                .first()
+                .map(|codec| codec.feedback)
+                .unwrap_or_default();
             let paused = producer.paused;
             for stream in &mut producer.streams {
                 let Some(ssrc) = stream.ssrc else { continue };
@@ -45,7 +56,9 @@ impl Engine {
                     stream.counters.nacked_packets += lost.len() as u64;
                     let local = transport.local_ssrc;
                     send_rtcp(&mut self.control, transport, now, |writer| {
-                        writer.nack(local, ssrc, lost.iter().copied().take(MAX_NACKS)).is_ok()
+                        writer
+                            .nack(local, ssrc, lost.iter().copied().take(MAX_NACKS))
+                            .is_ok()
                     });
                 }
                 if paused || stream.last_packet.is_none() {
@@ -55,11 +68,18 @@ impl Engine {
                     let local = transport.local_ssrc;
                     if feedback.pli || !feedback.fir {
                         stream.counters.plis += 1;
-                        send_rtcp(&mut self.control, transport, now, |writer| writer.pli(local, ssrc).is_ok());
+                        send_rtcp(&mut self.control, transport, now, |writer| {
+                            writer.pli(local, ssrc).is_ok()
+                        });
                     } else {
                         stream.counters.firs += 1;
-                        let entry = FirEntry { ssrc, sequence_number: stream.counters.firs as u8 };
-                        send_rtcp(&mut self.control, transport, now, |writer| writer.fir(local, [entry]).is_ok());
+                        let entry = FirEntry {
+                            ssrc,
+                            sequence_number: stream.counters.firs as u8,
+                        };
+                        send_rtcp(&mut self.control, transport, now, |writer| {
+                            writer.fir(local, [entry]).is_ok()
+                        });
                     }
                 }
             }
@@ -70,7 +90,9 @@ impl Engine {
 
     /// Sends transport-wide feedback that is due.
     pub(super) fn send_twcc_feedback(&mut self, now: Instant, key: usize) {
-        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
         let (local, media) = (transport.local_ssrc, transport.twcc_media_ssrc);
         // Taken out for the moment, so that the packet can be built while the transport is borrowed.
         let mut receiver = std::mem::take(&mut transport.twcc_receiver);
@@ -86,13 +108,19 @@ impl Engine {
             while !arrivals.is_empty() {
                 let mut reported = 0;
                 send_rtcp(&mut self.control, transport, now, |writer| {
-                    reported = writer.transport_feedback(head, arrivals.iter().copied()).unwrap_or(0);
+                    reported = writer
+                        .transport_feedback(head, arrivals.iter().copied())
+                        .unwrap_or(0);
                     reported > 0
                 });
                 if reported == 0 {
                     break;
                 }
-                let missing = arrivals.iter().skip(usize::from(reported)).take_while(|arrival| arrival.is_none()).count();
+                let missing = arrivals
+                    .iter()
+                    .skip(usize::from(reported))
+                    .take_while(|arrival| arrival.is_none())
+                    .count();
                 let step = usize::from(reported) + missing;
                 arrivals = arrivals.get(step..).unwrap_or_default();
                 head.base_sequence_number = head.base_sequence_number.wrapping_add(step as u16);
@@ -105,13 +133,23 @@ impl Engine {
 
     /// Sends receiver reports about what this transport's peer sends, and sender reports about what it is sent.
     pub(super) fn send_reports(&mut self, now: Instant, key: usize) {
-        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
         let mut blocks = [ReportBlock::default(); MAX_REPORT_BLOCKS];
         let mut count = 0;
         for &producer in &transport.producers {
-            let Some(producer) = self.producers.get_mut(producer) else { continue };
-            for stream in producer.streams.iter_mut().filter(|stream| stream.last_packet.is_some()) {
-                let (Some(ssrc), Some(block)) = (stream.ssrc, blocks.get_mut(count)) else { continue };
+            let Some(producer) = self.producers.get_mut(producer) else {
+                continue;
+            };
+            for stream in producer
+                .streams
+                .iter_mut()
+                .filter(|stream| stream.last_packet.is_some())
+            {
+                let (Some(ssrc), Some(block)) = (stream.ssrc, blocks.get_mut(count)) else {
+                    continue;
+                };
                 let report = stream.reception.report(now);
                 *block = ReportBlock {
                     ssrc,
@@ -134,15 +172,27 @@ impl Engine {
                     *ssrc = block.ssrc;
                 }
                 writer.receiver_report(local, reported.copied()).is_ok()
-                    && limit.is_none_or(|limit| writer.remb(local, u64::from(limit), &ssrcs[..count]).is_ok())
+                    && limit.is_none_or(|limit| {
+                        writer
+                            .remb(local, u64::from(limit), &ssrcs[..count])
+                            .is_ok()
+                    })
             });
         }
         for index in 0..transport.consumers.len() {
-            let Some(consumer) = transport.consumers.get(index).and_then(|&key| self.consumers.get_mut(key)) else {
+            let Some(consumer) = transport
+                .consumers
+                .get(index)
+                .and_then(|&key| self.consumers.get_mut(key))
+            else {
                 continue;
             };
-            let Some(producer) = self.producers.get(consumer.producer) else { continue };
-            let Some(info) = sender_info(now, consumer, producer) else { continue };
+            let Some(producer) = self.producers.get(consumer.producer) else {
+                continue;
+            };
+            let Some(info) = sender_info(now, consumer, producer) else {
+                continue;
+            };
             consumer.sent_report = Some((info.ntp.compact(), now));
             let (ssrc, cname) = (consumer.parameters.ssrc, &consumer.parameters.cname);
             send_rtcp(&mut self.control, transport, now, |writer| {
@@ -166,11 +216,16 @@ fn sender_info(
     let (ntp, rtp_timestamp, at) = stream.sender_report?;
     let elapsed = now.saturating_duration_since(at);
     let ticks = (elapsed.as_secs_f64() * f64::from(clock_rate)) as u64 as u32;
-    let ntp = NtpTime::from_u64(ntp.wrapping_add(NtpTime::from_unix(elapsed).as_u64()).wrapping_sub(NtpTime::from_unix(Duration::ZERO).as_u64()));
+    let ntp = NtpTime::from_u64(
+        ntp.wrapping_add(NtpTime::from_unix(elapsed).as_u64())
+            .wrapping_sub(NtpTime::from_unix(Duration::ZERO).as_u64()),
+    );
     Some(SenderInfo {
         ssrc: consumer.parameters.ssrc,
         ntp,
-        rtp_timestamp: rtp_timestamp.wrapping_add(epoch.timestamp_offset).wrapping_add(ticks),
+        rtp_timestamp: rtp_timestamp
+            .wrapping_add(epoch.timestamp_offset)
+            .wrapping_add(ticks),
         packet_count: consumer.counters.packets as u32,
         octet_count: consumer.counters.bytes as u32,
     })
@@ -183,7 +238,15 @@ fn send_rtcp(
     now: Instant,
     build: impl FnOnce(&mut RtcpWriter<'_>) -> bool,
 ) {
-    let Transport { path: Some((socket, to)), srtp: Some(session), sent, .. } = transport else { return };
+    let Transport {
+        path: Some((socket, to)),
+        srtp: Some(session),
+        sent,
+        ..
+    } = transport
+    else {
+        return;
+    };
     let (socket, to): (u8, SocketAddr) = (*socket, *to);
     let len = control.push_with(socket, to, MAX_CONTROL_DATAGRAM, |out| {
         let plain_room = out.len() - SRTCP_OVERHEAD;
@@ -192,7 +255,11 @@ fn send_rtcp(
             return 0;
         }
         let plain = writer.len();
-        if plain == 0 { 0 } else { session.sealer.seal_rtcp(out, plain).unwrap_or(0) }
+        if plain == 0 {
+            0
+        } else {
+            session.sealer.seal_rtcp(out, plain).unwrap_or(0)
+        }
     });
     sent.count_other(now, len);
 }
@@ -204,7 +271,9 @@ impl Consumer {
         self.report.fraction_lost = block.fraction_lost;
         self.report.jitter = block.jitter;
         // RFC 3550 §6.4.1: DLSR counts in 1/65536 s from the arrival of the report that LSR names.
-        let named = self.sent_report.filter(|(compact, _)| *compact == block.last_sr);
+        let named = self
+            .sent_report
+            .filter(|(compact, _)| *compact == block.last_sr);
         if let Some((_, sent)) = named {
             let held = Duration::from_secs_f64(f64::from(block.delay_since_last_sr) / 65_536.0);
             self.report.round_trip = now.saturating_duration_since(sent).checked_sub(held);
@@ -219,7 +288,12 @@ impl Consumer {
             rtx_ssrc: self.parameters.rtx_ssrc,
             rid: None,
             kind: Some(self.parameters.kind),
-            mime_type: self.parameters.codecs.first().map(|codec| codec.mime_type.clone()).unwrap_or_default(),
+            mime_type: self
+                .parameters
+                .codecs
+                .first()
+                .map(|codec| codec.mime_type.clone())
+                .unwrap_or_default(),
             packets_lost: u64::from(self.report.lost),
             fraction_lost: self.report.fraction_lost,
             jitter: self.report.jitter,
@@ -230,7 +304,10 @@ impl Consumer {
             nack_packet_count: counters.nacked_packets,
             pli_count: counters.plis,
             fir_count: counters.firs,
-            round_trip_time_ms: self.report.round_trip.map(|round_trip| round_trip.as_secs_f32() * 1000.0),
+            round_trip_time_ms: self
+                .report
+                .round_trip
+                .map(|round_trip| round_trip.as_secs_f32() * 1000.0),
             score: self.score.score,
             packet_count: counters.packets,
             byte_count: counters.bytes,

@@ -1,0 +1,4 @@
+//! The engine against native peers, with a virtual clock and no sockets.
+
+mod call;
+mod world;

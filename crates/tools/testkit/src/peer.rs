@@ -1,0 +1,438 @@
+//! A small native WebRTC client as a state machine: the engine's partner in harness tests and benchmarks.
+//!
+//! It is the controlling ICE side and the DTLS client, like a browser. It sends RTP that it is given, answers NACK with
+//! retransmissions, asks for what it misses, and hands out what arrives in the form the application would see:
+//! decrypted, retransmissions turned back into the packets that they replace.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use plenum_dtls::{Certificate, DtlsEndpoint, DtlsError, DtlsEvent, DtlsRole, SrtpProfileId};
+use plenum_ice::{
+    IceCredentials,
+    controlling::{BindingRequest, BindingResponse, parse_response},
+};
+use plenum_params::transport::{DtlsFingerprint, DtlsParameters, WebRtcTransportInfo};
+use plenum_rtp::{
+    PacketKind, RtpHeader, classify,
+    rtcp::{RtcpPacket, RtcpPackets, RtcpWriter},
+};
+use plenum_srtp::{InboundStream, Opener, Sealer, SrtpKeys, SrtpProfile};
+
+mod streams;
+
+pub use streams::{ReceiveStream, SendStream};
+
+/// RFC 7675: consent is checked about every 5 s.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Until the first answer checks are repeated faster.
+const FIRST_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often missing packets are looked for, as libwebrtc does.
+const NACK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Room for any datagram that the peer makes.
+const MAX_DATAGRAM: usize = 2048;
+
+/// A native WebRTC client.
+pub struct TestPeer {
+    /// Own address, as the engine sees it.
+    pub address: SocketAddr,
+    /// The engine's address.
+    pub remote: SocketAddr,
+    credentials: IceCredentials,
+    remote_credentials: IceCredentials,
+    certificate: Certificate,
+    dtls: DtlsEndpoint,
+    keys: Option<(SrtpProfile, Sealer, Opener)>,
+    checks_sent: u32,
+    checks_answered: u32,
+    next_check: Option<Instant>,
+    next_nack: Option<Instant>,
+    inbound: HashMap<u32, InboundStream>,
+    senders: Vec<SendStream>,
+    receivers: Vec<ReceiveStream>,
+    outgoing: VecDeque<Vec<u8>>,
+    received: VecDeque<Vec<u8>>,
+    /// Key frame requests (PLI, FIR) received, by media SSRC.
+    pub key_frame_requests: HashMap<u32, u32>,
+    /// RTCP packets received, by packet type name.
+    pub rtcp_seen: HashMap<&'static str, u32>,
+    /// Packets that did not decrypt.
+    pub failures: u32,
+    scratch: Vec<u8>,
+}
+
+impl TestPeer {
+    /// A peer at `address` that will connect to the transport behind `info`.
+    ///
+    /// # Errors
+    /// When DTLS cannot start.
+    pub fn new(
+        address: SocketAddr,
+        info: &WebRtcTransportInfo,
+        now: Instant,
+    ) -> Result<Self, DtlsError> {
+        let certificate = Certificate::generate()?;
+        let dtls = DtlsEndpoint::new(DtlsRole::Client, &certificate, now)?;
+        let remote = info.ice_candidates.first().map_or(address, |candidate| {
+            SocketAddr::new(candidate.address, candidate.port)
+        });
+        Ok(Self {
+            address,
+            remote,
+            credentials: IceCredentials {
+                username_fragment: format!("peer{}", address.port()),
+                password: "a-password-of-the-test-peer".into(),
+            },
+            remote_credentials: IceCredentials {
+                username_fragment: info.ice_parameters.username_fragment.clone(),
+                password: info.ice_parameters.password.clone(),
+            },
+            certificate,
+            dtls,
+            keys: None,
+            checks_sent: 0,
+            checks_answered: 0,
+            next_check: Some(now),
+            next_nack: None,
+            inbound: HashMap::new(),
+            senders: Vec::new(),
+            receivers: Vec::new(),
+            outgoing: VecDeque::new(),
+            received: VecDeque::new(),
+            key_frame_requests: HashMap::new(),
+            rtcp_seen: HashMap::new(),
+            failures: 0,
+            scratch: vec![0; MAX_DATAGRAM],
+        })
+    }
+
+    /// What to tell the engine in `connect`.
+    pub fn dtls_parameters(&self) -> DtlsParameters {
+        let fingerprint = self.certificate.fingerprint();
+        DtlsParameters {
+            role: plenum_params::transport::DtlsRole::Client,
+            fingerprints: vec![DtlsFingerprint {
+                algorithm: fingerprint.algorithm.name().into(),
+                value: fingerprint.to_string(),
+            }],
+        }
+    }
+
+    /// Whether media can flow.
+    pub fn is_connected(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// The SRTP profile agreed on.
+    pub fn profile(&self) -> Option<SrtpProfile> {
+        self.keys.as_ref().map(|(profile, ..)| *profile)
+    }
+
+    /// Gives up the session's keys, to seal and open packets elsewhere.
+    pub fn into_keys(self) -> Option<(Sealer, Opener)> {
+        self.keys.map(|(_, sealer, opener)| (sealer, opener))
+    }
+
+    /// Stops answering: no checks, no packets.
+    pub fn fall_silent(&mut self) {
+        self.next_check = None;
+        self.next_nack = None;
+        self.outgoing.clear();
+    }
+
+    /// Uses new credentials of the engine from the next check on.
+    pub fn restart_ice(
+        &mut self,
+        now: Instant,
+        parameters: &plenum_params::transport::IceParameters,
+    ) {
+        self.remote_credentials = IceCredentials {
+            username_fragment: parameters.username_fragment.clone(),
+            password: parameters.password.clone(),
+        };
+        self.next_check = Some(now);
+    }
+
+    /// Checks that the engine has answered.
+    pub fn checks_answered(&self) -> u32 {
+        self.checks_answered
+    }
+
+    /// Announces a stream that will be sent, so that NACKs for it can be answered.
+    pub fn add_sender(&mut self, stream: SendStream) {
+        self.senders.push(stream);
+    }
+
+    /// Announces a stream that will be received, so that losses in it are asked for.
+    pub fn add_receiver(&mut self, stream: ReceiveStream) {
+        self.receivers.push(stream);
+    }
+
+    /// Counters of a received stream.
+    pub fn receiver(&self, ssrc: u32) -> Option<&ReceiveStream> {
+        self.receivers.iter().find(|stream| stream.ssrc == ssrc)
+    }
+
+    /// Protects and sends a whole plain RTP packet. Nothing happens before the peer is connected.
+    pub fn send_rtp(&mut self, packet: &[u8]) {
+        let Ok(header) = RtpHeader::parse(packet) else {
+            return;
+        };
+        let Some(stream) = self
+            .senders
+            .iter_mut()
+            .find(|stream| stream.ssrc == header.ssrc)
+        else {
+            return;
+        };
+        let index = stream.remember(header.sequence_number, packet);
+        self.seal_and_send(index, header.header_len, packet);
+    }
+
+    /// Pretends that a packet was sent and lost on the way: it can be asked for again.
+    pub fn forget_on_the_way(&mut self, packet: &[u8]) {
+        let Ok(header) = RtpHeader::parse(packet) else {
+            return;
+        };
+        if let Some(stream) = self
+            .senders
+            .iter_mut()
+            .find(|stream| stream.ssrc == header.ssrc)
+        {
+            stream.remember(header.sequence_number, packet);
+        }
+    }
+
+    /// Asks the sender of a stream for a key frame.
+    pub fn send_pli(&mut self, media_ssrc: u32) {
+        self.send_rtcp(|writer| writer.pli(1, media_ssrc).is_ok());
+    }
+
+    /// Sends RTCP written by `build`.
+    pub fn send_rtcp(&mut self, build: impl FnOnce(&mut RtcpWriter<'_>) -> bool) {
+        let Some((_, sealer, _)) = &mut self.keys else {
+            return;
+        };
+        let mut buffer = vec![0; MAX_DATAGRAM];
+        let mut writer = RtcpWriter::new(&mut buffer);
+        if build(&mut writer) {
+            let plain = writer.len();
+            if let Ok(len) = sealer.seal_rtcp(&mut buffer, plain) {
+                buffer.truncate(len);
+                self.outgoing.push_back(buffer);
+            }
+        }
+    }
+
+    /// The next decrypted RTP packet, as it was sent.
+    pub fn poll_received(&mut self) -> Option<Vec<u8>> {
+        self.received.pop_front()
+    }
+
+    /// The next datagram for the engine.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.outgoing.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.next_check, self.next_nack, self.dtls.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.next_check.is_some_and(|due| due <= now) {
+            self.send_check();
+            let interval = if self.checks_answered == 0 {
+                FIRST_CHECK_INTERVAL
+            } else {
+                CHECK_INTERVAL
+            };
+            self.next_check = Some(now + interval);
+        }
+        if self.checks_answered > 0 && self.dtls.poll_timeout().is_some_and(|due| due <= now) {
+            // A failed handshake shows as a peer that never connects.
+            let _ = self.dtls.handle_timeout(now);
+            self.drive_dtls(now);
+        }
+        if self.next_nack.is_some_and(|due| due <= now) {
+            self.next_nack = Some(now + NACK_INTERVAL);
+            for index in 0..self.receivers.len() {
+                let lost = self.receivers[index].lost(now);
+                let ssrc = self.receivers[index].ssrc;
+                if !lost.is_empty() {
+                    self.send_rtcp(|writer| writer.nack(1, ssrc, lost).is_ok());
+                }
+            }
+        }
+    }
+
+    /// Takes a datagram of the engine.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        match classify(datagram) {
+            PacketKind::Stun => self.handle_stun(now, datagram),
+            PacketKind::Dtls => {
+                // A failed handshake shows as a peer that never connects.
+                let _ = self.dtls.handle_datagram(now, datagram);
+                self.drive_dtls(now);
+            }
+            PacketKind::Rtp => {
+                if self.handle_rtp(now, datagram).is_none() {
+                    self.failures += 1;
+                }
+            }
+            PacketKind::Rtcp => self.handle_rtcp(datagram),
+            PacketKind::Unknown => self.failures += 1,
+        }
+    }
+
+    fn send_check(&mut self) {
+        self.checks_sent += 1;
+        let mut transaction_id = [7; 12];
+        transaction_id[..4].copy_from_slice(&self.checks_sent.to_be_bytes());
+        let request = BindingRequest {
+            remote_username_fragment: &self.remote_credentials.username_fragment,
+            local_username_fragment: &self.credentials.username_fragment,
+            transaction_id,
+            priority: 1,
+            tie_breaker: 1,
+            use_candidate: true,
+            nomination: None,
+        };
+        if let Ok(len) = request.write(&self.remote_credentials.password, &mut self.scratch) {
+            self.outgoing.push_back(self.scratch[..len].to_vec());
+        }
+    }
+
+    fn handle_stun(&mut self, now: Instant, datagram: &[u8]) {
+        let Some(transaction_id) = datagram.get(8..20).and_then(|id| id.try_into().ok()) else {
+            return;
+        };
+        let response = parse_response(datagram, &transaction_id, &self.remote_credentials.password);
+        if let Ok(BindingResponse::Success(_)) = response {
+            self.checks_answered += 1;
+            self.drive_dtls(now);
+        }
+    }
+
+    fn drive_dtls(&mut self, now: Instant) {
+        let mut buffer = vec![0; plenum_dtls::MAX_DATAGRAM];
+        while let Some(len) = self.dtls.poll_transmit(&mut buffer) {
+            self.outgoing.push_back(buffer[..len].to_vec());
+        }
+        while let Some(event) = self.dtls.poll_event() {
+            if let DtlsEvent::Connected {
+                profile, keying, ..
+            } = event
+            {
+                self.keys = session(profile, keying.as_bytes());
+                self.next_nack = Some(now + NACK_INTERVAL);
+            }
+        }
+    }
+
+    fn handle_rtp(&mut self, now: Instant, datagram: &[u8]) -> Option<()> {
+        let mut packet = datagram.to_vec();
+        let header = RtpHeader::parse(&packet).ok()?;
+        let (_, _, opener) = self.keys.as_mut()?;
+        let inbound = self.inbound.entry(header.ssrc).or_default();
+        let opened = opener
+            .open_rtp(inbound, &mut packet, header.header_len)
+            .ok()?;
+        packet.truncate(opened.len);
+        if let Some(stream) = self
+            .receivers
+            .iter_mut()
+            .find(|stream| stream.rtx_ssrc == Some(header.ssrc))
+        {
+            packet = stream.restore(&header, &packet)?;
+        }
+        let header = RtpHeader::parse(&packet).ok()?;
+        if let Some(stream) = self
+            .receivers
+            .iter_mut()
+            .find(|stream| stream.ssrc == header.ssrc)
+            && !stream.handle(now, header.sequence_number)
+        {
+            return Some(());
+        }
+        self.received.push_back(packet);
+        Some(())
+    }
+
+    fn handle_rtcp(&mut self, datagram: &[u8]) {
+        let mut packet = datagram.to_vec();
+        let Some((_, _, opener)) = self.keys.as_mut() else {
+            return;
+        };
+        let Ok(len) = opener.open_rtcp(&mut packet) else {
+            self.failures += 1;
+            return;
+        };
+        let mut asked = Vec::new();
+        for packet in RtcpPackets::new(&packet[..len]).flatten() {
+            let name = match packet {
+                RtcpPacket::Nack(nack) => {
+                    asked.extend(nack.lost().map(|lost| (nack.media_ssrc, lost)));
+                    "nack"
+                }
+                RtcpPacket::Pli(pli) => {
+                    *self.key_frame_requests.entry(pli.media_ssrc).or_default() += 1;
+                    "pli"
+                }
+                RtcpPacket::Fir(fir) => {
+                    for entry in fir.entries() {
+                        *self.key_frame_requests.entry(entry.ssrc).or_default() += 1;
+                    }
+                    "fir"
+                }
+                RtcpPacket::SenderReport(_) => "sr",
+                RtcpPacket::ReceiverReport(_) => "rr",
+                RtcpPacket::Remb(_) => "remb",
+                RtcpPacket::TransportFeedback(_) => "twcc",
+                RtcpPacket::Sdes(_) => "sdes",
+                _ => "other",
+            };
+            *self.rtcp_seen.entry(name).or_default() += 1;
+        }
+        for (ssrc, lost) in asked {
+            let stream = self.senders.iter_mut().find(|stream| stream.ssrc == ssrc);
+            if let Some((index, header_len, packet)) =
+                stream.and_then(|stream| stream.retransmission(lost))
+            {
+                self.seal_and_send(index, header_len, &packet);
+            }
+        }
+    }
+
+    fn seal_and_send(&mut self, index: u64, header_len: usize, packet: &[u8]) {
+        let Some((profile, sealer, _)) = &mut self.keys else {
+            return;
+        };
+        let mut buffer = packet.to_vec();
+        buffer.resize(packet.len() + profile.rtp_overhead(), 0);
+        if let Ok(len) = sealer.seal_rtp(index, &mut buffer, header_len, packet.len()) {
+            buffer.truncate(len);
+            self.outgoing.push_back(buffer);
+        }
+    }
+}
+
+fn session(profile: SrtpProfileId, keying: &[u8]) -> Option<(SrtpProfile, Sealer, Opener)> {
+    let profile = SrtpProfile::from_iana_id(profile.iana_id())?;
+    let (client, server) = SrtpKeys::from_exporter(profile, keying).ok()?;
+    Some((
+        profile,
+        Sealer::new(profile, &client).ok()?,
+        Opener::new(profile, &server).ok()?,
+    ))
+}
