@@ -4,6 +4,8 @@
 //! the iterators over report blocks, lost packets and so on do not fail.
 
 mod feedback;
+#[cfg(test)]
+mod oracle_tests;
 mod reports;
 #[cfg(test)]
 mod tests;

@@ -284,7 +284,7 @@ impl ChunkEncoder {
         let full = if self.accepts(symbol) {
             None
         } else {
-            self.flush()
+            self.emit(false)
         };
         if let Some(place) = self.symbols.get_mut(usize::from(self.len)) {
             *place = symbol;
@@ -293,17 +293,22 @@ impl ChunkEncoder {
         full
     }
 
-    /// Yields the next chunk of what is collected; after the last symbol to be called until it returns `None`.
+    /// Yields the rest, to be called after the last symbol until it returns `None`.
     pub(super) fn flush(&mut self) -> Option<u16> {
+        self.emit(true)
+    }
+
+    /// Takes the next chunk out of what is collected. Only the last chunk of all may have places left over.
+    fn emit(&mut self, last: bool) -> Option<u16> {
         let symbols = self.collected();
         let first = *symbols.first()?;
         let (chunk, used) = if is_uniform(symbols) {
             (Chunk::run(first, self.len), symbols.len())
-        } else if symbols.contains(&LARGE_DELTA) {
+        } else if !symbols.contains(&LARGE_DELTA) && (last || symbols.len() == 14) {
+            (Chunk::one_bit(symbols), symbols.len())
+        } else {
             let head = symbols.get(..7).unwrap_or(symbols);
             (Chunk::two_bit(head), head.len())
-        } else {
-            (Chunk::one_bit(symbols), symbols.len())
         };
         let total = symbols.len();
         self.symbols.copy_within(used..total, 0);
