@@ -6,15 +6,17 @@ use std::{
     time::Duration,
 };
 
+use plenum_ice::controlling::{BindingRequest, BindingResponse, parse_response};
 use plenum_ids::{RouterId, TransportId, WorkerId};
-use plenum_ipc::{Answer, ErrorCode, Request};
-use plenum_params::transport::WebRtcTransportOptions;
+use plenum_ipc::{Answer, ErrorCode, Event, Request};
+use plenum_params::transport::{IceParameters, WebRtcTransportOptions};
 use plenum_supervisor::{
     ListenAddress, RouterHandle, Supervisor, SupervisorConfig, Worker, WorkerError, WorkerEvent,
     WorkerState,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
+    net::UdpSocket,
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
     time::timeout,
 };
@@ -132,6 +134,62 @@ async fn handles_close_their_objects_when_dropped() {
     assert_eq!(counts().await, (1, 0));
     drop(router);
     assert_eq!(counts().await, (0, 0));
+    supervisor.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_connectivity_check_is_answered_and_reported() {
+    let (supervisor, mut events) = start(1).await;
+    let worker = supervisor.worker(WorkerId(0)).expect("running");
+    let router = RouterHandle::create(&worker, RouterId::random()).await;
+    let router = router.expect("new");
+    let id = TransportId::random();
+    let options = WebRtcTransportOptions::default();
+    let created = router.create_webrtc_transport(id, options).await;
+    let (_transport, info) = created.expect("new");
+
+    let address = addresses(&supervisor)[0];
+    let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await;
+    let client = client.expect("a free port");
+    let IceParameters {
+        username_fragment,
+        password,
+    } = &info.ice_parameters;
+    let transaction_id = [7; 12].into();
+    let check = BindingRequest {
+        remote_username_fragment: username_fragment,
+        local_username_fragment: "them",
+        transaction_id,
+        priority: 1,
+        tie_breaker: 1,
+        use_candidate: true,
+        nomination: None,
+    };
+    let mut packet = [0; 500];
+    let length = check.write(password, &mut packet).expect("room");
+    client
+        .send_to(&packet[..length], address)
+        .await
+        .expect("loopback");
+    let answer = timeout(PATIENCE, client.recv_from(&mut packet)).await;
+    let (length, from) = answer.expect("in time").expect("an answer");
+    assert_eq!(from, address);
+    let response = parse_response(&packet[..length], &transaction_id, password);
+    let seen = client.local_addr().expect("bound");
+    assert_eq!(response, Ok(BindingResponse::Success(seen)));
+
+    let WorkerEvent::Media { worker, event } = next(&mut events).await else {
+        panic!("the transport has news");
+    };
+    assert_eq!(worker, WorkerId(0));
+    let Event::IceState {
+        transport, tuple, ..
+    } = event
+    else {
+        panic!("{event:?}");
+    };
+    assert_eq!(transport, id);
+    assert_eq!(tuple.map(|tuple| tuple.remote), Some(seen));
     supervisor.shutdown().await;
 }
 
