@@ -155,7 +155,7 @@ async fn a_connectivity_check_is_answered_and_reported() {
         username_fragment,
         password,
     } = &info.ice_parameters;
-    let transaction_id = [7; 12].into();
+    let transaction_id = [7; 12];
     let check = BindingRequest {
         remote_username_fragment: username_fragment,
         local_username_fragment: "them",
