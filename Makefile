@@ -93,7 +93,7 @@ $(CARGO_DENY):
 
 .PHONY: doc
 doc: page
-	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps
 
 .PHONY: test-rust
 test-rust: page
@@ -106,7 +106,7 @@ test-web: $(WEB)/node_modules/.package-lock.json
 .PHONY: test-e2e
 test-e2e: page $(E2E)/node_modules/.package-lock.json ## Chromium against a real node.
 	cargo build $(CARGO_FLAGS) --package plenum
-	cd $(E2E) && npx --no-install playwright test
+	cd $(E2E) && npm run --silent check && npx --no-install playwright test
 
 .PHONY: test-long
 test-long: page fuzz-run ## What takes too long for every change: many more random cases, and fuzzing.
@@ -135,10 +135,11 @@ fuzz-build: ## Build every fuzz target and try it on a few inputs.
 	@cp Cargo.lock fuzz/Cargo.lock && mkdir -p $(dir $(PAGE))
 	RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --manifest-path fuzz/Cargo.toml --target "$$(rustc --print host-tuple)" --bins
 	@for name in $(FUZZ_TARGETS); do \
-		echo "== $$name"; \
-		fuzz/target/$$(rustc --print host-tuple)/debug/$$name -runs=1000 -seed=1 -verbosity=0 \
-			-artifact_prefix=fuzz/target/; \
+		fuzz/target/$$(rustc --print host-tuple)/debug/$$name -runs=20000 -seed=1 -verbosity=0 \
+			-artifact_prefix=fuzz/target/ >fuzz/target/$$name.log 2>&1 \
+			|| { cat fuzz/target/$$name.log; exit 1; }; \
 	done
+	@echo "fuzz targets built and tried: $(words $(FUZZ_TARGETS))"
 
 .PHONY: fuzz-run
 fuzz-run: fuzz-build ## Fuzz every target for FUZZ_SECONDS.

@@ -103,6 +103,8 @@ pub(super) const LAYERS: &[Layer] = &[
             "plenum-config",
             "plenum-host",
             "plenum-ids",
+            "plenum-params",
+            "plenum-room",
             "plenum-signal",
             "plenum-supervisor",
             "plenum-telemetry",

@@ -1,6 +1,6 @@
 //! Typed settings and their layering: defaults < file < environment < flags.
 //!
-//! The crate reads no environment and no clock; the binary passes both kinds of input in. [`resolve`] turns them
+//! The crate reads no environment variables and no clock; the binary passes both kinds of input in. [`resolve()`] turns them
 //! into one [`Config`], [`Config::validate`] refuses combinations that cannot work or would be dangerous, and the
 //! rest of the program receives plain values. A key that nobody knows is an error that names the nearest one.
 //!
