@@ -1,5 +1,7 @@
 //! The `plenum` binary: reads settings, builds the node from its parts, runs it, ends it. The parts are elsewhere.
 
+#![forbid(unsafe_code)]
+
 mod cli;
 mod serve;
 mod settings;

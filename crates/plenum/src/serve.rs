@@ -20,13 +20,14 @@ use plenum_params::{
 use plenum_signal::{Edge, Settings};
 use plenum_supervisor::{ListenAddress, Supervisor, SupervisorConfig};
 use plenum_telemetry::Format;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
     time::timeout,
 };
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{cli::ServeArgs, settings};
 
@@ -38,6 +39,7 @@ pub(crate) fn run(args: &ServeArgs, started: Instant) -> anyhow::Result<ExitCode
         LogFormat::Text => Format::Text,
     };
     plenum_telemetry::init(&config.log.level, format)?;
+    raise_open_files_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -95,6 +97,15 @@ async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         () = signals.next() => Ok(ExitCode::from(INTERRUPTED)),
+    }
+}
+
+/// Every client is an open file, and the usual soft limit is 1024.
+fn raise_open_files_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(err) = setrlimit(Resource::Nofile, limit) {
+        debug!(%err, "the limit of open files stays as it is");
     }
 }
 

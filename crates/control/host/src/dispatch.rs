@@ -5,7 +5,7 @@ use std::sync::Arc;
 use plenum_room::Command;
 use plenum_supervisor::WorkerEvent;
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::{host::Shared, room_task::Input};
 
@@ -13,17 +13,15 @@ use crate::{host::Shared, room_task::Input};
 pub(crate) async fn run(shared: Arc<Shared>, mut events: mpsc::UnboundedReceiver<WorkerEvent>) {
     while let Some(event) = events.recv().await {
         match event {
-            WorkerEvent::Died { worker, status } => {
-                warn!(%worker, ?status, "worker died");
-                shared.handle_worker_death().await;
-            }
+            // The supervisor has written down who died, and who lives again.
+            WorkerEvent::Died { .. } => shared.handle_worker_death().await,
             WorkerEvent::Media { event, .. } => {
                 // Events of objects that were closed meanwhile find nobody.
                 if let Some(room) = shared.objects.room_of(&event) {
                     let _ = room.send(Input::Command(Command::MediaEvent(event))).await;
                 }
             }
-            WorkerEvent::Started { worker } => info!(%worker, "worker started again"),
+            WorkerEvent::Started { .. } => {}
             other => warn!(?other, "unknown event of a worker"),
         }
     }

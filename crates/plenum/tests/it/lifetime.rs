@@ -31,6 +31,19 @@ async fn clients_are_told_to_come_back_when_the_node_stops() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_say_goodbye_does_not_keep_the_node() {
+    let mut node = Node::start().await;
+    let workers = node.worker_pids().await;
+    let mut ada = Client::connect(node.port, "room", "ada").await;
+    join(&mut ada, "Ada").await;
+    // Nothing reads from it any more: the close frame stays unanswered.
+    node.signal("INT");
+    assert!(node.ended().await.success());
+    all_gone(&workers).await;
+    drop(ada);
+}
+
+#[tokio::test]
 async fn a_dead_worker_takes_only_its_rooms_and_their_peers_may_come_back() {
     let node = Node::start().await;
     let mut ada = Client::connect(node.port, "a", "ada").await;

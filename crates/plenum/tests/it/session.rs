@@ -276,6 +276,43 @@ async fn the_door_is_closed_to_other_protocols_and_to_the_nameless() {
 }
 
 #[tokio::test]
+async fn limits_refuse_newcomers_and_leave_the_others_alone() {
+    let limits = ["--set", "room.max_rooms=1", "--set", "room.max_peers=1"];
+    let node = Node::start_with(&limits).await;
+    let mut ada = Client::connect(node.port, "room", "ada").await;
+    join(&mut ada, "Ada").await;
+    match Client::try_connect(node.port, "/?roomId=other&peerId=eve", Some("protoo")).await {
+        Err(Error::Http(response)) => assert_eq!(response.status(), 503),
+        other => panic!("{:?}", other.map(|_| "accepted")),
+    }
+    let mut bob = Client::connect(node.port, "room", "bob").await;
+    let (code, reason) = bob.closed().await.expect("closed in good order");
+    assert_eq!((code, reason.as_str()), (4000, "room is full"));
+    let capabilities = ada.ask("getRouterRtpCapabilities", json!({})).await;
+    assert!(capabilities.is_ok());
+}
+
+#[tokio::test]
+async fn replicas_are_the_first_clients_choice() {
+    let node = Node::start().await;
+    let connect = async |peer, replicas| {
+        let target = format!("/?roomId=room&peerId={peer}&consumerReplicas={replicas}");
+        let client = Client::try_connect(node.port, &target, Some("protoo")).await;
+        client.expect("accepted")
+    };
+    let mut ada = connect("ada", "1").await;
+    let session = join(&mut ada, "Ada").await;
+    let transport = &session.send["id"];
+    produce(&mut ada, transport, "audio", chromium_audio(1111)).await;
+    let mut bob = connect("bob", "0").await;
+    join(&mut bob, "Bob").await;
+    let (_, first) = bob.asked("newConsumer").await;
+    let (_, second) = bob.asked("newConsumer").await;
+    assert_eq!(first["producerId"], second["producerId"]);
+    assert_ne!(first["id"], second["id"]);
+}
+
+#[tokio::test]
 async fn rooms_spread_over_workers_and_stats_show_it() {
     let node = Node::start().await;
     let mut clients = Vec::new();
