@@ -58,9 +58,8 @@ impl Room {
             Some(Op::Start(consumer)) if result.is_ok() => {
                 self.tell_first_score(consumer, effects);
             }
-            Some(Op::CreateRouter | Op::Start(_)) => {}
-            // The asker is gone, and what it asked for was undone when it went.
-            None => {}
+            // Without an entry the asker is gone, and what it asked for was undone when it went.
+            Some(Op::CreateRouter | Op::Start(_)) | None => {}
         }
     }
 

@@ -1,1 +1,243 @@
+//! A room with a worker that does as it is told and checks that it is told sensible things.
 
+mod broken_worker;
+mod clients;
+mod property;
+mod sessions;
+mod streams;
+mod worker;
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use plenum_ids::RouterId;
+use plenum_ipc::message::Answer;
+use plenum_params::{
+    ortc,
+    transport::{DtlsParameters, DtlsRole},
+};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    command::{PeerRequest, RequestId, WorkerFailure},
+    effect::{ClientRequest, NewConsumer, PeerInfo},
+};
+use worker::FakeWorker;
+
+/// A room, its worker, and everything that the room did.
+struct World {
+    room: Room,
+    now: Instant,
+    worker: FakeWorker,
+    /// What the worker has to say.
+    answers: VecDeque<(OpId, Result<Answer, WorkerFailure>)>,
+    /// Effects that no test has looked at yet, those for the worker excepted.
+    effects: VecDeque<Effect>,
+    /// Requests of live sessions without a reply.
+    unanswered: BTreeSet<(SessionId, RequestId)>,
+    live: BTreeSet<SessionId>,
+    next_request: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut RoomConfig)) -> Self {
+        let capabilities = ortc::router_capabilities(&ortc::default_codecs()).expect("valid");
+        let mut config = RoomConfig::new(RouterId::from_u128(1), Arc::new(capabilities));
+        change(&mut config);
+        let mut effects = Vec::new();
+        let room = Room::new(config, [3; 32], &mut effects);
+        let mut world = Self {
+            room,
+            now: Instant::now(),
+            worker: FakeWorker::default(),
+            answers: VecDeque::new(),
+            effects: VecDeque::new(),
+            unanswered: BTreeSet::new(),
+            live: BTreeSet::new(),
+            next_request: 0,
+        };
+        world.carry_out(effects);
+        world.run_worker();
+        world
+    }
+
+    fn handle(&mut self, command: Command) {
+        let mut effects = Vec::new();
+        self.room.handle(self.now, command, &mut effects);
+        self.carry_out(effects);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match &effect {
+                Effect::Worker { op, request } => {
+                    let answer = self.worker.carry_out(request);
+                    self.answers.extend(op.map(|op| (op, answer)));
+                    continue;
+                }
+                Effect::Reply {
+                    session, request, ..
+                } => assert!(
+                    self.unanswered.remove(&(*session, *request)),
+                    "second reply, or a reply that nobody waits for: {effect:?}"
+                ),
+                Effect::AskClient { session, .. } | Effect::Notify { session, .. } => {
+                    assert!(self.live.contains(session), "for nobody: {effect:?}");
+                }
+                Effect::CloseSession { session, .. } => self.forget(*session),
+                Effect::RoomClosed | Effect::RoomEmpty => {}
+            }
+            self.effects.push_back(effect);
+        }
+    }
+
+    /// Lets the worker answer everything, and what follows from it.
+    fn run_worker(&mut self) {
+        while self.answer_one() {}
+    }
+
+    fn answer_one(&mut self) -> bool {
+        let Some((op, result)) = self.answers.pop_front() else {
+            return false;
+        };
+        self.handle(Command::WorkerAnswer { op, result });
+        true
+    }
+
+    fn forget(&mut self, session: SessionId) {
+        self.live.remove(&session);
+        self.unanswered.retain(|(of, _)| *of != session);
+    }
+
+    fn connect(&mut self, session: u64, peer: &str) -> SessionId {
+        let session = SessionId(session);
+        self.live.insert(session);
+        self.handle(Command::PeerConnected {
+            session,
+            peer: peer.into(),
+        });
+        session
+    }
+
+    fn disconnect(&mut self, session: SessionId) {
+        self.forget(session);
+        self.handle(Command::PeerDisconnected { session });
+    }
+
+    /// Sends a request without letting the worker answer.
+    fn send(&mut self, session: SessionId, body: PeerRequest) -> RequestId {
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        if self.live.contains(&session) {
+            self.unanswered.insert((session, request));
+        }
+        self.handle(Command::Request {
+            session,
+            request,
+            body,
+        });
+        request
+    }
+
+    /// Sends a request, lets the worker answer and takes the reply out of the effects.
+    fn ask(&mut self, session: SessionId, body: PeerRequest) -> Result<PeerReply, RoomError> {
+        let request = self.send(session, body);
+        self.run_worker();
+        let index = self.effects.iter().position(|effect| {
+            matches!(effect, Effect::Reply { session: to, request: of, .. } if *to == session && *of == request)
+        });
+        let effect = self.effects.remove(index.expect("a reply"));
+        let Some(Effect::Reply { result, .. }) = effect else {
+            unreachable!("was found by its shape");
+        };
+        result
+    }
+
+    fn transport(&mut self, session: SessionId, consuming: bool) -> TransportId {
+        let body = PeerRequest::CreateWebRtcTransport {
+            producing: !consuming,
+            consuming,
+            force_tcp: false,
+        };
+        match self.ask(session, body) {
+            Ok(PeerReply::WebRtcTransport { transport, .. }) => transport,
+            other => panic!("not a transport: {other:?}"),
+        }
+    }
+
+    /// Connects and joins with a transport of each kind; gives the producing one.
+    fn join(&mut self, session: u64, peer: &str) -> (SessionId, TransportId) {
+        let session = self.connect(session, peer);
+        let producing = self.transport(session, false);
+        self.transport(session, true);
+        let reply = self.ask(session, clients::join(peer));
+        assert!(matches!(reply, Ok(PeerReply::Joined { .. })), "{reply:?}");
+        (session, producing)
+    }
+
+    fn produce(&mut self, (session, transport): (SessionId, TransportId)) -> ProducerId {
+        match self.ask(session, clients::produce(transport)) {
+            Ok(PeerReply::Produced { producer }) => producer,
+            other => panic!("not a producer: {other:?}"),
+        }
+    }
+
+    /// Takes all questions about consumers out of the effects.
+    fn questions(&mut self) -> Vec<(SessionId, AskId, NewConsumer)> {
+        let mut questions = Vec::new();
+        self.effects.retain(|effect| {
+            let Effect::AskClient { session, ask, body } = effect else {
+                return true;
+            };
+            let ClientRequest::NewConsumer(consumer) = body;
+            questions.push((*session, *ask, (**consumer).clone()));
+            false
+        });
+        questions
+    }
+
+    fn accept(&mut self, ask: AskId) {
+        self.handle(Command::ClientAnswer {
+            ask,
+            accepted: true,
+        });
+        self.run_worker();
+    }
+
+    /// Takes all notifications to a session out of the effects.
+    fn events(&mut self, session: SessionId) -> Vec<PeerEvent> {
+        let mut events = Vec::new();
+        self.effects.retain(|effect| match effect {
+            Effect::Notify { session: to, event } if *to == session => {
+                events.push(event.clone());
+                false
+            }
+            _ => true,
+        });
+        events
+    }
+
+    /// Takes everything that no other function took.
+    fn rest(&mut self) -> Vec<Effect> {
+        self.effects.drain(..).collect()
+    }
+}
+
+fn dtls() -> DtlsParameters {
+    DtlsParameters {
+        role: DtlsRole::Client,
+        fingerprints: Vec::new(),
+    }
+}
+
+fn device() -> Value {
+    json!({ "flag": "chrome", "name": "Chrome", "version": "140" })
+}

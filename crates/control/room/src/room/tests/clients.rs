@@ -1,0 +1,69 @@
+//! What clients say.
+
+use plenum_ids::TransportId;
+use plenum_params::{
+    media::MediaKind,
+    rtp_parameters::{RtpCapabilities, RtpParameters},
+};
+use serde_json::json;
+
+use crate::command::PeerRequest;
+
+pub(super) fn join(display_name: &str) -> PeerRequest {
+    PeerRequest::Join {
+        display_name: display_name.to_owned(),
+        device: super::device(),
+        rtp_capabilities: Some(capabilities()),
+    }
+}
+
+pub(super) fn produce(transport: TransportId) -> PeerRequest {
+    PeerRequest::Produce {
+        transport,
+        kind: MediaKind::Video,
+        rtp_parameters: vp8(),
+        app_data: serde_json::Map::from_iter([("share".to_owned(), json!(true))]),
+        paused: false,
+    }
+}
+
+pub(super) fn capabilities() -> RtpCapabilities {
+    serde_json::from_value(json!({
+        "codecs": [
+            { "kind": "audio", "mimeType": "audio/opus", "preferredPayloadType": 100, "clockRate": 48000,
+              "channels": 2, "rtcpFeedback": [{ "type": "nack" }] },
+            { "kind": "video", "mimeType": "video/VP8", "preferredPayloadType": 101, "clockRate": 90000,
+              "rtcpFeedback": [{ "type": "nack" }, { "type": "nack", "parameter": "pli" }] },
+            { "kind": "video", "mimeType": "video/rtx", "preferredPayloadType": 102, "clockRate": 90000,
+              "parameters": { "apt": 101 } },
+            { "kind": "video", "mimeType": "video/of-tomorrow", "preferredPayloadType": 103, "clockRate": 90000 },
+        ],
+        "headerExtensions": [
+            { "kind": "video", "uri": "urn:ietf:params:rtp-hdrext:sdes:mid", "preferredId": 1 },
+        ],
+    }))
+    .expect("valid")
+}
+
+pub(super) fn vp8() -> RtpParameters {
+    serde_json::from_value(json!({
+        "mid": "1",
+        "codecs": [
+            { "mimeType": "video/VP8", "payloadType": 96, "clockRate": 90000,
+              "rtcpFeedback": [{ "type": "nack" }, { "type": "nack", "parameter": "pli" }] },
+            { "mimeType": "video/rtx", "payloadType": 97, "clockRate": 90000, "parameters": { "apt": 96 } },
+        ],
+        "headerExtensions": [{ "uri": "urn:ietf:params:rtp-hdrext:sdes:mid", "id": 4 }],
+        "encodings": [{ "rid": "r0" }, { "rid": "r1" }],
+        "rtcp": { "cname": "" },
+    }))
+    .expect("valid")
+}
+
+pub(super) fn vp9() -> RtpParameters {
+    serde_json::from_value(json!({
+        "codecs": [{ "mimeType": "video/VP9", "payloadType": 98, "clockRate": 90000 }],
+        "encodings": [{ "ssrc": 7 }],
+    }))
+    .expect("valid")
+}

@@ -1,0 +1,269 @@
+//! Coming, going, names, refusals.
+
+use std::time::Duration;
+
+use plenum_params::{
+    event::Event,
+    transport::{DtlsState, IceState},
+};
+
+use super::*;
+
+#[test]
+fn a_joining_peer_learns_who_is_there_and_the_others_learn_of_it() {
+    let mut world = World::new();
+    let (alice, _) = world.join(1, "alice");
+    let bob = world.connect(2, "bob");
+    let reply = world.ask(bob, clients::join("Bob"));
+    let info = |peer: &str, display_name: &str| PeerInfo {
+        peer: peer.into(),
+        display_name: display_name.to_owned(),
+        device: device(),
+    };
+    assert_eq!(
+        reply,
+        Ok(PeerReply::Joined {
+            peers: vec![info("alice", "alice")]
+        })
+    );
+    assert_eq!(
+        world.events(alice),
+        [PeerEvent::NewPeer(info("bob", "Bob"))]
+    );
+    assert_eq!(
+        (world.room.session_count(), world.room.joined_count()),
+        (2, 2)
+    );
+
+    world.disconnect(bob);
+    assert_eq!(
+        world.events(alice),
+        [PeerEvent::PeerClosed { peer: "bob".into() }]
+    );
+    assert_eq!(world.rest(), []);
+}
+
+#[test]
+fn a_session_that_has_not_joined_comes_and_goes_unnoticed() {
+    let mut world = World::new();
+    let (alice, _) = world.join(1, "alice");
+    let bob = world.connect(2, "bob");
+    world.transport(bob, true);
+    world.disconnect(bob);
+    assert_eq!(world.events(alice), []);
+    assert_eq!(world.worker.transports.len(), 2);
+}
+
+#[test]
+fn joining_twice_is_an_error_and_other_requests_need_it() {
+    let mut world = World::new();
+    let alice = world.connect(1, "alice");
+    let transport = world.transport(alice, false);
+    let error = world
+        .ask(alice, clients::produce(transport))
+        .expect_err("not joined");
+    assert_eq!(error.reason, "peer has not joined");
+    world.ask(alice, clients::join("Alice")).expect("joins");
+    let error = world
+        .ask(alice, clients::join("Alice"))
+        .expect_err("joined already");
+    assert_eq!(error.reason, "peer already joined");
+    assert_eq!(error.kind, ErrorKind::Conflict);
+}
+
+#[test]
+fn a_newer_session_of_the_same_peer_takes_over_and_the_room_lives_on() {
+    let mut world = World::new();
+    let old = world.join(1, "alice");
+    world.produce(old);
+    let (bob, _) = world.join(2, "bob");
+    world.rest();
+
+    let newer = world.connect(3, "alice");
+    assert_eq!(
+        world.rest().last(),
+        Some(&Effect::CloseSession {
+            session: old.0,
+            reason: CloseReason::Replaced
+        })
+    );
+    world.disconnect(old.0);
+    assert_eq!(world.worker.producers.len(), 0);
+    world.ask(newer, clients::join("Alice")).expect("joins");
+    assert!(matches!(world.events(bob)[..], [PeerEvent::NewPeer(_)]));
+}
+
+#[test]
+fn the_only_peer_can_be_replaced_without_the_room_becoming_empty() {
+    let mut world = World::new();
+    let (old, _) = world.join(1, "alice");
+    let newer = world.connect(2, "alice");
+    world.disconnect(old);
+    assert!(!world.rest().contains(&Effect::RoomEmpty));
+    world.disconnect(newer);
+    assert_eq!(world.rest(), [Effect::RoomEmpty]);
+}
+
+#[test]
+fn a_new_name_is_told_to_the_others_with_the_old_one() {
+    let mut world = World::new();
+    let (alice, _) = world.join(1, "alice");
+    let (bob, _) = world.join(2, "bob");
+    world.rest();
+    let rename = |name: &str| PeerRequest::ChangeDisplayName {
+        display_name: name.to_owned(),
+    };
+    assert_eq!(world.ask(bob, rename("Robert")), Ok(PeerReply::Done));
+    assert_eq!(
+        world.events(alice),
+        [PeerEvent::PeerDisplayNameChanged {
+            peer: "bob".into(),
+            display_name: "Robert".to_owned(),
+            old_display_name: "bob".to_owned(),
+        }]
+    );
+    let error = world
+        .ask(bob, rename(&"ö".repeat(129)))
+        .expect_err("too long");
+    assert_eq!(error.kind, ErrorKind::BadRequest);
+    assert_eq!(
+        world.ask(bob, rename(&"ö".repeat(128))),
+        Ok(PeerReply::Done)
+    );
+}
+
+#[test]
+fn a_peer_whose_media_path_breaks_is_closed() {
+    let states = |transport| {
+        [
+            Event::IceState {
+                transport,
+                state: IceState::Disconnected,
+                tuple: None,
+            },
+            Event::DtlsState {
+                transport,
+                state: DtlsState::Failed,
+            },
+            Event::DtlsState {
+                transport,
+                state: DtlsState::Closed,
+            },
+        ]
+    };
+    for index in 0..3 {
+        let mut world = World::new();
+        let (alice, transport) = world.join(1, "alice");
+        let (bob, _) = world.join(2, "bob");
+        world.rest();
+        world.handle(Command::MediaEvent(Event::IceState {
+            transport,
+            state: IceState::Connected,
+            tuple: None,
+        }));
+        assert_eq!(world.rest(), []);
+        let event = states(transport)[index].clone();
+        world.handle(Command::MediaEvent(event.clone()));
+        assert_eq!(
+            world.events(bob),
+            [PeerEvent::PeerClosed {
+                peer: "alice".into()
+            }]
+        );
+        assert_eq!(
+            world.rest(),
+            [Effect::CloseSession {
+                session: alice,
+                reason: CloseReason::TransportLost
+            }]
+        );
+        world.handle(Command::MediaEvent(event));
+        assert_eq!(world.rest(), [], "the transport is unknown by now");
+    }
+}
+
+#[test]
+fn a_session_that_never_joins_is_closed_in_time() {
+    let mut world = World::with(|config| config.join_timeout = Duration::from_secs(10));
+    let (_joined, _) = world.join(1, "alice");
+    assert_eq!(world.room.poll_timeout(), None);
+    let lingering = world.connect(2, "bob");
+    let deadline = world.room.poll_timeout().expect("a deadline");
+    assert_eq!(deadline, world.now + Duration::from_secs(10));
+    world.rest();
+    world.now = deadline
+        .checked_sub(Duration::from_millis(1))
+        .expect("later");
+    world.handle(Command::Tick);
+    assert_eq!(world.rest(), []);
+    world.now = deadline;
+    world.handle(Command::Tick);
+    assert_eq!(
+        world.rest(),
+        [Effect::CloseSession {
+            session: lingering,
+            reason: CloseReason::JoinTimeout
+        }]
+    );
+}
+
+#[test]
+fn a_full_room_takes_nobody_but_a_peer_who_reconnects() {
+    let mut world = World::with(|config| config.limits.peers = 1);
+    world.join(1, "alice");
+    world.rest();
+    let bob = world.connect(2, "bob");
+    let full = Effect::CloseSession {
+        session: bob,
+        reason: CloseReason::RoomFull,
+    };
+    assert_eq!(world.rest(), [full]);
+    world.connect(3, "alice");
+    assert_eq!(world.room.session_count(), 1);
+}
+
+#[test]
+fn a_closed_room_closes_its_sessions_and_its_router() {
+    let mut world = World::new();
+    let alice = world.join(1, "alice");
+    world.produce(alice);
+    world.rest();
+    let request = world.send(alice.0, PeerRequest::RestartIce { transport: alice.1 });
+    world.handle(Command::Close);
+    let effects = world.rest();
+    assert!(
+        matches!(&effects[0], Effect::Reply { request: of, result: Err(error), .. }
+            if *of == request && error.kind == ErrorKind::Unavailable)
+    );
+    let closed = Effect::CloseSession {
+        session: alice.0,
+        reason: CloseReason::RoomClosed,
+    };
+    assert_eq!(effects[1..], [closed, Effect::RoomClosed]);
+    assert!(world.worker.routers.is_empty() && world.worker.holds_no_media());
+    assert_eq!(world.room.dump(), RoomDump::default());
+
+    world.run_worker();
+    let late = world.connect(2, "bob");
+    let refused = Effect::CloseSession {
+        session: late,
+        reason: CloseReason::RoomClosed,
+    };
+    assert_eq!(world.rest(), [refused]);
+}
+
+#[test]
+fn the_same_seed_and_commands_give_the_same_identifiers() {
+    let run = || {
+        let mut world = World::new();
+        let alice = world.join(1, "alice");
+        (alice.1, world.produce(alice))
+    };
+    assert_eq!(run(), run());
+    let text = run().1.to_string();
+    assert_eq!(
+        text.chars().nth(14),
+        Some('4'),
+        "{text} should be a UUID of version 4"
+    );
+}
