@@ -63,7 +63,7 @@ pub struct XrBlocks<'a> {
 impl<'a> Iterator for XrBlocks<'a> {
     type Item = XrBlock<'a>;
 
-    /// Stops without consuming at a malformed block, which is how [`ExtendedReport::parse`] finds one.
+    /// Stops without consuming at a malformed block, so that what is left tells whether there was one.
     fn next(&mut self) -> Option<XrBlock<'a>> {
         let block_type = u8_at(self.rest, 0)?;
         let specific = u8_at(self.rest, 1)?;
