@@ -41,6 +41,7 @@ struct Check {
     socket: usize,
     opener: Opener,
     stream: InboundStream,
+    ssrc: u32,
     header_len: usize,
     last: Option<u64>,
 }
@@ -70,17 +71,11 @@ impl Sink {
         &self.addresses
     }
 
-    /// Decrypts everything that socket `socket` receives from now on and checks that sequence numbers have no gap.
-    pub fn check(&self, socket: usize, opener: Opener, header_len: usize) {
-        let check = Check { socket, opener, stream: InboundStream::new(), header_len, last: None };
-        let mut checks = self.shared.checks.lock().unwrap_or_else(PoisonError::into_inner);
-        checks.retain(|other| other.socket != socket);
-        checks.push(check);
-    }
-
-    /// Checks nothing any more.
-    pub fn clear_checks(&self) {
-        self.shared.checks.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// Decrypts everything with this SSRC that socket `socket` receives from now on, and checks that sequence numbers
+    /// have no gap.
+    pub fn check_by_ssrc(&self, socket: usize, opener: Opener, ssrc: u32, header_len: usize) {
+        let check = Check { socket, opener, stream: InboundStream::new(), ssrc, header_len, last: None };
+        self.shared.checks.lock().unwrap_or_else(PoisonError::into_inner).push(check);
     }
 
     /// Datagrams received so far.
@@ -136,9 +131,8 @@ fn drain(sockets: &[UdpSocket], poller: &Poller, shared: &Shared) {
                 let mut count = 0;
                 for datagram in batch.datagrams_mut() {
                     count += 1;
-                    // RTP has 2 in its upper two bits; handshakes and RTCP are not sampled.
-                    let is_rtp = datagram.data[0] >> 6 == 2 && !(192..=223).contains(&datagram.data[1]);
-                    if let (Some(check), true) = (check.as_deref_mut(), is_rtp) {
+                    let mine = |check: &&mut Check| datagram.data.get(8..12) == Some(&check.ssrc.to_be_bytes()[..]);
+                    if let Some(check) = check.as_deref_mut().filter(mine) {
                         shared.checked.fetch_add(1, Ordering::Relaxed);
                         if !check.accept(datagram.data) {
                             shared.failures.fetch_add(1, Ordering::Relaxed);

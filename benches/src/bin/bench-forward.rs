@@ -1,0 +1,168 @@
+//! CPU per forwarded packet: 1 producer → 400 consumers, frames of eight 1200-byte packets, each SRTP profile, beside the
+//! bare loops of the same interleaved run.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::Result;
+use plenum_bench::{
+    bare::{BareLoop, Mode},
+    forward::Forwarding,
+    report::{machine, median},
+    sink::Sink,
+};
+use plenum_dtls::SrtpProfileId;
+use plenum_srtp::SrtpProfile;
+use plenum_udp::{BindOptions, UdpSocket};
+use serde::Serialize;
+
+const CONSUMERS: usize = 400;
+const PACKETS: usize = 8;
+const PACKET_BYTES: usize = 1200;
+
+/// Rounds per profile; in each round every loop runs once, so that noise hits all of them alike.
+const ROUNDS: usize = 15;
+const FRAMES_PER_ROUND: usize = 10;
+
+/// Every n-th receiver decrypts what it gets.
+const SAMPLE_EVERY: usize = 50;
+
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    profile: String,
+    us_per_packet: f64,
+    bare_us: f64,
+    ratio: f64,
+    group_mean: f64,
+    loss: f64,
+}
+
+fn main() -> Result<()> {
+    println!("bench-forward · {CONSUMERS} consumers · {PACKETS} packets of {PACKET_BYTES} B a frame · {ROUNDS} rounds");
+    println!("{} · sink: one thread, drained, UDP_GRO off", machine());
+    println!();
+    println!("{:<26} {:>10} {:>8} {:>9} {:>9} {:>7} {:>8}", "profile", "loop", "µs/pkt", "bare GSO", "ratio", "group", "loss");
+    let mut rows = Vec::new();
+    for (id, profile, name) in [
+        (SrtpProfileId::AeadAes128Gcm, SrtpProfile::AeadAes128Gcm, "AEAD_AES_128_GCM"),
+        (SrtpProfileId::AeadAes256Gcm, SrtpProfile::AeadAes256Gcm, "AEAD_AES_256_GCM"),
+        (SrtpProfileId::Aes128CmSha1_80, SrtpProfile::AesCm128HmacSha1_80, "AES_CM_128_HMAC_SHA1_80"),
+    ] {
+        for row in run_profile(id, profile, name)? {
+            println!(
+                "{:<26} {:>10} {:>8.3} {:>9.3} {:>8.2}x {:>7.1} {:>7.3}%",
+                row.profile, row.name, row.us_per_packet, row.bare_us, row.ratio, row.group_mean, row.loss * 100.0
+            );
+            rows.push(row);
+        }
+    }
+    let path = std::path::Path::new("target").join("bench-forward.json");
+    std::fs::create_dir_all("target")?;
+    std::fs::write(&path, serde_json::to_string_pretty(&rows)?)?;
+    println!("\nwritten to {}", path.display());
+    Ok(())
+}
+
+/// One series of measurements.
+#[derive(Default)]
+struct Series {
+    samples: Vec<f64>,
+    sent: u64,
+    missing: u64,
+}
+
+impl Series {
+    fn add(&mut self, datagrams: u64, cpu: Duration, missing: u64) {
+        self.samples.push(cpu.as_secs_f64() * 1e6 / datagrams.max(1) as f64);
+        self.sent += datagrams;
+        self.missing += missing;
+    }
+}
+
+fn run_profile(id: SrtpProfileId, profile: SrtpProfile, name: &str) -> Result<Vec<Row>> {
+    let sink = Sink::start(CONSUMERS)?;
+    let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    let socket = UdpSocket::bind(any, &BindOptions { send_buffer: Some(4 << 20), ..BindOptions::default() })?;
+    let mut bare = BareLoop::new(profile, sink.addresses())?;
+    let (mut forwarding, openers) = Forwarding::connect(id, sink.addresses())?;
+    let mut openers = openers.into_iter().map(Some).collect::<Vec<_>>();
+    let packets = frame();
+    let modes = [Mode::Gso, Mode::SendMmsg, Mode::SendTo];
+    let (mut engine, mut others) = (Series::default(), [Series::default(), Series::default(), Series::default()]);
+    let mut expected = sink.received();
+    for round in 0..ROUNDS {
+        for (mode, series) in modes.iter().zip(&mut others) {
+            for _ in 0..FRAMES_PER_ROUND {
+                let (sent, cpu) = bare.send_frame(&socket, *mode, &packets);
+                expected += sent;
+                let missing = sink.wait_for(expected);
+                expected -= missing;
+                series.add(sent, cpu, missing);
+            }
+        }
+        if round == 0 {
+            for (index, opener) in openers.iter_mut().enumerate().step_by(SAMPLE_EVERY) {
+                if let Some(opener) = opener.take() {
+                    sink.check_by_ssrc(index, opener, 10_000 + index as u32, plenum_bench::forward::HEADER);
+                }
+            }
+        }
+        for _ in 0..FRAMES_PER_ROUND {
+            let cost = forwarding.forward_frame(&packets)?;
+            expected += cost.datagrams;
+            let missing = sink.wait_for(expected);
+            expected -= missing;
+            engine.add(cost.datagrams, cost.cpu, missing);
+        }
+    }
+    let (checked, failures) = sink.checked();
+    anyhow::ensure!(checked > 0, "no packet was checked");
+    anyhow::ensure!(failures == 0, "{failures} of {checked} sampled packets were wrong");
+    println!("{name}: {checked} sampled packets decrypted in sequence; messages by segments {}", histogram(forwarding.group_sizes()));
+
+    let [gso, mmsg, sendto] = &mut others;
+    let bare_us = median(&mut gso.samples);
+    let row = |loop_name: &str, series: &mut Series, group_mean: f64| {
+        let us_per_packet = median(&mut series.samples);
+        Row {
+            name: loop_name.into(),
+            profile: name.into(),
+            us_per_packet,
+            bare_us,
+            ratio: us_per_packet / bare_us,
+            group_mean,
+            loss: series.missing as f64 / series.sent.max(1) as f64,
+        }
+    };
+    let messages: u64 = forwarding.group_sizes().iter().sum();
+    let engine_mean = (engine.sent as f64) / messages.max(1) as f64;
+    Ok(vec![
+        row("engine", &mut engine, engine_mean),
+        row("bare-gso", gso, PACKETS as f64),
+        row("bare-mmsg", mmsg, 1.0),
+        row("bare-sendto", sendto, 1.0),
+    ])
+}
+
+fn histogram(sizes: [u64; 6]) -> String {
+    let labels = ["1", "2-3", "4-7", "8-15", "16-31", "32-64"];
+    let parts = labels.iter().zip(sizes).filter(|(_, count)| *count > 0);
+    parts.map(|(label, count)| format!("{label}: {count}")).collect::<Vec<_>>().join(", ")
+}
+
+/// A frame of equal plain packets.
+fn frame() -> Vec<Vec<u8>> {
+    (0..PACKETS)
+        .map(|index| {
+            let mut packet = vec![0x5a; PACKET_BYTES];
+            packet[..12].copy_from_slice(&[0x80, 111, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+            packet[1] |= u8::from(index + 1 == PACKETS) << 7;
+            packet
+        })
+        .collect()
+}
