@@ -1,5 +1,7 @@
 //! Whole protoo sessions without media.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
 
@@ -77,7 +79,8 @@ async fn two_peers_meet_and_consume_each_other() {
     bob.leave().await;
     assert_eq!(ada.notified("peerClosed").await, json!({"peerId": "bob"}));
     ada.leave().await;
-    node.stats_when(|stats| stats["totalRooms"] == 0).await;
+    node.stats_when(|stats| stats["totalRooms"] == 0 && worker_objects(stats) == 0)
+        .await;
 }
 
 async fn mute_and_stop(ada: &mut Client, bob: &mut Client, audio: &Value, consumers: &[Value]) {
@@ -117,6 +120,15 @@ async fn check_statistics(bob: &mut Client, transport: &Value, consumers: &[Valu
         stats[0]["ssrc"],
         video["rtpParameters"]["encodings"][0]["ssrc"]
     );
+}
+
+/// Media objects that the workers hold.
+fn worker_objects(stats: &Value) -> u64 {
+    let workers = stats["workers"].as_array().expect("a list").iter();
+    workers
+        .flat_map(|worker| ["transports", "producers", "consumers"].map(|kind| &worker[kind]))
+        .map(|count| count.as_u64().expect("a number"))
+        .sum()
 }
 
 async fn produce(client: &mut Client, transport: &Value, kind: &str, rtp: Value) -> Value {
@@ -229,6 +241,55 @@ async fn refusals_name_what_was_wrong_and_leave_the_session_usable() {
     join(&mut ada, "Ada").await;
     let again = ada.ask("join", json!({"displayName": "Ada"})).await;
     assert_eq!(again.expect_err("only once").0, 500);
+}
+
+#[tokio::test]
+async fn a_crowd_arrives_at_once_and_everybody_is_offered_everybody() {
+    const CROWD: usize = 16;
+    let node = Node::start().await;
+    let port = node.port;
+    let arrivals = (0..CROWD).map(|n| {
+        tokio::spawn(async move {
+            let mut client = Client::connect(port, "room", &format!("peer{n}")).await;
+            let session = join(&mut client, "Somebody").await;
+            let ssrc = 1000 + u32::try_from(n).expect("small");
+            produce(
+                &mut client,
+                &session.send["id"],
+                "audio",
+                chromium_audio(ssrc),
+            )
+            .await;
+            let mut senders = BTreeSet::new();
+            while senders.len() < CROWD - 1 {
+                let (id, consumer) = client.asked("newConsumer").await;
+                client.accept(id).await;
+                senders.insert(consumer["peerId"].to_string());
+            }
+            client
+        })
+    });
+    let mut crowd = Vec::new();
+    for arrival in arrivals.collect::<Vec<_>>() {
+        crowd.push(arrival.await.expect("arrives"));
+    }
+    let stats = node.get_json("/stats").await;
+    assert_eq!(stats["totalPeers"], CROWD);
+    // Gone without a word, all of them.
+    drop(crowd);
+    node.stats_when(|stats| stats["totalRooms"] == 0 && worker_objects(stats) == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_is_missed_by_the_others() {
+    let node = Node::start().await;
+    let mut ada = Client::connect(node.port, "room", "ada").await;
+    join(&mut ada, "Ada").await;
+    let mut bob = Client::connect(node.port, "room", "bob").await;
+    join(&mut bob, "Bob").await;
+    drop(bob);
+    assert_eq!(ada.notified("peerClosed").await, json!({"peerId": "bob"}));
 }
 
 #[tokio::test]
