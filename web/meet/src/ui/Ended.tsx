@@ -8,7 +8,12 @@ export function Ended() {
   const problem = usePage((state) => state.ended);
   return (
     <main className="relative grid min-h-dvh place-items-center overflow-hidden p-6">
-      <Hemicycle className="absolute bottom-0 w-[max(100vw,60rem)] text-bench" />
+      <Hemicycle
+        rows={15}
+        inner={0.3}
+        dot={0.006}
+        className="absolute bottom-0 w-[max(100vw,60rem)] text-rail [mask-image:radial-gradient(closest-side_at_50%_60%,transparent_35%,black)]"
+      />
       <div role="alert" className="rise relative max-w-lg text-center">
         <h1 className="font-display text-4xl font-semibold tracking-tight text-balance sm:text-5xl">
           {problem?.title}

@@ -19,22 +19,34 @@ export function Lobby() {
   };
   return (
     <div className="relative min-h-full overflow-hidden">
-      <div className="pointer-events-none absolute inset-x-0 bottom-0 flex justify-center [mask-image:linear-gradient(to_top,black_30%,transparent)]">
-        <Hemicycle ref={hall} rows={11} className="w-[max(100vw,60rem)] shrink-0 text-[#3d565c]" />
-      </div>
-      <div className="pointer-events-none absolute -top-1/3 left-1/2 h-[80vh] w-[120vw] -translate-x-1/2 bg-[radial-gradient(closest-side,rgb(45_90_90/0.35),transparent)]" />
-      <main className="relative mx-auto grid min-h-dvh max-w-6xl content-center items-center gap-8 px-5 py-8 lg:grid-cols-[minmax(0,5fr)_minmax(0,6fr)] lg:gap-16 lg:px-8">
-        <div className="rise">
+      <div className="pointer-events-none absolute -top-1/3 left-1/2 h-[90vh] w-[130vw] -translate-x-1/2 bg-[radial-gradient(closest-side,rgb(45_90_90/0.35),transparent)] lg:left-[70%]" />
+      <main className="relative mx-auto grid min-h-dvh max-w-6xl content-center gap-x-16 gap-y-5 px-5 py-6 sm:gap-y-8 lg:grid-cols-[minmax(0,5fr)_minmax(0,6fr)] lg:px-8">
+        <div className="rise lg:self-end">
           <p className="flex items-center gap-2.5 font-display text-lg font-semibold tracking-tight">
             <Mark className="h-6 text-lime" /> Plenum
           </p>
-          <h1 className="mt-5 font-display text-5xl leading-[0.95] font-semibold tracking-tight text-balance sm:text-6xl lg:mt-8 lg:text-7xl">
+          <h1 className="mt-3 font-display text-4xl leading-[0.95] font-semibold tracking-tight text-balance sm:mt-6 sm:text-6xl lg:text-7xl">
             Take a seat<span className="text-lime">.</span>
           </h1>
-          <p className="mt-4 max-w-md text-base text-mist sm:text-lg">
+          <p className="mt-4 hidden max-w-md text-lg text-mist sm:block">
             Everybody who knows the name of the room can come in. Nothing to install, no account.
           </p>
-          <form onSubmit={submit} className="mt-7 grid max-w-md gap-4 lg:mt-9">
+        </div>
+        <div
+          className="rise relative mx-auto w-full max-w-2xl lg:col-start-2 lg:row-span-2 lg:row-start-1 lg:self-center"
+          style={{ animationDelay: "90ms" }}
+        >
+          <Hemicycle
+            ref={hall}
+            rows={11}
+            inner={0.5}
+            dot={0.0085}
+            className="pointer-events-none absolute bottom-10 left-1/2 w-[150%] max-w-none -translate-x-1/2 text-[#4a666c] lg:w-[200%] lg:[mask-image:linear-gradient(to_right,transparent_22%,black_36%)]"
+          />
+          <Preview hall={hall} />
+        </div>
+        <form onSubmit={submit} className="rise grid max-w-md gap-4 max-lg:max-w-none lg:self-start">
+          <div className="grid gap-4 max-lg:grid-cols-2 max-lg:gap-3">
             <label className="block">
               <span className="mb-1.5 block text-sm font-medium text-mist">Your name</span>
               <input
@@ -61,19 +73,16 @@ export function Lobby() {
                 enterKeyHint="go"
               />
             </label>
-            <button
-              type="submit"
-              disabled={!ready}
-              className="group mt-1 flex h-14 items-center justify-center gap-2 rounded-full bg-lime text-lg font-semibold text-ink transition hover:brightness-105 active:scale-[0.98] disabled:opacity-40"
-            >
-              Join
-              <ArrowRight className="size-5 transition group-hover:translate-x-1" aria-hidden="true" />
-            </button>
-          </form>
-        </div>
-        <div className="rise order-first lg:order-none" style={{ animationDelay: "90ms" }}>
-          <Preview hall={hall} />
-        </div>
+          </div>
+          <button
+            type="submit"
+            disabled={!ready}
+            className="group mt-1 flex h-14 items-center justify-center gap-2 rounded-full bg-lime text-lg font-semibold text-ink transition hover:brightness-105 active:scale-[0.98] disabled:opacity-40"
+          >
+            Join
+            <ArrowRight className="size-5 transition group-hover:translate-x-1" aria-hidden="true" />
+          </button>
+        </form>
       </main>
     </div>
   );

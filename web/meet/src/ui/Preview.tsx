@@ -17,8 +17,8 @@ export function Preview({ hall }: { hall: RefObject<SVGSVGElement | null> }) {
   const meter = useRef<HTMLDivElement>(null);
   useMeter(mic.on ? mic.track : undefined, meter, hall);
   return (
-    <section aria-label="Preview" className="w-full">
-      <div className="relative aspect-[4/3] w-full overflow-hidden rounded-[1.75rem] bg-bench shadow-2xl shadow-black/50 ring-1 ring-white/10 sm:aspect-video">
+    <section aria-label="Preview" className="relative w-full">
+      <div className="relative aspect-[4/3] max-h-[38dvh] w-full overflow-hidden rounded-[1.75rem] lg:max-h-none bg-bench shadow-2xl shadow-black/50 ring-1 ring-white/10 sm:aspect-video">
         {camera.track ? (
           <VideoView track={camera.track} label="Your camera" mirrored />
         ) : (
@@ -40,7 +40,7 @@ export function Preview({ hall }: { hall: RefObject<SVGSVGElement | null> }) {
             aria-valuemin={0}
             aria-valuemax={100}
             aria-valuenow={0}
-            className="flex items-center gap-1.5 pb-4"
+            className="flex items-center gap-1.5 pb-5"
           >
             {Array.from({ length: DOTS }, (_, index) => (
               <i key={index} className="size-2 rounded-full bg-lime opacity-20" />
@@ -111,7 +111,7 @@ function Choices() {
   ].filter(({ all }) => all.length > 0);
   if (lists.length === 0) return null;
   return (
-    <div className="mt-4 grid gap-3 sm:grid-cols-2">
+    <div className="mt-3 grid grid-flow-col auto-cols-[minmax(0,1fr)] gap-3 sm:mt-4">
       {lists.map(({ noun, all, chosen, source }) => (
         <label key={source} className="relative block">
           <span className="sr-only">{noun}</span>
@@ -159,7 +159,7 @@ function useMeter(
       const rows = hall.current?.children ?? [];
       for (let i = 0; i < rows.length; i += 1) {
         const lit = Math.min(1, Math.max(0, level * (rows.length + 1) - i));
-        (rows[i] as SVGElement).style.opacity = String(0.16 + 0.84 * lit);
+        (rows[i] as SVGElement).style.opacity = String(0.3 + 0.7 * lit);
         (rows[i] as SVGElement).style.color = lit > 0.05 ? "var(--color-lime)" : "";
       }
     };

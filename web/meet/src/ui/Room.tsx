@@ -56,9 +56,8 @@ function TopBar() {
           className="flex h-9 items-center gap-2 rounded-full bg-white/10 px-4 font-medium transition hover:bg-white/20"
         >
           <Link2 className="size-4" aria-hidden="true" />
-          <span>
-            <span className="hidden sm:inline">Copy </span>link
-          </span>
+          <span className="sm:hidden">Link</span>
+          <span className="hidden sm:inline">Copy link</span>
         </button>
       </div>
     </header>

@@ -53,7 +53,7 @@ export const TileView = memo(function TileView({ tile, rect, onStage }: Props) {
         <AudioView track={tile.audio} blocked={blocked} onBlocked={(is) => meeting.soundBlocked(is)} />
       )}
       {statsShown && <StatsOverlay tile={tile} />}
-      <div className="absolute inset-x-0 bottom-0 z-[2] flex items-end justify-between gap-2 bg-gradient-to-t from-black/45 to-transparent p-2 pt-10 sm:p-2.5 sm:pt-10">
+      <div className="absolute inset-x-0 bottom-0 z-[2] flex bg-gradient-to-t from-black/45 to-transparent p-2 pt-10 sm:p-2.5 sm:pt-10">
         <p
           className={`flex min-w-0 items-center gap-1.5 rounded-full bg-black/50 font-medium text-white backdrop-blur-md ${small ? "h-6 px-2.5 text-xs" : "h-8 px-3 text-sm"}`}
         >
@@ -72,20 +72,20 @@ export const TileView = memo(function TileView({ tile, rect, onStage }: Props) {
           )}
           <span className="truncate">{caption}</span>
         </p>
-        <button
-          type="button"
-          onClick={() => meeting.pin(tile.id)}
-          aria-pressed={onStage}
-          aria-label={onStage ? `Take ${caption} off the stage` : `Put ${caption} on the stage`}
-          className="grid size-8 shrink-0 place-items-center rounded-full bg-black/50 text-white opacity-0 backdrop-blur-md transition group-hover:opacity-100 hover:bg-black/75 focus-visible:opacity-100"
-        >
-          {onStage ? (
-            <Minimize2 className="size-4" aria-hidden="true" />
-          ) : (
-            <Maximize2 className="size-4" aria-hidden="true" />
-          )}
-        </button>
       </div>
+      <button
+        type="button"
+        onClick={() => meeting.pin(tile.id)}
+        aria-pressed={onStage}
+        aria-label={onStage ? `Take ${caption} off the stage` : `Put ${caption} on the stage`}
+        className="absolute top-2 right-2 z-[5] grid size-8 place-items-center rounded-full bg-black/50 text-white opacity-0 backdrop-blur-md transition group-hover:opacity-100 hover:bg-black/75 focus-visible:opacity-100"
+      >
+        {onStage ? (
+          <Minimize2 className="size-4" aria-hidden="true" />
+        ) : (
+          <Maximize2 className="size-4" aria-hidden="true" />
+        )}
+      </button>
     </article>
   );
 });

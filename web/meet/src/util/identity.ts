@@ -49,7 +49,10 @@ export function hue(id: string): number {
     hash ^= char.codePointAt(0) ?? 0;
     hash = Math.imul(hash, 16777619);
   }
-  return (hash >>> 0) % 360;
+  // Ids that differ in one letter differ in the low bits only; spread that over all of them.
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) % 360;
 }
 
 export function initials(name: string): string {

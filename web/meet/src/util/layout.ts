@@ -10,9 +10,15 @@ export interface Rect extends Box {
   y: number;
 }
 
-// Faces fit every shape between these two; wider or taller ones waste the picture.
-export const WIDEST = 16 / 9;
-export const TALLEST = 4 / 5;
+// Faces fit every shape between wide and tall; beyond that the picture is wasted. In a tall area (a phone, a strip at
+// the side) they may be taller than wide, in a wide one cameras would lose too much of their sides.
+const WIDEST = 16 / 9;
+const TALLEST_IN_WIDE = 4 / 3;
+const TALLEST_IN_TALL = 4 / 5;
+
+function tallest(area: Box): number {
+  return area.width > area.height ? TALLEST_IN_WIDE : TALLEST_IN_TALL;
+}
 
 // Places `count` tiles of one size so that they are as large as possible. Rows are centred, the last one too.
 export function grid(count: number, area: Box, gap: number): Rect[] {
@@ -40,7 +46,7 @@ function bestGrid(count: number, area: Box, gap: number): { columns: number; til
     const width = (area.width - (columns - 1) * gap) / columns;
     const height = (area.height - (rows - 1) * gap) / rows;
     if (width <= 0 || height <= 0) continue;
-    const tile = fit({ width, height });
+    const tile = fit({ width, height }, tallest(area));
     // Seats that stay empty in the last row count a little against a grid.
     const score = tile.width * tile.height * (1 - 0.01 * (columns * rows - count));
     if (score > best.score) best = { columns, tile, score };
@@ -49,9 +55,9 @@ function bestGrid(count: number, area: Box, gap: number): { columns: number; til
 }
 
 // The largest shape inside a cell that is neither too wide nor too tall.
-export function fit({ width, height }: Box): Box {
+function fit({ width, height }: Box, tall: number): Box {
   if (width / height > WIDEST) return { width: height * WIDEST, height };
-  if (width / height < TALLEST) return { width, height: width / TALLEST };
+  if (width / height < tall) return { width, height: width / tall };
   return { width, height };
 }
 

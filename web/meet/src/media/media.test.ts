@@ -1,0 +1,186 @@
+import { describe, expect, it } from "vitest";
+import { cameraEncodings, videoCodec } from "./encodings";
+import { meter } from "./level";
+import { deviceProblem } from "./problems";
+import { SpeakingDetector } from "./speaking";
+import { formatBitrate, StatsReader } from "./stats";
+
+function named(name: string, message = ""): Error {
+  return Object.assign(new Error(message), { name });
+}
+
+describe("StatsReader", () => {
+  const inbound = (timestamp: number, change: object): [string, unknown] => [
+    "in",
+    {
+      id: "in",
+      type: "inbound-rtp",
+      kind: "video",
+      trackIdentifier: "t",
+      codecId: "c",
+      timestamp,
+      ...change,
+    },
+  ];
+  const codec: [string, unknown] = ["c", { id: "c", type: "codec", mimeType: "video/VP8" }];
+
+  it("makes rates of growing counters", () => {
+    const reader = new StatsReader();
+    reader.read([codec, inbound(1000, { bytesReceived: 1000, packetsReceived: 10, packetsLost: 0 })]);
+    const stats = reader
+      .read([
+        codec,
+        inbound(2000, {
+          bytesReceived: 126_000,
+          packetsReceived: 100,
+          packetsLost: 10,
+          frameWidth: 640,
+          frameHeight: 360,
+          framesPerSecond: 29.7,
+          framesDecoded: 30,
+        }),
+      ])
+      .get("t");
+    expect(stats).toMatchObject({
+      bitrate: 1_000_000,
+      loss: 10,
+      width: 640,
+      height: 360,
+      fps: 30,
+      codec: "VP8",
+    });
+  });
+
+  it("is not confused by packets that turn up after having been counted as lost", () => {
+    const reader = new StatsReader();
+    reader.read([inbound(1000, { packetsReceived: 10, packetsLost: 5 })]);
+    expect(reader.read([inbound(2000, { packetsReceived: 20, packetsLost: 2 })]).get("t")?.loss).toBe(0);
+  });
+
+  it("adds the layers of a simulcast track up and shows the largest picture", () => {
+    const reader = new StatsReader();
+    const report = (timestamp: number, bytes: number): [string, unknown][] => [
+      ["s", { id: "s", type: "media-source", kind: "video", trackIdentifier: "t", timestamp }],
+      ...[180, 720, 360].map((height, index): [string, unknown] => {
+        const id = `o${index}`;
+        const rest = { mediaSourceId: "s", timestamp, frameHeight: height, frameWidth: (height * 16) / 9 };
+        return [id, { id, type: "outbound-rtp", kind: "video", rid: `r${index}`, bytesSent: bytes, ...rest }];
+      }),
+    ];
+    reader.read(report(1000, 0));
+    expect(reader.read(report(2000, 12_500)).get("t")).toMatchObject({
+      bitrate: 300_000,
+      height: 720,
+      layers: ["r1 720p", "r0 180p", "r2 360p"],
+    });
+  });
+
+  it("hears the loudness between two looks, of others and of oneself", () => {
+    const reader = new StatsReader();
+    const report = (time: number, energy: number): [string, unknown][] => [
+      [
+        "in",
+        {
+          id: "in",
+          type: "inbound-rtp",
+          kind: "audio",
+          trackIdentifier: "t",
+          timestamp: time,
+          totalAudioEnergy: energy,
+          totalSamplesDuration: time / 1000,
+        },
+      ],
+      ["o", { id: "o", type: "outbound-rtp", kind: "audio", mediaSourceId: "s", timestamp: time }],
+      [
+        "s",
+        {
+          id: "s",
+          type: "media-source",
+          kind: "audio",
+          trackIdentifier: "mine",
+          timestamp: time,
+          totalAudioEnergy: energy,
+          totalSamplesDuration: time / 1000,
+        },
+      ],
+    ];
+    reader.read(report(1000, 0));
+    const stats = reader.read(report(2000, 0.25));
+    expect(stats.get("t")?.level).toBeCloseTo(0.5);
+    expect(stats.get("mine")?.level).toBeCloseTo(0.5);
+    expect(reader.read(report(3000, 0.25)).get("t")?.level).toBe(0);
+  });
+
+  it("writes rates the way people read them", () => {
+    expect(formatBitrate(1_234_567)).toBe("1.2 Mb/s");
+    expect(formatBitrate(45_400)).toBe("45 kb/s");
+  });
+});
+
+describe("SpeakingDetector", () => {
+  it("bridges the pauses between words", () => {
+    const detector = new SpeakingDetector();
+    const hear = (level: number, at: number): string[] => [...detector.update(new Map([["a", level]]), at)];
+    expect(hear(0.2, 0)).toEqual(["a"]);
+    expect(hear(0, 800)).toEqual(["a"]);
+    expect(hear(0, 1000)).toEqual([]);
+    expect(hear(0.001, 1400)).toEqual([]);
+  });
+
+  it("forgets who left", () => {
+    const detector = new SpeakingDetector();
+    detector.update(new Map([["a", 0.5]]), 0);
+    expect([...detector.update(new Map(), 10)]).toEqual([]);
+  });
+});
+
+describe("meter", () => {
+  it("goes from silence to full", () => {
+    expect(meter(0)).toBe(0);
+    expect(meter(1)).toBe(1);
+    expect(meter(0.05)).toBeGreaterThan(meter(0.01));
+  });
+});
+
+describe("device problems", () => {
+  it("are told in words for people", () => {
+    expect(deviceProblem("camera", named("NotAllowedError"))?.title).toBe("No permission to use the camera");
+    expect(deviceProblem("mic", named("NotFoundError"))?.title).toBe("No microphone found");
+    expect(deviceProblem("mic", named("NotReadableError"))?.title).toBe("The microphone is busy");
+    expect(deviceProblem("mic", named("InsecureContextError"))?.hint).toContain("https");
+    expect(deviceProblem("camera", named("Error", "odd"))?.hint).toBe("odd");
+    expect(deviceProblem("camera", "odd")?.hint).not.toBe("");
+  });
+
+  it("say nothing to whom closed the screen picker", () => {
+    expect(deviceProblem("screen", named("NotAllowedError"))).toBeUndefined();
+  });
+});
+
+describe("encodings", () => {
+  const capabilities = {
+    codecs: ["audio/opus", "video/VP8", "video/rtx", "video/VP9", "video/H264", "video/AV1"].map(
+      (mimeType) => ({
+        mimeType,
+        kind: mimeType.split("/")[0] as "audio" | "video",
+        clockRate: 90_000,
+        preferredPayloadType: 100,
+        parameters: {},
+        rtcpFeedback: [],
+      }),
+    ),
+  };
+
+  it("take the first video codec, or the one that was asked for", () => {
+    expect(videoCodec(capabilities, undefined)?.mimeType).toBe("video/VP8");
+    expect(videoCodec(capabilities, "av1")?.mimeType).toBe("video/AV1");
+    expect(videoCodec({ codecs: [] }, "vp8")).toBeUndefined();
+  });
+
+  it("have three layers for VP8 and H.264 only, and only if wanted", () => {
+    expect(cameraEncodings("video/VP8", true).map(({ rid }) => rid)).toEqual(["r0", "r1", "r2"]);
+    expect(cameraEncodings("video/H264", true)).toHaveLength(3);
+    expect(cameraEncodings("video/VP9", true)).toHaveLength(1);
+    expect(cameraEncodings("video/VP8", false)).toHaveLength(1);
+  });
+});
