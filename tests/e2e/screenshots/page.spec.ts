@@ -96,12 +96,50 @@ async function stage(page: Page, scene: Scene): Promise<void> {
       peers.forEach(({ id }, index) => {
         if (index % 4 !== 3) {
           const track = draw(index + 1);
-          media[`${id}v`] = { id: `${id}v`, peerId: id, source: "camera", track, paused: false, layers: { spatial: 2, temporal: 2 } };
-          stats.set(track.id, { kind: "video", codec: "VP8", width: 1280, height: 720, fps: 30, bitrate: 1_420_000, loss: 0.2, level: 0, frames: 900, freezes: 0, layers: [] });
+          media[`${id}v`] = {
+            id: `${id}v`,
+            peerId: id,
+            source: "camera",
+            track,
+            paused: false,
+            layers: { spatial: 2, temporal: 2 },
+          };
+          stats.set(track.id, {
+            kind: "video",
+            codec: "VP8",
+            width: 1280,
+            height: 720,
+            fps: 30,
+            bitrate: 1_420_000,
+            loss: 0.2,
+            level: 0,
+            frames: 900,
+            freezes: 0,
+            layers: [],
+          });
         }
         const track = sound();
-        media[`${id}a`] = { id: `${id}a`, peerId: id, source: "mic", track, paused: index % 3 === 1, layers: undefined };
-        stats.set(track.id, { kind: "audio", codec: "opus", width: 0, height: 0, fps: 0, bitrate: 38_000, loss: 0, level: 0.2, frames: 0, freezes: 0, layers: [] });
+        media[`${id}a`] = {
+          id: `${id}a`,
+          peerId: id,
+          source: "mic",
+          track,
+          paused: index % 3 === 1,
+          layers: undefined,
+        };
+        stats.set(track.id, {
+          kind: "audio",
+          codec: "opus",
+          width: 0,
+          height: 0,
+          fps: 0,
+          bitrate: 38_000,
+          loss: 0,
+          level: 0.2,
+          frames: 0,
+          freezes: 0,
+          layers: [],
+        });
       });
       if (scene.screen) {
         const track = draw(0, 1280, 720, true);
@@ -123,7 +161,12 @@ async function stage(page: Page, scene: Scene): Promise<void> {
         link: { state: scene.link ?? "up", attempt: 2, retryAt: Date.now() + 4000 },
         notices: scene.notice
           ? [
-              { id: 1, tone: "error", title: "No permission to use the camera", hint: "Allow it through the icon beside the address of this page, then switch the camera on again." },
+              {
+                id: 1,
+                tone: "error",
+                title: "No permission to use the camera",
+                hint: "Allow it through the icon beside the address of this page, then switch the camera on again.",
+              },
               { id: 2, tone: "info", title: "Link copied", hint: "Send it to whoever should come." },
             ]
           : [],
@@ -152,7 +195,9 @@ for (const [device, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE
     await page.locator("video").waitFor();
     await settle(page);
     await page.screenshot({ path: `${OUT}lobby-${device}.png` });
-    await page.evaluate(() => (window as unknown as { plenum: { toggleCamera(): void } }).plenum.toggleCamera());
+    await page.evaluate(() =>
+      (window as unknown as { plenum: { toggleCamera(): void } }).plenum.toggleCamera(),
+    );
     await page.locator("video").waitFor({ state: "detached" });
     await page.screenshot({ path: `${OUT}lobby-no-camera-${device}.png` });
   });

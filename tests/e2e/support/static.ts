@@ -21,7 +21,9 @@ export async function servePage(): Promise<{ server: Server; url: string }> {
     const name = path === "/" ? "index.html" : path;
     try {
       const body = await readFile(join(DIST, name));
-      response.writeHead(200, { "content-type": TYPES[extname(name)] ?? "application/octet-stream" }).end(body);
+      response
+        .writeHead(200, { "content-type": TYPES[extname(name)] ?? "application/octet-stream" })
+        .end(body);
     } catch {
       response.writeHead(404).end();
     }

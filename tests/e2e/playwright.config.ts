@@ -1,0 +1,17 @@
+import { defineConfig } from "@playwright/test";
+import { EXECUTABLE, FLAGS } from "./support/chromium";
+
+export default defineConfig({
+  testDir: "./specs",
+  outputDir: "../../test-results/e2e",
+  workers: 1,
+  fullyParallel: false,
+  forbidOnly: true,
+  timeout: 120_000,
+  expect: { timeout: 15_000 },
+  reporter: [["list"]],
+  use: {
+    launchOptions: { executablePath: EXECUTABLE, args: FLAGS },
+    screenshot: "only-on-failure",
+  },
+});

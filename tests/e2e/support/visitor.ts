@@ -1,0 +1,160 @@
+// A person in the meeting: a page that sends its own picture and tone, and can be asked what it sees and hears.
+
+import { type Browser, type BrowserContext, expect, type Locator, type Page } from "@playwright/test";
+import type { Hall } from "./hall";
+import { installSender, readPicture, readTone, type Seen, signalOf } from "./signals";
+
+// Long enough for a machine with two busy cores; conditions are usually met within a second.
+export const PATIENCE = { timeout: 25_000, intervals: [100, 250, 500] };
+
+const HUE_TOLERANCE = 25;
+const TONE_TOLERANCE = 30;
+
+export interface Arrival {
+  room: string;
+  peer: string;
+  params?: Record<string, string>;
+}
+
+// Members of the reports that the tests look at.
+export interface StatsEntry {
+  type: string;
+  kind?: string;
+  [key: string]: unknown;
+}
+
+// The part of the page's console handle that the tests use.
+interface Handle {
+  reports(): Promise<Record<"send" | "recv", StatsEntry[]>>;
+  store: {
+    getState(): {
+      media: Record<string, { peerId: string; source: string; track: MediaStreamTrack }>;
+    };
+  };
+}
+
+export class Visitor {
+  readonly peer: string;
+  readonly page: Page;
+  readonly context: BrowserContext;
+  readonly errors: string[] = [];
+
+  private constructor(peer: string, context: BrowserContext, page: Page) {
+    this.peer = peer;
+    this.context = context;
+    this.page = page;
+    page.on("pageerror", (error) => this.errors.push(String(error)));
+  }
+
+  static async arrive(browser: Browser, hall: Hall, { room, peer, params }: Arrival): Promise<Visitor> {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.addInitScript(installSender, {
+      camera: signalOf(peer, "camera"),
+      screen: signalOf(peer, "screen"),
+    });
+    const query = new URLSearchParams({ room, peer, name: peer, autojoin: "1", ...params });
+    const visitor = new Visitor(peer, context, page);
+    await page.goto(`${hall.url}/?${query}`);
+    await expect(visitor.tile(peer)).toBeVisible(PATIENCE);
+    return visitor;
+  }
+
+  tile(peer: string, source: "camera" | "screen" = "camera"): Locator {
+    return this.page.locator(`[data-testid=tile][data-peer="${peer}"][data-source=${source}]`);
+  }
+
+  async press(key: string): Promise<void> {
+    await this.page.keyboard.press(key);
+  }
+
+  async leave(): Promise<void> {
+    await this.page.getByRole("button", { name: "Leave the meeting" }).click();
+  }
+
+  async close(): Promise<void> {
+    await this.context.close();
+  }
+
+  // The tile of `peer` shows what `peer` draws.
+  async sees(peer: string, source: "camera" | "screen" = "camera"): Promise<void> {
+    const { code, hue } = signalOf(peer, source);
+    const where = `${source} of ${peer} on the page of ${this.peer}`;
+    await expect
+      .poll(async () => (await this.#picture(peer, source))?.code, { ...PATIENCE, message: where })
+      .toBe(code);
+    const seen = await this.#picture(peer, source);
+    const off = Math.abs((((seen?.hue ?? 0) - hue + 540) % 360) - 180);
+    expect(off, `${where}: hue ${seen?.hue} instead of ${hue}`).toBeLessThan(HUE_TOLERANCE);
+  }
+
+  // The sound that belongs to `peer` is the tone that `peer` sings.
+  async hears(peer: string): Promise<void> {
+    const { tone } = signalOf(peer, "camera");
+    await expect
+      .poll(async () => Math.abs((await this.#tone(peer)) - tone), {
+        ...PATIENCE,
+        message: `tone of ${peer} on the page of ${this.peer}, from ${tone} Hz`,
+      })
+      .toBeLessThan(TONE_TOLERANCE);
+  }
+
+  async hearsNothingOf(peer: string): Promise<void> {
+    await expect
+      .poll(() => this.#tone(peer), { ...PATIENCE, message: `sound of ${peer} on the page of ${this.peer}` })
+      .toBe(0);
+  }
+
+  async reports(): Promise<Record<"send" | "recv", StatsEntry[]>> {
+    return this.page.evaluate(() => (window as unknown as { plenum: Handle }).plenum.reports());
+  }
+
+  // The report about the picture that is received from `peer`.
+  async inboundVideo(peer: string, source = "camera"): Promise<StatsEntry | undefined> {
+    const track = await this.page.evaluate(
+      ([id, from]) => {
+        const { media } = (window as unknown as { plenum: Handle }).plenum.store.getState();
+        return Object.values(media).find((one) => one.peerId === id && one.source === from)?.track.id;
+      },
+      [peer, source] as const,
+    );
+    const { recv } = await this.reports();
+    return recv.find(
+      ({ type, kind, trackIdentifier }) =>
+        type === "inbound-rtp" && kind === "video" && trackIdentifier === track,
+    );
+  }
+
+  async framesDecoded(peer: string): Promise<number> {
+    return Number((await this.inboundVideo(peer))?.framesDecoded ?? 0);
+  }
+
+  async #picture(peer: string, source: "camera" | "screen"): Promise<Seen | undefined> {
+    const video = this.tile(peer, source).locator("video");
+    if ((await video.count()) !== 1) return undefined;
+    return video.evaluate(readPicture as (element: Element) => Seen | undefined).catch(() => undefined);
+  }
+
+  async #tone(peer: string): Promise<number> {
+    const track = await this.page.evaluateHandle((id) => {
+      const { media } = (window as unknown as { plenum: Handle }).plenum.store.getState();
+      return Object.values(media).find((one) => one.peerId === id && one.source === "mic")?.track ?? null;
+    }, peer);
+    const found = await track.evaluate((value) => value !== null);
+    const hertz = found ? await track.evaluate(readTone as (value: unknown) => Promise<number>) : 0;
+    await track.dispose();
+    return hertz;
+  }
+}
+
+// Everybody has a tile with the right picture and the right tone for everybody else.
+export async function expectFullMeeting(visitors: Visitor[]): Promise<void> {
+  for (const visitor of visitors) {
+    for (const { peer } of visitors) {
+      if (peer === visitor.peer) continue;
+      await visitor.sees(peer);
+      await visitor.hears(peer);
+    }
+    await expect(visitor.page.locator("[data-testid=tile][data-source=camera]")).toHaveCount(visitors.length);
+  }
+}
