@@ -1,0 +1,18 @@
+//! Synthetic media: RTP senders whose packets look like those of a browser, and a receiver that checks what became of
+//! them.
+
+mod assembler;
+mod body;
+mod opus;
+mod payload;
+mod source;
+mod video;
+
+pub use assembler::{Frame, FrameAssembler, FrameError, FrameStats};
+pub use body::{BodyError, check_body, frame_body};
+pub use opus::OpusSource;
+pub use source::{ExtensionIds, PacketFields, RtpSource, RtpSourceConfig, Stamper};
+pub use video::{VideoFormat, VideoSource};
+
+#[cfg(test)]
+mod tests;
