@@ -75,11 +75,13 @@ impl Engine {
             return;
         }
         let live = producer.live;
+        // Most streams begin with a key frame, and asking for another would cost its sender a second one at once.
+        let starts_here = live.is_some_and(|live| producer.brings_sync_point(live));
         let consumers = producer.consumers.clone();
         for consumer_key in consumers {
             if let Some(consumer) = self.consumers.get_mut(consumer_key) {
                 consumer.target = live;
-                if consumer.needs_sync() {
+                if consumer.needs_sync() && !starts_here {
                     self.request_key_frame_for(now, consumer_key);
                 }
             }

@@ -221,6 +221,24 @@ impl Producer {
         std::mem::replace(&mut self.live, live) != live
     }
 
+    /// Whether consumers can start at a packet of this batch in a stream.
+    pub(crate) fn brings_sync_point(&self, stream: u8) -> bool {
+        let Some(ring) = self
+            .streams
+            .get(usize::from(stream))
+            .map(|stream| &stream.ring)
+        else {
+            return false;
+        };
+        self.fresh
+            .iter()
+            .filter(|fresh| fresh.stream == stream)
+            .any(|fresh| {
+                ring.get(fresh.sequence)
+                    .is_some_and(|(meta, _)| meta.sync_point)
+            })
+    }
+
     /// Scores of the streams seen on the wire.
     pub(crate) fn scores(&self) -> Vec<EncodingScore> {
         let seen = self

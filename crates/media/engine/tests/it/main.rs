@@ -1,4 +1,5 @@
 //! The engine against native peers, with a virtual clock and no sockets.
 
 mod call;
+mod foreign;
 mod world;

@@ -33,6 +33,8 @@ pub(crate) struct World {
     pub(crate) groups: Vec<(usize, usize)>,
     /// Every datagram that the engine sends, when somebody wants to see them.
     pub(crate) datagrams: Option<Vec<Vec<u8>>>,
+    /// Datagrams for addresses that none of `peers` has.
+    pub(crate) elsewhere: Vec<(SocketAddr, Vec<u8>)>,
     batch: SendBatch,
 }
 
@@ -66,6 +68,7 @@ impl World {
             events: Vec::new(),
             groups: Vec::new(),
             datagrams: None,
+            elsewhere: Vec::new(),
             batch: SendBatch::new(),
         }
     }
@@ -158,6 +161,8 @@ impl World {
                         .find(|peer| peer.address == transmit.to)
                     {
                         peer.handle_datagram(self.now, datagram);
+                    } else {
+                        self.elsewhere.push((transmit.to, datagram.to_vec()));
                     }
                 }
             }
