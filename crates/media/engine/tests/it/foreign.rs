@@ -1,352 +1,29 @@
 //! The engine between two clients made of str0m, a WebRTC stack with its own ICE, SRTP, RTP and RTCP.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use plenum_dtls::SrtpProfileId;
 use plenum_ids::{ConsumerId, ProducerId};
 use plenum_params::{
     event::Event,
-    media::{
-        CodecKind, ExtensionId, Feedback, HeaderExtension, MediaKind, ReceiveCodec,
-        ReceiveEncoding, ReceiveParameters, SendCodec, SendParameters,
-    },
+    media::ReceiveEncoding,
     transport::{DtlsState, IceState, WebRtcTransportOptions},
 };
-use plenum_rtp::{PacketKind, RtpHeader, classify};
+use plenum_rtp::{PacketKind, classify};
 use str0m::{
-    IceConnectionState,
-    bwe::Bitrate,
-    ice::IceCreds,
-    media::{ExtensionValues, KeyframeRequestKind, MediaKind as Str0mKind},
-    rtp::{RtpPacket, RtpWrite},
+    IceConnectionState, bwe::Bitrate, ice::IceCreds, media::KeyframeRequestKind, rtp::RtpWrite,
 };
 
-use crate::world::{
-    ROUTER, STEP, Vp8Packet, World, address, encoding, transport, vp8, vp8_receiver,
+use crate::world::{ROUTER, World, address, encoding, transport};
+
+use call::{
+    AUDIO, AUDIO_OUT, FIRST_AUDIO, FIRST_VIDEO, Foreign, KEY_FRAME_INTERVAL, PACKETS_PER_FRAME,
+    VIDEO, VIDEO_OUT, audio, by_sequence, lose_every,
 };
+use str0m_peer::{RECEIVER, SENDER, Str0mPeer};
 
-use str0m_peer::{Dialect, RECEIVER, SENDER, Str0mPeer};
-
+mod call;
 mod str0m_peer;
-
-const VIDEO: u32 = 1000;
-const AUDIO: u32 = 3000;
-const VIDEO_OUT: u32 = 5000;
-const AUDIO_OUT: u32 = 6000;
-
-/// First sequence numbers: 16 bits roll over within the first frames.
-const FIRST_VIDEO: u64 = 65_500;
-const FIRST_AUDIO: u64 = 65_530;
-
-const PACKETS_PER_FRAME: u64 = 8;
-/// In frames; the first frame of a stream is one.
-const KEY_FRAME_INTERVAL: u64 = 50;
-
-const FRAME: Duration = Duration::from_millis(33);
-
-/// An engine with str0m clients; client and transport have the same number.
-struct Foreign {
-    world: World,
-    peers: Vec<Str0mPeer>,
-}
-
-impl Foreign {
-    fn new(world: World) -> Self {
-        Self {
-            world,
-            peers: Vec::new(),
-        }
-    }
-
-    /// Adds a client and waits until both sides call it connected.
-    fn add(
-        &mut self,
-        dialect: &Dialect,
-        active: bool,
-        bandwidth_estimate: Option<Bitrate>,
-    ) -> usize {
-        let index = self.peers.len();
-        let options = WebRtcTransportOptions::default();
-        let created = self.world.engine.create_webrtc_transport(
-            self.world.now,
-            ROUTER,
-            transport(index),
-            &options,
-        );
-        let info = created.expect("router exists");
-        let from = address(30_000 + index as u16);
-        let mut peer = Str0mPeer::new(
-            from,
-            &info,
-            dialect,
-            active,
-            bandwidth_estimate,
-            self.world.now,
-        );
-        let parameters = peer.dtls_parameters(active);
-        self.peers.push(peer);
-        let connected = self.world.engine.connect_webrtc_transport(
-            self.world.now,
-            transport(index),
-            &parameters,
-        );
-        connected.expect("first connect");
-        let through = |call: &Self| {
-            let stats = call
-                .world
-                .engine
-                .transport_stats(call.world.now, transport(index))
-                .expect("exists");
-            call.peers[index].connected && stats.srtp_profile.is_some()
-        };
-        assert!(
-            self.run_until(Duration::from_secs(5), through),
-            "never connected"
-        );
-        index
-    }
-
-    /// One client sends VP8 and Opus, another receives them.
-    fn call(world: World, bandwidth_estimate: Option<Bitrate>) -> Self {
-        let mut call = Self::new(world);
-        call.add(&SENDER, true, bandwidth_estimate);
-        call.add(&RECEIVER, true, None);
-        call.publish(vec![encoding(VIDEO)]);
-        call
-    }
-
-    fn publish(&mut self, encodings: Vec<ReceiveEncoding>) {
-        let Self { world, peers } = self;
-        peers[0].declare_sender("1", Str0mKind::Video, VIDEO, Some(VIDEO + 1));
-        peers[0].declare_sender("2", Str0mKind::Audio, AUDIO, None);
-        peers[1].declare_receiver("0", Str0mKind::Video, VIDEO_OUT, Some(VIDEO_OUT + 1));
-        peers[1].declare_receiver("3", Str0mKind::Audio, AUDIO_OUT, None);
-        let video = world.produce(0, 10, vp8(encodings));
-        let audio = world.produce(0, 11, opus());
-        world.consume(1, 20, video, vp8_receiver(VIDEO_OUT));
-        world.consume(1, 21, audio, opus_receiver());
-    }
-
-    fn step(&mut self) {
-        self.world.now += STEP;
-        let mut arriving = Vec::new();
-        for peer in &mut self.peers {
-            let from = peer.address;
-            arriving.extend(peer.poll(self.world.now).map(|datagram| (from, datagram)));
-        }
-        self.world.deliver(&mut arriving);
-        for (to, datagram) in std::mem::take(&mut self.world.elsewhere) {
-            let peer = self
-                .peers
-                .iter_mut()
-                .find(|peer| peer.address == to)
-                .expect("nobody else was there");
-            peer.handle_datagram(self.world.now, &datagram);
-        }
-    }
-
-    fn run(&mut self, time: Duration) {
-        let end = self.world.now + time;
-        while self.world.now < end {
-            self.step();
-        }
-    }
-
-    fn run_until(&mut self, limit: Duration, condition: impl Fn(&Self) -> bool) -> bool {
-        let end = self.world.now + limit;
-        while self.world.now < end && !condition(self) {
-            self.step();
-        }
-        condition(self)
-    }
-
-    /// Sends frames of video with a packet of audio each, at 30 frames a second.
-    fn send_frames(&mut self, frames: std::ops::Range<u64>) {
-        for frame in frames {
-            for packet in frame * PACKETS_PER_FRAME..(frame + 1) * PACKETS_PER_FRAME {
-                let (header, payload) = video(packet);
-                let write = RtpWrite::new(
-                    96.into(),
-                    (FIRST_VIDEO + packet).into(),
-                    header.timestamp,
-                    self.world.now,
-                    payload,
-                );
-                self.peers[0].send(VIDEO, write.marker(header.marker).nackable(true));
-            }
-            let extensions = ExtensionValues {
-                audio_level: Some(-42),
-                voice_activity: Some(true),
-                ..ExtensionValues::default()
-            };
-            let number = (FIRST_AUDIO + frame).into();
-            let write = RtpWrite::new(
-                111.into(),
-                number,
-                960 * frame as u32,
-                self.world.now,
-                audio(frame),
-            );
-            self.peers[0].send(AUDIO, write.ext_vals(extensions));
-            self.run(FRAME);
-        }
-    }
-
-    /// Checks that the receiver has every packet of the first `frames` frames once and unchanged, in whatever order.
-    fn assert_video_complete(&self, frames: u64) {
-        let expected = frames * PACKETS_PER_FRAME;
-        let received = by_sequence(&self.peers[1], VIDEO_OUT);
-        let numbers: Vec<u64> = received.keys().copied().collect();
-        assert!(
-            numbers.windows(2).all(|pair| pair[1] == pair[0] + 1),
-            "gaps in {numbers:?}"
-        );
-        assert_eq!(received.len() as u64, expected);
-        for (number, packet) in received.values().enumerate() {
-            let (header, payload) = video(number as u64);
-            assert_eq!(&packet.payload[..], &payload[..], "packet {number}");
-            assert_eq!(packet.header.marker, header.marker);
-            assert_eq!(*packet.header.payload_type, 101);
-        }
-    }
-
-    fn ice_states(&self, index: usize) -> Vec<IceState> {
-        let states = self.world.events.iter().filter_map(|event| match event {
-            Event::IceState {
-                transport: id,
-                state,
-                ..
-            } if *id == transport(index) => Some(*state),
-            _ => None,
-        });
-        states.collect()
-    }
-
-    fn discarded(&self, index: usize) -> u64 {
-        self.world
-            .engine
-            .transport_stats(self.world.now, transport(index))
-            .expect("exists")
-            .discarded
-    }
-}
-
-/// Header and payload of a packet of video.
-fn video(number: u64) -> (RtpHeader, Vec<u8>) {
-    let frame = number / PACKETS_PER_FRAME;
-    let packet = Vp8Packet {
-        ssrc: VIDEO,
-        sequence_number: number as u16,
-        timestamp: frame as u32 * 3000,
-        picture_id: frame as u16,
-        key_frame: frame.is_multiple_of(KEY_FRAME_INTERVAL),
-        first: number.is_multiple_of(PACKETS_PER_FRAME),
-        marker: number % PACKETS_PER_FRAME == PACKETS_PER_FRAME - 1,
-        len: 1000 + (number % 3) as usize,
-        rid: None,
-        transport_sequence: None,
-    };
-    let bytes = packet.write();
-    let header = RtpHeader::parse(&bytes).expect("written by us");
-    let payload = bytes[header.header_len..].to_vec();
-    (header, payload)
-}
-
-fn audio(frame: u64) -> Vec<u8> {
-    vec![frame as u8; 80 + (frame % 7) as usize]
-}
-
-/// Opus as a browser sends it.
-fn opus() -> ReceiveParameters {
-    ReceiveParameters {
-        kind: MediaKind::Audio,
-        mid: Some("2".into()),
-        codecs: vec![ReceiveCodec {
-            codec: CodecKind::Opus,
-            mime_type: "audio/opus".into(),
-            payload_type: 111,
-            mapped_payload_type: 100,
-            clock_rate: 48_000,
-            rtx_payload_type: None,
-            feedback: AUDIO_FEEDBACK,
-        }],
-        extensions: [
-            (HeaderExtension::Mid, 4),
-            (HeaderExtension::TransportWideCc, 3),
-            (HeaderExtension::AudioLevel, 1),
-        ]
-        .map(|(extension, id)| ExtensionId { extension, id })
-        .to_vec(),
-        encodings: vec![ReceiveEncoding {
-            rtx_ssrc: None,
-            ..encoding(AUDIO)
-        }],
-        cname: "sender".into(),
-    }
-}
-
-const AUDIO_FEEDBACK: Feedback = Feedback {
-    nack: false,
-    pli: false,
-    fir: false,
-    remb: false,
-    transport_cc: true,
-};
-
-fn opus_receiver() -> SendParameters {
-    SendParameters {
-        kind: MediaKind::Audio,
-        mid: Some("3".into()),
-        codecs: vec![SendCodec {
-            codec: CodecKind::Opus,
-            mime_type: "audio/opus".into(),
-            payload_type: 100,
-            clock_rate: 48_000,
-            rtx_payload_type: None,
-            feedback: AUDIO_FEEDBACK,
-        }],
-        extensions: [
-            (HeaderExtension::Mid, 1),
-            (HeaderExtension::AbsSendTime, 4),
-            (HeaderExtension::TransportWideCc, 5),
-            (HeaderExtension::AudioLevel, 10),
-        ]
-        .map(|(extension, id)| ExtensionId { extension, id })
-        .to_vec(),
-        ssrc: AUDIO_OUT,
-        rtx_ssrc: None,
-        cname: "sender".into(),
-    }
-}
-
-/// What str0m handed out of one stream, by extended sequence number. No number comes twice.
-fn by_sequence(peer: &Str0mPeer, ssrc: u32) -> BTreeMap<u64, &RtpPacket> {
-    let mut packets = BTreeMap::new();
-    for packet in peer
-        .packets
-        .iter()
-        .filter(|packet| *packet.header.ssrc == ssrc)
-    {
-        assert!(
-            packets.insert(*packet.seq_no, packet).is_none(),
-            "{} twice",
-            *packet.seq_no
-        );
-    }
-    packets
-}
-
-/// Loses RTP packets of these payload types: every `period`th, not beginning with the first.
-fn lose_every(period: u32, payload_types: &'static [u8]) -> Box<dyn FnMut(&[u8]) -> bool> {
-    let mut count = 0;
-    Box::new(move |datagram| {
-        if classify(datagram) != PacketKind::Rtp || !payload_types.contains(&(datagram[1] & 0x7f)) {
-            return false;
-        }
-        count += 1;
-        count % period == 0
-    })
-}
 
 #[test]
 fn media_arrives_unchanged_with_every_srtp_profile() {
@@ -566,7 +243,7 @@ fn reports_say_the_same_on_both_sides() {
 fn consent_holds_as_long_as_str0m_checks_and_no_longer() {
     let mut call = Foreign::call(World::new(), None);
     call.send_frames(0..1);
-    call.run(Duration::from_secs(60));
+    call.run(Duration::from_mins(1));
     for index in 0..2 {
         assert!(!call.ice_states(index).contains(&IceState::Disconnected));
         assert!(
@@ -670,4 +347,41 @@ fn a_client_with_another_certificate_than_announced_gets_nowhere() {
         .transport_stats(call.world.now, transport(0))
         .expect("exists");
     assert_eq!(stats.srtp_profile, None);
+}
+
+#[test]
+fn sequence_numbers_roll_over_towards_the_receiver_too() {
+    // A consumer begins anywhere in the lower half.
+    const PACKETS: u64 = 66_000;
+    let mut call = Foreign::call(World::new(), None);
+    for number in 0..PACKETS {
+        let sequence = (FIRST_AUDIO + number).into();
+        let timestamp = 960 * number as u32;
+        let write = RtpWrite::new(
+            111.into(),
+            sequence,
+            timestamp,
+            call.world.now,
+            [number as u8; 20],
+        );
+        call.peers[0].send(AUDIO, write);
+        if number % 20 == 19 {
+            call.step();
+        }
+    }
+    call.run(Duration::from_millis(5));
+    let heard = by_sequence(&call.peers[1], AUDIO_OUT);
+    assert_eq!(heard.len() as u64, PACKETS);
+    let (first, last) = (
+        heard.keys().next().expect("not empty"),
+        heard.keys().last().expect("not empty"),
+    );
+    assert_eq!(last - first, PACKETS - 1);
+    assert!(first >> 16 < last >> 16);
+    assert!(
+        heard
+            .values()
+            .zip(0..PACKETS)
+            .all(|(packet, number)| packet.payload[..] == [number as u8; 20])
+    );
 }

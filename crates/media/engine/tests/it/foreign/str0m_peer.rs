@@ -25,7 +25,7 @@ use str0m::{
 };
 
 /// Says whether a datagram is lost on the way.
-type Loss = Box<dyn FnMut(&[u8]) -> bool>;
+pub(crate) type Loss = Box<dyn FnMut(&[u8]) -> bool>;
 
 /// Payload types and header extension ids, as signalling would have agreed on them.
 pub(crate) struct Dialect {
@@ -34,7 +34,7 @@ pub(crate) struct Dialect {
     pub(crate) extensions: &'static [(u8, Extension)],
 }
 
-/// What a browser offers; matches `world::vp8` and `super::opus`.
+/// What a browser offers; matches `world::vp8` and `super::call`.
 pub(crate) const SENDER: Dialect = Dialect {
     vp8: (96, 97),
     opus: 111,
@@ -49,7 +49,7 @@ pub(crate) const SENDER: Dialect = Dialect {
     ],
 };
 
-/// What the engine's consumers use; matches `world::vp8_receiver` and `super::opus_receiver`.
+/// What the engine's consumers use; matches `world::vp8_receiver` and `super::call`.
 pub(crate) const RECEIVER: Dialect = Dialect {
     vp8: (101, 102),
     opus: 100,
@@ -277,7 +277,7 @@ impl Str0mPeer {
             Event::RtpPacket(packet) => self.packets.push(packet),
             Event::KeyframeRequest(request) => self.key_frame_requests.push(request),
             Event::EgressBitrateEstimate(BweKind::Twcc { estimate, .. }) => {
-                self.estimates.push(estimate)
+                self.estimates.push(estimate);
             }
             Event::PeerStats(stats) => self.peer_stats = Some(stats),
             Event::MediaIngressStats(stats) => {
@@ -294,7 +294,7 @@ impl Str0mPeer {
     fn handle_raw(&mut self, packet: &RawPacket) {
         match packet {
             RawPacket::RtpRx(header, _) if *header.payload_type == self.rtx_payload_type => {
-                self.rtx_received += 1
+                self.rtx_received += 1;
             }
             RawPacket::RtcpRx(Rtcp::SenderReport(_)) => self.rtcp.sender_reports += 1,
             RawPacket::RtcpRx(Rtcp::ReceiverReport(_)) => self.rtcp.receiver_reports += 1,
