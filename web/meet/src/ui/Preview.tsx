@@ -113,9 +113,9 @@ function Choices() {
   return (
     <div className="mt-3 grid grid-flow-col auto-cols-[minmax(0,1fr)] gap-3 sm:mt-4">
       {lists.map(({ noun, all, chosen, source }) => (
-        <label key={source} className="relative block">
-          <span className="sr-only">{noun}</span>
+        <div key={source} className="relative">
           <select
+            aria-label={noun}
             className="field h-11 appearance-none truncate pr-10 text-sm"
             value={all.some(({ id }) => id === chosen) ? chosen : (all[0]?.id ?? "")}
             onChange={(event) => void meeting.local.choose(source, event.target.value)}
@@ -130,7 +130,7 @@ function Choices() {
             className="pointer-events-none absolute top-1/2 right-3 size-4 -translate-y-1/2 text-mist"
             aria-hidden="true"
           />
-        </label>
+        </div>
       ))}
     </div>
   );
