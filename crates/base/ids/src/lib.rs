@@ -4,6 +4,7 @@
 //! same when an object is piped to another router. Inside the engine they are looked up once per command and never per
 //! packet. Rooms and peers are named by their users and therefore are strings.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 use std::{fmt, str::FromStr, sync::Arc};
 

@@ -5,6 +5,7 @@
 //! is what the node tells a worker after everything has been checked: plain enums and numbers, no strings to compare, and
 //! safe for a binary encoding without field tags. The engine knows only the second family.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod event;
 #[cfg(test)]

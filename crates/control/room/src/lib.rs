@@ -22,6 +22,7 @@
 //!   after it was closed. What a session left behind is closed when it goes, confirmed by the worker or not.
 //! * A room never ends because the only session was replaced by a newer one of the same peer.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod command;
 mod config;

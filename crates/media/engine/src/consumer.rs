@@ -243,9 +243,8 @@ impl Consumer {
                     let clock_rate = self
                         .codec(meta.payload_type)
                         .map_or(90_000, |codec| codec.clock_rate);
-                    let elapsed = now.saturating_duration_since(last_sent).as_secs_f64()
-                        * f64::from(clock_rate);
-                    let next = self.last_timestamp.wrapping_add((elapsed as u32).max(1));
+                    let elapsed = ticks(now.saturating_duration_since(last_sent), clock_rate);
+                    let next = self.last_timestamp.wrapping_add(elapsed.max(1));
                     next.wrapping_sub(meta.timestamp)
                 }),
             _ => 0,
@@ -279,10 +278,10 @@ impl Consumer {
             .get(usize::from(old.stream))?
             .sender_report?;
         let (new_ntp, new_rtp, _) = producer.streams.get(usize::from(stream))?.sender_report?;
-        let elapsed = new_ntp.wrapping_sub(old_ntp).cast_signed() as f64
-            / f64::from(1u32 << 16)
-            / f64::from(1u32 << 16);
-        let new_on_old = old_rtp.wrapping_add((elapsed * f64::from(clock_rate)) as i64 as u32);
+        // NTP time has 32 bits of fraction (RFC 5905 §6); the difference may be negative.
+        let elapsed = i128::from(new_ntp.wrapping_sub(old_ntp).cast_signed());
+        let new_on_old =
+            old_rtp.wrapping_add(((elapsed * i128::from(clock_rate)) >> 32).cast_unsigned() as u32);
         Some(
             new_on_old
                 .wrapping_add(old.timestamp_offset)
@@ -384,4 +383,9 @@ impl Consumer {
     pub(crate) fn current_epoch(&self) -> Option<Epoch> {
         self.epochs.back().copied()
     }
+}
+
+/// A duration in units of an RTP clock.
+pub(crate) fn ticks(duration: Duration, clock_rate: u32) -> u32 {
+    (duration.as_micros() * u128::from(clock_rate) / 1_000_000) as u32
 }

@@ -19,7 +19,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Assumed round trip to a sender until one is measured; spaces repeated NACKs.
 const DEFAULT_ROUND_TRIP: Duration = Duration::from_millis(100);
 
-/// NACKed packets that one compound packet can name.
+/// Lost packets that one compound packet can name.
 const MAX_NACKS: usize = 200;
 
 impl Engine {

@@ -23,6 +23,7 @@
 //! this batch are written and sealed one after another into one contiguous region, so that equal neighbours leave as one
 //! segmented message. Nothing on this path allocates, locks, logs or hashes a string.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod batch;
 mod commands;

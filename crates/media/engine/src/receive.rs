@@ -99,11 +99,11 @@ impl Engine {
                 IceEvent::TupleAdded(tuple) => {
                     self.addresses.insert((tuple.socket, tuple.remote), key);
                 }
-                IceEvent::TupleRemoved(tuple) => {
-                    // The address may belong to a younger transport by now.
-                    if self.addresses.get(&(tuple.socket, tuple.remote)) == Some(&key) {
-                        self.addresses.remove(&(tuple.socket, tuple.remote));
-                    }
+                // The address may belong to a younger transport by now.
+                IceEvent::TupleRemoved(tuple)
+                    if self.addresses.get(&(tuple.socket, tuple.remote)) == Some(&key) =>
+                {
+                    self.addresses.remove(&(tuple.socket, tuple.remote));
                 }
                 IceEvent::SelectedTuple(tuple) => {
                     transport.path = Some((tuple.socket, tuple.remote));

@@ -99,7 +99,7 @@ fn profile_name(profile: SrtpProfile) -> &'static str {
         SrtpProfile::AeadAes256Gcm => "AEAD_AES_256_GCM",
         SrtpProfile::AeadAes128Gcm => "AEAD_AES_128_GCM",
         SrtpProfile::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
-        _ => "AES_CM_128_HMAC_SHA1_32",
+        SrtpProfile::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
     }
 }
 

@@ -12,6 +12,7 @@
 //! [`Opener::rtcp_senders`], [`Sealer::next_rtcp_index`].
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod cipher;
 mod error;

@@ -13,8 +13,12 @@ use plenum_rtp::{
 
 use super::{DEFAULT_ROUND_TRIP, MAX_NACKS};
 use crate::{
-    batch::ControlQueue, consumer::Consumer, engine::Engine, key_frame_requests::KeyFrameAction,
-    receive::MAX_CONTROL_DATAGRAM, transport::Transport,
+    batch::ControlQueue,
+    consumer::{Consumer, ticks},
+    engine::Engine,
+    key_frame_requests::KeyFrameAction,
+    receive::MAX_CONTROL_DATAGRAM,
+    transport::Transport,
 };
 
 /// Room left in a control datagram for the SRTCP index and tag.
@@ -215,7 +219,7 @@ fn sender_info(
     let clock_rate = consumer.parameters.codecs.first()?.clock_rate;
     let (ntp, rtp_timestamp, at) = stream.sender_report?;
     let elapsed = now.saturating_duration_since(at);
-    let ticks = (elapsed.as_secs_f64() * f64::from(clock_rate)) as u64 as u32;
+    let ticks = ticks(elapsed, clock_rate);
     let ntp = NtpTime::from_u64(
         ntp.wrapping_add(NtpTime::from_unix(elapsed).as_u64())
             .wrapping_sub(NtpTime::from_unix(Duration::ZERO).as_u64()),

@@ -39,7 +39,13 @@ fn reports_come_every_100_ms_and_cover_the_losses() {
     assert_eq!(receiver.poll_feedback(start + 99 * MS), None);
     let expected = FeedbackDescription {
         base_sequence: 0xfffe,
-        arrivals: &[Some(0 * MS), Some(10 * MS), None, None, Some(30 * MS)],
+        arrivals: &[
+            Some(Duration::ZERO),
+            Some(10 * MS),
+            None,
+            None,
+            Some(30 * MS),
+        ],
     };
     assert_eq!(receiver.poll_feedback(start + 100 * MS), Some(expected));
     assert_eq!(receiver.poll_feedback(start + 100 * MS), None);
@@ -85,7 +91,7 @@ fn a_late_packet_is_reported_again_with_what_followed() {
         reported,
         BTreeMap::from([
             (12, Some(120 * MS)),
-            (13, Some(0 * MS)),
+            (13, Some(Duration::ZERO)),
             (14, Some(130 * MS))
         ])
     );

@@ -56,7 +56,7 @@ impl World {
                 gso: true,
             }],
             consent_timeout: Duration::from_secs(20),
-            unix_time: Duration::from_secs(1_800_000_000),
+            unix_time: Duration::from_hours(500_000),
             srtp_profiles,
         };
         let mut engine = Engine::new(config, now);
