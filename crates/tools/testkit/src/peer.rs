@@ -1,8 +1,8 @@
 //! A small native WebRTC client as a state machine: the engine's partner in harness tests and benchmarks.
 //!
 //! It is the controlling ICE side and the DTLS client, like a browser. It sends RTP that it is given, answers NACK with
-//! retransmissions, asks for what it misses, and hands out what arrives in the form the application would see:
-//! decrypted, retransmissions turned back into the packets that they replace.
+//! retransmissions, asks for what it misses, reports what it receives, and hands out what arrives in the form the
+//! application would see: decrypted, retransmissions turned back into the packets that they replace.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,13 +17,15 @@ use plenum_ice::{
 };
 use plenum_params::transport::{DtlsFingerprint, DtlsParameters, WebRtcTransportInfo};
 use plenum_rtp::{
-    PacketKind, RtpHeader, classify,
-    rtcp::{RtcpPacket, RtcpPackets, RtcpWriter},
+    NtpTime, PacketKind, RtpHeader, classify,
+    rtcp::{RtcpPacket, RtcpPackets, RtcpWriter, SenderInfo},
 };
 use plenum_srtp::{InboundStream, Opener, Sealer, SrtpKeys, SrtpProfile};
 
+mod reports;
 mod streams;
 
+use reports::TransportArrivals;
 pub use streams::{ReceiveStream, SendStream};
 
 /// RFC 7675: consent is checked about every 5 s.
@@ -34,6 +36,12 @@ const FIRST_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How often missing packets are looked for, as libwebrtc does.
 const NACK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Receiver reports, as browsers send them for video.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Transport-wide feedback, libwebrtc's default.
+const FEEDBACK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Room for any datagram that the peer makes.
 const MAX_DATAGRAM: usize = 2048;
@@ -53,6 +61,9 @@ pub struct TestPeer {
     checks_answered: u32,
     next_check: Option<Instant>,
     next_nack: Option<Instant>,
+    next_report: Option<Instant>,
+    next_feedback: Option<Instant>,
+    arrivals: Option<TransportArrivals>,
     inbound: HashMap<u32, InboundStream>,
     senders: Vec<SendStream>,
     receivers: Vec<ReceiveStream>,
@@ -100,6 +111,9 @@ impl TestPeer {
             checks_answered: 0,
             next_check: Some(now),
             next_nack: None,
+            next_report: None,
+            next_feedback: None,
+            arrivals: None,
             inbound: HashMap::new(),
             senders: Vec::new(),
             receivers: Vec::new(),
@@ -143,6 +157,8 @@ impl TestPeer {
     pub fn fall_silent(&mut self) {
         self.next_check = None;
         self.next_nack = None;
+        self.next_report = None;
+        self.next_feedback = None;
         self.outgoing.clear();
     }
 
@@ -172,6 +188,12 @@ impl TestPeer {
     /// Announces a stream that will be received, so that losses in it are asked for.
     pub fn add_receiver(&mut self, stream: ReceiveStream) {
         self.receivers.push(stream);
+    }
+
+    /// Reports arrivals by the transport-wide sequence number in the header extension with this id.
+    pub fn report_arrivals(&mut self, now: Instant, extension_id: u8) {
+        self.arrivals = Some(TransportArrivals::new(extension_id, now));
+        self.next_feedback = Some(now + FEEDBACK_INTERVAL);
     }
 
     /// Counters of a received stream.
@@ -214,6 +236,23 @@ impl TestPeer {
         self.send_rtcp(|writer| writer.pli(1, media_ssrc).is_ok());
     }
 
+    /// Tells which RTP timestamp of a sent stream belongs to which time.
+    pub fn send_sender_report(&mut self, ssrc: u32, ntp: NtpTime, rtp_timestamp: u32) {
+        let Some(stream) = self.senders.iter().find(|stream| stream.ssrc == ssrc) else {
+            return;
+        };
+        let info = SenderInfo {
+            ssrc,
+            ntp,
+            rtp_timestamp,
+            packet_count: stream.packets,
+            octet_count: stream.octets,
+        };
+        self.send_rtcp(|writer| {
+            writer.sender_report(info, []).is_ok() && writer.sdes_cname(ssrc, "test-peer").is_ok()
+        });
+    }
+
     /// Sends RTCP written by `build`.
     pub fn send_rtcp(&mut self, build: impl FnOnce(&mut RtcpWriter<'_>) -> bool) {
         let Some((_, sealer, _)) = &mut self.keys else {
@@ -242,10 +281,16 @@ impl TestPeer {
 
     /// When [`Self::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.next_check, self.next_nack, self.dtls.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.next_check,
+            self.next_nack,
+            self.next_report,
+            self.next_feedback.filter(|_| self.keys.is_some()),
+            self.dtls.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Does what is due.
@@ -274,6 +319,14 @@ impl TestPeer {
                 }
             }
         }
+        if self.next_report.is_some_and(|due| due <= now) {
+            self.next_report = Some(now + REPORT_INTERVAL);
+            self.send_receiver_report(now);
+        }
+        if self.keys.is_some() && self.next_feedback.is_some_and(|due| due <= now) {
+            self.next_feedback = Some(now + FEEDBACK_INTERVAL);
+            self.send_feedback();
+        }
     }
 
     /// Takes a datagram of the engine.
@@ -290,9 +343,34 @@ impl TestPeer {
                     self.failures += 1;
                 }
             }
-            PacketKind::Rtcp => self.handle_rtcp(datagram),
+            PacketKind::Rtcp => self.handle_rtcp(now, datagram),
             PacketKind::Unknown => self.failures += 1,
         }
+    }
+
+    fn send_receiver_report(&mut self, now: Instant) {
+        let blocks: Vec<_> = self
+            .receivers
+            .iter_mut()
+            .filter_map(|stream| stream.report(now))
+            .collect();
+        for blocks in blocks.chunks(31) {
+            self.send_rtcp(|writer| writer.receiver_report(1, blocks.iter().copied()).is_ok());
+        }
+    }
+
+    fn send_feedback(&mut self) {
+        let Some(mut arrivals) = self.arrivals.take() else {
+            return;
+        };
+        let mut more = true;
+        while more {
+            self.send_rtcp(|writer| {
+                more = arrivals.write(writer);
+                more
+            });
+        }
+        self.arrivals = Some(arrivals);
     }
 
     fn send_check(&mut self) {
@@ -336,6 +414,7 @@ impl TestPeer {
             {
                 self.keys = session(profile, keying.as_bytes());
                 self.next_nack = Some(now + NACK_INTERVAL);
+                self.next_report = Some(now + REPORT_INTERVAL);
             }
         }
     }
@@ -349,6 +428,13 @@ impl TestPeer {
             .open_rtp(inbound, &mut packet, header.header_len)
             .ok()?;
         packet.truncate(opened.len);
+        if let Some(arrivals) = &mut self.arrivals {
+            arrivals.handle_packet(now, &header, &packet);
+        }
+        let is_retransmission = self
+            .receivers
+            .iter()
+            .any(|stream| stream.rtx_ssrc == Some(header.ssrc));
         if let Some(stream) = self
             .receivers
             .iter_mut()
@@ -361,7 +447,7 @@ impl TestPeer {
             .receivers
             .iter_mut()
             .find(|stream| stream.ssrc == header.ssrc)
-            && !stream.handle(now, header.sequence_number)
+            && !stream.handle(now, &header, is_retransmission)
         {
             return Some(());
         }
@@ -369,7 +455,7 @@ impl TestPeer {
         Some(())
     }
 
-    fn handle_rtcp(&mut self, datagram: &[u8]) {
+    fn handle_rtcp(&mut self, now: Instant, datagram: &[u8]) {
         let mut packet = datagram.to_vec();
         let Some((_, _, opener)) = self.keys.as_mut() else {
             return;
@@ -395,7 +481,13 @@ impl TestPeer {
                     }
                     "fir"
                 }
-                RtcpPacket::SenderReport(_) => "sr",
+                RtcpPacket::SenderReport(report) => {
+                    let mut receivers = self.receivers.iter_mut();
+                    if let Some(stream) = receivers.find(|stream| stream.ssrc == report.ssrc) {
+                        stream.handle_sender_report(now, report.ntp);
+                    }
+                    "sr"
+                }
                 RtcpPacket::ReceiverReport(_) => "rr",
                 RtcpPacket::Remb(_) => "remb",
                 RtcpPacket::TransportFeedback(_) => "twcc",

@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plenum_rtp::{RtpHeader, SequenceUnwrapper};
+use plenum_rtp::{NtpTime, RtpHeader, SequenceUnwrapper, rtcp::ReportBlock};
+
+use super::reports::Reception;
 
 /// Packets kept for retransmission.
 const HISTORY: usize = 1000;
@@ -31,6 +33,8 @@ pub struct SendStream {
     history: VecDeque<(u16, Vec<u8>)>,
     /// Packets sent again so far.
     pub retransmitted: u32,
+    pub(super) packets: u32,
+    pub(super) octets: u32,
 }
 
 impl SendStream {
@@ -43,6 +47,8 @@ impl SendStream {
             rtx_sequence: 0,
             history: VecDeque::new(),
             retransmitted: 0,
+            packets: 0,
+            octets: 0,
         }
     }
 
@@ -51,6 +57,8 @@ impl SendStream {
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(packet.len() as u32);
         self.history.push_back((sequence_number, packet.to_vec()));
         // The unwrapper starts one roll-over up so that nothing underflows; SRTP starts with roll-over 0.
         self.unwrapper
@@ -86,6 +94,9 @@ pub struct ReceiveStream {
     pub rtx_ssrc: Option<u32>,
     /// Payload type that a retransmitted packet gets back.
     pub payload_type: u8,
+    /// Ticks of the RTP clock in a second, for the jitter that is reported. Video's unless set.
+    pub clock_rate: u32,
+    reception: Reception,
     unwrapper: SequenceUnwrapper,
     /// Missing packets: first seen missing, last asked for.
     missing: BTreeMap<u64, (Instant, Option<Instant>)>,
@@ -106,6 +117,8 @@ impl ReceiveStream {
             ssrc,
             rtx_ssrc,
             payload_type,
+            clock_rate: 90_000,
+            reception: Reception::default(),
             unwrapper: SequenceUnwrapper::new(),
             missing: BTreeMap::new(),
             nacked: 0,
@@ -116,9 +129,18 @@ impl ReceiveStream {
     }
 
     /// Notes a packet; `false` when it is a duplicate.
-    pub(super) fn handle(&mut self, now: Instant, sequence_number: u16) -> bool {
+    pub(super) fn handle(
+        &mut self,
+        now: Instant,
+        header: &RtpHeader,
+        is_retransmission: bool,
+    ) -> bool {
         let before = self.unwrapper.highest();
-        let sequence = self.unwrapper.extend(sequence_number);
+        let sequence = self.unwrapper.extend(header.sequence_number);
+        if !is_retransmission {
+            self.reception
+                .handle_packet(now, sequence, header.timestamp, self.clock_rate);
+        }
         match before {
             None => true,
             Some(highest) if sequence > highest => {
@@ -135,6 +157,15 @@ impl ReceiveStream {
                 false
             }
         }
+    }
+
+    pub(super) fn handle_sender_report(&mut self, now: Instant, ntp: NtpTime) {
+        self.reception.handle_sender_report(now, ntp.compact());
+    }
+
+    /// What to report of the interval that ends now.
+    pub(super) fn report(&mut self, now: Instant) -> Option<ReportBlock> {
+        self.reception.report(now, self.ssrc, self.clock_rate)
     }
 
     /// The original packet inside a retransmission.
