@@ -324,7 +324,10 @@ impl Engine {
             {
                 for stream in &producer.streams {
                     consider(stream.nacks.poll_timeout());
-                    consider(stream.key_frames.poll_timeout());
+                    // Nobody can be asked before the stream is there, or while it is paused.
+                    if stream.last_packet.is_some() && !producer.paused {
+                        consider(stream.key_frames.poll_timeout());
+                    }
                 }
             }
         }

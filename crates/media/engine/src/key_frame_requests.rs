@@ -37,15 +37,19 @@ pub(crate) struct KeyFrameRequests {
 }
 
 impl KeyFrameRequests {
-    /// Somebody needs a key frame. While one is waited for, this changes nothing.
+    /// Somebody needs a key frame. While one is waited for, this only ends a long wait early: the earlier requests may
+    /// have been made for nobody.
     pub(crate) fn request(&mut self, now: Instant) {
+        let pause = if self.due.is_some() {
+            RETRY_INTERVAL
+        } else {
+            MIN_INTERVAL
+        };
+        let earliest = self.last_sent.map_or(now, |sent| now.max(sent + pause));
         if self.due.is_none() {
-            self.due = Some(
-                self.last_sent
-                    .map_or(now, |sent| now.max(sent + MIN_INTERVAL)),
-            );
             self.attempts = 0;
         }
+        self.due = Some(self.due.map_or(earliest, |due| due.min(earliest)));
     }
 
     /// The first packet of a key frame arrived: whoever waited is served.

@@ -36,6 +36,8 @@ mod fan_out;
 mod feedback;
 mod group_plan;
 mod key_frame_requests;
+#[doc(hidden)]
+pub mod measuring;
 mod nack_generator;
 mod packet;
 mod packet_ring;

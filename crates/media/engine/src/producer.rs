@@ -309,6 +309,8 @@ impl ProducerStream {
         self.ring = ring_for(kind);
         self.reception = Reception::default();
         self.nacks = NackGenerator::default();
+        self.key_frames = KeyFrameRequests::default();
+        self.last_packet = None;
         self.sender_report = None;
         self.highest = None;
     }

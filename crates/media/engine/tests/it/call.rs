@@ -303,3 +303,59 @@ fn without_rtx_a_lost_packet_is_repeated_to_the_byte() {
         "another packet under the same nonce would give the key away"
     );
 }
+
+#[test]
+fn a_consumer_of_a_stream_that_is_not_there_yet_costs_nothing() {
+    let mut world = World::new();
+    call(&mut world);
+    world.run(Duration::from_millis(500));
+    let mut wake_ups = 0;
+    let end = world.now + Duration::from_secs(1);
+    while let Some(due) = world.engine.poll_timeout().filter(|due| *due < end) {
+        world.now = world.now.max(due);
+        world.engine.handle_timeout(world.now);
+        world.drain();
+        wake_ups += 1;
+    }
+    assert!(wake_ups < 20, "{wake_ups} wake-ups in a silent second");
+}
+
+#[test]
+fn a_stream_that_changes_its_ssrc_goes_on_at_its_next_key_frame() {
+    let mut world = World::new();
+    let sender = world.add_connected_peer();
+    let receiver = world.add_connected_peer();
+    let producer = world.produce(sender, 10, vp8(vec![simulcast("r0")]));
+    world.consume(receiver, 20, producer, vp8_receiver(5000));
+    for ssrc in [300, 301] {
+        world.peers[sender].add_sender(SendStream::new(ssrc, None));
+        for number in 0..10 {
+            let key_frame = number == 0;
+            let packet = Vp8Packet {
+                ssrc,
+                rid: Some("r0"),
+                key_frame,
+                first: true,
+                ..packet(number)
+            };
+            world.peers[sender].send_rtp(&packet.write());
+            world.run(Duration::from_millis(33));
+        }
+    }
+    let numbers: Vec<_> = world
+        .received(receiver)
+        .iter()
+        .map(|bytes| {
+            RtpHeader::parse(bytes)
+                .expect("well-formed")
+                .sequence_number
+        })
+        .collect();
+    assert_eq!(numbers.len(), 20);
+    assert!(
+        numbers
+            .windows(2)
+            .all(|pair| pair[1] == pair[0].wrapping_add(1)),
+        "{numbers:?}"
+    );
+}
