@@ -75,3 +75,15 @@ test("a server that dies is reported, and rejoined when it is back", async ({ br
   await one.close();
   await two.close();
 });
+
+test("of two pages with the same identity, the newer one stays", async ({ browser }) => {
+  const one = await Visitor.arrive(browser, hall, { room: "twins", peer: "peer1" });
+  const old = await Visitor.arrive(browser, hall, { room: "twins", peer: "peer2" });
+  await expectFullMeeting([one, old]);
+  const young = await Visitor.arrive(browser, hall, { room: "twins", peer: "peer2" });
+  await expect(old.page.getByRole("alert")).toContainText("You are out of the meeting", PATIENCE);
+  await expectFullMeeting([one, young]);
+  // The old page does not fight back.
+  await expect(old.page.getByRole("button", { name: "Join again" })).toBeVisible();
+  for (const visitor of [one, old, young]) await visitor.close();
+});

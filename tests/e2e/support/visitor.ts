@@ -149,12 +149,13 @@ export class Visitor {
 
 // Everybody has a tile with the right picture and the right tone for everybody else.
 export async function expectFullMeeting(visitors: Visitor[]): Promise<void> {
-  for (const visitor of visitors) {
+  const check = async (visitor: Visitor): Promise<void> => {
     for (const { peer } of visitors) {
       if (peer === visitor.peer) continue;
       await visitor.sees(peer);
       await visitor.hears(peer);
     }
     await expect(visitor.page.locator("[data-testid=tile][data-source=camera]")).toHaveCount(visitors.length);
-  }
+  };
+  await Promise.all(visitors.map(check));
 }

@@ -143,8 +143,10 @@ export class RoomClient {
       direction,
       setTimeout(() => this.#protoo.reconnect(), MEDIA_PATIENCE_MS),
     );
-    this.#session?.restartIce(direction).catch(() => {
-      // Without an answer the timer above decides.
+    this.#session?.restartIce(direction).catch((error: Partial<RequestError>) => {
+      // The server does not know the transport any more: no patience will bring it back. Without an answer at all,
+      // the timer above decides.
+      if (error.code !== 0) this.#protoo.reconnect();
     });
   }
 
