@@ -44,18 +44,10 @@ install_packages() {
         ca-certificates "${packages[@]}"
 }
 
-install_rust() {
+check_rust() {
     if ! have cargo; then
-        say "installing Rust"
-        local triple directory url
-        triple="$(uname -m)-unknown-linux-gnu"
-        directory=$(mktemp -d)
-        url="https://static.rust-lang.org/rustup/dist/$triple/rustup-init"
-        curl -sSf -o "$directory/rustup-init" "$url"
-        printf '%.64s  %s\n' "$(curl -sSf "$url.sha256")" "$directory/rustup-init" | sha256sum --check --quiet
-        chmod +x "$directory/rustup-init"
-        "$directory/rustup-init" -y --profile minimal --no-modify-path
-        rm -r "$directory"
+        say "Rust is missing: install it as https://rustup.rs says, then run this again"
+        exit 1
     fi
     if have rustup; then
         for component in clippy rustfmt; do
@@ -82,7 +74,7 @@ install_npm_packages() {
 }
 
 install_packages
-install_rust
+check_rust
 install_node
 install_npm_packages web
 install_npm_packages tests/e2e
