@@ -18,7 +18,7 @@ export function Preview({ hall }: { hall: RefObject<SVGSVGElement | null> }) {
   useMeter(mic.on ? mic.track : undefined, meter, hall);
   return (
     <section aria-label="Preview" className="relative w-full">
-      <div className="relative aspect-[4/3] max-h-[38dvh] w-full overflow-hidden rounded-[1.75rem] lg:max-h-none bg-bench shadow-2xl shadow-black/50 ring-1 ring-white/10 sm:aspect-video">
+      <div className="relative aspect-[4/3] max-h-[38dvh] w-full overflow-hidden rounded-[1.75rem] md:max-h-none bg-bench shadow-2xl shadow-black/50 ring-1 ring-white/10 sm:aspect-video">
         {camera.track ? (
           <VideoView track={camera.track} label="Your camera" mirrored />
         ) : (

@@ -10,6 +10,12 @@ import { AudioView, VideoView } from "./MediaView";
 import { backdrop } from "./Preview";
 import { StatsOverlay } from "./StatsOverlay";
 
+const CHIPS = {
+  tiny: "h-5 gap-1 px-1.5 text-[0.68rem]",
+  small: "h-6 gap-1.5 px-2.5 text-xs",
+  normal: "h-8 gap-1.5 px-3 text-sm",
+};
+
 interface Props {
   tile: Tile;
   rect: Rect;
@@ -29,7 +35,7 @@ export const TileView = memo(function TileView({ tile, rect, onStage }: Props) {
     : tile.self
       ? `${tile.name} (you)`
       : tile.name;
-  const small = rect.width < 220;
+  const size = rect.width < 120 ? "tiny" : rect.width < 220 ? "small" : "normal";
   return (
     <article
       data-testid="tile"
@@ -53,9 +59,9 @@ export const TileView = memo(function TileView({ tile, rect, onStage }: Props) {
         <AudioView track={tile.audio} blocked={blocked} onBlocked={(is) => meeting.soundBlocked(is)} />
       )}
       {statsShown && <StatsOverlay tile={tile} />}
-      <div className="absolute inset-x-0 bottom-0 z-[2] flex bg-gradient-to-t from-black/45 to-transparent p-2 pt-10 sm:p-2.5 sm:pt-10">
+      <div className="absolute inset-x-0 bottom-0 z-[2] flex bg-gradient-to-t from-black/45 to-transparent pt-8 pb-1.5 pl-1.5 pr-1.5 sm:pb-2 sm:pl-2">
         <p
-          className={`flex min-w-0 items-center gap-1.5 rounded-full bg-black/50 font-medium text-white backdrop-blur-md ${small ? "h-6 px-2.5 text-xs" : "h-8 px-3 text-sm"}`}
+          className={`flex min-w-0 items-center rounded-full bg-black/50 font-medium text-white backdrop-blur-md ${CHIPS[size]}`}
         >
           {screen ? (
             <MonitorUp className="size-4 shrink-0 text-lime" aria-hidden="true" />
