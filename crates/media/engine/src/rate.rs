@@ -50,10 +50,11 @@ impl RateCounter {
     /// Makes the bucket that `now` falls into the newest one.
     fn advance(&mut self, now: Instant) {
         let began = *self.newest_began.get_or_insert(now);
-        let (passed, part) = buckets_since(began, now);
-        if passed == 0 {
+        // Almost every call ends here, without a division.
+        if now.saturating_duration_since(began) < BUCKET {
             return;
         }
+        let (passed, part) = buckets_since(began, now);
         for _ in 0..passed.min(BUCKETS) {
             self.newest = (self.newest + 1) % BUCKETS as u8;
             self.bytes[usize::from(self.newest)] = 0;
@@ -64,11 +65,12 @@ impl RateCounter {
 
 /// Whole buckets between two instants, and the rest.
 fn buckets_since(began: Instant, now: Instant) -> (usize, Duration) {
-    let elapsed = now.saturating_duration_since(began);
-    let passed = (elapsed.as_micros() / BUCKET.as_micros()) as usize;
+    let elapsed = now.saturating_duration_since(began).as_micros() as u64;
+    let bucket = BUCKET.as_micros() as u64;
+    let part = Duration::from_micros(elapsed % bucket);
     (
-        passed,
-        Duration::from_micros((elapsed.as_micros() % BUCKET.as_micros()) as u64),
+        usize::try_from(elapsed / bucket).unwrap_or(usize::MAX),
+        part,
     )
 }
 

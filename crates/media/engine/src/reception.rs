@@ -146,8 +146,8 @@ impl Jitter {
             return;
         }
         let elapsed = now.saturating_duration_since(last.arrived);
-        let elapsed = (elapsed.as_nanos() * u128::from(clock_rate) / 1_000_000_000) as u32;
-        let change = elapsed
+        let ticks = (elapsed.as_micros() as u64).saturating_mul(clock_rate.into()) / 1_000_000;
+        let change = (ticks as u32)
             .wrapping_sub(timestamp.wrapping_sub(last.timestamp))
             .cast_signed()
             .unsigned_abs();
