@@ -72,6 +72,11 @@ impl KeyFrameRequests {
         KeyFrameAction::Send
     }
 
+    /// Whether a key frame is waited for and was asked for at least once.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.due.is_some() && self.attempts > 0
+    }
+
     /// Whether a key frame is waited for.
     pub(crate) fn is_wanted(&self) -> bool {
         self.due.is_some()

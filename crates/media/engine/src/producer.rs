@@ -194,7 +194,9 @@ impl Producer {
         stream.counters.packets += 1;
         stream.counters.bytes += payload.len() as u64;
         stream.rate.add(now, payload.len());
-        if meta.sync_point && codec_kind != CodecKind::Other {
+        // Which packet of an unknown codec answers a request cannot be told. Any that follows it counts, else the sender
+        // would be asked for ever; who still misses a key frame asks again.
+        if meta.sync_point && (codec_kind != CodecKind::Other || stream.key_frames.is_asked()) {
             stream.key_frames.handle_key_frame(now);
         }
         self.fresh.push(Fresh {

@@ -2,4 +2,5 @@
 
 mod call;
 mod foreign;
+mod unknown;
 mod world;
