@@ -116,7 +116,7 @@ impl Call {
             self.world.peers[0].send_rtp(&packet);
         }
         if self.sent_frames.is_multiple_of(30) {
-            let ntp = NtpTime::from_unix(Duration::from_secs(1_800_000_000) + self.elapsed);
+            let ntp = NtpTime::from_unix(Duration::from_hours(500_000) + self.elapsed);
             let timestamp = self.source.rtp().timestamp(self.elapsed);
             self.world.peers[0].send_sender_report(SENT_SSRC, ntp, timestamp);
         }
