@@ -17,12 +17,14 @@ as_root() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# Packages whose command is missing.
+# Packages whose command or header files are missing.
 missing_packages() {
     have cc && have c++ || echo build-essential
     have curl || echo curl
     have git || echo git
     have pkg-config || echo pkg-config
+    # Tests only: OpenSSL is the other side of DTLS handshakes there.
+    pkg-config --exists openssl 2>/dev/null || echo libssl-dev
     have node || echo nodejs
     have npm || echo npm
     have chromium || have chromium-browser || have google-chrome || echo chromium

@@ -100,4 +100,8 @@ pub enum BackendError {
     /// The peer did not answer in time.
     #[error("handshake timed out")]
     Timeout,
+    /// The peer's certificate is of a type that the backend cannot verify, or the peer has none of a type
+    /// that it can.
+    #[error("unsupported type of certificate")]
+    UnsupportedCertificate,
 }

@@ -107,7 +107,7 @@ impl DtlsEndpoint {
         now: Instant,
     ) -> Result<Self, DtlsError> {
         let backend = DimplBackend::new(role, certificate, settings.profiles, now)
-            .map_err(DtlsError::Backend)?;
+            .map_err(DtlsError::of_backend)?;
         Self::with_backend(role, Box::new(backend), settings, now)
     }
 
@@ -225,7 +225,7 @@ impl DtlsEndpoint {
         &mut self,
         run: impl FnOnce(&mut dyn DtlsBackend) -> Result<(), crate::BackendError>,
     ) -> Result<(), DtlsError> {
-        let ran = run(self.backend.as_mut()).map_err(DtlsError::Backend);
+        let ran = run(self.backend.as_mut()).map_err(DtlsError::of_backend);
         // Also after an error: an alert for the peer may be waiting.
         let drained = self.drain();
         let result = ran.and(drained);

@@ -29,4 +29,17 @@ pub enum DtlsError {
     /// More bytes than one record may carry.
     #[error("application data too long")]
     TooLong,
+    /// The peer has no certificate of a type that is supported, or the certificate it sent is none: RSA,
+    /// mostly. A client learns it from the server's refusal of its hello (`docs/adr/0006`).
+    #[error("peer's certificate type is not supported, only ECDSA on P-256 and P-384 is")]
+    UnsupportedPeerCertificate,
+}
+
+impl DtlsError {
+    pub(crate) fn of_backend(error: BackendError) -> Self {
+        match error {
+            BackendError::UnsupportedCertificate => Self::UnsupportedPeerCertificate,
+            other => Self::Backend(other),
+        }
+    }
 }
