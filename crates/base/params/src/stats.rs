@@ -134,4 +134,14 @@ pub struct WorkerStats {
     pub cpu_time_us: u64,
     /// Resident memory in bytes.
     pub memory: u64,
+    /// Packets that came from the node for direct transports.
+    pub packets_received: u64,
+    /// Those of them whose object does not exist (any more).
+    pub packets_unknown: u64,
+    /// What came on the packet socket and was no packet, or too long.
+    pub packets_malformed: u64,
+    /// Packets that left for the node.
+    pub packets_sent: u64,
+    /// Packets for the node that were lost because it did not take them fast enough.
+    pub packets_dropped: u64,
 }

@@ -47,7 +47,7 @@ pub struct WorkerConfig {
     pub node: u16,
     /// Number of the worker inside the node.
     pub worker: WorkerId,
-    /// One entry for each of the sockets that came with the preamble, in their order.
+    /// One entry for each of the RTC sockets that came with the preamble behind the packet socket, in their order.
     pub sockets: Vec<SocketOptions>,
     /// ICE consent is lost after this long without a check.
     pub consent_timeout: Duration,

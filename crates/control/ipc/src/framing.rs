@@ -37,6 +37,12 @@ pub enum FrameError {
         /// Bytes after the value.
         extra: usize,
     },
+    /// The stream ended inside a frame.
+    #[error("the stream ended inside a frame, of which {waiting} bytes had arrived")]
+    Truncated {
+        /// Bytes of the frame that arrived.
+        waiting: usize,
+    },
 }
 
 /// Takes bytes as they arrive and gives frames.
@@ -94,6 +100,14 @@ impl Decoder {
             self.start = 0;
         }
         Ok(Some(value))
+    }
+
+    /// The stream has ended, all whole frames being taken: an error if that was inside a frame.
+    pub fn finish(&self) -> Result<(), FrameError> {
+        match self.buffer.len() - self.start {
+            0 => Ok(()),
+            waiting => Err(FrameError::Truncated { waiting }),
+        }
     }
 
     /// Whether bytes wait that belong to no frame taken yet.

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::{Decoder, NodeToWorker, PREAMBLE_BYTES, Preamble, WorkerToNode};
+use crate::{Decoder, NodeToWorker, PREAMBLE_BYTES, Packet, Preamble, WorkerToNode};
 
 /// Reads the input as a stream of frames of either direction, whole and in small pieces.
 pub fn fuzz_frames(data: &[u8]) {
@@ -17,6 +17,15 @@ pub fn fuzz_preamble(data: &[u8]) {
     if let Some(bytes) = data.first_chunk::<PREAMBLE_BYTES>() {
         // Any verdict will do.
         let _ = Preamble::check(bytes);
+    }
+}
+
+/// Reads the input as a frame of the packet socket, which must be written as it was read.
+pub fn fuzz_packet(data: &[u8]) {
+    if let Ok(packet) = Packet::parse(data) {
+        let mut written = Vec::new();
+        packet.write(&mut written).expect("it was short enough");
+        assert_eq!(written, data);
     }
 }
 

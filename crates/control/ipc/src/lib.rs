@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   node                                        worker
-//!    │  Preamble (16 bytes), RTC sockets attached  │
+//!    │  Preamble (16 bytes), sockets attached      │
 //!    │ ───────────────────────────────────────────▶│
 //!    │  Preamble                                   │   either side ends it here
 //!    │ ◀───────────────────────────────────────────│   if the other is a different build
@@ -19,6 +19,9 @@
 //!    │ ◀───────────────────────────────────────────│
 //!    │  end of stream: the worker ends             │
 //! ```
+//!
+//! The first of the attached sockets is for [`Packet`]s, the others are the RTC sockets in the order of
+//! [`WorkerConfig::sockets`]. Who sends what, and every limit: `docs/protocol/ipc.md`.
 #![forbid(unsafe_code)]
 
 mod frame;
@@ -26,9 +29,13 @@ mod framing;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod message;
+mod packet;
 mod preamble;
 
 pub use frame::{NodeToWorker, SocketOptions, WorkerConfig, WorkerHello, WorkerToNode};
 pub use framing::{Decoder, FrameError, MAX_FRAME_BYTES, encode};
 pub use message::{Answer, ErrorCode, Event, Request, RequestError};
+pub use packet::{
+    MAX_PACKET_BYTES, MAX_PACKET_FRAME_BYTES, PACKET_HEADER_BYTES, Packet, PacketError, PacketKind,
+};
 pub use preamble::{BUILD_HASH, HandshakeError, PREAMBLE_BYTES, PROTOCOL_VERSION, Preamble};

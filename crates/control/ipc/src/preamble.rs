@@ -1,7 +1,7 @@
 //! The first bytes of both sides. Their layout never changes, so that any two builds can tell that they differ.
 
 /// Raised when the conversation changes in a way that types do not show.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Hash of the sources that shape the encoding. Two sides with the same one understand each other.
 pub const BUILD_HASH: u64 = match u64::from_str_radix(env!("PLENUM_WIRE_HASH"), 16) {
@@ -92,13 +92,18 @@ mod tests {
             ..Preamble::OURS
         };
         let error = Preamble::check(&version.to_bytes()).expect_err("another version");
-        assert!(error.to_string().contains("protocol version 7"), "{error}");
+        let text = error.to_string();
+        let ours = format!("speaks {PROTOCOL_VERSION}:");
+        assert!(text.contains("protocol version 7"), "{text}");
+        assert!(text.contains(&ours), "{text}");
         let build = Preamble {
             build_hash: 0xabc,
             ..Preamble::OURS
         };
         let error = Preamble::check(&build.to_bytes()).expect_err("another build");
-        assert!(error.to_string().contains("0000000000000abc"), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("0000000000000abc"), "{text}");
+        assert!(text.contains(&format!("{BUILD_HASH:016x}")), "{text}");
         assert_eq!(
             Preamble::check(b"GET / HTTP/1.1\r\n"),
             Err(HandshakeError::NotPlenum)

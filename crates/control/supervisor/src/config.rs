@@ -32,7 +32,7 @@ pub struct SupervisorConfig {
     pub srtp_profiles: Vec<String>,
     /// Send every datagram by itself, even if the kernel could segment.
     pub disable_gso: bool,
-    /// How long a request may take. A worker that lets one of the supervisor's own pass unanswered is replaced.
+    /// How long a request may take. A worker that answers nothing at all for so long is replaced.
     pub request_timeout: Duration,
 }
 

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, path::PathBuf, process::ExitStatus, time::Duration};
 
 use plenum_ids::WorkerId;
-use plenum_ipc::{FrameError, HandshakeError, RequestError};
+use plenum_ipc::{FrameError, HandshakeError, PacketError, RequestError};
 
 /// A worker could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,14 @@ pub enum StartError {
         /// The port it would have.
         port: u32,
     },
+    /// It says something else than it should.
+    #[error("worker {worker} did not keep to the protocol: {what}")]
+    Protocol {
+        /// Which worker.
+        worker: WorkerId,
+        /// What it did.
+        what: &'static str,
+    },
     /// The process could not be made.
     #[error("worker {worker} cannot be started from {}", executable.display())]
     Spawn {
@@ -83,6 +91,27 @@ pub enum StartError {
     },
 }
 
+/// Why the supervisor gave up a worker that was running.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerFault {
+    /// Its control socket failed.
+    #[error("its control socket failed ({0})")]
+    Control(io::ErrorKind),
+    /// It said something that cannot be understood.
+    #[error("it cannot be understood")]
+    Frame(#[from] FrameError),
+    /// It answered nothing for too long.
+    #[error("it answered nothing within {after:?}")]
+    NotAnswering {
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// It said something else than it should have.
+    #[error("it did not keep to the protocol: {0}")]
+    Protocol(&'static str),
+}
+
 /// A request failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -96,6 +125,9 @@ pub enum WorkerError {
     /// Too much is waiting to be sent to the worker.
     #[error("the worker is overloaded with requests")]
     Overloaded,
+    /// The packet cannot be written.
+    #[error("the packet cannot be sent")]
+    PacketNotSendable(#[source] PacketError),
     /// The worker said no.
     #[error(transparent)]
     Refused(#[from] RequestError),

@@ -4,6 +4,8 @@
 //! * [`Supervisor`] owns the worker processes. The RTC sockets stay open in the node, so that a worker's ports survive it.
 //! * [`Worker`] is one process: requests go in, answers come back. A handle never reaches the process that replaced its
 //!   own; everything that was in the old one is gone.
+//! * Packets of direct transports go past all that ([`Worker::send_packet`], [`Worker::listen_packets`]), and are lost
+//!   where they would have to wait.
 //! * [`RouterHandle`], [`TransportHandle`], [`ProducerHandle`] and [`ConsumerHandle`] close their object when dropped.
 //! * [`WorkerEvent`]s come out of one channel, ordered per worker; after [`WorkerEvent::Died`] nothing comes from that
 //!   process any more.
@@ -16,6 +18,7 @@
 mod config;
 mod error;
 mod handles;
+mod packets;
 mod process;
 mod restarts;
 mod slot;
@@ -25,7 +28,8 @@ mod usage;
 mod worker;
 
 pub use config::{ListenAddress, SupervisorConfig};
-pub use error::{StartError, WorkerError};
+pub use error::{StartError, WorkerError, WorkerFault};
 pub use handles::{ConsumerHandle, ProducerHandle, RouterHandle, TransportHandle};
+pub use packets::{PacketCounters, ReceivedPacket};
 pub use supervisor::{Supervisor, WorkerEvent, WorkerInfo, WorkerState};
 pub use worker::Worker;

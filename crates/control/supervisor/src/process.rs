@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    io,
+    io, iter,
     os::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream as StdUnixStream,
@@ -13,10 +13,10 @@ use std::{
 
 use plenum_ids::WorkerId;
 use plenum_ipc::{
-    Decoder, NodeToWorker, PREAMBLE_BYTES, Preamble, Request, SocketOptions, WorkerConfig,
-    WorkerHello, WorkerToNode, encode,
+    Decoder, NodeToWorker, PREAMBLE_BYTES, Preamble, SocketOptions, WorkerConfig, WorkerHello,
+    WorkerToNode, encode,
 };
-use plenum_udp::{UdpSocket, send_fds};
+use plenum_udp::{PacketSocket, UdpSocket, send_fds};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -31,7 +31,8 @@ use tracing::{debug, error};
 
 use crate::{
     config::SupervisorConfig,
-    error::{StartError, WorkerError},
+    error::{StartError, WorkerError, WorkerFault},
+    packets::SOCKET_BUFFER,
     supervisor::WorkerEvent,
     worker::{Link, Worker},
 };
@@ -57,8 +58,8 @@ pub(crate) struct Process {
 pub(crate) enum End {
     /// It was asked to.
     Asked,
-    /// The process ended by itself or had to be ended.
-    Died(Option<ExitStatus>),
+    /// The process ended by itself, or had to be ended for a fault.
+    Died(Option<ExitStatus>, Option<WorkerFault>),
 }
 
 impl Process {
@@ -70,9 +71,11 @@ impl Process {
     ) -> Result<Self, StartError> {
         let io_error = |source| StartError::Io { worker, source };
         let (ours, theirs) = StdUnixStream::pair().map_err(io_error)?;
+        let (packets, worker_packets) = PacketSocket::pair(SOCKET_BUFFER).map_err(io_error)?;
         let mut child = spawn(config, worker, theirs)?;
         let after = START_TIMEOUT;
-        let greeted = timeout(after, greet(config, worker, sockets, ours)).await;
+        let greeting = greet(config, worker, worker_packets, sockets, ours);
+        let greeted = timeout(after, greeting).await;
         let (stream, decoder, hello) = match greeted {
             Ok(Ok(greeted)) => greeted,
             Ok(Err(StartError::Io { source, .. })) if is_end(&source) => {
@@ -89,7 +92,7 @@ impl Process {
         let pid = child.id().unwrap_or(hello.pid);
         debug!(%worker, pid, gso = hello.gso, "worker is ready");
         Ok(Self {
-            worker: Worker::new(worker, pid, config.request_timeout),
+            worker: Worker::new(worker, pid, config.request_timeout, packets),
             child,
             stream,
             decoder,
@@ -108,17 +111,27 @@ impl Process {
         stop: &mut Receiver<bool>,
     ) -> End {
         let (reader, writer) = self.stream.split();
-        let asked = tokio::select! {
-            () = read(reader, &mut self.decoder, &self.worker, events) => false,
-            () = write(writer, self.worker.link()) => false,
-            () = watch(&self.worker) => false,
-            () = stopped(stop) => true,
+        let link = self.worker.link();
+        let (asked, fault) = tokio::select! {
+            result = read(reader, &mut self.decoder, &self.worker, events) => (false, result.err()),
+            () = write(writer, link) => (false, None),
+            () = link.packets().read() => (false, None),
+            fault = watch(&self.worker) => (false, Some(fault)),
+            () = stopped(stop) => (true, None),
         };
+        if let Some(fault) = &fault {
+            let (worker, error): (_, &dyn Error) = (self.worker.id(), fault);
+            error!(%worker, error, "the conversation with the worker failed");
+        }
         self.worker.link().close();
         // Closing the socket is how a worker is told to end.
         drop(self.stream);
         let status = end(&mut self.child).await;
-        if asked { End::Asked } else { End::Died(status) }
+        if asked {
+            End::Asked
+        } else {
+            End::Died(status, fault)
+        }
     }
 }
 
@@ -149,15 +162,19 @@ fn spawn(
 async fn greet(
     config: &SupervisorConfig,
     worker: WorkerId,
+    packets: PacketSocket,
     sockets: &[UdpSocket],
     control: StdUnixStream,
 ) -> Result<(UnixStream, Decoder, WorkerHello), StartError> {
     let io_error = |source| StartError::Io { worker, source };
     let frame_error = |source| StartError::Frame { worker, source };
 
-    let descriptors: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
+    let rtc = sockets.iter().map(AsFd::as_fd);
+    let descriptors: Vec<_> = iter::once(packets.as_fd()).chain(rtc).collect();
     // A new socket's buffer has room for these few bytes.
     send_fds(&control, &Preamble::OURS.to_bytes(), &descriptors).map_err(io_error)?;
+    // With no copy left in the node, the worker's end closes when the worker ends.
+    drop(packets);
     control.set_nonblocking(true).map_err(io_error)?;
     let mut stream = UnixStream::from_std(control).map_err(io_error)?;
 
@@ -179,7 +196,10 @@ async fn greet(
         decoder.feed(&bytes).map_err(frame_error)?;
         match decoder.next_frame().map_err(frame_error)? {
             Some(WorkerToNode::Hello(hello)) => return Ok((stream, decoder, hello)),
-            Some(_) => return Err(io_error(io::ErrorKind::InvalidData.into())),
+            Some(_) => {
+                let what = "its first frame is no hello";
+                return Err(StartError::Protocol { worker, what });
+            }
             None => {}
         }
     }
@@ -213,41 +233,26 @@ async fn read(
     decoder: &mut Decoder,
     worker: &Worker,
     events: &UnboundedSender<WorkerEvent>,
-) {
+) -> Result<(), WorkerFault> {
     let mut buffer = vec![0; READ_BYTES];
     loop {
-        loop {
-            match decoder.next_frame() {
-                Ok(Some(WorkerToNode::Response { id, result })) => {
-                    worker.link().handle_response(id, result);
-                }
-                Ok(Some(WorkerToNode::Event(event))) => {
+        while let Some(frame) = decoder.next_frame()? {
+            match frame {
+                WorkerToNode::Response { id, result } => worker.link().handle_response(id, result),
+                WorkerToNode::Event(event) => {
                     let worker = worker.id();
                     events.send(WorkerEvent::Media { worker, event }).ok();
                 }
-                Ok(Some(WorkerToNode::Hello(_))) => {
-                    error!(worker = %worker.id(), "worker said hello twice");
-                    return;
-                }
-                Ok(None) => break,
-                Err(error) => return report(worker, &error),
+                WorkerToNode::Hello(_) => return Err(WorkerFault::Protocol("a second hello")),
             }
         }
         match stream.read(&mut buffer).await {
-            Ok(0) => return,
-            Err(error) if is_end(&error) => return,
-            Ok(length) => {
-                if let Err(error) = decoder.feed(&buffer[..length]) {
-                    return report(worker, &error);
-                }
-            }
-            Err(error) => return report(worker, &error),
+            Ok(0) => return Ok(decoder.finish()?),
+            Err(error) if is_end(&error) => return Ok(decoder.finish()?),
+            Ok(length) => decoder.feed(&buffer[..length])?,
+            Err(error) => return Err(WorkerFault::Control(error.kind())),
         }
     }
-}
-
-fn report(worker: &Worker, error: &(dyn Error + 'static)) {
-    error!(worker = %worker.id(), error, "the conversation with the worker failed");
 }
 
 /// Sends what handles have queued. Never comes back: when the other side has ended, the reader finds what it said last.
@@ -262,14 +267,16 @@ async fn write(mut stream: WriteHalf<'_>, link: &Link) {
     }
 }
 
-/// Comes back when the worker has stopped answering, which its process may survive for ever.
-async fn watch(worker: &Worker) {
+/// Comes back when the worker has stopped answering, which its process may survive for ever. One that is only behind
+/// still answers earlier requests, however late: its rooms are better served by waiting.
+async fn watch(worker: &Worker) -> WorkerFault {
     loop {
         sleep(worker.request_timeout() / 2).await;
-        // Refusals are answers, and a full queue shows as timeouts soon enough.
-        if let Err(error @ WorkerError::Timeout { .. }) = worker.request(Request::WorkerStats).await
+        let answered = worker.link().answered();
+        if let Err(WorkerError::Timeout { after }) = worker.heartbeat().await
+            && worker.link().answered() == answered
         {
-            return report(worker, &error);
+            return WorkerFault::NotAnswering { after };
         }
     }
 }

@@ -32,7 +32,7 @@ impl Slot {
         let mut restarts = Restarts::new();
         loop {
             let started = Instant::now();
-            let End::Died(status) = process.drive(&self.events, &mut self.stop).await else {
+            let End::Died(status, fault) = process.drive(&self.events, &mut self.stop).await else {
                 self.shared.update(self.id, SlotState::handle_end);
                 return;
             };
@@ -41,7 +41,12 @@ impl Slot {
             let ended =
                 status.map_or_else(|| "not known how".to_owned(), |status| status.to_string());
             warn!(%worker, status = ended, "worker died");
-            self.events.send(WorkerEvent::Died { worker, status }).ok();
+            let died = WorkerEvent::Died {
+                worker,
+                status,
+                fault,
+            };
+            self.events.send(died).ok();
             let Some(next) = self.restart(&mut restarts, started).await else {
                 return;
             };

@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     config::SupervisorConfig,
-    error::StartError,
+    error::{StartError, WorkerFault},
     process::{Process, stopped},
     slot::Slot,
     sockets,
@@ -47,6 +47,8 @@ pub enum WorkerEvent {
         worker: WorkerId,
         /// How it ended, if the system said so.
         status: Option<ExitStatus>,
+        /// Why the supervisor ended it; `None`: it ended by itself.
+        fault: Option<WorkerFault>,
     },
     /// One of its media objects has something to say.
     Media {

@@ -8,10 +8,14 @@ use std::{
 };
 
 use plenum_ids::WorkerId;
-use plenum_ipc::{Answer, NodeToWorker, Request, RequestError, encode};
-use tokio::sync::{Notify, oneshot};
+use plenum_ipc::{Answer, NodeToWorker, Packet, Request, RequestError, encode};
+use plenum_udp::PacketSocket;
+use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::error::WorkerError;
+use crate::{
+    error::WorkerError,
+    packets::{PacketCounters, PacketLink, ReceivedPacket},
+};
 
 /// Bytes waiting to be sent above which requests are refused: a worker that is this far behind does not answer in time.
 const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
@@ -30,6 +34,7 @@ pub(crate) struct Link {
     state: Mutex<State>,
     /// There is something to send.
     wake: Notify,
+    packets: PacketLink,
 }
 
 type Reply = Result<Answer, RequestError>;
@@ -37,15 +42,23 @@ type Reply = Result<Answer, RequestError>;
 struct State {
     open: bool,
     next_id: u64,
+    /// The latest request that was answered.
+    answered: u64,
     outgoing: Vec<u8>,
     pending: HashMap<u64, oneshot::Sender<Reply>>,
 }
 
 impl Worker {
-    pub(crate) fn new(id: WorkerId, pid: u32, request_timeout: Duration) -> Self {
+    pub(crate) fn new(
+        id: WorkerId,
+        pid: u32,
+        request_timeout: Duration,
+        packets: PacketSocket,
+    ) -> Self {
         let state = State {
             open: true,
             next_id: 0,
+            answered: 0,
             outgoing: Vec::new(),
             pending: HashMap::new(),
         };
@@ -55,6 +68,7 @@ impl Worker {
             request_timeout,
             state: Mutex::new(state),
             wake: Notify::new(),
+            packets: PacketLink::new(packets),
         };
         Self {
             link: Arc::new(link),
@@ -66,7 +80,17 @@ impl Worker {
     /// Requests are carried out in the order in which this is first polled. Dropping the future does not take the request
     /// back.
     pub async fn request(&self, request: Request) -> Result<Answer, WorkerError> {
-        let (id, reply) = self.link.submit(request)?;
+        self.ask(request, false).await
+    }
+
+    /// A request by which the supervisor sees that the worker lives. It goes out however much is waiting: otherwise a
+    /// worker that takes nothing would never be asked.
+    pub(crate) async fn heartbeat(&self) -> Result<Answer, WorkerError> {
+        self.ask(Request::WorkerStats, true).await
+    }
+
+    async fn ask(&self, request: Request, beyond_limit: bool) -> Result<Answer, WorkerError> {
+        let (id, reply) = self.link.submit(request, beyond_limit)?;
         let guard = Pending {
             link: &self.link,
             id,
@@ -84,6 +108,23 @@ impl Worker {
     /// Tells the worker something without waiting for the answer. Does nothing when the worker is gone.
     pub fn notify(&self, request: Request) {
         self.link.enqueue(request, true).ok();
+    }
+
+    /// Sends a packet past all requests, or loses it if the worker is behind; whether it was sent. Nothing tells whether
+    /// the worker knew its object but the worker's counters.
+    pub fn send_packet(&self, packet: &Packet<'_>) -> Result<bool, WorkerError> {
+        self.link.packets.send(packet)
+    }
+
+    /// Gives the packets that the worker sends from now on to the receiver, and no longer to an earlier one. When
+    /// `capacity` packets are waiting, or nobody listens, packets are lost. The end of the process ends it.
+    pub fn listen_packets(&self, capacity: usize) -> mpsc::Receiver<ReceivedPacket> {
+        self.link.packets.listen(capacity)
+    }
+
+    /// What became of the packets so far.
+    pub fn packet_counters(&self) -> PacketCounters {
+        self.link.packets.counters()
     }
 
     /// Number of the worker inside its node.
@@ -138,7 +179,13 @@ impl Link {
 
     /// An answer arrived. Nobody may be waiting for it any more.
     pub(crate) fn handle_response(&self, id: u64, reply: Reply) {
-        let waiting = self.state().pending.remove(&id);
+        let mut state = self.state();
+        // Whatever was never asked is no answer.
+        if id <= state.next_id {
+            state.answered = state.answered.max(id);
+        }
+        let waiting = state.pending.remove(&id);
+        drop(state);
         if let Some(waiting) = waiting {
             waiting.send(reply).ok();
         }
@@ -150,11 +197,26 @@ impl Link {
         state.open = false;
         state.outgoing = Vec::new();
         state.pending.clear();
+        drop(state);
+        self.packets.close();
     }
 
-    fn submit(&self, request: Request) -> Result<(u64, oneshot::Receiver<Reply>), WorkerError> {
+    pub(crate) fn packets(&self) -> &PacketLink {
+        &self.packets
+    }
+
+    /// The latest request that was answered, in time or not.
+    pub(crate) fn answered(&self) -> u64 {
+        self.state().answered
+    }
+
+    fn submit(
+        &self,
+        request: Request,
+        beyond_limit: bool,
+    ) -> Result<(u64, oneshot::Receiver<Reply>), WorkerError> {
         let (sender, receiver) = oneshot::channel();
-        let mut state = self.enqueue(request, false)?;
+        let mut state = self.enqueue(request, beyond_limit)?;
         let id = state.next_id;
         state.pending.insert(id, sender);
         Ok((id, receiver))
@@ -206,7 +268,8 @@ mod tests {
     use super::*;
 
     fn worker() -> Worker {
-        Worker::new(WorkerId(0), 1, Duration::from_millis(20))
+        let (packets, _) = PacketSocket::pair(4096).expect("a pair");
+        Worker::new(WorkerId(0), 1, Duration::from_millis(20), packets)
     }
 
     async fn sent(worker: &Worker) -> Vec<(u64, Request)> {
@@ -236,7 +299,11 @@ mod tests {
             };
             // An answer that nobody asked for is ignored.
             worker.link.handle_response(99, Ok(Answer::Done));
+            assert_eq!(worker.link.answered(), 0);
             worker.link.handle_response(requests[1].0, Err(refusal));
+            assert_eq!(worker.link.answered(), requests[1].0);
+            // And so is a second one.
+            worker.link.handle_response(requests[1].0, Ok(Answer::Done));
             worker.link.handle_response(requests[0].0, Ok(Answer::Done));
         };
         let (first, second, ()) = tokio::join!(
@@ -283,6 +350,9 @@ mod tests {
             worker.request(Request::WorkerStats).await,
             Err(WorkerError::Overloaded)
         );
+        // The supervisor's own is sent all the same, so that a worker that takes nothing is found out.
+        let result = worker.heartbeat().await;
+        assert!(matches!(result, Err(WorkerError::Timeout { .. })));
         let before = worker.link.state().outgoing.len();
         worker.notify(Request::WorkerStats);
         assert!(worker.link.state().outgoing.len() > before);

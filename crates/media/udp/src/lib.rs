@@ -4,6 +4,7 @@
 //! * [`UdpSocket`] receives many datagrams a system call into a [`RecvBatch`] (`recvmmsg`, `UDP_GRO`) and a [`Sender`]
 //!   sends many [`Message`]s a system call (`sendmmsg`, `UDP_SEGMENT`). Neither allocates after it was made.
 //! * [`Poller`] waits for descriptors with deadlines finer than a millisecond.
+//! * A [`PacketSocket`] pair carries packets between processes of one machine, and loses them when full.
 //! * [`send_fds`] and [`recv_fds`] hand open sockets to another process.
 //!
 //! Nothing here ever blocks except [`Poller::wait`] and the descriptor passing.
@@ -12,6 +13,7 @@
 mod address;
 mod clock;
 mod descriptors;
+mod packet_socket;
 mod poller;
 mod process;
 mod receive;
@@ -20,6 +22,7 @@ mod socket;
 
 pub use clock::{process_cpu_time, thread_cpu_time};
 pub use descriptors::{MAX_PASSED_FDS, recv_fds, send_fds};
+pub use packet_socket::{PacketReceived, PacketSent, PacketSocket};
 pub use poller::{Event, Events, Interest, Poller};
 pub use process::{ProcessUsage, ignore_terminal_signals, process_usage};
 pub use receive::{MAX_RECEIVED_MESSAGES, Received, RecvBatch};

@@ -144,7 +144,7 @@ impl From<UdpSocket> for OwnedFd {
 }
 
 /// Sizes beyond the system's maximum need a privilege: with it they are had, without it the maximum is.
-fn set_buffers(socket: &Socket, options: &BindOptions) -> io::Result<()> {
+pub(crate) fn set_buffers(socket: &Socket, options: &BindOptions) -> io::Result<()> {
     if let Some(bytes) = options.recv_buffer
         && sockopt::set_socket_recv_buffer_size_force(socket, bytes).is_err()
     {

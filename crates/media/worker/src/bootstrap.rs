@@ -6,12 +6,19 @@ use std::{
 };
 
 use plenum_ipc::{PREAMBLE_BYTES, Preamble};
-use plenum_udp::{UdpSocket, recv_fds};
+use plenum_udp::{PacketSocket, UdpSocket, recv_fds};
 
-use crate::{WorkerError, control::Control};
+use crate::{WorkerError, control::Control, packets::Packets};
+
+/// What the node handed over.
+pub(crate) struct Bootstrap {
+    pub(crate) control: Control,
+    pub(crate) packets: Packets,
+    pub(crate) sockets: Vec<UdpSocket>,
+}
 
 /// Receives the sockets and agrees on the build. Blocks, as there is nothing else to do yet.
-pub(crate) fn open(control: OwnedFd) -> Result<(Control, Vec<UdpSocket>), WorkerError> {
+pub(crate) fn open(control: OwnedFd) -> Result<Bootstrap, WorkerError> {
     let mut stream = UnixStream::from(control);
     stream
         .set_nonblocking(false)
@@ -27,9 +34,18 @@ pub(crate) fn open(control: OwnedFd) -> Result<(Control, Vec<UdpSocket>), Worker
         .map_err(WorkerError::Control)?;
     Preamble::check(&preamble)?;
 
+    let mut descriptors = descriptors.into_iter();
+    let packets = descriptors.next().ok_or(WorkerError::Protocol(
+        "no packet socket came with its preamble",
+    ))?;
+    let packets = PacketSocket::from_fd(packets).map_err(WorkerError::PacketSocket)?;
     let open = |(index, descriptor)| {
         UdpSocket::from_fd(descriptor).map_err(|source| WorkerError::Socket { index, source })
     };
-    let sockets: Result<Vec<_>, _> = descriptors.into_iter().enumerate().map(open).collect();
-    Ok((Control::new(stream), sockets?))
+    let sockets: Result<Vec<_>, _> = descriptors.enumerate().map(open).collect();
+    Ok(Bootstrap {
+        control: Control::new(stream),
+        packets: Packets::new(packets),
+        sockets: sockets?,
+    })
 }

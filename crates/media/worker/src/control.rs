@@ -20,8 +20,9 @@ use crate::WorkerError;
 /// left out.
 const BEHIND_BYTES: usize = 1024 * 1024;
 
-/// Above this many the node is believed dead. It is some hundred thousand state changes.
-const MAX_WAITING_BYTES: usize = 16 * 1024 * 1024;
+/// Above this many the node is believed dead. It is some eighty thousand state changes: every consumer of a full worker
+/// changed several times, and the node read nothing.
+const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -81,7 +82,10 @@ impl Control {
     /// Reads once. All requests that came before must have been taken.
     pub(crate) fn read(&mut self) -> Result<Peer, WorkerError> {
         match self.stream.read(&mut self.buffer) {
-            Ok(0) => return Ok(Peer::Gone),
+            Ok(0) => {
+                self.decoder.finish()?;
+                return Ok(Peer::Gone);
+            }
             Ok(length) => {
                 let bytes = self.buffer.get(..length).unwrap_or_default();
                 self.decoder.feed(bytes)?;
@@ -307,6 +311,18 @@ mod tests {
         }
         let stuck = control.flush();
         assert!(matches!(stuck, Err(WorkerError::NodeStuck { .. })));
+    }
+
+    #[test]
+    fn an_end_inside_a_frame_is_an_error() {
+        let (mut control, mut node) = pair();
+        node.write_all(&[9, 0, 0, 0, 1]).expect("open");
+        drop(node);
+        assert_eq!(control.read().expect("bytes"), Peer::Alive);
+        assert_eq!(control.next_request().expect("not yet"), None);
+        let ended = control.read();
+        let error = FrameError::Truncated { waiting: 5 };
+        assert!(matches!(ended, Err(WorkerError::Frame(found)) if found == error));
     }
 
     #[test]

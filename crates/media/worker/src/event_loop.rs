@@ -10,8 +10,10 @@ use rand::{TryRng, rngs::SysRng};
 
 use crate::{
     WorkerError,
+    bootstrap::Bootstrap,
     control::{Control, Peer},
     media::Media,
+    packets::Packets,
     requests,
 };
 
@@ -24,6 +26,8 @@ const REQUESTS_A_TURN: usize = 32;
 /// Sockets are numbered from 0, as in the engine.
 const CONTROL_TOKEN: u64 = u64::MAX;
 
+const PACKETS_TOKEN: u64 = u64::MAX - 1;
+
 /// A worker's state.
 pub(crate) struct EventLoop {
     poller: Poller,
@@ -33,6 +37,8 @@ pub(crate) struct EventLoop {
     interest: Interest,
     /// Requests were left over from the last turn.
     requests_waiting: bool,
+    packets: Packets,
+    packets_ready: bool,
     media: Media,
     engine: Engine,
     ready: Vec<usize>,
@@ -63,7 +69,12 @@ pub struct LoopCounters {
 
 impl EventLoop {
     /// Learns from the node what to be, makes the engine and says that it is ready.
-    pub(crate) fn new(mut control: Control, sockets: Vec<UdpSocket>) -> Result<Self, WorkerError> {
+    pub(crate) fn new(bootstrap: Bootstrap) -> Result<Self, WorkerError> {
+        let Bootstrap {
+            mut control,
+            packets,
+            sockets,
+        } = bootstrap;
         let config = control.wait_for_hello()?;
         if config.sockets.len() != sockets.len() || sockets.len() > usize::from(u8::MAX) {
             return Err(WorkerError::Protocol(
@@ -74,6 +85,8 @@ impl EventLoop {
         let interest = Interest::Readable;
         let added = poller.add(&control, CONTROL_TOKEN, interest);
         added.map_err(WorkerError::System)?;
+        let added = poller.add(&packets, PACKETS_TOKEN, interest);
+        added.map_err(WorkerError::PacketSocket)?;
         for (index, (socket, options)) in sockets.iter().zip(&config.sockets).enumerate() {
             if options.disable_gso {
                 socket.disable_gso();
@@ -89,10 +102,12 @@ impl EventLoop {
         })?;
         Ok(Self {
             poller,
-            events: Events::with_capacity(media.sockets().len() + 1),
+            events: Events::with_capacity(media.sockets().len() + 2),
             control,
             interest,
-            requests_waiting: false,
+            requests_waiting: true,
+            packets,
+            packets_ready: false,
             ready: Vec::with_capacity(media.sockets().len()),
             media,
             engine,
@@ -102,20 +117,25 @@ impl EventLoop {
 
     /// Works until the node closes the control socket.
     pub(crate) fn run(mut self) -> Result<LoopCounters, WorkerError> {
+        // Those that came together with the node's hello: no readable socket will tell of them.
+        self.handle_requests()?;
         loop {
             if self.finish_turn()? == Peer::Gone {
                 return Ok(self.counters());
             }
+            self.handle_packets()?;
             let timeout = self.timeout();
             let waited = self.poller.wait(timeout, &mut self.events);
             waited.map_err(WorkerError::System)?;
             self.wakeups += 1;
 
             let mut control_readable = false;
+            self.packets_ready = false;
             self.ready.clear();
             for event in self.events.iter() {
                 match usize::try_from(event.token) {
                     _ if event.token == CONTROL_TOKEN => control_readable = event.readable,
+                    _ if event.token == PACKETS_TOKEN => self.packets_ready = true,
                     Ok(index) => self.ready.push(index),
                     Err(_) => {}
                 }
@@ -220,9 +240,24 @@ impl EventLoop {
         Ok(peer)
     }
 
+    /// Takes some packets from the node. What control had to do in this turn is done and its answers are written, so that
+    /// however many packets come, control waits for one bounded helping of them at most.
+    fn handle_packets(&mut self) -> Result<(), WorkerError> {
+        if self.packets_ready {
+            let peer = self.packets.receive().map_err(WorkerError::PacketSocket)?;
+            // The control socket tells whether the node itself is gone; this one would only wake the loop for ever.
+            if peer == Peer::Gone {
+                let removed = self.poller.remove(&self.packets);
+                removed.map_err(WorkerError::PacketSocket)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The engine's counters, completed by what only this process knows.
     fn stats(&self) -> Answer {
         let mut stats = self.engine.stats();
+        self.packets.fill(&mut stats);
         let counters = &self.media.counters;
         stats.datagrams_sent = counters.datagrams_sent;
         stats.bytes_sent = counters.bytes_sent;

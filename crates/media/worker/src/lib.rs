@@ -1,19 +1,20 @@
 //! The worker process: one thread that moves datagrams between sockets and one engine, and carries out what the node
 //! asks over the control socket.
 //!
-//! The worker opens nothing by itself: its RTC sockets come from the node together with the first bytes on the control
+//! The worker opens nothing by itself: its packet socket and RTC sockets come from the node together with the first bytes on the control
 //! socket, which is its standard input. When that reaches its end the worker ends too, at once. It does not touch what
 //! lies outside: no environment, no files but its own figures in `/proc`.
 //!
 //! One turn of the loop, in [`event_loop`]: wait for sockets, the control socket or the engine's next deadline; give what
 //! arrived to the engine, a batch at a time, and send what comes out after each; do what is due; carry out some requests;
-//! write answers and events.
+//! write answers and events; take some packets of direct transports.
 #![forbid(unsafe_code)]
 
 mod bootstrap;
 mod control;
 mod event_loop;
 mod media;
+mod packets;
 mod requests;
 
 use std::{
@@ -29,8 +30,7 @@ pub use event_loop::LoopCounters;
 /// when its workers end.
 pub fn run(control: OwnedFd) -> Result<LoopCounters, WorkerError> {
     plenum_udp::ignore_terminal_signals().map_err(WorkerError::System)?;
-    let (control, sockets) = bootstrap::open(control)?;
-    event_loop::EventLoop::new(control, sockets)?.run()
+    event_loop::EventLoop::new(bootstrap::open(control)?)?.run()
 }
 
 /// The control socket of a process that a node started: its standard input.
@@ -61,6 +61,9 @@ pub enum WorkerError {
         /// Bytes that wait to be written.
         waiting: usize,
     },
+    /// The packet socket failed, or is none.
+    #[error("the packet socket cannot be used")]
+    PacketSocket(#[source] io::Error),
     /// The node said something else than it should have.
     #[error("the node did not keep to the protocol: {0}")]
     Protocol(&'static str),

@@ -105,8 +105,11 @@ proptest! {
         let mut decoder = Decoder::new();
         decoder.feed(&bytes[..cut]).expect("little");
         prop_assert_eq!(decoder.next_frame::<WorkerToNode>().expect("not malformed yet"), None);
+        let ended = if cut == 0 { Ok(()) } else { Err(FrameError::Truncated { waiting: cut }) };
+        prop_assert_eq!(decoder.finish(), ended);
         decoder.feed(&bytes[cut..]).expect("little");
         prop_assert_eq!(decoder.next_frame::<WorkerToNode>().expect("whole"), Some(frame));
+        prop_assert_eq!(decoder.finish(), Ok(()));
     }
 
     #[test]

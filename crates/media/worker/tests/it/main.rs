@@ -1,4 +1,8 @@
 //! Real worker processes.
 
+mod bad_node;
+mod bad_worker;
 mod conversation;
+mod node;
+mod packets;
 mod supervised;

@@ -11,20 +11,19 @@ use plenum_ids::{RouterId, TransportId, WorkerId};
 use plenum_ipc::{Answer, ErrorCode, Event, Request};
 use plenum_params::transport::{IceParameters, WebRtcTransportOptions};
 use plenum_supervisor::{
-    ListenAddress, RouterHandle, Supervisor, SupervisorConfig, Worker, WorkerError, WorkerEvent,
-    WorkerState,
+    ListenAddress, RouterHandle, Supervisor, SupervisorConfig, WorkerError, WorkerEvent,
+    WorkerFault, WorkerState,
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::{
     net::UdpSocket,
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
     time::timeout,
 };
 
-/// Nothing here takes long; this is for a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::node::{PATIENCE, send_signal};
 
-fn config(worker_count: u16) -> SupervisorConfig {
+pub(crate) fn config(worker_count: u16) -> SupervisorConfig {
     SupervisorConfig {
         worker_count,
         listen: vec![ListenAddress {
@@ -37,17 +36,19 @@ fn config(worker_count: u16) -> SupervisorConfig {
     }
 }
 
-async fn start(worker_count: u16) -> (Supervisor, UnboundedReceiver<WorkerEvent>) {
+pub(crate) async fn start(worker_count: u16) -> (Supervisor, UnboundedReceiver<WorkerEvent>) {
     start_with(config(worker_count)).await
 }
 
-async fn start_with(config: SupervisorConfig) -> (Supervisor, UnboundedReceiver<WorkerEvent>) {
+pub(crate) async fn start_with(
+    config: SupervisorConfig,
+) -> (Supervisor, UnboundedReceiver<WorkerEvent>) {
     let (sender, events) = unbounded_channel();
     let supervisor = Supervisor::start(config, sender).await.expect("workers");
     (supervisor, events)
 }
 
-async fn next(events: &mut UnboundedReceiver<WorkerEvent>) -> WorkerEvent {
+pub(crate) async fn next(events: &mut UnboundedReceiver<WorkerEvent>) -> WorkerEvent {
     let event = timeout(PATIENCE, events.recv()).await;
     event.expect("in time").expect("the supervisor lives")
 }
@@ -55,11 +56,6 @@ async fn next(events: &mut UnboundedReceiver<WorkerEvent>) -> WorkerEvent {
 fn addresses(supervisor: &Supervisor) -> Vec<SocketAddr> {
     let workers = supervisor.workers().into_iter();
     workers.flat_map(|worker| worker.addresses).collect()
-}
-
-fn send(worker: &Worker, signal: Signal) {
-    let pid = i32::try_from(worker.pid()).ok().and_then(Pid::from_raw);
-    kill_process(pid.expect("a process"), signal).expect("it runs");
 }
 
 /// Waits until a process is gone, with a bound on the turns of the scheduler rather than a sleep.
@@ -202,8 +198,13 @@ async fn a_killed_worker_is_announced_and_replaced_on_its_ports() {
     let router = RouterHandle::create(&victim, RouterId::random()).await;
     let router = router.expect("new");
 
-    send(&victim, Signal::KILL);
-    let WorkerEvent::Died { worker, status } = next(&mut events).await else {
+    send_signal(victim.pid(), Signal::KILL);
+    let WorkerEvent::Died {
+        worker,
+        status,
+        fault: None,
+    } = next(&mut events).await
+    else {
         panic!("its death comes first");
     };
     assert_eq!(worker, WorkerId(1));
@@ -240,9 +241,13 @@ async fn a_worker_that_stops_answering_is_replaced() {
     };
     let (supervisor, mut events) = start_with(config).await;
     let victim = supervisor.worker(WorkerId(0)).expect("running");
-    send(&victim, Signal::STOP);
+    send_signal(victim.pid(), Signal::STOP);
     let died = next(&mut events).await;
-    assert!(matches!(died, WorkerEvent::Died { .. }), "{died:?}");
+    let WorkerEvent::Died { fault, .. } = died else {
+        panic!("{died:?}");
+    };
+    let after = Duration::from_secs(1);
+    assert_eq!(fault, Some(WorkerFault::NotAnswering { after }));
     wait_until_gone(victim.pid()).await;
     let started = next(&mut events).await;
     assert!(

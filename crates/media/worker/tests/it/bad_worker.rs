@@ -1,0 +1,253 @@
+//! A node whose workers break the protocol, speak another one, or do not answer.
+
+use std::{
+    error::Error as _,
+    future::{Future, poll_fn},
+    task::Poll,
+    time::Duration,
+};
+
+use plenum_ids::{RouterId, TransportId, WorkerId};
+use plenum_ipc::{
+    Answer, BUILD_HASH, FrameError, HandshakeError, MAX_FRAME_BYTES, PROTOCOL_VERSION, Request,
+};
+use plenum_params::transport::{DtlsFingerprint, DtlsParameters, DtlsRole};
+use plenum_supervisor::{
+    StartError, Supervisor, SupervisorConfig, Worker, WorkerError, WorkerEvent, WorkerFault,
+};
+use rustix::process::Signal;
+use tokio::{sync::mpsc::unbounded_channel, task::JoinSet, time::timeout};
+
+use crate::{
+    node::{PATIENCE, send_signal, stop},
+    supervised::{config, next, start, start_with},
+};
+
+/// Long enough for a busy machine to answer the supervisor's own requests.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+
+fn faulty(fault: &str) -> SupervisorConfig {
+    SupervisorConfig {
+        executable: env!("CARGO_BIN_EXE_faulty-worker").into(),
+        arguments: vec![fault.into()],
+        request_timeout: REQUEST_TIMEOUT,
+        ..config(2)
+    }
+}
+
+async fn start_error(fault: &str) -> StartError {
+    let (events, _) = unbounded_channel();
+    let result = Supervisor::start(faulty(fault), events).await;
+    result.expect_err("the opening fails")
+}
+
+async fn create_router(worker: &Worker) -> Result<Answer, WorkerError> {
+    let router = RouterId::random();
+    worker.request(Request::CreateRouter { router }).await
+}
+
+/// Begins a request, so that it is queued, and gives up.
+async fn abandon(request: impl Future<Output = Result<Answer, WorkerError>>) {
+    let mut request = Box::pin(request);
+    let first = poll_fn(|context| Poll::Ready(request.as_mut().poll(context))).await;
+    assert!(first.is_pending());
+}
+
+#[tokio::test]
+async fn other_builds_are_refused_with_both_named() {
+    let error = start_error("other-version").await;
+    let StartError::Handshake { source, .. } = &error else {
+        panic!("{error}");
+    };
+    let theirs = PROTOCOL_VERSION + 1;
+    assert_eq!(*source, HandshakeError::Version { theirs });
+    let text = source.to_string();
+    let words = format!("version {theirs}, this build speaks {PROTOCOL_VERSION}");
+    assert!(text.contains(&words), "{text}");
+
+    let error = start_error("other-build").await;
+    let text = error.source().expect("why").to_string();
+    for hash in [BUILD_HASH, !BUILD_HASH] {
+        assert!(text.contains(&format!("{hash:016x}")), "{text}");
+    }
+
+    let error = start_error("no-preamble").await;
+    let source = HandshakeError::NotPlenum;
+    assert!(
+        matches!(&error, StartError::Handshake { source: found, .. } if *found == source),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_opening_that_goes_wrong_is_named() {
+    let error = start_error("event-before-hello").await;
+    assert!(matches!(error, StartError::Protocol { .. }), "{error}");
+    let error = start_error("noise-for-hello").await;
+    let StartError::Frame { source, .. } = &error else {
+        panic!("{error}");
+    };
+    assert!(matches!(source, FrameError::Malformed { length: 4, .. }));
+    let error = start_error("half-a-hello").await;
+    let StartError::Ended { status, .. } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(status.code(), Some(3));
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_be_understood_is_replaced_and_the_others_stay() {
+    for fault in [
+        "oversized",
+        "noise",
+        "trailing",
+        "truncated",
+        "second-hello",
+    ] {
+        let (supervisor, mut events) = start_with(faulty(fault)).await;
+        let victim = supervisor.worker(WorkerId(1)).expect("running");
+        let bystander = supervisor.worker(WorkerId(0)).expect("running");
+        assert_eq!(create_router(&victim).await, Err(WorkerError::Gone));
+
+        let WorkerEvent::Died {
+            worker,
+            fault: found,
+            ..
+        } = next(&mut events).await
+        else {
+            panic!("its death comes first");
+        };
+        assert_eq!(worker, WorkerId(1));
+        let found = found.expect("the supervisor knows why");
+        let expected = match fault {
+            "oversized" => {
+                let length = MAX_FRAME_BYTES + 1;
+                found == WorkerFault::Frame(FrameError::TooLarge { length })
+            }
+            "noise" => matches!(found, WorkerFault::Frame(FrameError::Malformed { .. })),
+            "trailing" => {
+                let (length, extra) = (5, 1);
+                found == WorkerFault::Frame(FrameError::TrailingBytes { length, extra })
+            }
+            "truncated" => found == WorkerFault::Frame(FrameError::Truncated { waiting: 5 }),
+            _ => matches!(found, WorkerFault::Protocol(_)),
+        };
+        assert!(expected, "{fault}: {found}");
+
+        let started = WorkerEvent::Started { worker };
+        assert_eq!(next(&mut events).await, started);
+        let replacement = supervisor.worker(worker).expect("running again");
+        assert!(replacement.request(Request::WorkerStats).await.is_ok());
+        assert!(bystander.request(Request::WorkerStats).await.is_ok());
+        assert!(!bystander.is_closed());
+        supervisor.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_a_timeout_of_its_request_alone() {
+    let (supervisor, mut events) = start_with(faulty("deaf")).await;
+    let worker = supervisor.worker(WorkerId(0)).expect("running");
+    let result = create_router(&worker).await;
+    let after = REQUEST_TIMEOUT;
+    let error = WorkerError::Timeout { after };
+    assert_eq!(result, Err(error.clone()));
+    assert_eq!(error.to_string(), "the worker did not answer within 3s");
+    assert!(worker.request(Request::WorkerStats).await.is_ok());
+    assert!(events.try_recv().is_err(), "it answers everything else");
+    supervisor.shutdown().await;
+}
+
+#[tokio::test]
+async fn answers_that_are_late_or_unknown_or_repeated_are_ignored() {
+    let (supervisor, mut events) = start_with(faulty("late")).await;
+    let worker = supervisor.worker(WorkerId(0)).expect("running");
+    abandon(create_router(&worker)).await;
+    assert_eq!(create_router(&worker).await, Ok(Answer::Done));
+    let answer = worker.request(Request::WorkerStats).await;
+    assert!(matches!(answer, Ok(Answer::WorkerStats(_))), "{answer:?}");
+    assert!(events.try_recv().is_err());
+    supervisor.shutdown().await;
+}
+
+#[tokio::test]
+async fn answers_in_another_order_find_their_requests() {
+    let (supervisor, _events) = start_with(faulty("reordered")).await;
+    let worker = supervisor.worker(WorkerId(0)).expect("running");
+    let mut tasks = JoinSet::new();
+    for _ in 0..10 {
+        let worker = worker.clone();
+        tasks.spawn(async move { create_router(&worker).await });
+    }
+    let answers = tasks.join_all().await;
+    let done = answers.iter().filter(|answer| **answer == Ok(Answer::Done));
+    assert_eq!(done.count(), 5);
+    assert!(answers.iter().all(Result::is_ok));
+    supervisor.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_stood_still_goes_on_and_its_late_answers_are_ignored() {
+    let (supervisor, mut events) = start(1).await;
+    let worker = supervisor.worker(WorkerId(0)).expect("running");
+    stop(worker.pid());
+    for _ in 0..100 {
+        abandon(create_router(&worker)).await;
+    }
+    send_signal(worker.pid(), Signal::CONT);
+    // Giving up does not take a request back: all were carried out before this one.
+    let answer = worker.request(Request::WorkerStats).await;
+    let Ok(Answer::WorkerStats(stats)) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(stats.routers, 100);
+    let now = supervisor.worker(WorkerId(0)).expect("running");
+    assert!(now.is_same(&worker));
+    assert!(events.try_recv().is_err());
+    supervisor.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_hangs_is_replaced_however_much_waits_for_it() {
+    let (supervisor, mut events) = start_with(SupervisorConfig {
+        request_timeout: Duration::from_secs(1),
+        ..config(1)
+    })
+    .await;
+    let victim = supervisor.worker(WorkerId(0)).expect("running");
+    stop(victim.pid());
+    let large = || Request::ConnectWebRtcTransport {
+        transport: TransportId::from_u128(1),
+        dtls: DtlsParameters {
+            role: DtlsRole::Client,
+            fingerprints: vec![DtlsFingerprint {
+                algorithm: "sha-256".into(),
+                value: "x".repeat(500_000),
+            }],
+        },
+    };
+    let fill = async {
+        loop {
+            tokio::select! {
+                biased;
+                result = victim.request(large()) => return result,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    };
+    let result = timeout(PATIENCE, fill).await.expect("a bound");
+    assert_eq!(result, Err(WorkerError::Overloaded));
+
+    let WorkerEvent::Died { fault, .. } = next(&mut events).await else {
+        panic!("its death comes first");
+    };
+    let after = Duration::from_secs(1);
+    assert_eq!(fault, Some(WorkerFault::NotAnswering { after }));
+    assert_eq!(create_router(&victim).await, Err(WorkerError::Gone));
+    let started = next(&mut events).await;
+    assert!(
+        matches!(started, WorkerEvent::Started { .. }),
+        "{started:?}"
+    );
+    supervisor.shutdown().await;
+}
