@@ -261,6 +261,44 @@ fn every_frame_arrives_through_networks_that_lose_and_reorder() {
     assert!(lost > 250, "the networks did their worst: {lost}");
 }
 
+/// Longest time that a viewer may look at one picture.
+const STALL_LIMIT: Duration = Duration::from_millis(500);
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures are what the test is about")]
+fn five_percent_loss_and_30_ms_jitter_both_ways_do_not_stall_the_picture() {
+    let network = NetemConfig {
+        loss: Loss::Random(0.05),
+        delay: 20 * MS,
+        jitter: 30 * MS,
+        reorder: 0.01,
+        reorder_delay: 30 * MS,
+        ..NetemConfig::default()
+    };
+    let mut call = Call::new(&[(network, network), (network, network)]);
+    call.assemblers = (0..2).map(|_| FrameAssembler::new(STALL_LIMIT)).collect();
+    // Eight or nine packets a frame: 2.5 Mbit/s.
+    call.frame_len = 10_000;
+    call.run(60_000 * MS, true);
+    let stats = call.assemblers[1].stats(call.world.now);
+    let receiver = call.world.peers[1].receiver(RECEIVED_SSRC + 10).expect("announced");
+    println!(
+        "5 % loss, 20 ms + 0–30 ms each way, 60 s: {} of {} frames, longest gap {:?}, {} packets asked for, \
+         {} repaired, {} given up, {} key frames",
+        stats.frames,
+        call.sent_frames,
+        stats.longest_gap,
+        receiver.nacked,
+        receiver.recovered,
+        receiver.lost_for_good,
+        stats.key_frames,
+    );
+    assert_eq!(call.assemblers[1].errors(), []);
+    assert_eq!(stats.stalls, 0, "{stats:?}");
+    assert!(receiver.recovered > 500, "{} losses were repaired", receiver.recovered);
+    assert!(stats.longest_gap <= STALL_LIMIT, "{:?}", stats.longest_gap);
+}
+
 #[test]
 fn repeated_and_reordered_datagrams_are_forwarded_once() {
     let messy = NetemConfig {
