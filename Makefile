@@ -28,7 +28,7 @@ FUZZ_SECONDS ?= 30
 
 .PHONY: help
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-26s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## Install what building and testing need (Debian, Ubuntu); quick when all is there.
@@ -56,7 +56,7 @@ $(PAGE): $(PAGE_SOURCES) $(WEB)/node_modules/.package-lock.json
 ## Check
 
 .PHONY: test
-test: setup lint test-rust test-web test-e2e fuzz-build ## Everything that must pass before a change is taken.
+test: setup lint test-rust test-web test-e2e bench-instructions fuzz-build ## Everything that must pass before a change is taken.
 
 .PHONY: lint
 lint: fmt-check clippy layers deny doc ## Formatting, lints, layers, licences, documentation.
@@ -117,6 +117,17 @@ test-long: page fuzz-run ## What takes too long for every change: many more rand
 .PHONY: bench-forward
 bench-forward: ## Cost of forwarding beside bare send loops; writes target/bench-forward.json.
 	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-forward -- $(ARGS)
+
+# A profile of its own: like a release, without the minutes that its last per cents take.
+COUNT := cargo run $(CARGO_FLAGS) --quiet --profile count --package plenum-bench --bin count-instructions --
+
+.PHONY: bench-instructions
+bench-instructions: ## Instructions of hot functions, compared with benches/instructions.toml.
+	$(COUNT) check
+
+.PHONY: bench-instructions-update
+bench-instructions-update: ## Take over what hot functions cost now.
+	$(COUNT) update
 
 ## Fuzz
 

@@ -23,6 +23,7 @@ missing_packages() {
     have curl || echo curl
     have git || echo git
     have pkg-config || echo pkg-config
+    have valgrind || echo valgrind
     # Tests only: OpenSSL is the other side of DTLS handshakes there.
     pkg-config --exists openssl 2>/dev/null || echo libssl-dev
     have node || echo nodejs

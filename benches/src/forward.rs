@@ -66,7 +66,7 @@ impl Forwarding {
             seed: [7; 32],
             certificate: Certificate::generate()?,
             sockets: vec![SocketConfig { local: socket.local_addr(), announced: None, gso: socket.supports_gso() }],
-            consent_timeout: Duration::from_secs(3600),
+            consent_timeout: Duration::from_hours(1),
             unix_time: SystemTime::now().duration_since(UNIX_EPOCH)?,
             srtp_profiles: vec![profile],
         };

@@ -3,5 +3,6 @@
 
 pub mod bare;
 pub mod forward;
+pub mod instructions;
 pub mod report;
 pub mod sink;

@@ -1,6 +1,7 @@
 //! CPU per forwarded packet: 1 producer → 400 consumers, frames of eight 1200-byte packets, each SRTP profile, beside the
 //! bare loops of the same interleaved run.
 #![forbid(unsafe_code)]
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::{
