@@ -159,6 +159,11 @@ impl ControlQueue {
         len
     }
 
+    /// Bytes that the queue takes, whatever is in it.
+    pub(crate) fn footprint(&self) -> usize {
+        self.bytes.capacity() + self.entries.capacity() * size_of::<Entry>()
+    }
+
     /// Moves waiting datagrams into `batch`; `false` when some are left for want of room.
     pub(crate) fn drain(&mut self, batch: &mut SendBatch) -> bool {
         while let Some(entry) = self.entries.get(self.next) {

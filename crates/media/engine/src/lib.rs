@@ -34,6 +34,7 @@ mod engine;
 mod error;
 mod fan_out;
 mod feedback;
+mod footprint;
 mod group_plan;
 mod key_frame_requests;
 #[doc(hidden)]
@@ -54,3 +55,5 @@ pub use batch::{Datagram, SendBatch, Transmit};
 pub use config::{EngineConfig, SocketConfig};
 pub use engine::Engine;
 pub use error::EngineError;
+#[doc(hidden)]
+pub use footprint::Footprint;

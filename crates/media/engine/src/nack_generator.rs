@@ -49,6 +49,11 @@ struct Missing {
 }
 
 impl NackGenerator {
+    /// How many packets are followed.
+    pub(crate) fn missing_count(&self) -> usize {
+        self.missing.len()
+    }
+
     /// Takes note of an arrived packet. Returns whether it was a missing one: as a retransmission always, as a late
     /// packet when it had been asked for.
     pub(crate) fn handle_packet(

@@ -118,6 +118,11 @@ impl<M: Copy> PacketRing<M> {
         true
     }
 
+    /// Bytes that the ring takes, whatever is in it.
+    pub(crate) fn footprint(&self) -> usize {
+        self.bytes.capacity() + self.slots.capacity() * size_of::<Option<Slot<M>>>()
+    }
+
     /// The packet with this extended sequence number, while it is kept.
     pub(crate) fn get(&self, sequence: u64) -> Option<(&M, &[u8])> {
         let slot = self.slots.get(self.index(sequence)?)?.as_ref()?;

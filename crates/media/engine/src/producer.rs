@@ -22,6 +22,10 @@ use crate::{
 /// slowest screen share, shorter than people need to notice.
 const STREAM_TIMEOUT: Duration = Duration::from_millis(1500);
 
+/// Between two changes of a stream's SSRC. Senders change it when they negotiate anew, which takes longer; each change
+/// costs events, key frames and memory to begin with, so that a sender must not have one with every packet.
+const SSRC_CHANGE_INTERVAL: Duration = Duration::from_millis(500);
+
 /// A media source that a peer sends.
 pub(crate) struct Producer {
     pub(crate) id: ProducerId,
@@ -52,6 +56,8 @@ pub(crate) struct ProducerStream {
     /// Known once signalled or learnt.
     pub(crate) ssrc: Option<u32>,
     pub(crate) rtx_ssrc: Option<u32>,
+    /// When the sender last gave the stream another SSRC.
+    pub(crate) ssrc_changed: Option<Instant>,
     pub(crate) ring: PacketRing<PacketMeta>,
     pub(crate) reception: Reception,
     pub(crate) nacks: NackGenerator,
@@ -99,6 +105,7 @@ impl Producer {
         let streams = parameters.encodings.iter().map(|encoding| ProducerStream {
             ssrc: encoding.ssrc,
             rtx_ssrc: encoding.rtx_ssrc,
+            ssrc_changed: None,
             ring: ring_for(parameters.kind),
             reception: Reception::default(),
             nacks: NackGenerator::default(),
@@ -306,6 +313,14 @@ impl Producer {
 }
 
 impl ProducerStream {
+    /// Whether a new SSRC may take the stream over.
+    pub(crate) fn may_change_ssrc(&self, now: Instant) -> bool {
+        self.ssrc.is_none()
+            || self.ssrc_changed.is_none_or(|changed| {
+                now.saturating_duration_since(changed) >= SSRC_CHANGE_INTERVAL
+            })
+    }
+
     /// The sender gave the stream a new SSRC: numbers and times begin anew, counters go on.
     pub(crate) fn restart(&mut self, kind: MediaKind) {
         self.ring = ring_for(kind);

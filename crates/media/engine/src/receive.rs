@@ -56,12 +56,12 @@ impl Engine {
         let ours =
             code.filter(|code| code.node == self.config.node && code.worker == self.config.worker);
         let key = ours.map(|code| code.transport as usize);
+        let key = key.filter(|key| !self.is_path_of_another(*key, socket, from));
         let Some((key, transport)) = key.and_then(|key| Some((key, self.transports.get_mut(key)?)))
         else {
             self.counters.discarded += 1;
             return;
         };
-        transport.received.count_other(now, data.len());
         let mut answered = false;
         let sent =
             self.control
@@ -81,11 +81,28 @@ impl Engine {
                     },
                 );
         if answered {
+            transport.received.count_other(now, data.len());
             transport.sent.count_other(now, sent);
+            if transport.ice.is_valid_tuple(socket, from) {
+                // Also an address that was valid before: another transport may have had it in between.
+                self.addresses.insert((socket, from), key);
+            }
+            if let Some(deadline) = transport.ice.poll_timeout() {
+                self.timers.schedule(key, deadline);
+            }
             self.handle_ice_events(now, key);
         } else {
             self.counters.discarded += 1;
         }
+    }
+
+    /// Whether media of another transport takes this path. Then it stays with that transport for as long as its consent
+    /// lasts: a peer that writes another's address on its checks would cut that one off from its own transport.
+    fn is_path_of_another(&self, key: usize, socket: u8, from: SocketAddr) -> bool {
+        self.addresses.get(&(socket, from)).is_some_and(|&owner| {
+            let owned = self.transports.get(owner);
+            owner != key && owned.is_some_and(|owned| owned.path == Some((socket, from)))
+        })
     }
 
     /// Carries out what the ICE agent of a transport decided.
@@ -96,9 +113,6 @@ impl Engine {
         let mut selected = false;
         while let Some(event) = transport.ice.poll_event() {
             match event {
-                IceEvent::TupleAdded(tuple) => {
-                    self.addresses.insert((tuple.socket, tuple.remote), key);
-                }
                 // The address may belong to a younger transport by now.
                 IceEvent::TupleRemoved(tuple)
                     if self.addresses.get(&(tuple.socket, tuple.remote)) == Some(&key) =>
@@ -117,6 +131,10 @@ impl Engine {
                         plenum_ice::IceState::Disconnected => IceState::Disconnected,
                         plenum_ice::IceState::Closed => IceState::Closed,
                     };
+                    if transport.ice_state == IceState::Disconnected {
+                        // RFC 7675 §5.1: without consent nothing more is sent.
+                        transport.path = None;
+                    }
                     let sockets = &self.config.sockets;
                     let tuple =
                         transport.tuple(|socket| Some(sockets.get(usize::from(socket))?.local));
@@ -130,8 +148,9 @@ impl Engine {
                 _ => {}
             }
         }
-        if let Some(deadline) = transport.ice.poll_timeout() {
-            self.timers.schedule(key, deadline);
+        if selected {
+            // Reports rest while there is no path.
+            self.timers.schedule(key, now);
         }
         if selected && transport.dtls_state == DtlsState::Connecting {
             // A handshake that we start ourselves has waited for an address to send to.
@@ -248,10 +267,15 @@ impl Engine {
                 .open_rtp(&mut inbound, data, header.header_len)
                 .ok()?;
             let target = resolve(transport, &self.producers, &header, data)?;
+            let producer = self.producers.get(target.producer)?;
+            let stream = producer.streams.get(usize::from(target.stream))?;
+            if !target.retransmission && !stream.may_change_ssrc(now) {
+                return None;
+            }
             if !transport.receive.insert(header.ssrc, inbound, target) {
                 return None;
             }
-            if learn(&mut self.producers, target, header.ssrc) {
+            if learn(&mut self.producers, now, target, header.ssrc) {
                 let consumers = self
                     .producers
                     .get(target.producer)
@@ -433,7 +457,12 @@ impl<'a> Names<'a> {
 }
 
 /// Tells a producer's stream its SSRC; `true` when it had another one before.
-fn learn(producers: &mut Slab<Producer>, target: StreamTarget, ssrc: u32) -> bool {
+fn learn(
+    producers: &mut Slab<Producer>,
+    now: Instant,
+    target: StreamTarget,
+    ssrc: u32,
+) -> bool {
     let Some(producer) = producers.get_mut(target.producer) else {
         return false;
     };
@@ -447,6 +476,7 @@ fn learn(producers: &mut Slab<Producer>, target: StreamTarget, ssrc: u32) -> boo
     }
     let replaced = stream.ssrc.replace(ssrc).is_some_and(|old| old != ssrc);
     if replaced {
+        stream.ssrc_changed = Some(now);
         stream.restart(kind);
     }
     replaced

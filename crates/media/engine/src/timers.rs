@@ -30,6 +30,11 @@ impl Timers {
         }
     }
 
+    /// Entries, stale ones included.
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     /// Removes and returns a transport whose deadline has come.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<usize> {
         while let Some(&Reverse((at, key))) = self.heap.peek() {

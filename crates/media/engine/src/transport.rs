@@ -151,6 +151,11 @@ impl ReceiveTable {
         true
     }
 
+    /// How many SSRCs are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.ssrcs.len()
+    }
+
     /// Forgets a producer's SSRCs.
     pub(crate) fn remove_producer(&mut self, producer: usize) {
         self.remove(|entry| entry.target.producer == producer);

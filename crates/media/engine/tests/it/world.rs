@@ -33,6 +33,8 @@ pub(crate) struct World {
     pub(crate) groups: Vec<(usize, usize)>,
     /// Every datagram that the engine sends, when somebody wants to see them.
     pub(crate) datagrams: Option<Vec<Vec<u8>>>,
+    /// Every datagram that the peers send, when somebody wants to see them.
+    pub(crate) arrived: Option<Vec<(SocketAddr, Vec<u8>)>>,
     /// Datagrams for addresses that none of `peers` has.
     pub(crate) elsewhere: Vec<(SocketAddr, Vec<u8>)>,
     batch: SendBatch,
@@ -68,6 +70,7 @@ impl World {
             events: Vec::new(),
             groups: Vec::new(),
             datagrams: None,
+            arrived: None,
             elsewhere: Vec::new(),
             batch: SendBatch::new(),
         }
@@ -117,6 +120,9 @@ impl World {
             while let Some(datagram) = peer.poll_transmit() {
                 arriving.push((peer.address, datagram));
             }
+        }
+        if let Some(arrived) = &mut self.arrived {
+            arrived.extend(arriving.iter().cloned());
         }
         self.deliver(&mut arriving);
     }

@@ -1,5 +1,6 @@
 //! Real worker processes.
 
+mod attacks;
 mod bad_node;
 mod bad_worker;
 mod conversation;
