@@ -43,7 +43,9 @@ export class Hall {
     const sets = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
     const args = ["serve", "--port", String(this.port), "--workers", "1", ...sets];
     // Settings come from here alone; the node refuses variables that it does not know.
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PLENUM_")));
+    const env = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !name.startsWith("PLENUM_")),
+    );
     const child = spawn(BINARY, args, { env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     const note = (chunk: Buffer): void => {
