@@ -164,6 +164,11 @@ impl ControlQueue {
         self.bytes.capacity() + self.entries.capacity() * size_of::<Entry>()
     }
 
+    /// Datagrams that have not been taken.
+    pub(crate) fn waiting(&self) -> usize {
+        self.entries.len() - self.next
+    }
+
     /// Moves waiting datagrams into `batch`; `false` when some are left for want of room.
     pub(crate) fn drain(&mut self, batch: &mut SendBatch) -> bool {
         while let Some(entry) = self.entries.get(self.next) {

@@ -215,6 +215,7 @@ impl Engine {
         transport.ice.close();
         self.handle_ice_events(now, key);
         self.timers.cancel(key);
+        self.fan_out.forget(key);
         self.transports.remove(key);
         self.transport_keys.remove(&id);
         // Whoever closes knows: no event follows the close.
@@ -301,6 +302,7 @@ impl Engine {
             return;
         };
         self.producer_keys.remove(&producer.id);
+        self.touched.retain(|&other| other != key);
         if let Some(transport) = self.transports.get_mut(producer.transport) {
             transport.receive.remove_producer(key);
         }

@@ -23,6 +23,10 @@ use crate::{
     transport::Transport,
 };
 
+mod dump;
+
+pub use dump::EngineDump;
+
 /// A router: the transports that share producers.
 #[derive(Debug, Default)]
 pub(crate) struct Router {

@@ -63,6 +63,22 @@ impl FanOut {
         }
     }
 
+    /// Forgets a closed transport: its key may soon be another's, whose packets must not go to the old address.
+    pub(crate) fn forget(&mut self, key: usize) {
+        self.queue.retain(|&queued| queued != key);
+        if self
+            .current
+            .is_some_and(|destination| destination.transport == key)
+        {
+            self.clear_items();
+        }
+    }
+
+    /// Transports that wait, and packets that are planned and not written.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len() + self.items.len() + self.repetitions.len()
+    }
+
     fn clear_items(&mut self) {
         self.items.clear();
         self.sizes.clear();

@@ -53,7 +53,7 @@ mod twcc_receiver;
 
 pub use batch::{Datagram, SendBatch, Transmit};
 pub use config::{EngineConfig, SocketConfig};
-pub use engine::Engine;
+pub use engine::{Engine, EngineDump};
 pub use error::EngineError;
 #[doc(hidden)]
 pub use footprint::Footprint;

@@ -426,6 +426,19 @@ fn resolve(
         _ if producer.parameters.encodings.len() == 1 => (0, is_rtx_type),
         _ => return None,
     };
+    if names.mid.is_none() && names.rid.is_none() && names.repaired.is_none() {
+        // A payload type alone may find a stream that waits for its SSRC, and never take one over: these may be late
+        // packets of a producer that was just closed.
+        let known = producer.streams.get(usize::from(stream))?;
+        let owned = if retransmission {
+            known.rtx_ssrc
+        } else {
+            known.ssrc
+        };
+        if owned.is_some() {
+            return None;
+        }
+    }
     Some(StreamTarget {
         producer: key,
         stream,

@@ -11,6 +11,13 @@ pub(crate) struct Timers {
     scheduled: Vec<Option<Instant>>,
 }
 
+/// Entries of the heap per transport key beyond which it is tidied up. Low enough to stay small, high enough that tidying
+/// costs little on average.
+const MAX_STALE_SHARE: usize = 4;
+
+/// A heap smaller than this is never worth tidying.
+const MIN_HEAP: usize = 64;
+
 impl Timers {
     /// Wakes transport `key` at `at`, or earlier if that was already scheduled.
     pub(crate) fn schedule(&mut self, key: usize, at: Instant) {
@@ -28,11 +35,29 @@ impl Timers {
         if let Some(slot) = self.scheduled.get_mut(key) {
             *slot = None;
         }
+        // Transports that come and go leave entries whose time is far away: sooner or later more than there are
+        // transports, and the last one to go takes all of them along.
+        if self.heap.len() > MAX_STALE_SHARE * self.scheduled.len() + MIN_HEAP {
+            self.heap.retain(|&Reverse((at, key))| {
+                self.scheduled.get(key).copied().flatten() == Some(at)
+            });
+        }
+        while self.heap.peek().is_some_and(|&Reverse((at, key))| {
+            self.scheduled.get(key).copied().flatten() != Some(at)
+        }) {
+            self.heap.pop();
+        }
     }
 
-    /// Entries, stale ones included.
-    pub(crate) fn len(&self) -> usize {
-        self.heap.len()
+    /// Entries and keys that there is memory for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.heap.capacity() + self.scheduled.capacity()
+    }
+
+    /// Keys that have a deadline.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = usize> {
+        let scheduled = self.scheduled.iter().enumerate();
+        scheduled.filter(|(_, at)| at.is_some()).map(|(key, _)| key)
     }
 
     /// Removes and returns a transport whose deadline has come.
@@ -49,6 +74,11 @@ impl Timers {
             }
         }
         None
+    }
+
+    /// Entries, stale ones included.
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
     }
 
     /// The earliest deadline. A stale entry may make it too early, which costs one empty wake-up.
@@ -81,6 +111,25 @@ mod tests {
         let mut timers = Timers::default();
         timers.schedule(0, start);
         timers.cancel(0);
+        assert_eq!(timers.next(), None);
         assert_eq!(timers.pop_due(start), None);
+    }
+
+    #[test]
+    fn cancelled_deadlines_do_not_pile_up() {
+        let start = Instant::now();
+        let mut timers = Timers::default();
+        timers.schedule(1, start);
+        for turn in 0..10_000 {
+            timers.schedule(
+                0,
+                start + Duration::from_secs(20) + Duration::from_millis(turn),
+            );
+            timers.cancel(0);
+            assert!(timers.len() <= 2 * MAX_STALE_SHARE + MIN_HEAP + 1);
+        }
+        assert_eq!(timers.pop_due(start), Some(1));
+        timers.cancel(1);
+        assert_eq!((timers.next(), timers.len()), (None, 0));
     }
 }

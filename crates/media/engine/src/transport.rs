@@ -161,6 +161,11 @@ impl ReceiveTable {
         self.remove(|entry| entry.target.producer == producer);
     }
 
+    /// The producers of all SSRCs, some more than once.
+    pub(crate) fn producers(&self) -> impl Iterator<Item = usize> {
+        self.entries.iter().map(|entry| entry.target.producer)
+    }
+
     fn remove(&mut self, predicate: impl Fn(&ReceiveEntry) -> bool) {
         while let Some(index) = self.entries.iter().position(&predicate) {
             self.entries.swap_remove(index);

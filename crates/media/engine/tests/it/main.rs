@@ -1,7 +1,9 @@
 //! The engine against native peers, with a virtual clock and no sockets.
 
 mod attacks;
+mod bad_network;
 mod call;
+mod closing;
 mod foreign;
 mod unknown;
 mod world;
