@@ -69,6 +69,12 @@ impl<R: Clone> Objects<R> {
         }
     }
 
+    /// A worker refused to make what a request asked for. It may never be closed, as it never was. Routers stay: their
+    /// room ends, and then they are forgotten with everything under them.
+    pub(crate) fn forget_refused(&self, request: &Refusable) {
+        self.remove(request.0);
+    }
+
     /// The room that an event is for.
     pub(crate) fn room_of(&self, event: &Event) -> Option<R> {
         let id = match event {
@@ -125,6 +131,23 @@ impl<R: Clone> Objects<R> {
     fn lock(&self) -> MutexGuard<'_, HashMap<ObjectId, Entry<R>>> {
         // Every change leaves a whole map, whatever panics in between.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An object that a worker may refuse to make.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refusable(ObjectId);
+
+impl Refusable {
+    /// What a request makes, if anything.
+    pub(crate) fn of(request: &Request) -> Option<Self> {
+        let id = match request {
+            Request::CreateWebRtcTransport { transport, .. } => ObjectId::Transport(*transport),
+            Request::Produce { producer, .. } => ObjectId::Producer(*producer),
+            Request::Consume { consumer, .. } => ObjectId::Consumer(*consumer),
+            _ => return None,
+        };
+        Some(Self(id))
     }
 }
 
@@ -219,6 +242,25 @@ mod tests {
             },
         );
         assert!(objects.lock().is_empty());
+    }
+
+    #[test]
+    fn what_a_worker_refused_to_make_is_forgotten() {
+        let objects = Objects::new();
+        objects.note(&"a", &router(10));
+        objects.note(&"a", &transport(1, 10));
+        for n in 2..1000 {
+            let request = producer(n, 1);
+            objects.note(&"a", &request);
+            let refused = Refusable::of(&request).expect("makes a producer");
+            objects.forget_refused(&refused);
+            assert_eq!(objects.lock().len(), 2);
+        }
+        assert!(Refusable::of(&router(10)).is_none());
+        let lives = |entry: &Entry<&str>| entry.children.is_empty();
+        assert!(lives(
+            &objects.lock()[&ObjectId::Transport(TransportId::from_u128(1))]
+        ));
     }
 
     #[test]

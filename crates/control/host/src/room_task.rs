@@ -25,6 +25,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     host::Shared,
+    objects::Refusable,
     session::{SessionEnd, SessionEvent},
 };
 
@@ -111,11 +112,12 @@ impl RoomTask {
                 }
                 Some(input) = inputs.recv() => {
                     self.handle_input(input);
-                    let joined = self.room.joined_count();
-                    self.figures.joined.store(joined, Ordering::Relaxed);
                 }
                 () = at(deadline) => self.handle(Command::Tick),
             }
+            // Whatever happened: a session that does not keep up ends with an answer of the worker, too.
+            let joined = self.room.joined_count();
+            self.figures.joined.store(joined, Ordering::Relaxed);
         }
         self.figures.joined.store(0, Ordering::Relaxed);
         inputs.close();
@@ -214,9 +216,13 @@ impl RoomTask {
             return;
         };
         let worker = self.worker.clone();
+        let (refusable, shared) = (Refusable::of(&request), Arc::clone(&self.shared));
         let mut asking: InFlight = Box::pin(async move {
-            let result = worker.request(request).await;
-            (op, result.map_err(failure))
+            let result = worker.request(request).await.map_err(failure);
+            if let (Some(object), Err(WorkerFailure::Refused(_))) = (&refusable, &result) {
+                shared.objects.forget_refused(object);
+            }
+            (op, result)
         });
         // A request is sent when it is first polled; doing so here keeps requests in the order of their effects. The set
         // polls it again with a real waker before this task rests.
