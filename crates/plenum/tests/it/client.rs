@@ -201,7 +201,7 @@ async fn create_transport(client: &mut Client, producing: bool) -> Value {
 }
 
 /// What a browser would hand in: everything that the router offers and that a receiver may get.
-fn receiver_capabilities(router: &Value) -> Value {
+pub(crate) fn receiver_capabilities(router: &Value) -> Value {
     let extensions: Vec<_> = router["headerExtensions"]
         .as_array()
         .expect("a list")
