@@ -110,7 +110,7 @@ test-e2e: page $(E2E)/node_modules/.package-lock.json ## Chromium against a real
 
 .PHONY: test-long
 test-long: page fuzz-run ## What takes too long for every change: many more random cases, and fuzzing.
-	PROPTEST_CASES=20000 cargo test $(CARGO_FLAGS) --workspace
+	PROPTEST_CASES=20000 PLENUM_LONG_TESTS=1 cargo test $(CARGO_FLAGS) --workspace
 
 ## Measure
 
@@ -153,10 +153,20 @@ fuzz-build: ## Build every fuzz target and try it on a few inputs.
 	@echo "fuzz targets built and tried: $(words $(FUZZ_TARGETS))"
 
 .PHONY: fuzz-run
-fuzz-run: fuzz-build ## Fuzz every target for FUZZ_SECONDS.
+fuzz-run: fuzz-build ## Fuzz every target for FUZZ_SECONDS, starting from what is kept in fuzz/corpus.
 	@for name in $(FUZZ_TARGETS); do \
 		corpus=fuzz/target/corpus/$$name; \
-		mkdir -p $$corpus fuzz/artifacts/$$name; echo "== $$name"; \
+		scripts/fuzz-corpus.sh unpack $$name $$corpus; \
+		mkdir -p fuzz/artifacts/$$name; echo "== $$name"; \
 		fuzz/target/$$(rustc --print host-tuple)/debug/$$name -max_total_time=$(FUZZ_SECONDS) -verbosity=0 \
 			-print_final_stats=1 -artifact_prefix=fuzz/artifacts/$$name/ $$corpus; \
+	done
+
+.PHONY: fuzz-keep
+fuzz-keep: ## Put what fuzz-run has found into fuzz/corpus, without what adds nothing.
+	@for name in $(FUZZ_TARGETS); do \
+		corpus=fuzz/target/corpus/$$name; merged=fuzz/target/merged/$$name; \
+		rm -rf $$merged; mkdir -p $$merged; \
+		fuzz/target/$$(rustc --print host-tuple)/debug/$$name -merge=1 -verbosity=0 $$merged $$corpus >fuzz/target/$$name.log 2>&1; \
+		scripts/fuzz-corpus.sh pack $$name $$merged; \
 	done

@@ -35,9 +35,15 @@ pub struct BareLoop {
 impl BareLoop {
     /// A loop with a key of its own per destination.
     pub fn new(profile: SrtpProfile, addresses: &[SocketAddr]) -> Result<Self, SrtpError> {
-        let seal = |(index, &address): (usize, &SocketAddr)| Ok((address, Sealer::new(profile, &key(profile, index)?)?));
+        let seal = |(index, &address): (usize, &SocketAddr)| {
+            Ok((address, Sealer::new(profile, &key(profile, index)?)?))
+        };
         Ok(Self {
-            destinations: addresses.iter().enumerate().map(seal).collect::<Result<_, SrtpError>>()?,
+            destinations: addresses
+                .iter()
+                .enumerate()
+                .map(seal)
+                .collect::<Result<_, SrtpError>>()?,
             profile,
             next_index: 1000,
             region: vec![0; 512 * 1024],
@@ -51,7 +57,12 @@ impl BareLoop {
     }
 
     /// Sends one frame of `packets` (plain, RTP header first) to every destination; returns datagrams sent and CPU used.
-    pub fn send_frame(&mut self, socket: &UdpSocket, mode: Mode, packets: &[Vec<u8>]) -> (u64, Duration) {
+    pub fn send_frame(
+        &mut self,
+        socket: &UdpSocket,
+        mode: Mode,
+        packets: &[Vec<u8>],
+    ) -> (u64, Duration) {
         let start = thread_cpu_time();
         let overhead = self.profile.rtp_overhead();
         let size = packets[0].len() + overhead;
@@ -65,19 +76,29 @@ impl BareLoop {
                     buffer[..packet.len()].copy_from_slice(packet);
                     buffer[2..4].copy_from_slice(&(index as u16).to_be_bytes());
                     buffer[8..12].copy_from_slice(&0x1234_5678_u32.to_be_bytes());
-                    at += sealer.seal_rtp(index, buffer, HEADER, packet.len()).unwrap_or(size);
+                    at += sealer
+                        .seal_rtp(index, buffer, HEADER, packet.len())
+                        .unwrap_or(size);
                 }
             }
             let region = &self.region[..at];
             let frames = chunk.iter().zip(region.chunks(frame));
             sent += match mode {
                 Mode::Gso => {
-                    let messages = frames.map(|((to, _), data)| Message { to: *to, data, segment_size: size as u16 });
+                    let messages = frames.map(|((to, _), data)| Message {
+                        to: *to,
+                        data,
+                        segment_size: size as u16,
+                    });
                     self.sender.send(socket, messages).datagrams
                 }
                 Mode::SendMmsg => {
                     let messages = frames.flat_map(|((to, _), data)| {
-                        data.chunks(size).map(|data| Message { to: *to, data, segment_size: size as u16 })
+                        data.chunks(size).map(|data| Message {
+                            to: *to,
+                            data,
+                            segment_size: size as u16,
+                        })
                     });
                     self.sender.send(socket, messages).datagrams
                 }
@@ -85,7 +106,11 @@ impl BareLoop {
                     let mut sent = 0;
                     for ((to, _), data) in frames {
                         for data in data.chunks(size) {
-                            let message = Message { to: *to, data, segment_size: size as u16 };
+                            let message = Message {
+                                to: *to,
+                                data,
+                                segment_size: size as u16,
+                            };
                             sent += self.sender.send(socket, std::iter::once(message)).datagrams;
                         }
                     }

@@ -11,7 +11,8 @@ use plenum_engine::{Datagram, Engine, EngineConfig, SendBatch, SocketConfig};
 use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
 use plenum_params::{
     media::{
-        CodecKind, Feedback, MediaKind, ReceiveCodec, ReceiveEncoding, ReceiveParameters, SendCodec, SendParameters,
+        CodecKind, Feedback, MediaKind, ReceiveCodec, ReceiveEncoding, ReceiveParameters,
+        SendCodec, SendParameters,
     },
     transport::WebRtcTransportOptions,
 };
@@ -54,9 +55,16 @@ pub struct FrameCost {
 
 impl Forwarding {
     /// Connects one publisher and a receiver per address, without sockets; returns also what the receivers decrypt with.
-    pub fn connect(profile: SrtpProfileId, receivers: &[SocketAddr]) -> Result<(Self, Vec<Opener>)> {
+    pub fn connect(
+        profile: SrtpProfileId,
+        receivers: &[SocketAddr],
+    ) -> Result<(Self, Vec<Opener>)> {
         let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        let options = BindOptions { recv_buffer: Some(4 << 20), send_buffer: Some(4 << 20), ..BindOptions::default() };
+        let options = BindOptions {
+            recv_buffer: Some(4 << 20),
+            send_buffer: Some(4 << 20),
+            ..BindOptions::default()
+        };
         let socket = UdpSocket::bind(any, &options)?;
         let publisher = UdpSocket::bind(any, &options)?;
         let now = Instant::now();
@@ -65,24 +73,47 @@ impl Forwarding {
             worker: 0,
             seed: [7; 32],
             certificate: Certificate::generate()?,
-            sockets: vec![SocketConfig { local: socket.local_addr(), announced: None, gso: socket.supports_gso() }],
+            sockets: vec![SocketConfig {
+                local: socket.local_addr(),
+                announced: None,
+                gso: socket.supports_gso(),
+            }],
             consent_timeout: Duration::from_hours(1),
             unix_time: SystemTime::now().duration_since(UNIX_EPOCH)?,
             srtp_profiles: vec![profile],
         };
         let mut engine = Engine::new(config, now);
         engine.create_router(ROUTER)?;
-        let sender_peer = connect_peer(&mut engine, publisher.local_addr(), TransportId::from_u128(0))?;
-        engine.produce(TransportId::from_u128(0), PRODUCER, receive_parameters(), false)?;
+        let sender_peer = connect_peer(
+            &mut engine,
+            publisher.local_addr(),
+            TransportId::from_u128(0),
+        )?;
+        engine.produce(
+            TransportId::from_u128(0),
+            PRODUCER,
+            receive_parameters(),
+            false,
+        )?;
         let mut openers = Vec::with_capacity(receivers.len());
         for (index, &address) in receivers.iter().enumerate() {
             let id = index as u128 + 1;
             let peer = connect_peer(&mut engine, address, TransportId::from_u128(id))?;
             let consumer = ConsumerId::from_u128(id);
-            engine.consume(now, TransportId::from_u128(id), consumer, PRODUCER, send_parameters(index), false)?;
+            engine.consume(
+                now,
+                TransportId::from_u128(id),
+                consumer,
+                PRODUCER,
+                send_parameters(index),
+                false,
+            )?;
             openers.push(peer.into_keys().context("the receiver is connected")?.1);
         }
-        let overhead = sender_peer.profile().context("the sender is connected")?.rtp_overhead();
+        let overhead = sender_peer
+            .profile()
+            .context("the sender is connected")?
+            .rtp_overhead();
         let (sealer, _) = sender_peer.into_keys().context("the sender is connected")?;
         let forwarding = Self {
             engine,
@@ -111,7 +142,11 @@ impl Forwarding {
             ensure!(now < deadline, "a published packet was lost on loopback");
             let received = self.receive.datagrams_mut().map(|received| {
                 arrived += 1;
-                Datagram { socket: 0, from: received.from, data: received.data }
+                Datagram {
+                    socket: 0,
+                    from: received.from,
+                    data: received.data,
+                }
             });
             self.engine.handle_datagrams(now, received);
             loop {
@@ -128,7 +163,10 @@ impl Forwarding {
                 }
             }
         }
-        Ok(FrameCost { datagrams, cpu: thread_cpu_time().saturating_sub(start) })
+        Ok(FrameCost {
+            datagrams,
+            cpu: thread_cpu_time().saturating_sub(start),
+        })
     }
 
     /// How many messages left with 1, 2–3, 4–7, 8–15, 16–31 and 32–64 segments so far.
@@ -145,14 +183,22 @@ impl Forwarding {
             buffer[2..4].copy_from_slice(&(index as u16).to_be_bytes());
             buffer[8..12].copy_from_slice(&PRODUCER_SSRC.to_be_bytes());
             buffer.resize(packet.len() + self.overhead, 0);
-            self.sealer.seal_rtp(index, &mut buffer, HEADER, packet.len())?;
+            self.sealer
+                .seal_rtp(index, &mut buffer, HEADER, packet.len())?;
             size = buffer.len();
             frame.extend(buffer);
         }
         self.next_index += packets.len() as u64;
-        let message = Message { to: self.socket.local_addr(), data: &frame, segment_size: size as u16 };
+        let message = Message {
+            to: self.socket.local_addr(),
+            data: &frame,
+            segment_size: size as u16,
+        };
         let report = self.sender.send(&self.publisher, std::iter::once(message));
-        ensure!(report.datagrams == packets.len() as u64, "publishing failed");
+        ensure!(
+            report.datagrams == packets.len() as u64,
+            "publishing failed"
+        );
         Ok(())
     }
 }
@@ -160,14 +206,22 @@ impl Forwarding {
 /// Runs ICE and DTLS of one peer in memory.
 fn connect_peer(engine: &mut Engine, address: SocketAddr, id: TransportId) -> Result<TestPeer> {
     let now = Instant::now();
-    let info = engine.create_webrtc_transport(now, ROUTER, id, &WebRtcTransportOptions::default())?;
+    let info =
+        engine.create_webrtc_transport(now, ROUTER, id, &WebRtcTransportOptions::default())?;
     let mut peer = TestPeer::new(address, &info, now)?;
     engine.connect_webrtc_transport(now, id, &peer.dtls_parameters())?;
     let mut batch = SendBatch::new();
     for _ in 0..20 {
         peer.handle_timeout(now);
         while let Some(mut datagram) = peer.poll_transmit() {
-            engine.handle_datagrams(now, [Datagram { socket: 0, from: address, data: &mut datagram }]);
+            engine.handle_datagrams(
+                now,
+                [Datagram {
+                    socket: 0,
+                    from: address,
+                    data: &mut datagram,
+                }],
+            );
         }
         while engine.poll_transmit(now, &mut batch) || !batch.is_empty() {
             for transmit in batch.transmits() {
@@ -196,7 +250,10 @@ fn receive_parameters() -> ReceiveParameters {
             mapped_payload_type: PAYLOAD_TYPE,
             clock_rate: 48_000,
             rtx_payload_type: None,
-            feedback: Feedback { nack: true, ..Feedback::default() },
+            feedback: Feedback {
+                nack: true,
+                ..Feedback::default()
+            },
         }],
         extensions: Vec::new(),
         encodings: vec![ReceiveEncoding {
@@ -219,7 +276,10 @@ fn send_parameters(index: usize) -> SendParameters {
             payload_type: PAYLOAD_TYPE,
             clock_rate: 48_000,
             rtx_payload_type: None,
-            feedback: Feedback { nack: true, ..Feedback::default() },
+            feedback: Feedback {
+                nack: true,
+                ..Feedback::default()
+            },
         }],
         extensions: Vec::new(),
         ssrc: 10_000 + index as u32,

@@ -17,10 +17,21 @@ pub fn median(samples: &mut [f64]) -> f64 {
 pub fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpuinfo = read("/proc/cpuinfo");
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
-    let cores = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
+    let model = cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or("unknown");
+    let cores = cpuinfo
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
     let memory = read("/proc/meminfo");
-    let memory = memory.lines().next().unwrap_or_default().trim_start_matches("MemTotal:").trim();
+    let memory = memory
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("MemTotal:")
+        .trim();
     let kernel = read("/proc/sys/kernel/osrelease");
     let mut text = String::new();
     // Writing to a string cannot fail.

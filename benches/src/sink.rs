@@ -49,10 +49,16 @@ struct Check {
 impl Sink {
     /// Opens `count` loopback sockets and starts to drain them.
     pub fn start(count: usize) -> io::Result<Self> {
-        let options =
-            BindOptions { gro: false, gso: false, recv_buffer: Some(RECEIVE_BUFFER), ..BindOptions::default() };
+        let options = BindOptions {
+            gro: false,
+            gso: false,
+            recv_buffer: Some(RECEIVE_BUFFER),
+            ..BindOptions::default()
+        };
         let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        let sockets = (0..count).map(|_| UdpSocket::bind(any, &options)).collect::<io::Result<Vec<_>>>()?;
+        let sockets = (0..count)
+            .map(|_| UdpSocket::bind(any, &options))
+            .collect::<io::Result<Vec<_>>>()?;
         let addresses = sockets.iter().map(UdpSocket::local_addr).collect();
         let poller = Poller::new()?;
         for (token, socket) in sockets.iter().enumerate() {
@@ -63,7 +69,11 @@ impl Sink {
             let shared = Arc::clone(&shared);
             move || drain(&sockets, &poller, &shared)
         });
-        Ok(Self { addresses, shared, thread: Some(thread) })
+        Ok(Self {
+            addresses,
+            shared,
+            thread: Some(thread),
+        })
     }
 
     /// Where the sockets are bound.
@@ -74,8 +84,19 @@ impl Sink {
     /// Decrypts everything with this SSRC that socket `socket` receives from now on, and checks that sequence numbers
     /// have no gap.
     pub fn check_by_ssrc(&self, socket: usize, opener: Opener, ssrc: u32, header_len: usize) {
-        let check = Check { socket, opener, stream: InboundStream::new(), ssrc, header_len, last: None };
-        self.shared.checks.lock().unwrap_or_else(PoisonError::into_inner).push(check);
+        let check = Check {
+            socket,
+            opener,
+            stream: InboundStream::new(),
+            ssrc,
+            header_len,
+            last: None,
+        };
+        self.shared
+            .checks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(check);
     }
 
     /// Datagrams received so far.
@@ -85,7 +106,10 @@ impl Sink {
 
     /// Sampled packets that were checked, and those that did not decrypt or were out of sequence.
     pub fn checked(&self) -> (u64, u64) {
-        (self.shared.checked.load(Ordering::Acquire), self.shared.failures.load(Ordering::Acquire))
+        (
+            self.shared.checked.load(Ordering::Acquire),
+            self.shared.failures.load(Ordering::Acquire),
+        )
     }
 
     /// Waits until `total` datagrams have arrived; returns how many are missing when none came for a while.
@@ -120,7 +144,10 @@ fn drain(sockets: &[UdpSocket], poller: &Poller, shared: &Shared) {
     let mut events = Events::with_capacity(256);
     let mut batch = RecvBatch::new();
     while !shared.stop.load(Ordering::Acquire) {
-        if poller.wait(Some(Duration::from_millis(50)), &mut events).is_err() {
+        if poller
+            .wait(Some(Duration::from_millis(50)), &mut events)
+            .is_err()
+        {
             return;
         }
         let mut checks = shared.checks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -131,7 +158,9 @@ fn drain(sockets: &[UdpSocket], poller: &Poller, shared: &Shared) {
                 let mut count = 0;
                 for datagram in batch.datagrams_mut() {
                     count += 1;
-                    let mine = |check: &&mut Check| datagram.data.get(8..12) == Some(&check.ssrc.to_be_bytes()[..]);
+                    let mine = |check: &&mut Check| {
+                        datagram.data.get(8..12) == Some(&check.ssrc.to_be_bytes()[..])
+                    };
                     if let Some(check) = check.as_deref_mut().filter(mine) {
                         shared.checked.fetch_add(1, Ordering::Relaxed);
                         if !check.accept(datagram.data) {
@@ -150,7 +179,12 @@ fn drain(sockets: &[UdpSocket], poller: &Poller, shared: &Shared) {
 
 impl Check {
     fn accept(&mut self, packet: &mut [u8]) -> bool {
-        let Ok(opened) = self.opener.open_rtp(&mut self.stream, packet, self.header_len) else { return false };
+        let Ok(opened) = self
+            .opener
+            .open_rtp(&mut self.stream, packet, self.header_len)
+        else {
+            return false;
+        };
         let in_sequence = self.last.is_none_or(|last| opened.packet_index == last + 1);
         self.last = Some(opened.packet_index);
         in_sequence

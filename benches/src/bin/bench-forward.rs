@@ -44,20 +44,43 @@ struct Row {
 }
 
 fn main() -> Result<()> {
-    println!("bench-forward · {CONSUMERS} consumers · {PACKETS} packets of {PACKET_BYTES} B a frame · {ROUNDS} rounds");
+    println!(
+        "bench-forward · {CONSUMERS} consumers · {PACKETS} packets of {PACKET_BYTES} B a frame · {ROUNDS} rounds"
+    );
     println!("{} · sink: one thread, drained, UDP_GRO off", machine());
     println!();
-    println!("{:<26} {:>10} {:>8} {:>9} {:>9} {:>7} {:>8}", "profile", "loop", "µs/pkt", "bare GSO", "ratio", "group", "loss");
+    println!(
+        "{:<26} {:>10} {:>8} {:>9} {:>9} {:>7} {:>8}",
+        "profile", "loop", "µs/pkt", "bare GSO", "ratio", "group", "loss"
+    );
     let mut rows = Vec::new();
     for (id, profile, name) in [
-        (SrtpProfileId::AeadAes128Gcm, SrtpProfile::AeadAes128Gcm, "AEAD_AES_128_GCM"),
-        (SrtpProfileId::AeadAes256Gcm, SrtpProfile::AeadAes256Gcm, "AEAD_AES_256_GCM"),
-        (SrtpProfileId::Aes128CmSha1_80, SrtpProfile::AesCm128HmacSha1_80, "AES_CM_128_HMAC_SHA1_80"),
+        (
+            SrtpProfileId::AeadAes128Gcm,
+            SrtpProfile::AeadAes128Gcm,
+            "AEAD_AES_128_GCM",
+        ),
+        (
+            SrtpProfileId::AeadAes256Gcm,
+            SrtpProfile::AeadAes256Gcm,
+            "AEAD_AES_256_GCM",
+        ),
+        (
+            SrtpProfileId::Aes128CmSha1_80,
+            SrtpProfile::AesCm128HmacSha1_80,
+            "AES_CM_128_HMAC_SHA1_80",
+        ),
     ] {
         for row in run_profile(id, profile, name)? {
             println!(
                 "{:<26} {:>10} {:>8.3} {:>9.3} {:>8.2}x {:>7.1} {:>7.3}%",
-                row.profile, row.name, row.us_per_packet, row.bare_us, row.ratio, row.group_mean, row.loss * 100.0
+                row.profile,
+                row.name,
+                row.us_per_packet,
+                row.bare_us,
+                row.ratio,
+                row.group_mean,
+                row.loss * 100.0
             );
             rows.push(row);
         }
@@ -79,7 +102,8 @@ struct Series {
 
 impl Series {
     fn add(&mut self, datagrams: u64, cpu: Duration, missing: u64) {
-        self.samples.push(cpu.as_secs_f64() * 1e6 / datagrams.max(1) as f64);
+        self.samples
+            .push(cpu.as_secs_f64() * 1e6 / datagrams.max(1) as f64);
         self.sent += datagrams;
         self.missing += missing;
     }
@@ -88,13 +112,22 @@ impl Series {
 fn run_profile(id: SrtpProfileId, profile: SrtpProfile, name: &str) -> Result<Vec<Row>> {
     let sink = Sink::start(CONSUMERS)?;
     let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-    let socket = UdpSocket::bind(any, &BindOptions { send_buffer: Some(4 << 20), ..BindOptions::default() })?;
+    let socket = UdpSocket::bind(
+        any,
+        &BindOptions {
+            send_buffer: Some(4 << 20),
+            ..BindOptions::default()
+        },
+    )?;
     let mut bare = BareLoop::new(profile, sink.addresses())?;
     let (mut forwarding, openers) = Forwarding::connect(id, sink.addresses())?;
     let mut openers = openers.into_iter().map(Some).collect::<Vec<_>>();
     let packets = frame();
     let modes = [Mode::Gso, Mode::SendMmsg, Mode::SendTo];
-    let (mut engine, mut others) = (Series::default(), [Series::default(), Series::default(), Series::default()]);
+    let (mut engine, mut others) = (
+        Series::default(),
+        [Series::default(), Series::default(), Series::default()],
+    );
     let mut expected = sink.received();
     for round in 0..ROUNDS {
         for (mode, series) in modes.iter().zip(&mut others) {
@@ -109,7 +142,12 @@ fn run_profile(id: SrtpProfileId, profile: SrtpProfile, name: &str) -> Result<Ve
         if round == 0 {
             for (index, opener) in openers.iter_mut().enumerate().step_by(SAMPLE_EVERY) {
                 if let Some(opener) = opener.take() {
-                    sink.check_by_ssrc(index, opener, 10_000 + index as u32, plenum_bench::forward::HEADER);
+                    sink.check_by_ssrc(
+                        index,
+                        opener,
+                        10_000 + index as u32,
+                        plenum_bench::forward::HEADER,
+                    );
                 }
             }
         }
@@ -123,8 +161,14 @@ fn run_profile(id: SrtpProfileId, profile: SrtpProfile, name: &str) -> Result<Ve
     }
     let (checked, failures) = sink.checked();
     anyhow::ensure!(checked > 0, "no packet was checked");
-    anyhow::ensure!(failures == 0, "{failures} of {checked} sampled packets were wrong");
-    println!("{name}: {checked} sampled packets decrypted in sequence; messages by segments {}", histogram(forwarding.group_sizes()));
+    anyhow::ensure!(
+        failures == 0,
+        "{failures} of {checked} sampled packets were wrong"
+    );
+    println!(
+        "{name}: {checked} sampled packets decrypted in sequence; messages by segments {}",
+        histogram(forwarding.group_sizes())
+    );
 
     let [gso, mmsg, sendto] = &mut others;
     let bare_us = median(&mut gso.samples);
@@ -153,7 +197,10 @@ fn run_profile(id: SrtpProfileId, profile: SrtpProfile, name: &str) -> Result<Ve
 fn histogram(sizes: [u64; 6]) -> String {
     let labels = ["1", "2-3", "4-7", "8-15", "16-31", "32-64"];
     let parts = labels.iter().zip(sizes).filter(|(_, count)| *count > 0);
-    parts.map(|(label, count)| format!("{label}: {count}")).collect::<Vec<_>>().join(", ")
+    parts
+        .map(|(label, count)| format!("{label}: {count}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A frame of equal plain packets.

@@ -128,6 +128,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer(
         "plenum-bench",
         &[
+            "plenum-codec",
             "plenum-dtls",
             "plenum-engine",
             "plenum-ice",

@@ -58,6 +58,7 @@
 //! attacker has not seen, is the remedy.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod backend;
 mod certificate;

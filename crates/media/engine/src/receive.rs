@@ -470,12 +470,7 @@ impl<'a> Names<'a> {
 }
 
 /// Tells a producer's stream its SSRC; `true` when it had another one before.
-fn learn(
-    producers: &mut Slab<Producer>,
-    now: Instant,
-    target: StreamTarget,
-    ssrc: u32,
-) -> bool {
+fn learn(producers: &mut Slab<Producer>, now: Instant, target: StreamTarget, ssrc: u32) -> bool {
     let Some(producer) = producers.get_mut(target.producer) else {
         return false;
     };

@@ -5,7 +5,7 @@
 //! socket, which is its standard input. When that reaches its end the worker ends too, at once. It does not touch what
 //! lies outside: no environment, no files but its own figures in `/proc`.
 //!
-//! One turn of the loop, in [`event_loop`]: wait for sockets, the control socket or the engine's next deadline; give what
+//! One turn of the loop, in `event_loop`: wait for sockets, the control socket or the engine's next deadline; give what
 //! arrived to the engine, a batch at a time, and send what comes out after each; do what is due; carry out some requests;
 //! write answers and events; take some packets of direct transports.
 #![forbid(unsafe_code)]

@@ -265,7 +265,10 @@ fn every_frame_arrives_through_networks_that_lose_and_reorder() {
 const STALL_LIMIT: Duration = Duration::from_millis(500);
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures are what the test is about")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the figures are what the test is about"
+)]
 fn five_percent_loss_and_30_ms_jitter_both_ways_do_not_stall_the_picture() {
     let network = NetemConfig {
         loss: Loss::Random(0.05),
@@ -281,7 +284,9 @@ fn five_percent_loss_and_30_ms_jitter_both_ways_do_not_stall_the_picture() {
     call.frame_len = 10_000;
     call.run(60_000 * MS, true);
     let stats = call.assemblers[1].stats(call.world.now);
-    let receiver = call.world.peers[1].receiver(RECEIVED_SSRC + 10).expect("announced");
+    let receiver = call.world.peers[1]
+        .receiver(RECEIVED_SSRC + 10)
+        .expect("announced");
     println!(
         "5 % loss, 20 ms + 0–30 ms each way, 60 s: {} of {} frames, longest gap {:?}, {} packets asked for, \
          {} repaired, {} given up, {} key frames",
@@ -295,7 +300,11 @@ fn five_percent_loss_and_30_ms_jitter_both_ways_do_not_stall_the_picture() {
     );
     assert_eq!(call.assemblers[1].errors(), []);
     assert_eq!(stats.stalls, 0, "{stats:?}");
-    assert!(receiver.recovered > 500, "{} losses were repaired", receiver.recovered);
+    assert!(
+        receiver.recovered > 500,
+        "{} losses were repaired",
+        receiver.recovered
+    );
     assert!(stats.longest_gap <= STALL_LIMIT, "{:?}", stats.longest_gap);
 }
 

@@ -274,7 +274,7 @@ fn encrypted_vp8_is_forwarded_and_switched_at_key_frames() {
         let mut expected = frame(ssrc, None, number, key_frame);
         cover(&mut expected, Cover::Body, key_frame);
         let [sent, arrived] =
-            [&expected, bytes].map(|packet| payloads(&[packet.clone()]).remove(0));
+            [&expected, bytes].map(|packet| payloads(std::slice::from_ref(packet)).remove(0));
         // Descriptor: flags, extension flags, picture id of two bytes.
         assert_eq!(sent[4..], arrived[4..], "packet {index}");
     }
