@@ -19,7 +19,7 @@
 //! # How a packet travels
 //!
 //! `receive` finds the transport by address and the stream by SSRC, decrypts in place, and keeps one plaintext copy in
-//! the producer stream's [`packet_ring`]. At the end of the batch `fan_out` goes consumer by consumer: all its packets of
+//! the producer stream's `packet_ring`. At the end of the batch `fan_out` goes consumer by consumer: all its packets of
 //! this batch are written and sealed one after another into one contiguous region, so that equal neighbours leave as one
 //! segmented message. Nothing on this path allocates, locks, logs or hashes a string.
 #![forbid(unsafe_code)]
