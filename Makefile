@@ -110,7 +110,7 @@ test-e2e: page $(E2E)/node_modules/.package-lock.json ## Chromium against a real
 
 .PHONY: test-long
 test-long: page fuzz-run ## What takes too long for every change: many more random cases, and fuzzing.
-	PROPTEST_CASES=20000 PLENUM_LONG_TESTS=1 cargo test $(CARGO_FLAGS) --workspace
+	PROPTEST_CASES=2000 PLENUM_LONG_TESTS=1 cargo test $(CARGO_FLAGS) --workspace
 
 ## Measure
 
