@@ -67,8 +67,9 @@ pub(crate) struct Consumer {
     /// The layers that the node was last told of.
     pub(crate) announced_layers: Option<Layers>,
     pub(crate) report: ReceiverReportValues,
-    /// The last sender report: its compact NTP time, and when it left.
-    pub(crate) sent_report: Option<(u32, Instant)>,
+    /// The newest sender reports, newest first: compact NTP time, and when each left. A receiver's report may still
+    /// name the one before the last.
+    pub(crate) sent_reports: [Option<(u32, Instant)>; 4],
 }
 
 /// How packets are rewritten since one stream switch.
@@ -149,7 +150,7 @@ impl Consumer {
             score: ConsumerScore::default(),
             announced_layers: None,
             report: ReceiverReportValues::default(),
-            sent_report: None,
+            sent_reports: [None; 4],
             parameters,
         }
     }

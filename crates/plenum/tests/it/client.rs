@@ -1,6 +1,6 @@
 //! A protoo client by hand, and what a browser would say.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -132,6 +132,13 @@ impl Client {
 
     pub(crate) async fn leave(mut self) {
         let _ = self.socket.close(None).await;
+    }
+
+    /// Reads and forgets what has arrived, which also answers pings.
+    pub(crate) async fn drain(&mut self) {
+        while let Ok(frame) = timeout(Duration::ZERO, self.socket.next()).await {
+            frame.expect("still connected").expect("still connected");
+        }
     }
 
     async fn wait_for(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {

@@ -210,6 +210,10 @@ async fn whoever_vanishes_whenever_leaves_nothing() {
     let mut early = BTreeMap::new();
     for number in 0..cycles {
         cycle(&node, &residents, number).await;
+        // Who neither reads nor answers pings is rightly thrown out after a minute.
+        for resident in &mut residents {
+            resident.client.drain().await;
+        }
         if number == WARM {
             quiet(&node, residents.len()).await;
             early = resident_memory(&node).await;

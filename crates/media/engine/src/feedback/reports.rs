@@ -8,6 +8,7 @@ use std::{
 use plenum_params::stats::StreamStats;
 use plenum_rtp::{
     NtpTime,
+    ntp::compact_to_duration,
     rtcp::{FirEntry, ReportBlock, RtcpWriter, SenderInfo, TwccHead},
 };
 
@@ -197,7 +198,8 @@ impl Engine {
             let Some(info) = sender_info(now, consumer, producer) else {
                 continue;
             };
-            consumer.sent_report = Some((info.ntp.compact(), now));
+            consumer.sent_reports.rotate_right(1);
+            consumer.sent_reports[0] = Some((info.ntp.compact(), now));
             let (ssrc, cname) = (consumer.parameters.ssrc, &consumer.parameters.cname);
             send_rtcp(&mut self.control, transport, now, |writer| {
                 writer.sender_report(info, []).is_ok() && writer.sdes_cname(ssrc, cname).is_ok()
@@ -275,13 +277,12 @@ impl Consumer {
         self.report.fraction_lost = block.fraction_lost;
         self.report.jitter = block.jitter;
         // RFC 3550 §6.4.1: DLSR counts in 1/65536 s from the arrival of the report that LSR names.
-        let named = self
-            .sent_report
-            .filter(|(compact, _)| *compact == block.last_sr);
-        if let Some((_, sent)) = named {
-            let held = Duration::from_secs_f64(f64::from(block.delay_since_last_sr) / 65_536.0);
-            self.report.round_trip = now.saturating_duration_since(sent).checked_sub(held);
-        }
+        let mut sent_reports = self.sent_reports.iter().flatten();
+        let named = sent_reports.find(|(compact, _)| *compact == block.last_sr);
+        let held = compact_to_duration(block.delay_since_last_sr);
+        let round_trip =
+            named.and_then(|(_, sent)| now.saturating_duration_since(*sent).checked_sub(held));
+        self.report.round_trip = round_trip.or(self.report.round_trip);
     }
 
     /// Counters of the sent stream.

@@ -211,6 +211,16 @@ fn reports_say_the_same_on_both_sides() {
         Some(0.0)
     );
     call.run(Duration::from_secs(3));
+    // str0m's reports come when its random timer says so.
+    let measured = |call: &Foreign| {
+        let consumer = ConsumerId::from_u128(20);
+        let stats = call.world.engine.consumer_stats(call.world.now, consumer);
+        stats.is_ok_and(|stats| stats.outbound.round_trip_time_ms.is_some())
+    };
+    assert!(
+        call.run_until(Duration::from_secs(20), measured),
+        "no round trip"
+    );
     let [sender, receiver] = &call.peers[..] else {
         panic!("two peers")
     };
