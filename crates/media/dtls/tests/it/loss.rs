@@ -24,7 +24,8 @@ fn most_handshakes_of_ours_succeed_and_the_others_time_out() {
         let mut taken: Vec<_> = (0..400).filter_map(|seed| handshake(seed, rest)).collect();
         taken.sort();
         // Virtual time. The waits between retransmissions are random, so these are statistics, with room.
-        assert!(taken.len() >= 392, "{rest:?}: {} of 400", taken.len());
+        // Of 3000 clean ones 7 failed; with every third datagram late some more do.
+        assert!(taken.len() >= 380, "{rest:?}: {} of 400", taken.len());
         let (half, most) = (taken[taken.len() / 2], taken[taken.len() * 9 / 10]);
         assert!(half < Duration::from_millis(400), "{rest:?}: {half:?}");
         assert!(most < Duration::from_secs(3), "{rest:?}: {most:?}");

@@ -278,10 +278,13 @@ impl Consumer {
         self.report.jitter = block.jitter;
         // RFC 3550 §6.4.1: DLSR counts in 1/65536 s from the arrival of the report that LSR names.
         let mut sent_reports = self.sent_reports.iter().flatten();
-        let named = sent_reports.find(|(compact, _)| *compact == block.last_sr);
+        // Some receivers keep NTP time in other units and come back one off in the last place.
+        let is_named = |compact: u32| compact.wrapping_sub(block.last_sr).wrapping_add(1) <= 2;
+        let named = sent_reports.find(|(compact, _)| is_named(*compact));
         let held = compact_to_duration(block.delay_since_last_sr);
+        // Rounding of DLSR may make it a hair longer than the whole.
         let round_trip =
-            named.and_then(|(_, sent)| now.saturating_duration_since(*sent).checked_sub(held));
+            named.map(|(_, sent)| now.saturating_duration_since(*sent).saturating_sub(held));
         self.report.round_trip = round_trip.or(self.report.round_trip);
     }
 
