@@ -305,6 +305,7 @@ mod tests {
                 rid: Some("r0".to_owned()),
                 ..StreamStats::default()
             }),
+            ..ConsumerStats::default()
         };
         let json = serde_json::to_value(consumer_stats(&stats, 5)).expect("plain data");
         assert_eq!(json[0]["type"], "outbound-rtp");

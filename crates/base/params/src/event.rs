@@ -79,4 +79,12 @@ pub enum Event {
         /// What it forwards.
         layers: Option<Layers>,
     },
+    /// Other encodings of a producer are wanted than before. Told at once when one is wanted, and with a delay when
+    /// none is any more, so that a receiver who comes right back costs nothing. Until the first one all are wanted.
+    ProducerDemand {
+        /// Which producer.
+        producer: ProducerId,
+        /// One per encoding: whether anybody would take its packets.
+        encodings: Vec<bool>,
+    },
 }

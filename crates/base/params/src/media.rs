@@ -148,6 +148,22 @@ pub struct ReceiveCodec {
     pub feedback: Feedback,
 }
 
+/// What a spatial layer inside a stream needs of the ones below it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the families of scalability modes: L, L with _KEY, S"
+)]
+pub enum SpatialDependency {
+    /// Every picture (`L3T3`).
+    #[default]
+    Always,
+    /// Key pictures (`L3T3_KEY`, k-SVC).
+    AtKeyPictures,
+    /// Nothing: several independent qualities in one stream (`S3T3`).
+    Never,
+}
+
 /// One encoding (simulcast stream) of a producer, lowest quality first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiveEncoding {
@@ -161,6 +177,10 @@ pub struct ReceiveEncoding {
     pub spatial_layers: u8,
     /// Temporal layers inside this stream, at least 1.
     pub temporal_layers: u8,
+    /// How the spatial layers inside this stream hang together.
+    pub spatial_dependency: SpatialDependency,
+    /// Most bit/s that the sender means to give this stream, if it says so.
+    pub max_bitrate: Option<u32>,
     /// The sender stops sending in silence (Opus DTX) or when nothing changes (screen share).
     pub dtx: bool,
 }

@@ -97,6 +97,8 @@ fn receive_encoding(encoding: &RtpEncodingParameters) -> ReceiveEncoding {
         rtx_ssrc: encoding.rtx.map(|rtx| rtx.ssrc),
         spatial_layers: mode.spatial_layers,
         temporal_layers: mode.temporal_layers,
+        spatial_dependency: mode.spatial_dependency,
+        max_bitrate: encoding.max_bitrate,
         dtx: encoding.dtx,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::media::SpatialDependency;
+
 /// Spatial and temporal layers of one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScalabilityMode {
@@ -9,8 +11,8 @@ pub struct ScalabilityMode {
     pub spatial_layers: u8,
     /// 1 to 99.
     pub temporal_layers: u8,
-    /// Spatial layers depend on each other at key frames only.
-    pub key: bool,
+    /// How the spatial layers hang together.
+    pub spatial_dependency: SpatialDependency,
 }
 
 impl ScalabilityMode {
@@ -18,10 +20,11 @@ impl ScalabilityMode {
     pub const SINGLE: Self = Self {
         spatial_layers: 1,
         temporal_layers: 1,
-        key: false,
+        spatial_dependency: SpatialDependency::Always,
     };
 
-    /// Reads `[LS]<1-99>T<1-99>`, with or without `_KEY`. Anything else counts as one layer, because newer modes than
+    /// Reads the modes of W3C webrtc-svc and what is built like them: `[LS]<1-99>T<1-99>`, then nothing, `h` (sizes in
+    /// steps of 1.5 rather than 2), `_KEY` or `_KEY_SHIFT`. Anything else counts as one layer, because newer modes than
     /// we know must not keep a stream out.
     #[must_use]
     pub fn parse(text: &str) -> Self {
@@ -29,16 +32,26 @@ impl ScalabilityMode {
     }
 
     fn parse_strictly(text: &str) -> Option<Self> {
-        let text = text.strip_prefix('L').or_else(|| text.strip_prefix('S'))?;
-        let (text, key) = match text.strip_suffix("_KEY") {
-            Some(text) => (text, true),
-            None => (text, false),
+        let (independent, text) = match text.strip_prefix('S') {
+            Some(text) => (true, text),
+            None => (false, text.strip_prefix('L')?),
         };
-        let (spatial, temporal) = text.split_once('T')?;
+        let (spatial, rest) = text.split_once('T')?;
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (temporal, suffix) = rest.split_at_checked(digits)?;
+        let key = match suffix {
+            "" | "h" => false,
+            "_KEY" | "_KEY_SHIFT" => true,
+            _ => return None,
+        };
         Some(Self {
             spatial_layers: layer_count(spatial)?,
             temporal_layers: layer_count(temporal)?,
-            key,
+            spatial_dependency: match (independent, key) {
+                (true, _) => SpatialDependency::Never,
+                (false, true) => SpatialDependency::AtKeyPictures,
+                (false, false) => SpatialDependency::Always,
+            },
         })
     }
 }
@@ -54,8 +67,13 @@ fn layer_count(text: &str) -> Option<u8> {
 
 impl fmt::Display for ScalabilityMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = if self.key { "_KEY" } else { "" };
-        write!(f, "L{}T{}{key}", self.spatial_layers, self.temporal_layers)
+        let (family, suffix) = match self.spatial_dependency {
+            SpatialDependency::Always => ("L", ""),
+            SpatialDependency::AtKeyPictures => ("L", "_KEY"),
+            SpatialDependency::Never => ("S", ""),
+        };
+        let (spatial, temporal) = (self.spatial_layers, self.temporal_layers);
+        write!(f, "{family}{spatial}T{temporal}{suffix}")
     }
 }
 
@@ -65,14 +83,23 @@ mod tests {
 
     #[test]
     fn the_grammar_is_read_and_everything_else_is_one_layer() {
+        use SpatialDependency::{Always, AtKeyPictures, Never};
+
         let of = |text| {
             let mode = ScalabilityMode::parse(text);
-            (mode.spatial_layers, mode.temporal_layers, mode.key)
+            (
+                mode.spatial_layers,
+                mode.temporal_layers,
+                mode.spatial_dependency,
+            )
         };
-        assert_eq!(of("L1T3"), (1, 3, false));
-        assert_eq!(of("S3T3"), (3, 3, false));
-        assert_eq!(of("L3T3_KEY"), (3, 3, true));
-        assert_eq!(of("L12T34"), (12, 34, false));
+        assert_eq!(of("L1T3"), (1, 3, Always));
+        assert_eq!(of("S3T3"), (3, 3, Never));
+        assert_eq!(of("S2T1h"), (2, 1, Never));
+        assert_eq!(of("L2T2h"), (2, 2, Always));
+        assert_eq!(of("L3T3_KEY"), (3, 3, AtKeyPictures));
+        assert_eq!(of("L2T2_KEY_SHIFT"), (2, 2, AtKeyPictures));
+        assert_eq!(of("L12T34"), (12, 34, Always));
         for odd in [
             "",
             "L",
@@ -80,19 +107,23 @@ mod tests {
             "L0T1",
             "L1T0",
             "L100T1",
-            "L1T3_KEY_SHIFT",
+            "L1T100",
+            "L1T3_KEY_SHIFTED",
+            "L1T3_key",
+            "L2T2hh",
             "l1t1",
             "M1T1",
             "L+1T1",
             "L1",
+            "L1T²",
         ] {
-            assert_eq!(of(odd), (1, 1, false), "{odd}");
+            assert_eq!(of(odd), (1, 1, Always), "{odd}");
         }
     }
 
     #[test]
     fn a_mode_is_written_as_it_is_read() {
-        for text in ["L1T1", "L3T3_KEY"] {
+        for text in ["L1T1", "L3T3_KEY", "S3T2"] {
             assert_eq!(ScalabilityMode::parse(text).to_string(), text);
         }
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    event::Layers,
     media::MediaKind,
     transport::{DtlsState, IceState, Tuple},
 };
@@ -26,8 +27,12 @@ pub struct DirectionStats {
     pub packets: u64,
 }
 
+/// Upper ends of [`TransportStats::bursts`] in bytes, all but the last, which has none. From two full packets up to what
+/// a transport without an estimate may send per tick.
+pub const BURST_BOUNDS: [u32; 6] = [2 << 10, 4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10];
+
 /// A WebRTC transport.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TransportStats {
     /// ICE.
     pub ice_state: IceState,
@@ -41,10 +46,30 @@ pub struct TransportStats {
     pub received: DirectionStats,
     /// To the peer.
     pub sent: DirectionStats,
-    /// The receiver's last REMB or our estimate, bit/s.
+    /// Our estimate, or the receiver's last REMB, bit/s.
     pub available_outgoing_bitrate: Option<u32>,
+    /// Lower bound set for the estimate, bit/s.
+    pub min_outgoing_bitrate: Option<u32>,
+    /// Upper bound set for the estimate, bit/s.
+    pub max_outgoing_bitrate: Option<u32>,
     /// Limit told to the sender, bit/s.
     pub max_incoming_bitrate: Option<u32>,
+    /// Bytes sent only to measure the path (padding).
+    pub probation_bytes: u64,
+    /// Bitrate of them.
+    pub probation_bitrate: u32,
+    /// Round trip in milliseconds, as the bandwidth estimator sees it.
+    pub round_trip_ms: Option<f32>,
+    /// Loss towards the receiver, 0 to 1.
+    pub packet_loss_sent: Option<f32>,
+    /// Packets that wait in the pacer.
+    pub paced_queue_packets: u32,
+    /// Bytes that the pacer lets out at once.
+    pub pacing_budget_bytes: u32,
+    /// Most bytes that left in one pacing tick.
+    pub largest_burst_bytes: u32,
+    /// How many pacing ticks sent up to each of [`BURST_BOUNDS`] bytes; the last entry counts those that sent more.
+    pub bursts: [u64; BURST_BOUNDS.len() + 1],
     /// Packets that failed authentication, were replayed, or could not be parsed.
     pub discarded: u64,
 }
@@ -92,6 +117,8 @@ pub struct StreamStats {
     pub byte_count: u64,
     /// Bitrate.
     pub bitrate: u32,
+    /// Spatial layer, temporal layer and the bitrate that forwarding up to them takes; on received streams only.
+    pub bitrate_by_layer: Vec<(u8, u8, u32)>,
 }
 
 /// A consumer: what it sends, and the producer stream it forwards.
@@ -101,6 +128,14 @@ pub struct ConsumerStats {
     pub outbound: StreamStats,
     /// The producer stream that it forwards now.
     pub inbound: Option<StreamStats>,
+    /// Highest layers that its client wants; `None`: all there are.
+    pub preferred_layers: Option<Layers>,
+    /// What it shall forward as far as the path allows; `None`: nothing.
+    pub target_layers: Option<Layers>,
+    /// What it forwards now; `None`: nothing.
+    pub current_layers: Option<Layers>,
+    /// Its weight when bandwidth is shared out, 1 to 255; 0: not told.
+    pub priority: u8,
 }
 
 /// A whole worker.

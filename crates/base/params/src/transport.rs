@@ -7,8 +7,12 @@ use serde::{Deserialize, Serialize};
 /// What a WebRTC transport shall be like.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebRtcTransportOptions {
-    /// Bitrate in bit/s assumed towards the receiver before anything was measured.
-    pub initial_outgoing_bitrate: u32,
+    /// Bitrate in bit/s assumed towards the receiver before anything was measured; `None`: the estimator's own.
+    pub initial_outgoing_bitrate: Option<u32>,
+    /// The estimate towards the receiver never falls below this, in bit/s; `None`: the estimator's own bound.
+    pub min_outgoing_bitrate: Option<u32>,
+    /// The estimate towards the receiver never rises above this, in bit/s; `None`: the estimator's own bound.
+    pub max_outgoing_bitrate: Option<u32>,
     /// Limit in bit/s that the sender is told by REMB; `None`: no limit.
     pub max_incoming_bitrate: Option<u32>,
 }
@@ -17,10 +21,23 @@ impl Default for WebRtcTransportOptions {
     /// mediasoup-demo's default: 1 Mbit/s to start from.
     fn default() -> Self {
         Self {
-            initial_outgoing_bitrate: 1_000_000,
+            initial_outgoing_bitrate: Some(1_000_000),
+            min_outgoing_bitrate: None,
+            max_outgoing_bitrate: None,
             max_incoming_bitrate: None,
         }
     }
+}
+
+/// Bounds of the estimate towards a receiver in bit/s; `None`: the estimator's own. A minimum above the maximum counts
+/// as the maximum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "a lower and an upper bound")]
+pub struct OutgoingLimits {
+    /// Lower bound.
+    pub min: Option<u32>,
+    /// Upper bound.
+    pub max: Option<u32>,
 }
 
 /// ICE credentials and mode of our side.

@@ -473,6 +473,7 @@ impl Engine {
             outbound: consumer.stats(now),
             inbound: inbound
                 .map(|(producer, stream)| producer.stream_stats(now, usize::from(stream))),
+            ..ConsumerStats::default()
         })
     }
 

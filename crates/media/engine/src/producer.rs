@@ -308,6 +308,7 @@ impl Producer {
             packet_count: counters.packets,
             byte_count: counters.bytes,
             bitrate: stream.rate.bitrate(now),
+            bitrate_by_layer: Vec::new(),
         }
     }
 }

@@ -89,6 +89,7 @@ impl Transport {
             available_outgoing_bitrate: self.remb,
             max_incoming_bitrate: self.max_incoming_bitrate,
             discarded: self.discarded,
+            ..TransportStats::default()
         }
     }
 }

@@ -267,7 +267,8 @@ pub fn producer_type(parameters: &RtpParameters) -> Result<ProducerType, Error> 
         .ok_or(Error::NoCodec)?;
     let is_one_of = |names: &[&str]| names.iter().any(|name| codec.mime_type.is(name));
     let [encoding] = parameters.encodings.as_slice() else {
-        return if is_one_of(&["VP8", "H264"]) {
+        // Beyond mediasoup's two: AV1, whose dependency descriptor tells all that switching streams needs.
+        return if is_one_of(&["VP8", "H264", "AV1"]) {
             Ok(ProducerType::Simulcast)
         } else {
             Err(Error::SimulcastUnsupported(

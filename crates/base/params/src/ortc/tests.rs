@@ -335,8 +335,12 @@ fn what_does_not_fit_the_router_is_refused() {
 }
 
 #[test]
-fn only_vp8_and_h264_are_sent_as_simulcast() {
+fn vp8_h264_and_av1_are_sent_as_simulcast() {
     let rids = json!([{ "rid": "r0" }, { "rid": "r1" }]);
+    for mime_type in ["video/VP8", "video/H264", "video/AV1"] {
+        let simulcast = fixtures::video(mime_type, 98, &json!({}), &rids);
+        assert_eq!(producer_type(&simulcast), Ok(ProducerType::Simulcast));
+    }
     let vp9 = fixtures::video("video/VP9", 98, &json!({ "profile-id": 2 }), &rids);
     assert_eq!(
         producer_type(&vp9),
@@ -484,7 +488,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_survived(data in prop::collection::vec(any::<u8>(), 0..64), text in "[LS][0-9]{1,3}T[0-9]{1,3}(_KEY)?") {
+    fn any_bytes_are_survived(data in prop::collection::vec(any::<u8>(), 0..64), text in "[LS][0-9]{1,3}T[0-9]{1,3}(h|_KEY|_KEY_SHIFT)?") {
         fuzz_ortc(&data);
         fuzz_scalability_mode(&data);
         fuzz_scalability_mode(text.as_bytes());

@@ -2,7 +2,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use serde_json::json;
 
 use super::*;
-use crate::{fixtures, ortc};
+use crate::{fixtures, media::SpatialDependency, ortc};
 
 fn received(kind: MediaKind, mut parameters: RtpParameters) -> ReceiveParameters {
     let mut rng = StdRng::seed_from_u64(1);
@@ -43,6 +43,12 @@ fn a_simulcast_producer_is_resolved() {
         ),
         (1, 3)
     );
+    let bitrates: Vec<_> = resolved
+        .encodings
+        .iter()
+        .map(|encoding| encoding.max_bitrate)
+        .collect();
+    assert_eq!(bitrates, [Some(500_000), Some(1_000_000), Some(5_000_000)]);
     let id = |extension| {
         resolved
             .extensions
@@ -55,6 +61,21 @@ fn a_simulcast_producer_is_resolved() {
     assert_eq!(id(HeaderExtension::RepairedRid), Some(11));
     assert_eq!(id(HeaderExtension::TransportWideCc), Some(3));
     assert_eq!(resolved.cname.len(), 8);
+}
+
+#[test]
+fn an_svc_producer_says_how_its_layers_depend_on_each_other() {
+    for (mode, layers, dependency) in [
+        ("L3T3", (3, 3), SpatialDependency::Always),
+        ("L3T2_KEY", (3, 2), SpatialDependency::AtKeyPictures),
+        ("S2T1", (2, 1), SpatialDependency::Never),
+    ] {
+        let encodings = json!([{ "ssrc": 1, "scalabilityMode": mode }]);
+        let vp9 = fixtures::video("video/VP9", 98, &json!({ "profile-id": 2 }), &encodings);
+        let encoding = &received(MediaKind::Video, vp9).encodings[0];
+        assert_eq!((encoding.spatial_layers, encoding.temporal_layers), layers);
+        assert_eq!(encoding.spatial_dependency, dependency, "{mode}");
+    }
 }
 
 #[test]

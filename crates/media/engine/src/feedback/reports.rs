@@ -320,6 +320,7 @@ impl Consumer {
             packet_count: counters.packets,
             byte_count: counters.bytes,
             bitrate: self.rate.bitrate(now),
+            bitrate_by_layer: Vec::new(),
         }
     }
 }
