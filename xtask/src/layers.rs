@@ -10,7 +10,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use rules::{BANS, BENCHMARKS, LAYERS, TEST_ONLY};
+use rules::{BANS, LAYERS, NEVER_SHIPPED, TEST_ONLY};
 
 /// Who depends on whom. Edges from build scripts count like normal ones; those of tests are kept apart.
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ pub(crate) fn check(graph: &Graph) -> Vec<String> {
             continue;
         };
         for to in graph.uses(from).filter(|to| graph.workspace.contains(*to)) {
-            if TEST_ONLY.contains(&to) && !BENCHMARKS.contains(&layer.name) {
+            if TEST_ONLY.contains(&to) && !NEVER_SHIPPED.contains(&layer.name) {
                 violations.push(format!(
                     "  {from} → {to}: {to} is for tests, make it a dev-dependency"
                 ));

@@ -14,9 +14,9 @@ pub(super) struct Ban {
 }
 
 /// Crates that only tests and benchmarks use.
-pub(super) const TEST_ONLY: &[&str] = &["plenum-testkit"];
-/// The benchmarks, which never ship.
-pub(super) const BENCHMARKS: &[&str] = &["plenum-bench"];
+pub(super) const TEST_ONLY: &[&str] = &["plenum-harness", "plenum-testkit"];
+/// Those that may use them in their own right, because they never ship.
+pub(super) const NEVER_SHIPPED: &[&str] = &["plenum-bench", "plenum-harness"];
 
 const fn layer(name: &'static str, may_use: &'static [&'static str]) -> Layer {
     Layer { name, may_use }
@@ -32,6 +32,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("plenum-telemetry", &[]),
     // Protocols without I/O.
     layer("plenum-rtp", &[]),
+    layer("plenum-bwe", &[]),
     layer("plenum-codec", &["plenum-rtp"]),
     layer("plenum-ice", &[]),
     layer("plenum-dtls", &[]),
@@ -39,6 +40,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer(
         "plenum-engine",
         &[
+            "plenum-bwe",
             "plenum-codec",
             "plenum-dtls",
             "plenum-ice",
@@ -126,11 +128,24 @@ pub(super) const LAYERS: &[Layer] = &[
         ],
     ),
     layer(
+        "plenum-harness",
+        &[
+            "plenum-codec",
+            "plenum-dtls",
+            "plenum-engine",
+            "plenum-ids",
+            "plenum-params",
+            "plenum-rtp",
+            "plenum-testkit",
+        ],
+    ),
+    layer(
         "plenum-bench",
         &[
             "plenum-codec",
             "plenum-dtls",
             "plenum-engine",
+            "plenum-harness",
             "plenum-ice",
             "plenum-ids",
             "plenum-ipc",
@@ -178,6 +193,7 @@ pub(super) const BANS: &[Ban] = &[
     },
     Ban {
         crates: &[
+            "plenum-bwe",
             "plenum-codec",
             "plenum-engine",
             "plenum-ice",

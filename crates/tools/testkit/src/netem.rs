@@ -1,5 +1,5 @@
 //! One direction of a bad network as a state machine: loss, delay, jitter, reordering, duplication and a bottleneck with
-//! a queue. The same seed and the same input give the same output.
+//! a queue, whose rate may change and which others may use. The same seed and the same input give the same output.
 
 use std::{
     cmp::Reverse,
@@ -8,6 +8,14 @@ use std::{
 };
 
 use crate::rng::Rng;
+
+mod cross;
+mod link;
+
+use link::LinkState;
+
+pub use cross::{CrossFlow, CrossKind};
+pub use link::{Capacity, ChannelAccess, Link, Passage};
 
 /// Bytes of IPv4 and UDP headers, which a bottleneck carries, too.
 const IP_UDP_OVERHEAD: usize = 28;
@@ -88,6 +96,10 @@ pub struct Netem<A> {
     bottleneck_free: Option<Instant>,
     /// When the last datagram that keeps its order arrives.
     last_arrival: Option<Instant>,
+    /// In place of the configuration's bottleneck.
+    link: Option<LinkState>,
+    /// What became of every datagram, when somebody wants to know.
+    pub passages: Option<Vec<Passage>>,
     in_flight: BinaryHeap<Reverse<InFlight<A>>>,
     pushed: u64,
     counters: NetemCounters,
@@ -102,6 +114,8 @@ impl<A: Clone> Netem<A> {
             is_bad: false,
             bottleneck_free: None,
             last_arrival: None,
+            link: None,
+            passages: None,
             in_flight: BinaryHeap::new(),
             pushed: 0,
             counters: NetemCounters::default(),
@@ -113,14 +127,34 @@ impl<A: Clone> Netem<A> {
         self.config = config;
     }
 
+    /// Sends through this link from now on, in place of the configuration's bottleneck.
+    pub fn set_link(&mut self, now: Instant, link: Link) {
+        let rng = Rng::new(self.rng.next_u64());
+        self.link = Some(LinkState::new(link, now, rng));
+    }
+
+    /// How long a datagram would wait for those in front of it that came now; zero without a link.
+    pub fn queue_delay(&mut self, now: Instant) -> Duration {
+        let link = self.link.as_mut();
+        link.map_or(Duration::ZERO, |link| link.queue_delay(now))
+    }
+
+    /// Bytes of others that the link has taken.
+    pub fn others_bytes(&self) -> u64 {
+        self.link.as_ref().map_or(0, LinkState::others_bytes)
+    }
+
     /// Sends a datagram.
     pub fn handle_packet(&mut self, now: Instant, data: Vec<u8>, address: A) {
         self.counters.sent += 1;
         if self.is_lost() {
             self.counters.lost += 1;
+            self.note(now, data.len(), None);
             return;
         }
-        let Some(departure) = self.departure(now, data.len()) else {
+        let passage = self.departure(now, data.len());
+        self.note(now, data.len(), passage.map(|(wait, _)| wait));
+        let Some((_, departure)) = passage else {
             self.counters.dropped += 1;
             return;
         };
@@ -179,10 +213,13 @@ impl<A: Clone> Netem<A> {
         }
     }
 
-    /// When the bottleneck has sent the datagram; `None` when its queue is full.
-    fn departure(&mut self, now: Instant, len: usize) -> Option<Instant> {
+    /// How long the datagram waits and when the bottleneck has sent it; `None` when its queue is full.
+    fn departure(&mut self, now: Instant, len: usize) -> Option<(Duration, Instant)> {
+        if let Some(link) = &mut self.link {
+            return link.push(now, len + IP_UDP_OVERHEAD);
+        }
         let Some(bottleneck) = self.config.bottleneck else {
-            return Some(now);
+            return Some((Duration::ZERO, now));
         };
         let start = self.bottleneck_free.map_or(now, |free| free.max(now));
         if start - now > bottleneck.max_queue {
@@ -194,7 +231,14 @@ impl<A: Clone> Netem<A> {
                 bits * 1_000_000_000 / u64::from(bottleneck.bits_per_second.max(1)),
             );
         self.bottleneck_free = Some(end);
-        Some(end)
+        Some((start - now, end))
+    }
+
+    fn note(&mut self, at: Instant, len: usize, wait: Option<Duration>) {
+        if let Some(passages) = &mut self.passages {
+            let len = len + IP_UDP_OVERHEAD;
+            passages.push(Passage { at, len, wait });
+        }
     }
 
     fn push(&mut self, arrival: Instant, data: Vec<u8>, address: A) {

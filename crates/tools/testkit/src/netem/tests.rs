@@ -1,10 +1,15 @@
 use super::*;
 
+mod link;
+
 const MS: Duration = Duration::from_millis(1);
 
 /// Sends `count` numbered datagrams of 1000 bytes, one each millisecond; returns (number, time in ms) of the arrivals.
 fn send(netem: &mut Netem<()>, count: u16) -> Vec<(u16, u128)> {
-    let start = Instant::now();
+    send_from(netem, Instant::now(), count)
+}
+
+fn send_from(netem: &mut Netem<()>, start: Instant, count: u16) -> Vec<(u16, u128)> {
     let mut arrivals = Vec::new();
     for step in 0..u32::from(count) + 10_000 {
         let now = start + MS * step;

@@ -1,0 +1,17 @@
+//! An engine with native peers around it, under a virtual clock and behind networks that may be bad: the set-up that the
+//! engine's tests and the benchmarks share.
+//!
+//! * [`World`] is the engine, its peers, and a [`Network`] in front of each peer that wants one.
+//! * [`parameters`] says what senders and receivers of each codec negotiate.
+//! * [`Vp8Packet`] writes single packets, for tests that care about each of them; whole streams are
+//!   `plenum_testkit::media`'s.
+#![forbid(unsafe_code)]
+
+mod network;
+pub mod parameters;
+mod vp8_packet;
+mod world;
+
+pub use network::Network;
+pub use vp8_packet::Vp8Packet;
+pub use world::{ROUTER, STEP, World, WorldConfig, address, transport};
