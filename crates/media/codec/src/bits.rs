@@ -64,6 +64,21 @@ impl<'a> BitReader<'a> {
         Ok(value)
     }
 
+    /// Bits taken so far.
+    pub(crate) const fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Takes bits that do not matter.
+    pub(crate) fn skip(&mut self, count: usize) -> Result<(), CodecError> {
+        let at = self.at.saturating_add(count);
+        if at > self.data.len().saturating_mul(8) {
+            return Err(CodecError::TooShort);
+        }
+        self.at = at;
+        Ok(())
+    }
+
     /// A number of at most eight bits.
     pub(crate) fn byte(&mut self, count: u32) -> Result<u8, CodecError> {
         self.bits(count).map(|value| value as u8)
@@ -79,6 +94,69 @@ impl<'a> BitReader<'a> {
         }
         Ok((value << 1) - short + u32::from(self.flag()?))
     }
+}
+
+/// Puts bits one after another into a buffer.
+#[derive(Debug)]
+pub(crate) struct BitWriter<'a> {
+    data: &'a mut [u8],
+    /// Position in bits.
+    at: usize,
+}
+
+impl<'a> BitWriter<'a> {
+    pub(crate) const fn new(data: &'a mut [u8]) -> Self {
+        Self { data, at: 0 }
+    }
+
+    /// The low `count` bits of a number, at most 32.
+    pub(crate) fn put(&mut self, value: u32, count: usize) -> Result<(), CodecError> {
+        overwrite_bits(self.data, self.at, value, count)?;
+        self.at += count;
+        Ok(())
+    }
+
+    /// Bits off a reader.
+    pub(crate) fn copy(
+        &mut self,
+        reader: &mut BitReader<'_>,
+        count: usize,
+    ) -> Result<(), CodecError> {
+        let mut left = count;
+        while left > 0 {
+            let step = left.min(8);
+            self.put(reader.bits(step as u32)?, step)?;
+            left -= step;
+        }
+        Ok(())
+    }
+
+    /// Fills up the last byte with zeros and returns how many bytes were written.
+    pub(crate) fn finish(mut self) -> Result<usize, CodecError> {
+        self.put(0, self.at.wrapping_neg() % 8)?;
+        Ok(self.at / 8)
+    }
+}
+
+/// Writes the low `count` bits of a number, at most 32, over the bits at `at`. An error changes nothing.
+pub(crate) fn overwrite_bits(
+    data: &mut [u8],
+    at: usize,
+    value: u32,
+    count: usize,
+) -> Result<(), CodecError> {
+    if at.saturating_add(count) > data.len().saturating_mul(8) {
+        return Err(CodecError::TooShort);
+    }
+    for index in 0..count {
+        let bit = value >> (count - 1 - index) & 1;
+        let at = at + index;
+        if let Some(byte) = data.get_mut(at / 8) {
+            let shift = 7 - at % 8;
+            *byte = *byte & !(1 << shift) | (bit as u8) << shift;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

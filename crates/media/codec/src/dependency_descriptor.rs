@@ -6,10 +6,14 @@
 
 use crate::{CodecError, bits::BitReader};
 
+mod frame;
+mod rewrite;
 mod structure;
 #[cfg(test)]
 mod tests;
 
+pub use frame::{FrameDependencies, MAX_REFERENCES};
+pub use rewrite::{set_active_decode_targets, set_frame_number, write_with_active_targets};
 pub use structure::{
     DecodeTargetIndication, Layer, MAX_DECODE_TARGETS, MAX_TEMPLATES, TemplateStructure,
 };
@@ -43,6 +47,33 @@ impl MandatoryFields {
     }
 }
 
+/// A descriptor without the structure that it may bring: what is needed packet by packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketDependencies {
+    /// Fields of every descriptor.
+    pub fields: MandatoryFields,
+    /// Whether the descriptor brings a new structure: the first packet of a key frame.
+    pub brings_structure: bool,
+    /// Decode targets that the sender currently produces, bit 0 for the first; absent when they did not change.
+    pub active_decode_targets: Option<u32>,
+    /// What the frame is to others; `None` when no structure is known.
+    pub frame: Option<FrameDependencies>,
+}
+
+impl PacketDependencies {
+    /// Reads an extension value. `known` is the last structure of the stream, and becomes the one that the value brings.
+    /// A malformed value leaves it as it is.
+    pub fn read(value: &[u8], known: &mut Option<TemplateStructure>) -> Result<Self, CodecError> {
+        if !brings_structure(value) {
+            return read_extended(value, known.as_ref()).map(|(packet, _)| packet);
+        }
+        let structure = Extended::read_structure(value)?;
+        let (packet, _) = read_extended(value, Some(&structure))?;
+        *known = Some(structure);
+        Ok(packet)
+    }
+}
+
 /// A whole descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DependencyDescriptor {
@@ -56,73 +87,47 @@ pub struct DependencyDescriptor {
     pub frame: Option<FrameDependencies>,
 }
 
-/// What a frame is to the layers and decode targets of its stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameDependencies {
-    /// Layer of the frame.
-    pub layer: Layer,
-    /// Indications of all decode targets, two bits each, the first target lowest.
-    indications: u64,
-}
-
-impl FrameDependencies {
-    /// What the frame is to a decode target.
-    pub const fn indication(&self, decode_target: u8) -> DecodeTargetIndication {
-        DecodeTargetIndication::at(self.indications, decode_target)
-    }
-}
-
 impl DependencyDescriptor {
     /// Reads an extension value. `known` is the last structure of the stream.
     ///
     /// A descriptor that refers to a template outside its structure is malformed. Without any structure only the
     /// mandatory fields can be told.
     pub fn parse(value: &[u8], known: Option<&TemplateStructure>) -> Result<Self, CodecError> {
-        let fields = MandatoryFields::parse(value)?;
-        let mut reader = BitReader::new(value.get(MandatoryFields::LEN..).unwrap_or_default());
-        let mut descriptor = Self {
-            fields,
-            structure: None,
-            active_decode_targets: None,
-            frame: None,
-        };
-        let mut custom = CustomFlags::default();
-        if value.len() > MandatoryFields::LEN {
-            let has_structure = reader.flag()?;
-            let has_active_targets = reader.flag()?;
-            custom = CustomFlags {
-                indications: reader.flag()?,
-                references: reader.flag()?,
-                chains: reader.flag()?,
-            };
-            if has_structure {
-                let structure = TemplateStructure::read(&mut reader)?;
-                descriptor.active_decode_targets = Some(structure.all_decode_targets());
-                descriptor.structure = Some(structure);
-            }
-            if has_active_targets {
-                let Some(structure) = descriptor.structure.as_ref().or(known) else {
-                    return Ok(descriptor);
-                };
-                descriptor.active_decode_targets =
-                    Some(reader.bits(structure.decode_target_count().into())?);
-            }
-        }
-        if let Some(structure) = descriptor.structure.as_ref().or(known) {
-            descriptor.frame = Some(read_frame(
-                &mut reader,
-                fields.template_id,
-                custom,
-                structure,
-            )?);
-        }
-        Ok(descriptor)
+        let structure = brings_structure(value)
+            .then(|| Extended::read_structure(value))
+            .transpose()?;
+        let (packet, _) = read_extended(value, structure.as_ref().or(known))?;
+        Ok(Self {
+            fields: packet.fields,
+            structure,
+            active_decode_targets: packet.active_decode_targets,
+            frame: packet.frame,
+        })
     }
 
     /// Whether this is the first packet of a key frame: only those bring a structure.
     pub const fn is_key_frame(&self) -> bool {
         self.structure.is_some() && self.fields.start_of_frame
     }
+}
+
+/// Whether a value brings a structure: it has extended fields, and the first of them says so.
+pub fn brings_structure(value: &[u8]) -> bool {
+    value
+        .get(MandatoryFields::LEN)
+        .is_some_and(|flags| flags & 0x80 != 0)
+}
+
+/// Flags and bit positions of the extended fields.
+#[derive(Clone, Copy, Debug, Default)]
+struct Extended {
+    has_structure: bool,
+    has_active_targets: bool,
+    custom: CustomFlags,
+    /// Where the structure ends, or would begin.
+    structure_end: usize,
+    /// Where the last field ends.
+    end: usize,
 }
 
 /// What a frame tells itself instead of leaving it to its template.
@@ -133,33 +138,69 @@ struct CustomFlags {
     chains: bool,
 }
 
-/// `frame_dependency_definition()` of the specification. References and chains are read over: who forwards by decode
-/// target does not need them.
-fn read_frame(
-    reader: &mut BitReader<'_>,
-    template_id: u8,
-    custom: CustomFlags,
-    structure: &TemplateStructure,
-) -> Result<FrameDependencies, CodecError> {
-    let (layer, mut indications) = structure
-        .template(template_id)
-        .ok_or(CodecError::Malformed("unknown template"))?;
-    if custom.indications {
-        indications = structure::read_indications(reader, structure.decode_target_count())?;
+impl Extended {
+    /// Number of flags in front of the structure.
+    const FLAGS: u32 = 5;
+
+    fn read_flags(reader: &mut BitReader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            has_structure: reader.flag()?,
+            has_active_targets: reader.flag()?,
+            custom: CustomFlags {
+                indications: reader.flag()?,
+                references: reader.flag()?,
+                chains: reader.flag()?,
+            },
+            ..Self::default()
+        })
     }
-    if custom.references {
-        loop {
-            let nibbles = reader.bits(2)?;
-            if nibbles == 0 {
-                break;
-            }
-            reader.bits(4 * nibbles)?;
-        }
+
+    fn read_structure(value: &[u8]) -> Result<TemplateStructure, CodecError> {
+        let mut reader = extended_reader(value);
+        Self::read_flags(&mut reader)?;
+        TemplateStructure::read(&mut reader)
     }
-    if custom.chains {
-        for _ in 0..structure.chain_count() {
-            reader.bits(8)?;
-        }
+}
+
+/// A reader behind the mandatory fields.
+fn extended_reader(value: &[u8]) -> BitReader<'_> {
+    BitReader::new(value.get(MandatoryFields::LEN..).unwrap_or_default())
+}
+
+/// Everything but the structure, which is `structure` whether the value brings it or not.
+fn read_extended(
+    value: &[u8],
+    structure: Option<&TemplateStructure>,
+) -> Result<(PacketDependencies, Extended), CodecError> {
+    let mut packet = PacketDependencies {
+        fields: MandatoryFields::parse(value)?,
+        brings_structure: false,
+        active_decode_targets: None,
+        frame: None,
+    };
+    let mut reader = extended_reader(value);
+    let mut extended = Extended::default();
+    if value.len() > MandatoryFields::LEN {
+        extended = Extended::read_flags(&mut reader)?;
     }
-    Ok(FrameDependencies { layer, indications })
+    let Some(structure) = structure else {
+        return Ok((packet, extended));
+    };
+    if extended.has_structure {
+        reader.skip(structure.wire_bits())?;
+        packet.brings_structure = true;
+        packet.active_decode_targets = Some(structure.all_decode_targets());
+    }
+    extended.structure_end = reader.position();
+    if extended.has_active_targets {
+        packet.active_decode_targets = Some(reader.bits(structure.decode_target_count().into())?);
+    }
+    packet.frame = Some(FrameDependencies::read(
+        &mut reader,
+        packet.fields.template_id,
+        extended.custom,
+        structure,
+    )?);
+    extended.end = reader.position();
+    Ok((packet, extended))
 }

@@ -1,8 +1,11 @@
 //! Entry points for fuzzers: they must not panic whatever the bytes are.
 
 use crate::{
-    DependencyDescriptor, VideoCodec, av1, dependency_descriptor::MAX_DECODE_TARGETS, h264, h265,
-    is_key_frame, opus, vp8, vp9,
+    DependencyDescriptor, PacketDependencies, VideoCodec, av1,
+    dependency_descriptor::{
+        MAX_DECODE_TARGETS, set_active_decode_targets, set_frame_number, write_with_active_targets,
+    },
+    h264, h265, is_key_frame, opus, vp8, vp9,
 };
 
 /// Reads the bytes as a payload of every codec.
@@ -19,7 +22,9 @@ pub fn fuzz_payload(data: &[u8]) {
     assert!(av1::Obus::new(data).count() <= data.len());
     let _ = opus::is_dtx(data);
     let _ = opus::Toc::parse(data).map(opus::Toc::frame_duration);
+    let _ = h264::svc_layer(data);
     fuzz_vp8_rewrite(data);
+    fuzz_vp9_rewrite(data);
 }
 
 /// Rewrites the bytes as a VP8 payload; the descriptor must stay what it was but for the numbers.
@@ -38,12 +43,27 @@ pub fn fuzz_vp8_rewrite(data: &[u8]) {
     assert_eq!(restored, Ok(before), "only the numbers were rewritten");
 }
 
-/// Reads the bytes as two dependency descriptors, split by the first byte, the second with the structure of the first.
-pub fn fuzz_dependency_descriptor(data: &[u8]) {
-    let Some((&split, data)) = data.split_first() else {
+/// Rewrites the bytes as a VP9 payload; the descriptor must stay what it was but for the numbers.
+pub fn fuzz_vp9_rewrite(data: &[u8]) {
+    let mut payload = data.to_vec();
+    let Ok(before) = vp9::Descriptor::parse(&payload) else {
         return;
     };
-    let (first, second) = data.split_at(usize::from(split).min(data.len()));
+    before.rewrite(&mut payload, 0x1234, 0x56);
+    let after = vp9::Descriptor::parse(&payload);
+    let restored = after.map(|after| vp9::Descriptor {
+        picture_id: before.picture_id,
+        tl0_pic_idx: before.tl0_pic_idx,
+        ..after
+    });
+    assert_eq!(restored, Ok(before), "only the numbers were rewritten");
+}
+
+/// Reads the bytes as two dependency descriptors, split by the first byte, the second with the structure of the first.
+pub fn fuzz_dependency_descriptor(data: &[u8]) {
+    let Some((first, second)) = split_descriptors(data) else {
+        return;
+    };
     let Ok(key) = DependencyDescriptor::parse(first, None) else {
         return;
     };
@@ -51,10 +71,9 @@ pub fn fuzz_dependency_descriptor(data: &[u8]) {
         return;
     };
     for target in 0..=MAX_DECODE_TARGETS as u8 {
-        let _ = (
-            structure.decode_target_layer(target),
-            structure.protecting_chain(target),
-        );
+        let layer = structure.decode_target_layer(target);
+        assert!(layer.is_none_or(|layer| structure.decode_target(layer).is_some()));
+        let _ = structure.protecting_chain(target);
     }
     assert!(
         (0..8)
@@ -63,8 +82,63 @@ pub fn fuzz_dependency_descriptor(data: &[u8]) {
             <= 4
     );
     if let Ok(inter) = DependencyDescriptor::parse(second, Some(&structure)) {
-        assert!(inter.frame.is_some(), "a structure is known");
+        let frame = inter.frame.expect("a structure is known");
+        assert!(
+            frame
+                .references()
+                .all(|reference| (1..=4096).contains(&reference))
+        );
+        assert_eq!(frame.switch_targets() & !frame.targets(), 0);
+        let _ = (0..=MAX_DECODE_TARGETS as u8).map(|chain| frame.chain_diff(chain));
     }
+    let mut known = Some(structure.clone());
+    let packet = PacketDependencies::read(second, &mut known);
+    let whole = DependencyDescriptor::parse(second, Some(&structure));
+    assert_eq!(
+        packet.map(|packet| (packet.fields, packet.active_decode_targets, packet.frame)),
+        whole.map(|whole| (whole.fields, whole.active_decode_targets, whole.frame)),
+        "both ways of reading agree"
+    );
+}
+
+/// Reads the bytes as two dependency descriptors and rewrites the second: it must stay what it was but for frame number
+/// and active decode targets.
+pub fn fuzz_dependency_descriptor_rewrite(data: &[u8]) {
+    let Some((first, second)) = split_descriptors(data) else {
+        return;
+    };
+    let known = DependencyDescriptor::parse(first, None)
+        .ok()
+        .and_then(|key| key.structure);
+    let known = known.as_ref();
+    let mut out = vec![0; second.len() + 5];
+    let active = 0x1234_5678;
+    let Ok(len) = write_with_active_targets(second, known, active, &mut out) else {
+        return;
+    };
+    let before = DependencyDescriptor::parse(second, known).expect("it was just written");
+    let mut value = out.get(..len).unwrap_or_default().to_vec();
+    set_frame_number(&mut value, !before.fields.frame_number);
+    assert_eq!(
+        set_active_decode_targets(&mut value, known, !active),
+        Ok(true)
+    );
+    let after = DependencyDescriptor::parse(&value, known).expect("our own descriptor");
+    let structure = after.structure.as_ref().or(known).expect("one is known");
+    let active = !active & structure.all_decode_targets();
+    assert_eq!(after.active_decode_targets, Some(active));
+    assert_eq!(after.fields.frame_number, !before.fields.frame_number);
+    let restored = DependencyDescriptor {
+        fields: before.fields,
+        active_decode_targets: before.active_decode_targets,
+        ..after
+    };
+    assert_eq!(restored, before, "nothing else was rewritten");
+}
+
+fn split_descriptors(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&split, data) = data.split_first()?;
+    Some(data.split_at(usize::from(split).min(data.len())))
 }
 
 #[cfg(test)]
@@ -98,9 +172,11 @@ mod tests {
             let mut bytes = vec![split];
             bytes.extend(&data);
             fuzz_dependency_descriptor(&bytes);
+            fuzz_dependency_descriptor_rewrite(&bytes);
             // A structure that is announced.
             bytes[4] = 0x80 | flags;
             fuzz_dependency_descriptor(&bytes);
+            fuzz_dependency_descriptor_rewrite(&bytes);
         }
     }
 }

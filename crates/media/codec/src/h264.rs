@@ -1,4 +1,6 @@
-//! H.264 payloads (RFC 6184): NAL units, alone, aggregated or in fragments.
+//! H.264 payloads (RFC 6184): NAL units, alone, aggregated or in fragments; temporal layers where prefix units tell.
+
+use crate::CodecError;
 
 /// NAL unit types that matter to forwarding (ITU-T H.264 table 7-1).
 pub mod nal_type {
@@ -8,6 +10,10 @@ pub mod nal_type {
     pub const SPS: u8 = 7;
     /// Picture parameter set.
     pub const PPS: u8 = 8;
+    /// Prefix unit: layers of the slice behind it.
+    pub const PREFIX: u8 = 14;
+    /// Slice of a scalable extension.
+    pub const SLICE_EXTENSION: u8 = 20;
 }
 
 /// Single-time aggregation packet (RFC 6184 §5.7.1).
@@ -42,6 +48,67 @@ impl NalUnit<'_> {
             _ => false,
         }
     }
+}
+
+/// What a prefix unit tells of the slice behind it: `nal_unit_header_svc_extension()` of ITU-T H.264 §G.7.3.1.1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SvcLayer {
+    /// `idr_flag`: no picture of this layer before it is needed any more.
+    pub idr: bool,
+    /// `priority_id`, 0–63.
+    pub priority_id: u8,
+    /// `dependency_id`, 0–7: the spatial layer.
+    pub dependency_id: u8,
+    /// `quality_id`, 0–15.
+    pub quality_id: u8,
+    /// `temporal_id`, 0–7.
+    pub temporal_id: u8,
+    /// `discardable_flag`: no layer above refers to this one.
+    pub discardable: bool,
+}
+
+impl SvcLayer {
+    /// The layer that a NAL unit's header extension tells; `None` in units that have none.
+    ///
+    /// A fragment that is not the first does not have it either. With `svc_extension_flag` 0 the three bytes are those of
+    /// multi-view coding, whose temporal id lies elsewhere (§H.7.3.1.1); nobody sends that over RTP.
+    pub fn of(unit: &NalUnit<'_>) -> Result<Option<Self>, CodecError> {
+        if !matches!(unit.nal_type, nal_type::PREFIX | nal_type::SLICE_EXTENSION) || !unit.is_start
+        {
+            return Ok(None);
+        }
+        let &[flags, layer, last] = unit.body.first_chunk().ok_or(CodecError::TooShort)?;
+        if flags & 0x80 == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            idr: flags & 0x40 != 0,
+            priority_id: flags & 0x3f,
+            dependency_id: layer >> 4 & 0x07,
+            quality_id: layer & 0x0f,
+            temporal_id: last >> 5,
+            discardable: last & 0x08 != 0,
+        }))
+    }
+}
+
+/// The layer told by the first prefix unit of a payload, alone or in an aggregation packet.
+///
+/// `None` in a payload without one: the fragments of the slice behind it have the layer of the prefix unit in an earlier
+/// packet with the same timestamp.
+pub fn svc_layer(payload: &[u8]) -> Result<Option<SvcLayer>, CodecError> {
+    for unit in NalUnits::new(payload) {
+        if let Some(layer) = SvcLayer::of(&unit)? {
+            return Ok(Some(layer));
+        }
+    }
+    Ok(None)
+}
+
+/// The highest `nal_ref_idc` in a payload: 0 when no picture refers to any of its slices. `None` when it has no NAL
+/// unit.
+pub fn reference_idc(payload: &[u8]) -> Option<u8> {
+    NalUnits::new(payload).map(|unit| unit.reference_idc).max()
 }
 
 /// Iterator over the NAL units of a payload. A malformed one ends it.
@@ -140,6 +207,44 @@ mod tests {
         ] {
             assert_eq!(is_key_frame(payload), expected, "{payload:x?}");
         }
+    }
+
+    /// A prefix unit of temporal layer 2, discardable, whose slice nobody refers to.
+    const PREFIX: [u8; 4] = [0x0e, 0x80 | 5, 0x80, 2 << 5 | 0x0f];
+
+    #[test]
+    fn prefix_units_tell_the_temporal_layer_alone_and_aggregated() {
+        let layer = SvcLayer {
+            priority_id: 5,
+            temporal_id: 2,
+            discardable: true,
+            ..SvcLayer::default()
+        };
+        assert_eq!(svc_layer(&PREFIX), Ok(Some(layer)));
+        assert_eq!(reference_idc(&PREFIX), Some(0));
+        let mut aggregated = vec![0x78, 0, 4];
+        aggregated.extend(PREFIX);
+        aggregated.extend([0, 2, 0x41, 0x9a]);
+        assert_eq!(svc_layer(&aggregated), Ok(Some(layer)));
+        assert_eq!(reference_idc(&aggregated), Some(2));
+        let idr = svc_layer(&[0x6e, 0xc0, 0x13, 0x07])
+            .map(|layer| layer.map(|layer| (layer.idr, layer.dependency_id, layer.quality_id)));
+        assert_eq!(idr, Ok(Some((true, 1, 3))));
+    }
+
+    #[test]
+    fn payloads_without_a_whole_prefix_unit_tell_no_layer() {
+        assert_eq!(svc_layer(&[0x41, 0x9a, 0xff, 0xff]), Ok(None));
+        assert_eq!(svc_layer(&[0x5c, 0x81, 0x9a]), Ok(None));
+        assert_eq!(svc_layer(&[]), Ok(None));
+        assert_eq!(reference_idc(&[]), None);
+        // Multi-view coding.
+        assert_eq!(svc_layer(&[0x6e, 0x40, 0, 0x47]), Ok(None));
+        assert_eq!(svc_layer(&PREFIX[..3]), Err(CodecError::TooShort));
+        assert_eq!(
+            svc_layer(&[0x78, 0, 2, 0x0e, 0x80]),
+            Err(CodecError::TooShort)
+        );
     }
 
     proptest! {

@@ -4,9 +4,10 @@
 //! one panic. What a stream looks like over time is the business of whoever forwards it.
 //!
 //! * [`is_key_frame`]: whether a receiver can start with this packet.
-//! * [`vp8`], [`vp9`]: payload descriptors; VP8's can be rewritten in place.
+//! * [`vp8`], [`vp9`]: payload descriptors, which can be rewritten in place.
 //! * [`h264`], [`h265`]: NAL units of a payload. [`av1`]: OBUs of a payload.
-//! * [`dependency_descriptor`]: the header extension that tells an SFU the layers of any codec.
+//! * [`dependency_descriptor`]: the header extension that tells an SFU the layers of any codec; it can be
+//!   rewritten for one receiver.
 //! * [`opus`]: table-of-contents byte, silence.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
@@ -22,7 +23,7 @@ pub mod opus;
 pub mod vp8;
 pub mod vp9;
 
-pub use dependency_descriptor::{DependencyDescriptor, TemplateStructure};
+pub use dependency_descriptor::{DependencyDescriptor, PacketDependencies, TemplateStructure};
 
 /// Video codecs whose payload is understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -115,6 +115,60 @@ impl Descriptor {
             .is_none_or(|layer| layer.spatial_id == 0 && !layer.inter_layer_predicted);
         self.start_of_frame && is_base && !self.inter_picture_predicted
     }
+
+    /// Spatial layer of the frame, 0 where layers are not told.
+    pub fn spatial_id(&self) -> u8 {
+        self.layer.map_or(0, |layer| layer.spatial_id)
+    }
+
+    /// Temporal layer of the frame, 0 where layers are not told.
+    pub fn temporal_id(&self) -> u8 {
+        self.layer.map_or(0, |layer| layer.temporal_id)
+    }
+
+    /// Whether a receiver of the spatial layer below can go on with this frame's layer: the frame needs no earlier
+    /// picture. In full SVC and k-SVC senders do that on key pictures, and when they add a spatial layer.
+    pub const fn is_spatial_switch_point(&self) -> bool {
+        self.start_of_frame && !self.inter_picture_predicted
+    }
+
+    /// Whether the frame refers to its own spatial layer alone, though there is one below, as all frames between the
+    /// key pictures of k-SVC do.
+    pub fn is_without_lower_layers(&self) -> bool {
+        let has_lower = |layer: Layer| layer.spatial_id > 0 && !layer.inter_layer_predicted;
+        self.inter_picture_predicted && self.layer.is_some_and(has_lower)
+    }
+
+    /// Whether the payload is the last of its picture for a receiver of spatial layers up to `highest`, when the sender
+    /// makes that layer.
+    pub fn ends_picture(&self, highest: u8) -> bool {
+        self.end_of_frame && self.spatial_id() >= highest
+    }
+
+    /// Overwrites picture id and TL0PICIDX in the payload that this descriptor was read from. Fields that the payload
+    /// does not have stay absent; a short picture id takes the low 7 bits.
+    pub fn rewrite(&self, payload: &mut [u8], picture_id: u16, tl0_pic_idx: u8) {
+        let mut at = 1;
+        if self.picture_id.is_some() {
+            let [high, low] = picture_id.to_be_bytes();
+            let long = [0x80 | high, low];
+            let bytes = if self.long_picture_id {
+                &long[..]
+            } else {
+                &[low & 0x7f]
+            };
+            if let Some(place) = payload.get_mut(at..at + bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+            at += bytes.len();
+        }
+        // Behind the byte of the layer.
+        if self.tl0_pic_idx.is_some()
+            && let Some(place) = payload.get_mut(at + 1)
+        {
+            *place = tl0_pic_idx;
+        }
+    }
 }
 
 impl Layer {

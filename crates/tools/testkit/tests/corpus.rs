@@ -7,13 +7,18 @@ use std::{fs, path::PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 17] = [
+const TARGETS: [Target; 19] = [
     (
         "codec_dependency_descriptor",
         plenum_codec::fuzzing::fuzz_dependency_descriptor,
     ),
+    (
+        "codec_dependency_descriptor_rewrite",
+        plenum_codec::fuzzing::fuzz_dependency_descriptor_rewrite,
+    ),
     ("codec_payload", plenum_codec::fuzzing::fuzz_payload),
     ("codec_vp8_rewrite", plenum_codec::fuzzing::fuzz_vp8_rewrite),
+    ("codec_vp9_rewrite", plenum_codec::fuzzing::fuzz_vp9_rewrite),
     ("dtls_fingerprint", plenum_dtls::fuzzing::fuzz_fingerprint),
     ("dtls_record_front", plenum_dtls::fuzzing::fuzz_record_front),
     ("ice_stun", plenum_ice::fuzzing::fuzz_stun),

@@ -53,10 +53,14 @@ impl DecodeTargetIndication {
 
 /// One template: what frames have in common.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Template {
-    layer: Layer,
+pub(super) struct Template {
+    pub(super) layer: Layer,
     /// Two bits per decode target, the first one lowest.
-    indications: u64,
+    pub(super) indications: u64,
+    /// Bit `n` for a reference to the frame `n + 1` back: templates tell 1–16.
+    pub(super) references: u16,
+    /// Four bits per chain, the first one lowest.
+    pub(super) chains: u128,
 }
 
 /// Structure of a stream from one key frame to the next.
@@ -69,12 +73,17 @@ pub struct TemplateStructure {
     chain_count: u8,
     /// Chain that protects each decode target.
     protected_by: [u8; MAX_DECODE_TARGETS],
+    /// Highest layer of each decode target.
+    target_layers: [Layer; MAX_DECODE_TARGETS],
     resolutions: Option<[(u32, u32); MAX_SPATIAL_LAYERS]>,
+    /// Length on the wire.
+    wire_bits: usize,
 }
 
 impl TemplateStructure {
     /// `template_dependency_structure()` of the specification.
     pub(super) fn read(reader: &mut BitReader<'_>) -> Result<Self, CodecError> {
+        let start = reader.position();
         let mut structure = Self {
             template_id_offset: reader.byte(6)?,
             decode_target_count: reader.byte(5)? + 1,
@@ -82,26 +91,26 @@ impl TemplateStructure {
             templates: [Template::default(); MAX_TEMPLATES],
             chain_count: 0,
             protected_by: [0; MAX_DECODE_TARGETS],
+            target_layers: [Layer::default(); MAX_DECODE_TARGETS],
             resolutions: None,
+            wire_bits: 0,
         };
         structure.read_layers(reader)?;
-        for template in structure
-            .templates
-            .iter_mut()
-            .take(structure.template_count.into())
-        {
-            template.indications = read_indications(reader, structure.decode_target_count)?;
+        let decode_target_count = structure.decode_target_count;
+        for template in structure.used_templates_mut() {
+            template.indications = read_indications(reader, decode_target_count)?;
         }
-        for _ in 0..structure.template_count {
-            // References to frames that lie 1–16 back.
+        for template in structure.used_templates_mut() {
             while reader.flag()? {
-                reader.bits(4)?;
+                template.references |= 1 << reader.bits(4)?;
             }
         }
         structure.read_chains(reader)?;
         if reader.flag()? {
             structure.read_resolutions(reader)?;
         }
+        structure.find_target_layers();
+        structure.wire_bits = reader.position() - start;
         Ok(structure)
     }
 
@@ -139,10 +148,30 @@ impl TemplateStructure {
         {
             *protected_by = reader.non_symmetric(chain_count)? as u8;
         }
-        for _ in 0..u32::from(self.template_count) * chain_count {
-            reader.bits(4)?;
+        for template in self.used_templates_mut() {
+            for chain in 0..chain_count {
+                template.chains |= u128::from(reader.bits(4)?) << (4 * chain);
+            }
         }
         Ok(())
+    }
+
+    /// `decode_target_layers()` of the specification: the highest layers of the templates in a target.
+    fn find_target_layers(&mut self) {
+        for target in 0..self.decode_target_count {
+            let mut highest = Layer::default();
+            for template in self.used_templates() {
+                if DecodeTargetIndication::at(template.indications, target)
+                    != DecodeTargetIndication::NotPresent
+                {
+                    highest.spatial_id = highest.spatial_id.max(template.layer.spatial_id);
+                    highest.temporal_id = highest.temporal_id.max(template.layer.temporal_id);
+                }
+            }
+            if let Some(layer) = self.target_layers.get_mut(usize::from(target)) {
+                *layer = highest;
+            }
+        }
     }
 
     fn read_resolutions(&mut self, reader: &mut BitReader<'_>) -> Result<(), CodecError> {
@@ -155,11 +184,9 @@ impl TemplateStructure {
         Ok(())
     }
 
-    /// Layer and indications of a template.
-    pub(super) fn template(&self, template_id: u8) -> Option<(Layer, u64)> {
+    pub(super) fn template(&self, template_id: u8) -> Option<&Template> {
         let index = template_id.wrapping_sub(self.template_id_offset) & 0x3f;
-        let template = self.used_templates().get(usize::from(index))?;
-        Some((template.layer, template.indications))
+        self.used_templates().get(usize::from(index))
     }
 
     fn used_templates(&self) -> &[Template] {
@@ -168,9 +195,20 @@ impl TemplateStructure {
             .unwrap_or_default()
     }
 
+    fn used_templates_mut(&mut self) -> &mut [Template] {
+        self.templates
+            .get_mut(..self.template_count.into())
+            .unwrap_or_default()
+    }
+
+    /// Length on the wire in bits.
+    pub(super) const fn wire_bits(&self) -> usize {
+        self.wire_bits
+    }
+
     /// Layer of the frames with this template.
     pub fn layer(&self, template_id: u8) -> Option<Layer> {
-        self.template(template_id).map(|(layer, _)| layer)
+        self.template(template_id).map(|template| template.layer)
     }
 
     /// Number of templates, 1–64.
@@ -198,17 +236,33 @@ impl TemplateStructure {
     }
 
     /// Highest layer of the frames that a decode target consists of.
-    pub fn decode_target_layer(&self, decode_target: u8) -> Layer {
-        let mut highest = Layer::default();
-        for template in self.used_templates() {
-            if DecodeTargetIndication::at(template.indications, decode_target)
-                != DecodeTargetIndication::NotPresent
-            {
-                highest.spatial_id = highest.spatial_id.max(template.layer.spatial_id);
-                highest.temporal_id = highest.temporal_id.max(template.layer.temporal_id);
-            }
-        }
-        highest
+    pub fn decode_target_layer(&self, decode_target: u8) -> Option<Layer> {
+        self.target_layers()
+            .get(usize::from(decode_target))
+            .copied()
+    }
+
+    /// The first decode target whose highest layer is this one.
+    pub fn decode_target(&self, layer: Layer) -> Option<u8> {
+        let found = self.target_layers().iter().position(|one| *one == layer);
+        found.map(|target| target as u8)
+    }
+
+    /// Decode targets that need nothing above a layer, bit 0 for the first.
+    pub fn targets_up_to(&self, layer: Layer) -> u32 {
+        let is_within = |one: &Layer| {
+            one.spatial_id <= layer.spatial_id && one.temporal_id <= layer.temporal_id
+        };
+        let targets = self.target_layers().iter().enumerate();
+        targets
+            .filter(|(_, one)| is_within(one))
+            .fold(0, |mask, (target, _)| mask | 1 << target)
+    }
+
+    fn target_layers(&self) -> &[Layer] {
+        self.target_layers
+            .get(..self.decode_target_count.into())
+            .unwrap_or_default()
     }
 
     /// Number of spatial layers, 1–4.
@@ -228,7 +282,7 @@ impl TemplateStructure {
     }
 
     /// The bitmask of all decode targets.
-    pub(super) const fn all_decode_targets(&self) -> u32 {
+    pub const fn all_decode_targets(&self) -> u32 {
         u32::MAX >> (MAX_DECODE_TARGETS as u32 - self.decode_target_count as u32)
     }
 }
@@ -243,4 +297,14 @@ pub(super) fn read_indications(
         indications |= u64::from(reader.bits(2)?) << (2 * target);
     }
     Ok(indications)
+}
+
+/// Gathers the even bits of `pairs`.
+pub(super) const fn compress_pairs(pairs: u64) -> u32 {
+    let mut bits = pairs & 0x5555_5555_5555_5555;
+    bits = (bits | bits >> 1) & 0x3333_3333_3333_3333;
+    bits = (bits | bits >> 2) & 0x0f0f_0f0f_0f0f_0f0f;
+    bits = (bits | bits >> 4) & 0x00ff_00ff_00ff_00ff;
+    bits = (bits | bits >> 8) & 0x0000_ffff_0000_ffff;
+    (bits | bits >> 16) as u32
 }

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod rewriting;
+
 /// Collects bits, most significant first.
 #[derive(Default)]
 struct BitWriter {
@@ -99,8 +101,10 @@ impl Model {
             for target in 0..usize::from(self.targets) {
                 writer.put_non_symmetric(self.protecting(target).into(), self.chains.into());
             }
-            for _ in 0..layers.len() * usize::from(self.chains) {
-                writer.put(9, 4);
+            for template in 0..layers.len() {
+                for chain in 0..self.chains {
+                    writer.put(chain_diff(template, chain).into(), 4);
+                }
             }
         }
         writer.put(self.with_resolutions.into(), 1);
@@ -112,9 +116,36 @@ impl Model {
         }
     }
 
+    /// How far back the references of a template are, in rising order.
+    fn template_references(&self, template: usize) -> Vec<u16> {
+        let mut references: Vec<u16> = self.references[template % self.references.len()]
+            .iter()
+            .map(|reference| u16::from(*reference) + 1)
+            .collect();
+        references.sort_unstable();
+        references.dedup();
+        references
+    }
+
+    /// The highest layers that are part of a target.
+    fn target_layer(&self, target: u8) -> Layer {
+        let layers = self.layers();
+        let parts = layers.iter().enumerate();
+        let parts = parts.filter(|(template, _)| self.indication(*template, target) != 0);
+        parts.fold(Layer::default(), |highest, (_, layer)| Layer {
+            spatial_id: highest.spatial_id.max(layer.spatial_id),
+            temporal_id: highest.temporal_id.max(layer.temporal_id),
+        })
+    }
+
     fn protecting(&self, target: usize) -> u8 {
         self.protected_by[target % self.protected_by.len()] % self.chains
     }
+}
+
+/// What templates tell of chains.
+const fn chain_diff(template: usize, chain: u8) -> u8 {
+    (template as u8).wrapping_mul(5).wrapping_add(chain) % 16
 }
 
 fn any_model() -> impl Strategy<Value = Model> {
@@ -282,10 +313,22 @@ proptest! {
             let inter = DependencyDescriptor::parse(&[id, 0, 9], Some(structure)).expect("a descriptor");
             let frame = inter.frame.expect("a known template");
             for target in 0..model.targets {
-                prop_assert_eq!(frame.indication(target) as u8, model.indication(index, target));
+                let indication = model.indication(index, target);
+                prop_assert_eq!(frame.indication(target) as u8, indication);
+                prop_assert_eq!(frame.targets() >> target & 1 == 1, indication != 0);
+                prop_assert_eq!(frame.switch_targets() >> target & 1 == 1, indication == 2);
+            }
+            prop_assert_eq!(frame.references().collect::<Vec<_>>(), model.template_references(index));
+            for chain in 0..model.chains {
+                prop_assert_eq!(frame.chain_diff(chain), Some(chain_diff(index, chain)));
             }
         }
         for target in 0..model.targets {
+            let layer = model.target_layer(target);
+            prop_assert_eq!(structure.decode_target_layer(target), Some(layer));
+            let first = (0..model.targets).find(|other| model.target_layer(*other) == layer);
+            prop_assert_eq!(structure.decode_target(layer), first);
+            prop_assert_eq!(structure.targets_up_to(layer) >> target & 1, 1);
             let expected = (model.chains > 0).then(|| model.protecting(target.into()));
             prop_assert_eq!(structure.protecting_chain(target), expected);
         }
@@ -309,14 +352,16 @@ proptest! {
             writer.put(7, 4 * nibbles);
         }
         writer.put(0, 2);
-        for _ in 0..model.chains {
-            writer.put(200, 8);
+        for chain in 0..model.chains {
+            writer.put(200 + u32::from(chain), 8);
         }
         let value = writer.finish();
         let read = DependencyDescriptor::parse(&value, Some(&structure)).expect("our own descriptor");
         prop_assert_eq!(read.active_decode_targets, Some(active));
         let frame = read.frame.expect("a known structure");
         prop_assert!((0..model.targets).all(|target| frame.indication(target) as u8 == indication));
+        prop_assert_eq!(frame.references().collect::<Vec<_>>(), [8, 8, 8]);
+        prop_assert!((0..model.chains).all(|chain| frame.chain_diff(chain) == Some(200 + chain)));
         // Without the structure the bits behind the flags mean nothing.
         let read = DependencyDescriptor::parse(&value, None).expect("our own descriptor");
         prop_assert_eq!((read.active_decode_targets, read.frame), (None, None));

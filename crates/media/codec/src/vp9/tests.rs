@@ -145,6 +145,31 @@ fn a_key_picture_begins_with_its_base_layer() {
 }
 
 #[test]
+fn layers_above_the_base_tell_where_they_can_be_joined() {
+    let read = |first: u8, layer: u8| Descriptor::parse(&[first, layer, 0]).expect("a descriptor");
+    // The second spatial layer of a key picture refers to the first.
+    let key = read(0x28, 0x03);
+    assert!(key.is_spatial_switch_point() && !key.is_without_lower_layers());
+    // Full SVC: both references.
+    let full = read(0x68, 0x23);
+    assert!(!full.is_spatial_switch_point() && !full.is_without_lower_layers());
+    assert_eq!((full.spatial_id(), full.temporal_id()), (1, 1));
+    // k-SVC: the past alone.
+    let k_svc = read(0x6c, 0x02);
+    assert!(!k_svc.is_spatial_switch_point() && k_svc.is_without_lower_layers());
+    assert!(k_svc.ends_picture(1) && k_svc.ends_picture(0) && !k_svc.ends_picture(2));
+    assert!(!full.ends_picture(1), "not the last packet");
+    assert!(
+        !read(0x68, 0x00).is_without_lower_layers(),
+        "the base has none"
+    );
+    assert!(
+        !read(0x20, 0x03).is_spatial_switch_point(),
+        "not the first packet"
+    );
+}
+
+#[test]
 fn a_fourth_reference_is_malformed() {
     assert!(Descriptor::parse(&[0x50, 0x03, 0x05, 0x06]).is_ok());
     assert!(matches!(
@@ -161,5 +186,22 @@ proptest! {
         for len in 0..bytes.len() {
             prop_assert_eq!(Descriptor::parse(&bytes[..len]), Err(CodecError::TooShort));
         }
+    }
+
+    #[test]
+    fn rewriting_changes_nothing_else(descriptor in any_descriptor(), id in 0u16..0x8000, tl0: u8, frame: [u8; 12]) {
+        let mut payload = write(&descriptor);
+        payload.extend(frame);
+        descriptor.rewrite(&mut payload, id, tl0);
+        let expected = Descriptor {
+            picture_id: descriptor.picture_id.map(|_| if descriptor.long_picture_id { id } else { id & 0x7f }),
+            tl0_pic_idx: descriptor.tl0_pic_idx.map(|_| tl0),
+            ..descriptor
+        };
+        prop_assert_eq!(Descriptor::parse(&payload), Ok(expected));
+        prop_assert!(payload.ends_with(&frame));
+        // Another payload than its own must not matter either.
+        descriptor.rewrite(&mut payload[..2], id, tl0);
+        descriptor.rewrite(&mut [], id, tl0);
     }
 }
