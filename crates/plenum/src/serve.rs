@@ -137,8 +137,9 @@ fn host_config(config: &Config) -> anyhow::Result<HostConfig> {
         max_rooms: config.room.max_rooms as usize,
         transport: WebRtcTransportOptions {
             initial_outgoing_bitrate: Some(config.rtc.initial_outgoing_bitrate),
+            min_outgoing_bitrate: Some(config.rtc.min_outgoing_bitrate),
+            max_outgoing_bitrate: config.rtc.max_outgoing_bitrate,
             max_incoming_bitrate: config.rtc.max_incoming_bitrate,
-            ..WebRtcTransportOptions::default()
         },
         limits: Limits {
             peers: config.room.max_peers as usize,

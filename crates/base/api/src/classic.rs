@@ -58,6 +58,17 @@ pub struct Join {
     pub device: Option<Value>,
     /// Absent when the client does not receive.
     pub rtp_capabilities: Option<RtpCapabilities>,
+    /// `{demand: true}`: which of our own messages the client understands. Absent with other servers' clients.
+    pub plenum: Option<Value>,
+}
+
+impl Join {
+    /// Whether the client wants to hear `producerDemand`.
+    #[must_use]
+    pub fn demand(&self) -> bool {
+        let plenum = self.plenum.as_ref();
+        plenum.and_then(|plenum| plenum.get("demand")) == Some(&Value::Bool(true))
+    }
 }
 
 /// `produce`
@@ -105,11 +116,23 @@ pub struct ConsumerReference {
 pub struct SetConsumerPreferredLayers {
     /// Which consumer.
     pub consumer_id: String,
-    /// Lowest is 0.
-    pub spatial_layer: u8,
+    /// Lowest is 0. Applications ask for more than there is to get the highest.
+    pub spatial_layer: u32,
     /// Highest there is when absent.
     #[serde(default)]
-    pub temporal_layer: Option<u8>,
+    pub temporal_layer: Option<u32>,
+}
+
+impl SetConsumerPreferredLayers {
+    /// The layers in our own numbers. No stream has 256 of them, so nothing is lost.
+    #[must_use]
+    pub fn layers(&self) -> Layers {
+        let saturate = |layer| u8::try_from(layer).unwrap_or(u8::MAX);
+        Layers {
+            spatial: saturate(self.spatial_layer),
+            temporal: self.temporal_layer.map(saturate),
+        }
+    }
 }
 
 /// `setConsumerPriority`
@@ -272,6 +295,16 @@ pub struct EncodingScoreJson {
     pub score: u8,
 }
 
+/// `producerDemand`, one of our own (`docs/protocol/extensions.md`)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerDemand<'a> {
+    /// Which producer.
+    pub producer_id: ProducerId,
+    /// One per encoding: whether sending it is of any use.
+    pub encodings: &'a [bool],
+}
+
 /// `consumerScore`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -357,6 +390,47 @@ mod tests {
         }))
         .expect("decodes");
         assert_eq!(connect.dtls_parameters.role, None);
+    }
+
+    #[test]
+    fn only_clients_who_say_so_hear_of_demand() {
+        let says = |plenum: Value| {
+            let join = serde_json::from_value::<Join>(json!({"plenum": plenum})).expect("decodes");
+            join.demand()
+        };
+        assert!(says(json!({"demand": true, "unknown": 1})));
+        for odd in [json!({}), json!({"demand": 1}), json!([true]), json!(null)] {
+            assert!(!says(odd.clone()), "{odd}");
+        }
+        assert!(!Join::default().demand());
+    }
+
+    #[test]
+    fn wanted_layers_may_be_higher_than_any_there_are() {
+        let layers = |data| {
+            let decoded = serde_json::from_value::<SetConsumerPreferredLayers>(data);
+            decoded.map(|wanted| wanted.layers())
+        };
+        let highest = Layers {
+            spatial: u8::MAX,
+            temporal: None,
+        };
+        assert_eq!(
+            layers(json!({"consumerId": "c", "spatialLayer": 1000, "temporalLayer": null})).ok(),
+            Some(highest)
+        );
+        let lowest = Layers {
+            spatial: 0,
+            temporal: Some(0),
+        };
+        assert_eq!(
+            layers(json!({"consumerId": "c", "spatialLayer": 0, "temporalLayer": 0})).ok(),
+            Some(lowest)
+        );
+        for odd in [json!(-1), json!(0.5), json!("1"), json!(null)] {
+            let data = json!({"consumerId": "c", "spatialLayer": odd});
+            assert!(layers(data).is_err(), "{odd}");
+        }
     }
 
     #[test]

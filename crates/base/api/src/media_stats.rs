@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use plenum_ids::TransportId;
 use plenum_params::{
+    event::Layers,
     media::MediaKind,
-    stats::{ConsumerStats, StreamStats, TransportStats},
+    stats::{BURST_BOUNDS, ConsumerStats, StreamStats, TransportStats},
     transport::Tuple,
 };
 use serde::Serialize;
@@ -101,6 +102,34 @@ pub struct TransportStatsJson {
     /// Limit told to the peer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_incoming_bitrate: Option<u32>,
+    /// Upper bound of the estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_outgoing_bitrate: Option<u32>,
+    /// Lower bound of the estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_outgoing_bitrate: Option<u32>,
+    /// Loss towards the peer, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtp_packet_loss_sent: Option<f32>,
+    /// Round trip in milliseconds; one of our own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round_trip_time: Option<f32>,
+    /// How packets are spread over time; one of our own.
+    pub pacing: PacingJson,
+}
+
+/// How a transport's packets are spread over time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PacingJson {
+    /// Packets that wait.
+    pub queued_packets: u32,
+    /// Bytes that may leave at once.
+    pub budget_bytes: u32,
+    /// Most bytes that left at once.
+    pub largest_burst_bytes: u32,
+    /// How often up to 2, 4, 8, 16, 32 and 64 KiB left at once, and how often more.
+    pub bursts: [u64; BURST_BOUNDS.len() + 1],
 }
 
 /// The array that answers `getTransportStats`.
@@ -132,11 +161,20 @@ pub fn transport_stats(
         rtx_recv_bitrate: received.rtx_bitrate,
         rtx_bytes_sent: sent.rtx_bytes,
         rtx_send_bitrate: sent.rtx_bitrate,
-        // Nothing probes yet: the counters stay in the shape because dashboards read them.
-        probation_bytes_sent: 0,
-        probation_send_bitrate: 0,
+        probation_bytes_sent: stats.probation_bytes,
+        probation_send_bitrate: stats.probation_bitrate,
         available_outgoing_bitrate: stats.available_outgoing_bitrate,
         max_incoming_bitrate: stats.max_incoming_bitrate,
+        max_outgoing_bitrate: stats.max_outgoing_bitrate,
+        min_outgoing_bitrate: stats.min_outgoing_bitrate,
+        rtp_packet_loss_sent: stats.packet_loss_sent,
+        round_trip_time: stats.round_trip_ms,
+        pacing: PacingJson {
+            queued_packets: stats.paced_queue_packets,
+            budget_bytes: stats.pacing_budget_bytes,
+            largest_burst_bytes: stats.largest_burst_bytes,
+            bursts: stats.bursts,
+        },
     }]
 }
 
@@ -193,16 +231,67 @@ pub struct StreamStatsJson {
     pub byte_count: u64,
     /// Bitrate.
     pub bitrate: u32,
-    /// Bitrate per `spatial.temporal` layer; on received streams only.
+    /// Bitrate up to a `spatial.temporal` layer; on received streams only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bitrate_by_layer: Option<BTreeMap<String, u32>>,
+    /// Layers of a consumer; on sent streams only, and ours alone.
+    #[serde(flatten)]
+    pub layers: Option<ConsumerLayersJson>,
+}
+
+/// What a consumer wants, shall get, and gets. `null`: nothing, and as a wish: whatever there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsumerLayersJson {
+    /// Highest that its client wants.
+    pub preferred_layers: Option<LayersJson>,
+    /// Highest that the path has room for.
+    pub target_layers: Option<LayersJson>,
+    /// What it gets now.
+    pub current_layers: Option<LayersJson>,
+    /// 1 to 255.
+    pub priority: u8,
+}
+
+/// A spatial and a temporal layer; lowest is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LayersJson {
+    /// Or simulcast stream.
+    pub spatial_layer: u8,
+    /// `null` where there are none.
+    pub temporal_layer: Option<u8>,
+}
+
+impl From<Layers> for LayersJson {
+    fn from(layers: Layers) -> Self {
+        Self {
+            spatial_layer: layers.spatial,
+            temporal_layer: layers.temporal,
+        }
+    }
 }
 
 impl StreamStatsJson {
     fn inbound(stats: &StreamStats, timestamp: u64) -> Self {
+        let by_layer = stats.bitrate_by_layer.iter();
+        let by_layer = by_layer
+            .map(|(spatial, temporal, bitrate)| (format!("{spatial}.{temporal}"), *bitrate));
         Self {
-            bitrate_by_layer: Some(BTreeMap::new()),
+            bitrate_by_layer: Some(by_layer.collect()),
             ..Self::new("inbound-rtp", stats, timestamp)
+        }
+    }
+
+    fn outbound(stats: &ConsumerStats, timestamp: u64) -> Self {
+        Self {
+            layers: Some(ConsumerLayersJson {
+                preferred_layers: stats.preferred_layers.map(Into::into),
+                target_layers: stats.target_layers.map(Into::into),
+                current_layers: stats.current_layers.map(Into::into),
+                priority: stats.priority,
+            }),
+            ..Self::new("outbound-rtp", &stats.outbound, timestamp)
         }
     }
 
@@ -231,6 +320,7 @@ impl StreamStatsJson {
             byte_count: stats.byte_count,
             bitrate: stats.bitrate,
             bitrate_by_layer: None,
+            layers: None,
         }
     }
 }
@@ -247,11 +337,7 @@ pub fn producer_stats(streams: &[StreamStats], timestamp: u64) -> Vec<StreamStat
 /// The array that answers `getConsumerStats`: what is sent, and the producer stream behind it.
 #[must_use]
 pub fn consumer_stats(stats: &ConsumerStats, timestamp: u64) -> Vec<StreamStatsJson> {
-    let mut entries = vec![StreamStatsJson::new(
-        "outbound-rtp",
-        &stats.outbound,
-        timestamp,
-    )];
+    let mut entries = vec![StreamStatsJson::outbound(stats, timestamp)];
     entries.extend(
         stats
             .inbound
@@ -264,6 +350,7 @@ pub fn consumer_stats(stats: &ConsumerStats, timestamp: u64) -> Vec<StreamStatsJ
 #[cfg(test)]
 mod tests {
     use plenum_params::transport::{DtlsState, IceState, Protocol};
+    use serde_json::json;
 
     use super::*;
 
@@ -289,7 +376,37 @@ mod tests {
         assert_eq!(entry["iceSelectedTuple"]["localIp"], "127.0.0.1");
         assert_eq!(entry["iceSelectedTuple"]["remotePort"], 50_000);
         assert_eq!(entry["rtpRecvBitrate"], 0);
-        assert!(entry.get("maxIncomingBitrate").is_none());
+        for absent in ["maxIncomingBitrate", "maxOutgoingBitrate", "roundTripTime"] {
+            assert!(entry.get(absent).is_none(), "{absent}");
+        }
+    }
+
+    #[test]
+    fn a_transport_entry_shows_what_the_path_carries() {
+        let stats = TransportStats {
+            available_outgoing_bitrate: Some(900_000),
+            min_outgoing_bitrate: Some(30_000),
+            max_outgoing_bitrate: Some(2_000_000),
+            probation_bytes: 5_000,
+            probation_bitrate: 40_000,
+            packet_loss_sent: Some(0.25),
+            round_trip_ms: Some(12.5),
+            paced_queue_packets: 3,
+            bursts: [1, 2, 3, 4, 5, 6, 7],
+            ..TransportStats::default()
+        };
+        let id = TransportId::from_u128(1);
+        let json = serde_json::to_value(transport_stats(id, &stats, 5)).expect("plain data");
+        let entry = &json[0];
+        assert_eq!(entry["availableOutgoingBitrate"], 900_000);
+        assert_eq!(entry["minOutgoingBitrate"], 30_000);
+        assert_eq!(entry["maxOutgoingBitrate"], 2_000_000);
+        assert_eq!(entry["probationBytesSent"], 5_000);
+        assert_eq!(entry["probationSendBitrate"], 40_000);
+        assert_eq!(entry["rtpPacketLossSent"], 0.25);
+        assert_eq!(entry["roundTripTime"], 12.5);
+        assert_eq!(entry["pacing"]["queuedPackets"], 3);
+        assert_eq!(entry["pacing"]["bursts"], json!([1, 2, 3, 4, 5, 6, 7]));
     }
 
     #[test]
@@ -303,9 +420,19 @@ mod tests {
             inbound: Some(StreamStats {
                 ssrc: 9,
                 rid: Some("r0".to_owned()),
+                bitrate_by_layer: vec![(0, 0, 100_000), (0, 1, 150_000)],
                 ..StreamStats::default()
             }),
-            ..ConsumerStats::default()
+            preferred_layers: None,
+            target_layers: Some(Layers {
+                spatial: 1,
+                temporal: Some(2),
+            }),
+            current_layers: Some(Layers {
+                spatial: 0,
+                temporal: Some(2),
+            }),
+            priority: 7,
         };
         let json = serde_json::to_value(consumer_stats(&stats, 5)).expect("plain data");
         assert_eq!(json[0]["type"], "outbound-rtp");
@@ -314,6 +441,20 @@ mod tests {
         assert_eq!(json[1]["type"], "inbound-rtp");
         assert_eq!(json[1]["ssrc"], 9);
         assert_eq!(json[1]["rid"], "r0");
-        assert_eq!(json[1]["bitrateByLayer"], serde_json::json!({}));
+        assert_eq!(
+            json[1]["bitrateByLayer"],
+            json!({"0.0": 100_000, "0.1": 150_000})
+        );
+        assert_eq!(json[0]["preferredLayers"], json!(null));
+        assert_eq!(
+            json[0]["targetLayers"],
+            json!({"spatialLayer": 1, "temporalLayer": 2})
+        );
+        assert_eq!(
+            json[0]["currentLayers"],
+            json!({"spatialLayer": 0, "temporalLayer": 2})
+        );
+        assert_eq!(json[0]["priority"], 7);
+        assert!(json[1].get("currentLayers").is_none());
     }
 }

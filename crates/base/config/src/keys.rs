@@ -86,6 +86,8 @@ keys! {
     rtc.ports_per_worker: u16,
     rtc.consent_timeout_s: u32,
     rtc.initial_outgoing_bitrate: u32,
+    rtc.min_outgoing_bitrate: u32,
+    rtc.max_outgoing_bitrate: Option<u32>,
     rtc.max_incoming_bitrate: Option<u32>,
     workers.count: u16,
     room.max_rooms: u32,

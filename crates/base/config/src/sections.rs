@@ -169,6 +169,10 @@ pub struct Rtc {
     pub consent_timeout_s: u32,
     /// Bit/s assumed towards a receiver before anything was measured.
     pub initial_outgoing_bitrate: u32,
+    /// Bit/s below which the estimate towards a receiver never falls.
+    pub min_outgoing_bitrate: u32,
+    /// Bit/s above which the estimate towards a receiver never rises; `None`: the estimator's own bound.
+    pub max_outgoing_bitrate: Option<u32>,
     /// Bit/s that a sender is told as its limit; `None`: no limit.
     pub max_incoming_bitrate: Option<u32>,
 }
@@ -177,6 +181,12 @@ impl Rtc {
     /// `consent_timeout_s` as a duration.
     pub fn consent_timeout(&self) -> Duration {
         Duration::from_secs(self.consent_timeout_s.into())
+    }
+
+    /// Lower and upper bound of the estimate towards a receiver.
+    pub(crate) fn outgoing_bounds(&self) -> (u32, u32) {
+        let max = self.max_outgoing_bitrate.unwrap_or(u32::MAX);
+        (self.min_outgoing_bitrate, max)
     }
 }
 
@@ -190,7 +200,12 @@ impl Default for Rtc {
             ports_per_worker: 1_000,
             // mediasoup-demo's; browsers check every 2.5 s (libwebrtc), RFC 7675 allows 30.
             consent_timeout_s: 20,
+            // mediasoup-demo's.
             initial_outgoing_bitrate: 1_000_000,
+            // mediasoup's own floor: less than one Opus stream takes with its headers, so that a lower one would gain
+            // nothing. The 600 kbit/s of mediasoup-demo's settings would keep a slower link overfull for ever.
+            min_outgoing_bitrate: 30_000,
+            max_outgoing_bitrate: None,
             max_incoming_bitrate: None,
         }
     }

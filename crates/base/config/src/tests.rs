@@ -229,12 +229,15 @@ fn media_follows_signalling_unless_told_otherwise() {
 #[test]
 fn ranges_are_checked_all_at_once() {
     let text = "[rtc]\nmin_port = 65000\nconsent_timeout_s = 1\ninitial_outgoing_bitrate = 1\n\
-        max_incoming_bitrate = 1\n[room]\nmax_rooms = 0\nmax_peers = 0\nmax_producers_per_peer = 0";
+        min_outgoing_bitrate = 1\nmax_outgoing_bitrate = 1\nmax_incoming_bitrate = 1\n\
+        [room]\nmax_rooms = 0\nmax_peers = 0\nmax_producers_per_peer = 0";
     let error = from_file(text).unwrap().validate().unwrap_err().to_string();
     for key in [
         "min_port",
         "consent_timeout_s",
         "initial_out",
+        "min_outgoing_bitrate must",
+        "max_outgoing_bitrate must",
         "max_incoming",
         "max_rooms",
         "max_peers",
@@ -242,11 +245,29 @@ fn ranges_are_checked_all_at_once() {
     ] {
         assert!(error.contains(key), "{key} in {error}");
     }
-    assert_eq!(error.lines().count(), 7);
+    assert_eq!(error.lines().count(), 9);
     let zero = from_file("[rtc]\nmin_port = 0\nports_per_worker = 0").unwrap();
     assert!(zero.validate().is_err());
     let last = from_file("[rtc]\nmin_port = 65535\nports_per_worker = 1").unwrap();
     last.validate().unwrap();
+}
+
+#[test]
+fn the_first_guess_of_a_bitrate_lies_within_its_bounds() {
+    for (min, max, initial, valid) in [
+        (100_000, Some(500_000), 500_000, true),
+        (100_000, Some(500_000), 500_001, false),
+        (100_000, None, 99_999, false),
+        (600_000, Some(500_000), 600_000, false),
+        (100_000, None, 50_000_000, true),
+    ] {
+        let mut config = Config::default();
+        config.rtc.min_outgoing_bitrate = min;
+        config.rtc.max_outgoing_bitrate = max;
+        config.rtc.initial_outgoing_bitrate = initial;
+        let result = config.validate();
+        assert_eq!(result.is_ok(), valid, "{min} {max:?} {initial}");
+    }
 }
 
 #[test]

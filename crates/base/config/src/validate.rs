@@ -48,17 +48,30 @@ impl Config {
             range,
             consent,
         );
-        let initial = rtc.initial_outgoing_bitrate;
+        // Below it not even audio gets through.
+        let lowest = 30_000;
         let range = "at least 30000 (bit/s)";
+        for (key, bitrate) in [
+            (
+                "rtc.initial_outgoing_bitrate",
+                Some(rtc.initial_outgoing_bitrate),
+            ),
+            ("rtc.min_outgoing_bitrate", Some(rtc.min_outgoing_bitrate)),
+            ("rtc.max_outgoing_bitrate", rtc.max_outgoing_bitrate),
+            ("rtc.max_incoming_bitrate", rtc.max_incoming_bitrate),
+        ] {
+            let bitrate = bitrate.unwrap_or(lowest);
+            check(bitrate >= lowest, key, range, bitrate);
+        }
+        let (min, max) = rtc.outgoing_bounds();
+        let initial = rtc.initial_outgoing_bitrate;
+        let range = "between rtc.min_outgoing_bitrate and rtc.max_outgoing_bitrate";
         check(
-            initial >= 30_000,
+            (min..=max).contains(&initial),
             "rtc.initial_outgoing_bitrate",
             range,
             initial,
         );
-        if let Some(limit) = rtc.max_incoming_bitrate {
-            check(limit >= 30_000, "rtc.max_incoming_bitrate", range, limit);
-        }
         let room = &self.room;
         check(
             room.max_rooms > 0,

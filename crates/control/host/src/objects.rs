@@ -81,7 +81,9 @@ impl<R: Clone> Objects<R> {
             Event::IceState { transport, .. } | Event::DtlsState { transport, .. } => {
                 ObjectId::Transport(*transport)
             }
-            Event::ProducerScore { producer, .. } => ObjectId::Producer(*producer),
+            Event::ProducerScore { producer, .. } | Event::ProducerDemand { producer, .. } => {
+                ObjectId::Producer(*producer)
+            }
             Event::ConsumerScore { consumer, .. } | Event::ConsumerLayers { consumer, .. } => {
                 ObjectId::Consumer(*consumer)
             }
@@ -199,6 +201,13 @@ mod tests {
         }
     }
 
+    fn demand(n: u128) -> Event {
+        Event::ProducerDemand {
+            producer: ProducerId::from_u128(n),
+            encodings: vec![true],
+        }
+    }
+
     fn score(n: u128) -> Event {
         Event::ProducerScore {
             producer: ProducerId::from_u128(n),
@@ -217,6 +226,7 @@ mod tests {
         objects.note(&"a", &producer(4, 1));
         assert_eq!(objects.room_of(&ice(2)), Some("b"));
         assert_eq!(objects.room_of(&score(3)), Some("a"));
+        assert_eq!(objects.room_of(&demand(3)), Some("a"));
         objects.note(
             &"a",
             &Request::CloseProducer {
@@ -224,6 +234,7 @@ mod tests {
             },
         );
         assert_eq!(objects.room_of(&score(3)), None);
+        assert_eq!(objects.room_of(&demand(3)), None);
         assert_eq!(objects.room_of(&score(4)), Some("a"));
         objects.note(
             &"a",

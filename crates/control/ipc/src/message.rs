@@ -2,9 +2,12 @@
 
 use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
 use plenum_params::{
+    event::Layers,
     media::{ReceiveParameters, SendParameters},
     stats::{ConsumerStats, StreamStats, TransportStats, WorkerStats},
-    transport::{DtlsParameters, IceParameters, WebRtcTransportInfo, WebRtcTransportOptions},
+    transport::{
+        DtlsParameters, IceParameters, OutgoingLimits, WebRtcTransportInfo, WebRtcTransportOptions,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +80,24 @@ pub enum Request {
     ConsumerStats { consumer: ConsumerId },
     /// → [`Answer::WorkerStats`]
     WorkerStats,
+    /// → [`Answer::PreferredLayers`]; the highest that this consumer shall get, without a temporal layer the highest
+    /// of the spatial one.
+    SetPreferredLayers {
+        consumer: ConsumerId,
+        layers: Layers,
+    },
+    /// → [`Answer::Done`]; 1 to 255, more bandwidth to those with more.
+    SetPriority { consumer: ConsumerId, priority: u8 },
+    /// → [`Answer::Done`]; what the sender is told by REMB.
+    SetMaxIncomingBitrate {
+        transport: TransportId,
+        bitrate: Option<u32>,
+    },
+    /// → [`Answer::Done`]; bounds of the estimate towards the receiver.
+    SetOutgoingLimits {
+        transport: TransportId,
+        limits: OutgoingLimits,
+    },
 }
 
 /// The answer to a [`Request`].
@@ -97,6 +118,8 @@ pub enum Answer {
     ConsumerStats(Box<ConsumerStats>),
     /// The worker's counters.
     WorkerStats(Box<WorkerStats>),
+    /// The layers that count from now on, no higher than there are; `None`: the consumer has no choice of layers.
+    PreferredLayers(Option<Layers>),
 }
 
 /// Why a request was refused.

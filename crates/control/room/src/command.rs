@@ -3,7 +3,7 @@
 use plenum_ids::{ConsumerId, PeerId, ProducerId, TransportId};
 use plenum_ipc::message::{Answer, RequestError};
 use plenum_params::{
-    event::Event,
+    event::{Event, Layers},
     media::MediaKind,
     rtp_parameters::{RtpCapabilities, RtpParameters},
     transport::DtlsParameters,
@@ -135,6 +135,8 @@ pub enum PeerRequest {
         device: Value,
         /// What the client can receive; `None`: it does not want consumers.
         rtp_capabilities: Option<RtpCapabilities>,
+        /// The client stops sending what nobody wants if it is told, see [`crate::PeerEvent::ProducerDemand`].
+        demand: bool,
     },
     /// → [`crate::PeerReply::Done`]
     PauseConsumer {
@@ -181,20 +183,18 @@ pub enum PeerRequest {
         /// One of the peer's own.
         producer: ProducerId,
     },
-    /// Refused for now.
+    /// → [`crate::PeerReply::Done`]
     SetConsumerPreferredLayers {
         /// One of the peer's own.
         consumer: ConsumerId,
-        /// Highest spatial layer wanted.
-        spatial_layer: u8,
-        /// Highest temporal layer wanted.
-        temporal_layer: Option<u8>,
+        /// Highest layers wanted; beyond what there is counts as the highest, no temporal layer too.
+        layers: Layers,
     },
-    /// Refused for now.
+    /// → [`crate::PeerReply::Done`]
     SetConsumerPriority {
         /// One of the peer's own.
         consumer: ConsumerId,
-        /// 1 to 255.
+        /// 1 to 255; consumers with more get layers first when bandwidth is short.
         priority: u8,
     },
 }

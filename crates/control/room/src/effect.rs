@@ -196,6 +196,14 @@ pub enum PeerEvent {
         /// The name before.
         old_display_name: String,
     },
+    /// Other encodings of the client's own producer are wanted than before; at first all are. Only for clients who said
+    /// that they understand it.
+    ProducerDemand {
+        /// Which producer.
+        producer: ProducerId,
+        /// One per encoding: whether sending it is of any use.
+        encodings: Vec<bool>,
+    },
     /// The quality of the client's own producer changed.
     ProducerScore {
         /// Which producer.

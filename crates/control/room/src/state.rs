@@ -35,6 +35,8 @@ pub(crate) struct Membership {
     pub(crate) display_name: String,
     pub(crate) device: Value,
     pub(crate) rtp_capabilities: Option<RtpCapabilities>,
+    /// It wants to know what nobody consumes.
+    pub(crate) demand: bool,
 }
 
 impl Peer {
@@ -112,6 +114,8 @@ pub(crate) struct Producer {
     pub(crate) app_data: Map<String, Value>,
     pub(crate) paused: bool,
     pub(crate) scores: Vec<EncodingScore>,
+    /// Which encodings are wanted; all are until the worker says otherwise.
+    pub(crate) demand: Vec<bool>,
     pub(crate) consumers: Vec<ConsumerId>,
 }
 

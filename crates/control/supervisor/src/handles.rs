@@ -5,9 +5,12 @@
 use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
 use plenum_ipc::{Answer, Request};
 use plenum_params::{
+    event::Layers,
     media::{ReceiveParameters, SendParameters},
     stats::{ConsumerStats, StreamStats, TransportStats},
-    transport::{DtlsParameters, IceParameters, WebRtcTransportInfo, WebRtcTransportOptions},
+    transport::{
+        DtlsParameters, IceParameters, OutgoingLimits, WebRtcTransportInfo, WebRtcTransportOptions,
+    },
 };
 
 use crate::{error::WorkerError, worker::Worker};
@@ -136,6 +139,22 @@ impl TransportHandle {
         Ok(ConsumerHandle { id, object })
     }
 
+    /// Limits what its sender is asked to send, in bit/s; `None`: no limit.
+    pub async fn set_max_incoming_bitrate(&self, bitrate: Option<u32>) -> Result<(), WorkerError> {
+        let transport = self.id;
+        self.object
+            .ask_done(Request::SetMaxIncomingBitrate { transport, bitrate })
+            .await
+    }
+
+    /// Bounds the estimate towards its receiver.
+    pub async fn set_outgoing_limits(&self, limits: OutgoingLimits) -> Result<(), WorkerError> {
+        let transport = self.id;
+        self.object
+            .ask_done(Request::SetOutgoingLimits { transport, limits })
+            .await
+    }
+
     /// Its counters.
     pub async fn stats(&self) -> Result<TransportStats, WorkerError> {
         let transport = self.id;
@@ -209,6 +228,28 @@ impl ConsumerHandle {
         let consumer = self.id;
         self.object
             .ask_done(Request::RequestKeyFrame { consumer })
+            .await
+    }
+
+    /// Chooses the highest layers that it shall get. Gives those that count, no higher than there are; `None` if it has
+    /// no choice of layers.
+    pub async fn set_preferred_layers(
+        &self,
+        layers: Layers,
+    ) -> Result<Option<Layers>, WorkerError> {
+        let consumer = self.id;
+        let request = Request::SetPreferredLayers { consumer, layers };
+        match self.object.ask(request).await? {
+            Answer::PreferredLayers(layers) => Ok(layers),
+            _ => Err(WorkerError::UnexpectedAnswer),
+        }
+    }
+
+    /// Gives it a weight among its transport's consumers, 1 to 255, for when bandwidth is short.
+    pub async fn set_priority(&self, priority: u8) -> Result<(), WorkerError> {
+        let consumer = self.id;
+        self.object
+            .ask_done(Request::SetPriority { consumer, priority })
             .await
     }
 

@@ -1,5 +1,8 @@
 use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId, WorkerId};
-use plenum_params::transport::{DtlsFingerprint, DtlsParameters, DtlsRole, IceState};
+use plenum_params::{
+    event::Layers,
+    transport::{DtlsFingerprint, DtlsParameters, DtlsRole, IceState, OutgoingLimits},
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -34,6 +37,18 @@ fn request() -> impl Strategy<Value = Request> {
             producer: ProducerId::from_u128(id)
         }),
         Just(Request::WorkerStats),
+        (id, any::<u8>(), any::<Option<u8>>()).prop_map(|(id, spatial, temporal)| {
+            Request::SetPreferredLayers {
+                consumer: ConsumerId::from_u128(id),
+                layers: Layers { spatial, temporal },
+            }
+        }),
+        (id, any::<Option<u32>>(), any::<Option<u32>>()).prop_map(|(id, min, max)| {
+            Request::SetOutgoingLimits {
+                transport: TransportId::from_u128(id),
+                limits: OutgoingLimits { min, max },
+            }
+        }),
     ]
 }
 
@@ -76,6 +91,12 @@ fn to_node() -> impl Strategy<Value = WorkerToNode> {
             consumer: ConsumerId::from_u128(id),
             layers: None,
         })),
+        (any::<u128>(), prop::collection::vec(any::<bool>(), 0..8)).prop_map(|(id, encodings)| {
+            WorkerToNode::Event(Event::ProducerDemand {
+                producer: ProducerId::from_u128(id),
+                encodings,
+            })
+        }),
     ]
 }
 

@@ -5,6 +5,7 @@ use plenum_ids::{ConsumerId, ProducerId, TransportId};
 use plenum_ipc::message::{Answer, ErrorCode, Request};
 use plenum_params::{
     event::Event,
+    ortc::ProducerType,
     transport::{DtlsState, IceState},
 };
 
@@ -97,7 +98,9 @@ impl Room {
                 | Work::ResumeConsumer(_)
                 | Work::ResumeProducer(_),
                 Answer::Done,
-            ) => PeerReply::Done,
+            )
+            // Clients are not told which layers count: they hear of those that they get.
+            | (Work::Forward, Answer::PreferredLayers(_)) => PeerReply::Done,
             (_, _) => {
                 return Err(RoomError::new(
                     ErrorKind::Internal,
@@ -113,7 +116,10 @@ impl Room {
             Work::Connect(_) | Work::Forward | Work::TransportStats(_) => {}
             Work::CreateTransport(id) => self.consume_late(id, effects),
             Work::PauseProducer(id) => self.set_producer_paused(id, true, effects),
-            Work::Produce(id) => self.offer(id, effects),
+            Work::Produce(id) => {
+                self.tell_first_demand(id, effects);
+                self.offer(id, effects);
+            }
             Work::ResumeConsumer(id) => self.tell_first_score(id, effects),
             Work::ResumeProducer(id) => self.set_producer_paused(id, false, effects),
         }
@@ -196,11 +202,15 @@ impl Room {
                 };
                 self.tell_consuming(id, event, effects);
             }
-            Event::ConsumerLayers { consumer, layers } => {
+            Event::ConsumerLayers { consumer, layers } if self.has_layers(consumer) => {
                 let event = PeerEvent::ConsumerLayersChanged { consumer, layers };
                 self.tell_consuming(consumer, event, effects);
             }
-            // States on the way up are of no interest here; events of the future neither.
+            Event::ProducerDemand {
+                producer,
+                encodings,
+            } => self.handle_demand(producer, encodings, effects),
+            // States on the way up are of no interest here; layers of single streams and events of the future neither.
             _ => {}
         }
     }
@@ -224,6 +234,13 @@ impl Room {
                 },
             });
         }
+    }
+
+    /// Clients ask about layers only where there is more than one.
+    fn has_layers(&self, id: ConsumerId) -> bool {
+        let consumer = self.consumers.get(&id);
+        let producer = consumer.and_then(|consumer| self.producers.get(&consumer.producer));
+        producer.is_some_and(|producer| producer.form != ProducerType::Simple)
     }
 
     /// Tells a consumer's client, if it has heard of the consumer.

@@ -70,6 +70,7 @@ impl Room {
                 app_data,
                 paused: source.paused,
                 scores: Vec::new(),
+                demand: vec![true; received.encodings.len()],
                 consumers: Vec::new(),
             },
         );
@@ -129,6 +130,50 @@ impl Room {
         let transport = producer.and_then(|producer| self.transports.get_mut(&producer.transport));
         if let Some(transport) = transport {
             transport.producers.retain(|other| *other != id);
+        }
+    }
+
+    /// The worker says which encodings of a producer are of any use.
+    pub(super) fn handle_demand(
+        &mut self,
+        id: ProducerId,
+        mut encodings: Vec<bool>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(producer) = self.producers.get_mut(&id) else {
+            return;
+        };
+        // Encodings that the worker does not look at are forwarded to nobody.
+        encodings.resize(producer.demand.len(), false);
+        if producer.demand != encodings {
+            producer.demand = encodings;
+            self.tell_demand(id, effects);
+        }
+    }
+
+    /// A client that has just learnt of its producer knows that all encodings are wanted, unless it is told.
+    pub(super) fn tell_first_demand(&self, id: ProducerId, effects: &mut Vec<Effect>) {
+        let producer = self.producers.get(&id);
+        if producer.is_some_and(|producer| producer.demand.contains(&false)) {
+            self.tell_demand(id, effects);
+        }
+    }
+
+    fn tell_demand(&self, id: ProducerId, effects: &mut Vec<Effect>) {
+        let producer = self.producers.get(&id);
+        let Some(producer) = producer.filter(|own| own.presence == Presence::Confirmed) else {
+            return;
+        };
+        let peer = self.sessions.get(&producer.session);
+        let membership = peer.and_then(|peer| peer.membership.as_ref());
+        if membership.is_some_and(|membership| membership.demand) {
+            effects.push(Effect::Notify {
+                session: producer.session,
+                event: PeerEvent::ProducerDemand {
+                    producer: id,
+                    encodings: producer.demand.clone(),
+                },
+            });
         }
     }
 

@@ -85,11 +85,13 @@ impl Room {
                 display_name,
                 device,
                 rtp_capabilities,
+                demand,
             } => {
                 let membership = Membership {
                     display_name,
                     device,
                     rtp_capabilities,
+                    demand,
                 };
                 self.join(caller, membership, effects)
             }
@@ -145,15 +147,21 @@ impl Room {
                 let request = Request::ResumeProducer { producer };
                 self.forward(caller, Work::ResumeProducer(producer), request, effects)
             }
-            PeerRequest::SetConsumerPreferredLayers { consumer, .. } => {
+            PeerRequest::SetConsumerPreferredLayers { consumer, layers } => {
                 self.joined(caller.0)?;
                 self.own_consumer(caller.0, consumer)?;
-                Err(not_offered("the choice of layers"))
+                let request = Request::SetPreferredLayers { consumer, layers };
+                self.forward(caller, Work::Forward, request, effects)
             }
-            PeerRequest::SetConsumerPriority { consumer, .. } => {
+            PeerRequest::SetConsumerPriority { consumer, priority } => {
                 self.joined(caller.0)?;
                 self.own_consumer(caller.0, consumer)?;
-                Err(not_offered("the priority of consumers"))
+                if priority == 0 {
+                    let reason = "priority must be from 1 to 255";
+                    return Err(RoomError::new(ErrorKind::BadRequest, reason));
+                }
+                let request = Request::SetPriority { consumer, priority };
+                self.forward(caller, Work::Forward, request, effects)
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod broken_worker;
 mod clients;
+mod layers;
 mod property;
 mod sessions;
 mod streams;

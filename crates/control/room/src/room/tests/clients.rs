@@ -14,6 +14,7 @@ pub(super) fn join(display_name: &str) -> PeerRequest {
         display_name: display_name.to_owned(),
         device: super::device(),
         rtp_capabilities: Some(capabilities()),
+        demand: true,
     }
 }
 

@@ -1,6 +1,10 @@
 //! Whatever happens in whatever order: no panic, one reply per request, nothing left behind.
 
-use plenum_params::{event::Event, media::MediaKind, transport::DtlsState};
+use plenum_params::{
+    event::{Event, Layers},
+    media::MediaKind,
+    transport::DtlsState,
+};
 use proptest::prelude::*;
 
 use super::{worker::Failure, *};
@@ -11,6 +15,7 @@ enum Happening {
     Answer,
     ClientAnswer(usize, bool),
     Connect(usize),
+    Demand(usize, Vec<bool>),
     Disconnect(usize),
     Request(usize, usize, usize),
     TransportFails(usize),
@@ -29,6 +34,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         8 => Just(Happening::Answer),
         4 => (number.clone(), any::<bool>()).prop_map(|(ask, accepted)| Happening::ClientAnswer(ask, accepted)),
         3 => number.clone().prop_map(Happening::Connect),
+        2 => (number.clone(), prop::collection::vec(any::<bool>(), 0..3))
+            .prop_map(|(producer, encodings)| Happening::Demand(producer, encodings)),
         1 => number.clone().prop_map(Happening::Disconnect),
         16 => (number.clone(), 0..REQUESTS, number.clone())
             .prop_map(|(session, what, which)| Happening::Request(session, what, which)),
@@ -41,7 +48,7 @@ fn pick<T: Copy>(list: &[T], index: usize) -> Option<T> {
     list.get(index % list.len().max(1)).copied()
 }
 
-const REQUESTS: usize = 21;
+const REQUESTS: usize = 23;
 
 /// Mostly one of the session's own, sometimes anybody's.
 fn choose<T: Copy>(all: &[(T, SessionId)], session: SessionId, which: usize) -> Option<T> {
@@ -126,13 +133,24 @@ fn request(room: &Room, session: SessionId, what: usize, which: usize) -> Option
         19 => PeerRequest::ChangeDisplayName {
             display_name: which.to_string(),
         },
+        20 => PeerRequest::SetConsumerPreferredLayers {
+            consumer: consumer()?,
+            layers: Layers {
+                spatial: which as u8,
+                temporal: which.is_multiple_of(2).then_some(0),
+            },
+        },
+        21 => PeerRequest::SetConsumerPriority {
+            consumer: consumer()?,
+            priority: which as u8,
+        },
         _ => PeerRequest::ProduceData,
     })
 }
 
 fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
     let sessions: Vec<_> = world.live.iter().copied().collect();
-    match *happening {
+    match happening.clone() {
         Happening::Answer => {
             world.answer_one();
         }
@@ -145,6 +163,14 @@ fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
         Happening::Connect(index) => {
             *next_session += 1;
             world.connect(*next_session, ["a", "b", "c", "d"][index % 4]);
+        }
+        Happening::Demand(index, encodings) => {
+            if let Some(producer) = pick(&world.room.dump().producers, index) {
+                world.handle(Command::MediaEvent(Event::ProducerDemand {
+                    producer,
+                    encodings,
+                }));
+            }
         }
         Happening::Disconnect(index) => {
             if let Some(session) = pick(&sessions, index) {

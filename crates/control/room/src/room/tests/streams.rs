@@ -312,6 +312,7 @@ fn who_cannot_decode_or_does_not_want_gets_no_consumer() {
         display_name: String::new(),
         device: Value::Null,
         rtp_capabilities: None,
+        demand: false,
     };
     world.ask(mute, join).expect("joins");
     let produce = PeerRequest::Produce {
@@ -473,22 +474,14 @@ fn counters_and_key_frames_go_through_to_the_worker() {
 
 #[test]
 fn what_is_not_offered_is_said_clearly() {
-    let (mut world, _, _, bob, (_, consumer)) = consuming();
+    let mut world = World::new();
+    let (bob, _) = world.join(2, "bob");
     let requests = [
         PeerRequest::ProduceData,
         PeerRequest::CreateWebRtcTransport {
             producing: true,
             consuming: false,
             force_tcp: true,
-        },
-        PeerRequest::SetConsumerPreferredLayers {
-            consumer,
-            spatial_layer: 0,
-            temporal_layer: None,
-        },
-        PeerRequest::SetConsumerPriority {
-            consumer,
-            priority: 2,
         },
     ];
     for request in requests {

@@ -8,6 +8,7 @@ use std::{
 use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
 use plenum_ipc::message::{Answer, ErrorCode, Request, RequestError};
 use plenum_params::{
+    event::Layers,
     stats::{ConsumerStats, TransportStats},
     transport::{
         DtlsParameters, DtlsRole, IceCandidate, IceParameters, Protocol, WebRtcTransportInfo,
@@ -35,6 +36,8 @@ pub(super) struct Sink {
     transport: TransportId,
     producer: ProducerId,
     pub(super) paused: bool,
+    pub(super) preferred: Option<Layers>,
+    pub(super) priority: u8,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +121,8 @@ impl FakeWorker {
                     transport: *transport,
                     producer: *producer,
                     paused: *paused,
+                    preferred: None,
+                    priority: 1,
                 };
                 assert!(self.consumers.insert(*consumer, sink).is_none());
             }
@@ -128,6 +133,14 @@ impl FakeWorker {
             Request::ResumeConsumer { consumer } => self.sink(*consumer).paused = false,
             Request::RequestKeyFrame { consumer } => {
                 self.sink(*consumer);
+            }
+            Request::SetPreferredLayers { consumer, layers } => {
+                self.sink(*consumer).preferred = Some(*layers);
+                return Answer::PreferredLayers(Some(*layers));
+            }
+            Request::SetPriority { consumer, priority } => {
+                assert_ne!(*priority, 0);
+                self.sink(*consumer).priority = *priority;
             }
             Request::TransportStats { transport } => {
                 assert!(self.transports.contains_key(transport));

@@ -67,8 +67,7 @@ pub(crate) fn decode_request(method: &str, data: &str) -> Result<PeerRequest, Ro
             let data: classic::SetConsumerPreferredLayers = call.decode()?;
             PeerRequest::SetConsumerPreferredLayers {
                 consumer: parse("consumer", &data.consumer_id)?,
-                spatial_layer: data.spatial_layer,
-                temporal_layer: data.temporal_layer,
+                layers: data.layers(),
             }
         }
         "setConsumerPriority" => {
@@ -119,6 +118,7 @@ impl Call<'_> {
 
     fn join(&self) -> Result<PeerRequest, RoomError> {
         let data: classic::Join = self.decode()?;
+        let demand = data.demand();
         // Applications look into it without asking whether it is there.
         let device = match data.device {
             Some(device @ Value::Object(_)) => device,
@@ -128,6 +128,7 @@ impl Call<'_> {
             display_name: data.display_name.unwrap_or_default(),
             device,
             rtp_capabilities: data.rtp_capabilities,
+            demand,
         })
     }
 

@@ -92,6 +92,16 @@ pub(crate) fn encode_event(event: &PeerEvent) -> Option<String> {
                 old_display_name,
             },
         ),
+        PeerEvent::ProducerDemand {
+            producer,
+            encodings,
+        } => notification(
+            "producerDemand",
+            &classic::ProducerDemand {
+                producer_id: *producer,
+                encodings,
+            },
+        ),
         PeerEvent::ProducerScore { producer, scores } => notification(
             "producerScore",
             &classic::ProducerScoreNotice::new(*producer, scores),
@@ -233,6 +243,22 @@ mod tests {
                 },
                 "peerDisplayNameChanged",
                 json!({"peerId": "ada", "displayName": "B", "oldDisplayName": "A"}),
+            ),
+            (
+                PeerEvent::ConsumerLayersChanged {
+                    consumer,
+                    layers: None,
+                },
+                "consumerLayersChanged",
+                json!({"consumerId": consumer, "spatialLayer": null, "temporalLayer": null}),
+            ),
+            (
+                PeerEvent::ProducerDemand {
+                    producer: ProducerId::from_u128(3),
+                    encodings: vec![true, false],
+                },
+                "producerDemand",
+                json!({"producerId": ProducerId::from_u128(3), "encodings": [true, false]}),
             ),
         ] {
             let message = parse(&encode_event(&event).expect("has words for it"));

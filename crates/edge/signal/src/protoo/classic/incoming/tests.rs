@@ -70,6 +70,52 @@ fn odd_devices_and_app_data_become_empty_objects() {
 }
 
 #[test]
+fn a_choice_of_layers_has_two_spellings_and_may_leave_out_the_temporal_one() {
+    for method in ["setConsumerPreferredLayers", "setConsumerPreferedLayers"] {
+        let choice = |data| match decode(method, &data) {
+            Ok(PeerRequest::SetConsumerPreferredLayers { layers, .. }) => {
+                Ok((layers.spatial, layers.temporal))
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(err) => Err(err.kind),
+        };
+        let both = json!({"consumerId": ID, "spatialLayer": 2, "temporalLayer": 1});
+        assert_eq!(choice(both), Ok((2, Some(1))));
+        let one = json!({"consumerId": ID, "spatialLayer": 999});
+        assert_eq!(choice(one), Ok((255, None)));
+        let none = json!({"consumerId": ID, "spatialLayer": null});
+        assert_eq!(choice(none), Err(ErrorKind::BadRequest));
+    }
+}
+
+#[test]
+fn a_priority_is_a_small_number() {
+    let kind = |priority: Value| {
+        let data = json!({"consumerId": ID, "priority": priority});
+        decode("setConsumerPriority", &data).map_err(|err| err.kind)
+    };
+    assert!(kind(json!(255)).is_ok());
+    for odd in [json!(256), json!(-1), json!("1"), json!(null)] {
+        assert_eq!(kind(odd.clone()), Err(ErrorKind::BadRequest), "{odd}");
+    }
+}
+
+#[test]
+fn a_client_says_at_join_that_it_understands_demand() {
+    for (data, expected) in [
+        (json!({"plenum": {"demand": true}}), true),
+        (json!({"plenum": {"demand": false}}), false),
+        (json!({"plenum": "yes"}), false),
+        (json!({}), false),
+    ] {
+        let Ok(PeerRequest::Join { demand, .. }) = decode("join", &data) else {
+            panic!("{data}");
+        };
+        assert_eq!(demand, expected, "{data}");
+    }
+}
+
+#[test]
 fn a_client_without_a_dtls_role_leaves_it_to_us() {
     let connect = decode(
         "connectWebRtcTransport",
