@@ -22,14 +22,17 @@ async function main(): Promise<void> {
     id: params.peer ?? randomId(),
     name: params.name ?? remembered("name"),
   });
-  const meeting = new Meeting(store, { codec: params.codec, simulcast: params.simulcast });
+  const view = params.view ?? remembered("view");
+  store.setState({ view: view === "grid" ? "grid" : "speaker" });
+  const { codec, simulcast, svc } = params;
+  const meeting = new Meeting(store, { codec, simulcast, svc });
   window.plenum = meeting;
   createRoot(root).render(
     <StrictMode>
       <App meeting={meeting} />
     </StrictMode>,
   );
-  await meeting.local.start();
+  await meeting.local.start(params);
   if (params.autojoin && params.room && store.getState().phase === "lobby") meeting.join();
 }
 

@@ -13,15 +13,27 @@ const CAMERA_LAYERS: Encoding[] = [
   { rid: "r2", scaleResolutionDownBy: 1, maxBitrate: 1_500_000, scalabilityMode: "L1T3" },
 ];
 
-const CAMERA_SINGLE: Encoding[] = [{ maxBitrate: 1_500_000, scalabilityMode: "L1T3" }];
+const CAMERA_SINGLE = { maxBitrate: 1_500_000, scalabilityMode: "L1T3" };
+
+// Three sizes inside one stream, for the codecs that can. "_KEY": an upper layer leans on a lower one in key frames
+// only, so whoever receives it does without the frames of those below.
+const CAMERA_SVC = "L3T3_KEY";
 
 const SCREEN: Encoding[] = [{ maxBitrate: 2_500_000, dtx: true }];
 
-// Simulcast for the codecs whose encoders offer nothing better; VP9 and AV1 send one stream.
-export function cameraEncodings(mimeType: string, simulcast: boolean): Encoding[] {
+export interface Layering {
+  // False: one size only.
+  simulcast: boolean;
+  // The mode of codecs with layers inside a stream, if it is not to be the usual one.
+  svc: string | undefined;
+}
+
+// Simulcast for the codecs whose encoders offer nothing better; VP9 and AV1 send one stream with layers inside.
+export function cameraEncodings(mimeType: string, { simulcast, svc }: Layering): Encoding[] {
   const codec = mimeType.toLowerCase();
-  const layered = codec === "video/vp8" || codec === "video/h264";
-  return structuredClone(simulcast && layered ? CAMERA_LAYERS : CAMERA_SINGLE);
+  if (!simulcast) return [{ ...CAMERA_SINGLE }];
+  if (codec === "video/vp8" || codec === "video/h264") return structuredClone(CAMERA_LAYERS);
+  return [{ ...CAMERA_SINGLE, scalabilityMode: svc ?? CAMERA_SVC }];
 }
 
 export function screenEncodings(): Encoding[] {

@@ -20,9 +20,9 @@ export class LocalMedia {
   }
 
   // Asks for both devices, each for itself: a refused camera does not take the microphone with it.
-  async start(): Promise<void> {
-    await this.setMic(true);
-    await this.setCamera(true);
+  async start({ mic, camera }: { mic: boolean; camera: boolean }): Promise<void> {
+    if (mic) await this.setMic(true);
+    if (camera) await this.setCamera(true);
   }
 
   async refreshDevices(): Promise<void> {

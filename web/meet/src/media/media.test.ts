@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { activate } from "./demand";
 import { cameraEncodings, videoCodec } from "./encodings";
 import { meter } from "./level";
 import { deviceProblem } from "./problems";
@@ -61,7 +62,7 @@ describe("StatsReader", () => {
     const reader = new StatsReader();
     const report = (timestamp: number, bytes: number): [string, unknown][] => [
       ["s", { id: "s", type: "media-source", kind: "video", trackIdentifier: "t", timestamp }],
-      ...[180, 720, 360].map((height, index): [string, unknown] => {
+      ...[180, 360, 720].map((height, index): [string, unknown] => {
         const id = `o${index}`;
         const rest = { mediaSourceId: "s", timestamp, frameHeight: height, frameWidth: (height * 16) / 9 };
         return [id, { id, type: "outbound-rtp", kind: "video", rid: `r${index}`, bytesSent: bytes, ...rest }];
@@ -71,8 +72,22 @@ describe("StatsReader", () => {
     expect(reader.read(report(2000, 12_500)).get("t")).toMatchObject({
       bitrate: 300_000,
       height: 720,
-      layers: ["r1 720p", "r0 180p", "r2 360p"],
+      layers: ["r2 720p", "r1 360p", "r0 180p"],
     });
+  });
+
+  it("tells which encodings of a picture are off", () => {
+    const reader = new StatsReader();
+    const report = (timestamp: number, bytes: number): [string, unknown][] => [
+      ["s", { id: "s", type: "media-source", kind: "video", trackIdentifier: "t", timestamp }],
+      ...[true, false].map((active, index): [string, unknown] => {
+        const id = `o${index}`;
+        const rest = { mediaSourceId: "s", timestamp, frameHeight: 180, active, rid: `r${index}` };
+        return [id, { id, type: "outbound-rtp", kind: "video", bytesSent: active ? bytes : 0, ...rest }];
+      }),
+    ];
+    expect(reader.read(report(1000, 0)).get("t")?.layers).toEqual(["r1 off", "r0 idle"]);
+    expect(reader.read(report(2000, 999)).get("t")?.layers).toEqual(["r1 off", "r0 180p"]);
   });
 
   it("hears the loudness between two looks, of others and of oneself", () => {
@@ -177,10 +192,66 @@ describe("encodings", () => {
     expect(videoCodec({ codecs: [] }, "vp8")).toBeUndefined();
   });
 
-  it("have three layers for VP8 and H.264 only, and only if wanted", () => {
-    expect(cameraEncodings("video/VP8", true).map(({ rid }) => rid)).toEqual(["r0", "r1", "r2"]);
-    expect(cameraEncodings("video/H264", true)).toHaveLength(3);
-    expect(cameraEncodings("video/VP9", true)).toHaveLength(1);
-    expect(cameraEncodings("video/VP8", false)).toHaveLength(1);
+  it("have three sizes in three streams, or in one where the codec can", () => {
+    const usual = { simulcast: true, svc: undefined };
+    expect(cameraEncodings("video/VP8", usual).map(({ rid }) => rid)).toEqual(["r0", "r1", "r2"]);
+    expect(cameraEncodings("video/H264", usual)).toHaveLength(3);
+    for (const codec of ["video/VP9", "video/AV1"]) {
+      expect(cameraEncodings(codec, usual).map(({ scalabilityMode }) => scalabilityMode)).toEqual([
+        "L3T3_KEY",
+      ]);
+      const [two] = cameraEncodings(codec, { ...usual, svc: "L2T2" });
+      expect(two?.scalabilityMode).toBe("L2T2");
+    }
+  });
+
+  it("have one size if that is wanted", () => {
+    for (const codec of ["video/VP8", "video/H264", "video/VP9", "video/AV1"]) {
+      const modes = cameraEncodings(codec, { simulcast: false, svc: undefined });
+      expect(modes.map(({ scalabilityMode }) => scalabilityMode)).toEqual(["L1T3"]);
+    }
+  });
+});
+
+describe("demand", () => {
+  const sender = (...active: boolean[]) => {
+    const state = { encodings: active.map((one) => ({ active: one })), calls: 0 };
+    return {
+      state,
+      getParameters: () => ({ encodings: structuredClone(state.encodings) }) as RTCRtpSendParameters,
+      setParameters: async ({ encodings }: RTCRtpSendParameters) => {
+        state.encodings = encodings as typeof state.encodings;
+        state.calls += 1;
+      },
+    };
+  };
+  const on = ({ state }: ReturnType<typeof sender>): boolean[] => state.encodings.map(({ active }) => active);
+
+  it("switches what is wanted on and everything else off", async () => {
+    const one = sender(true, true, true);
+    await activate(one, [true, false, false]);
+    expect(on(one)).toEqual([true, false, false]);
+    await activate(one, [false, false, false]);
+    expect(on(one)).toEqual([false, false, false]);
+    await activate(one, [false, false, true]);
+    expect(on(one)).toEqual([false, false, true]);
+  });
+
+  it("keeps one stream with layers inside as long as anybody wants any of them", async () => {
+    const one = sender(true);
+    await activate(one, [true, false, false]);
+    expect(on(one)).toEqual([true]);
+    await activate(one, [false]);
+    expect(on(one)).toEqual([false]);
+    await activate(one, [false, true]);
+    expect(on(one)).toEqual([true]);
+  });
+
+  it("leaves alone what nothing was said about, and what is right already", async () => {
+    const one = sender(true, true, true);
+    await activate(one, [true]);
+    expect(one.state.calls).toBe(0);
+    await activate(one, [false]);
+    expect(on(one)).toEqual([false, true, true]);
   });
 });

@@ -1,7 +1,7 @@
 // Who speaks, decided from loudness.
 
 // Mean loudness from which sound counts as speech: about -38 dBFS, above the noise floor of a laptop microphone.
-const THRESHOLD = 0.0125;
+export const SPEECH = 0.0125;
 
 // Pauses between words do not end speaking.
 const HOLD_MS = 900;
@@ -11,7 +11,7 @@ export class SpeakingDetector {
 
   // Loudness by peer in, speaking peers out.
   update(levels: Map<string, number>, nowMs: number): Set<string> {
-    for (const [peer, level] of levels) if (level >= THRESHOLD) this.#heard.set(peer, nowMs);
+    for (const [peer, level] of levels) if (level >= SPEECH) this.#heard.set(peer, nowMs);
     for (const [peer, at] of this.#heard) {
       if (nowMs - at > HOLD_MS || !levels.has(peer)) this.#heard.delete(peer);
     }

@@ -15,7 +15,7 @@ export interface TrackStats {
   // Of video being received: frames decoded since the beginning, and freezes.
   frames: number;
   freezes: number;
-  // The layers being sent, highest first, for instance "r2 720p".
+  // What a picture is sent in, highest first, for instance "r2 720p"; "r1 off" is not wanted by anybody.
   layers: string[];
 }
 
@@ -31,6 +31,7 @@ interface Entry {
   mimeType?: string;
   rid?: string;
   active?: boolean;
+  scalabilityMode?: string;
   frameWidth?: number;
   frameHeight?: number;
   framesPerSecond?: number;
@@ -119,11 +120,8 @@ export class StatsReader {
     stats.codec ||= codecName(all.get(entry.codecId ?? ""));
     const larger = (entry.frameHeight ?? 0) > stats.height;
     if (larger) picture(entry, stats);
-    if (entry.rid && layer.bitrate > 0) {
-      const label = `${entry.rid} ${entry.frameHeight ?? "?"}p`;
-      if (larger) stats.layers.unshift(label);
-      else stats.layers.push(label);
-    }
+    if (entry.kind === "video")
+      stats.layers = [...stats.layers, encodingLabel(entry, layer.bitrate)].sort().reverse();
     tracks.set(track, stats);
   }
 
@@ -179,6 +177,12 @@ function picture(entry: Entry, stats: TrackStats): void {
   stats.width = entry.frameWidth ?? 0;
   stats.height = entry.frameHeight ?? 0;
   stats.fps = Math.round(entry.framesPerSecond ?? 0);
+}
+
+// Names of encodings are numbered from the smallest one on, so they sort by size.
+function encodingLabel({ rid, scalabilityMode, active, frameHeight }: Entry, bitrate: number): string {
+  const state = active === false ? "off" : bitrate > 0 ? `${frameHeight ?? "?"}p` : "idle";
+  return `${rid || scalabilityMode || "one"} ${state}`;
 }
 
 function codecName(codec: Entry | undefined): string {

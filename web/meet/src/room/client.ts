@@ -6,7 +6,9 @@ import { ProtooClient, type RequestError } from "../protoo/client";
 import type { Json } from "../protoo/messages";
 import { disconnected, ended, linkState } from "../store/state";
 import { notice, type Store } from "../store/store";
+import { pageSeen, watchSeen } from "../util/visible";
 import { type SendOptions, Session, type SlotName } from "./session";
+import type { View } from "./watching";
 
 // Media that stays away for so long gets a new ICE start; short gaps heal by themselves.
 const ICE_PATIENCE_MS = 2_500;
@@ -26,6 +28,7 @@ export class RoomClient {
   readonly #repairs = new Map<Direction, ReturnType<typeof setTimeout>>();
   readonly #undo: (() => void)[] = [];
   #session: Session | undefined;
+  #view: View = new Map();
   #probing = false;
   #left = false;
 
@@ -50,6 +53,12 @@ export class RoomClient {
     this.#listen(document, "visibilitychange", () => {
       if (document.visibilityState === "visible") this.#networkChanged();
     });
+    this.#undo.push(watchSeen((seen) => this.#session?.seen(seen)));
+  }
+
+  watch(view: View): void {
+    this.#view = view;
+    this.#session?.watch(view);
   }
 
   sync(name: SlotName): void {
@@ -82,6 +91,8 @@ export class RoomClient {
       sendingFailed: (slot, error) => this.#sendingFailed(slot, error),
     });
     this.#session = session;
+    session.watch(this.#view);
+    session.seen(pageSeen());
     try {
       await session.start();
     } catch (error) {

@@ -1,5 +1,6 @@
 // What the buttons and keys do.
 
+import { DominantSpeaker } from "../media/dominant";
 import { LocalMedia } from "../media/local";
 import { SpeakingDetector } from "../media/speaking";
 import type { TrackStats } from "../media/stats";
@@ -9,6 +10,7 @@ import { remember } from "../util/identity";
 import { cleanName, cleanRoom, shareUrl, signallingUrl } from "../util/params";
 import { RoomClient } from "./client";
 import type { SendOptions } from "./session";
+import type { View } from "./watching";
 
 // Often enough for a frame around who speaks, seldom enough to cost nothing.
 const STATS_EVERY_MS = 400;
@@ -18,6 +20,8 @@ export class Meeting {
   readonly local: LocalMedia;
   readonly #options: SendOptions;
   readonly #speaking = new SpeakingDetector();
+  #floor = new DominantSpeaker();
+  #view: View = new Map();
   #client: RoomClient | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
 
@@ -47,7 +51,9 @@ export class Meeting {
     this.store.setState({ room, me: { ...state.me, name }, phase: "joining", ended: undefined, notices: [] });
     history.replaceState(null, "", withRoom(location.href, room));
     document.title = `${room} · Plenum`;
+    this.#floor = new DominantSpeaker();
     this.#client = new RoomClient(signallingUrl(location, room, state.me.id), this.store, this.#options);
+    this.#client.watch(this.#view);
     this.#timer = setInterval(() => void this.#readStats(), STATS_EVERY_MS);
   }
 
@@ -82,6 +88,19 @@ export class Meeting {
 
   toggleStats(): void {
     this.store.setState(({ statsShown }) => ({ statsShown: !statsShown }));
+  }
+
+  // Whoever speaks large, or everybody alike.
+  toggleView(): void {
+    const view = this.store.getState().view === "grid" ? "speaker" : "grid";
+    remember("view", view);
+    this.store.setState({ view });
+  }
+
+  // Where the tiles are.
+  watch(view: View): void {
+    this.#view = view;
+    this.#client?.watch(view);
   }
 
   toggleHelp(show?: boolean): void {
@@ -120,9 +139,14 @@ export class Meeting {
     const stats = await client?.stats().catch(() => undefined);
     if (!stats || client !== this.#client) return;
     const state = this.store.getState();
-    const speaking = this.#speaking.update(levels(state, stats), performance.now());
+    const now = performance.now();
+    const heard = levels(state, stats);
+    const speaking = this.#speaking.update(heard, now);
+    // Nobody sees oneself large for speaking.
+    heard.delete(state.me.id);
+    const dominant = this.#floor.update(heard, now);
     const same = speaking.size === state.speaking.size && [...speaking].every((id) => state.speaking.has(id));
-    this.store.setState(same ? { stats } : { stats, speaking });
+    this.store.setState(same ? { stats, dominant } : { stats, dominant, speaking });
   }
 
   #stop(): void {

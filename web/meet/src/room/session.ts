@@ -1,7 +1,8 @@
 // The life of one connection to the room: from its opening to its loss. The next connection gets a new one.
 
 import { Device, type types } from "mediasoup-client";
-import { cameraEncodings, screenEncodings, videoCodec } from "../media/encodings";
+import { cameraEncodings, type Layering, screenEncodings, videoCodec } from "../media/encodings";
+import type { Layers } from "../media/layers";
 import type { Source } from "../media/problems";
 import { StatsReader, type TrackStats } from "../media/stats";
 import { type ProtooClient, RequestError } from "../protoo/client";
@@ -14,17 +15,21 @@ import {
   peerJoined,
   peerLeft,
   peerRenamed,
+  remoteMedia,
 } from "../store/state";
 import type { Store } from "../store/store";
 import { browser } from "../util/browser";
 import type { Codec } from "../util/params";
 import { ProducerSlot } from "./slot";
-import { readLayers, readNewConsumer, readPeer, readPeers, text } from "./wire";
+import { type View, Watching } from "./watching";
+import { readDemand, readLayers, readNewConsumer, readPeer, readPeers, readScore, text } from "./wire";
 
-export interface SendOptions {
+export interface SendOptions extends Layering {
   codec: Codec | undefined;
-  simulcast: boolean;
 }
+
+// Producers of the past are forgotten; there are never more than four at a time.
+const MAX_DEMANDS = 16;
 
 export type SlotName = Source | "screen-audio";
 
@@ -43,6 +48,8 @@ export class Session {
   readonly #paused = new Map<string, boolean>();
   readonly #slots = new Map<SlotName, ProducerSlot>();
   readonly #readers = new Map<types.Transport, StatsReader>();
+  readonly #demands = new Map<string, readonly boolean[]>();
+  readonly #watching: Watching;
   #device: Device | undefined;
   #send: types.Transport | undefined;
   #recv: types.Transport | undefined;
@@ -53,6 +60,12 @@ export class Session {
     this.#store = store;
     this.#options = options;
     this.#events = events;
+    this.#watching = new Watching({
+      request: (method, data) => protoo.request(method, data),
+      asked: (id, { preferred, paused }) =>
+        store.setState(mediaChanged(id, { preferred, unwatched: paused })),
+      pixelRatio: () => window.devicePixelRatio,
+    });
   }
 
   get closed(): boolean {
@@ -71,6 +84,8 @@ export class Session {
       displayName: this.#store.getState().me.name,
       device: browser(navigator.userAgent),
       rtpCapabilities: device.recvRtpCapabilities,
+      // Other servers and clients of this protocol do not know this word and pass over it.
+      plenum: { demand: true },
     });
     if (this.#closed) return;
     this.#store.setState(joined(readPeers(answer)));
@@ -89,6 +104,15 @@ export class Session {
       "screen-audio": { track: screen.audio, paused: false },
     }[name];
     this.#slots.get(name)?.set(wanted);
+  }
+
+  // Where the tiles are, and whether the page can be seen at all.
+  watch(view: View): void {
+    this.#watching.view(view);
+  }
+
+  seen(seen: boolean): void {
+    this.#watching.seen(seen);
   }
 
   async request(method: string, data: Json): Promise<Json | undefined> {
@@ -117,10 +141,16 @@ export class Session {
         this.#consumerPaused(text(data, "consumerId"), method === "consumerPaused");
         break;
       case "consumerLayersChanged":
-        setState(mediaChanged(text(data, "consumerId"), { layers: readLayers(data) }));
+        this.#layersChanged(text(data, "consumerId"), readLayers(data));
+        break;
+      case "consumerScore":
+        setState(mediaChanged(text(data, "consumerId"), { score: readScore(data) }));
+        break;
+      case "producerDemand":
+        this.#demanded(data);
         break;
       default:
-      // Scores, active speaker and others: nothing on the page depends on them.
+      // Active speaker and others: nothing on the page depends on them.
     }
   }
 
@@ -141,6 +171,7 @@ export class Session {
         all.set(track, stats);
       }
     }
+    for (const [id, { track }] of this.#consumers) this.#watching.picture(id, all.get(track.id)?.height ?? 0);
     return all;
   }
 
@@ -153,6 +184,7 @@ export class Session {
 
   close(): void {
     this.#closed = true;
+    this.#watching.close();
     for (const slot of this.#slots.values()) slot.close();
     this.#slots.clear();
     this.#send?.close();
@@ -194,12 +226,12 @@ export class Session {
 
   #openSlots(device: Device, send: types.Transport): void {
     const codec = videoCodec(device.sendRtpCapabilities, this.#options.codec);
-    const { simulcast } = this.#options;
+    const encodings = cameraEncodings(codec?.mimeType ?? "", this.#options);
     const audio = { opusDtx: true, opusFec: true, opusNack: true };
     const video = { videoGoogleStartBitrate: 1000 };
     const kinds: Record<SlotName, types.ProducerOptions> = {
       mic: { codecOptions: audio },
-      camera: { codec, codecOptions: video, encodings: cameraEncodings(codec?.mimeType ?? "", simulcast) },
+      camera: { codec, codecOptions: video, encodings },
       screen: { codec, codecOptions: video, encodings: screenEncodings(), appData: { share: true } },
       "screen-audio": {
         codecOptions: { ...audio, opusStereo: true, opusDtx: false },
@@ -211,15 +243,16 @@ export class Session {
       const error = new Error("The server does not offer the video codec that was asked for.");
       const produce = (track: MediaStreamTrack): Promise<types.Producer> =>
         missing ? Promise.reject(error) : send.produce({ track, stopTracks: false, ...kinds[name] });
-      const slot = new ProducerSlot(produce, this.#protoo, (reason) => {
+      const failed = (reason: unknown): void => {
         if (!this.#closed) this.#events.sendingFailed(name, reason);
-      });
-      this.#slots.set(name, slot);
+      };
+      this.#slots.set(name, new ProducerSlot(produce, this.#protoo, failed, this.#demands));
     }
   }
 
   async #consume(data: Json): Promise<void> {
-    const { peerId, id, producerId, kind, rtpParameters, producerPaused, source } = readNewConsumer(data);
+    const { peerId, id, producerId, kind, rtpParameters, producerPaused, source, count } =
+      readNewConsumer(data);
     const recv = this.#recv;
     if (!recv) throw new RequestError(403, "not ready to receive");
     this.#paused.set(id, producerPaused);
@@ -238,8 +271,24 @@ export class Session {
     }
     this.#consumers.set(id, consumer);
     this.#store.setState(
-      mediaAdded({ id, peerId, source, track: consumer.track, paused, layers: undefined }),
+      mediaAdded(remoteMedia({ id, peerId, source, track: consumer.track, paused, count })),
     );
+    // Sound is never asked to be less, nor to stop.
+    if (kind === "video") this.#watching.add(id, `${peerId}/${source}`, count);
+  }
+
+  #layersChanged(id: string, layers: Layers | undefined): void {
+    this.#watching.layer(id, layers?.spatial);
+    this.#store.setState(mediaChanged(id, { layers }));
+  }
+
+  #demanded(data: Json): void {
+    const { producerId, encodings } = readDemand(data);
+    this.#demands.delete(producerId);
+    this.#demands.set(producerId, encodings);
+    const [oldest] = this.#demands.keys();
+    if (this.#demands.size > MAX_DEMANDS && oldest !== undefined) this.#demands.delete(oldest);
+    for (const slot of this.#slots.values()) slot.follow();
   }
 
   #consumerPaused(id: string, paused: boolean): void {
@@ -249,6 +298,7 @@ export class Session {
 
   #consumerClosed(id: string): void {
     this.#paused.delete(id);
+    this.#watching.remove(id);
     this.#consumers.get(id)?.close();
     this.#consumers.delete(id);
     this.#store.setState(mediaRemoved(id));

@@ -3,13 +3,22 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { ProducerSlot } from "./slot";
 
 class FakeProducer {
-  readonly id = "p";
+  readonly id: string;
+  // One encoding per number, on or off.
+  active = [true, true];
+  readonly rtpSender = {
+    getParameters: () => ({ encodings: this.active.map((active) => ({ active })) }),
+    setParameters: async ({ encodings }: { encodings: { active: boolean }[] }): Promise<void> => {
+      this.active = encodings.map(({ active }) => active);
+    },
+  };
   paused = false;
   closed = false;
   track: MediaStreamTrack;
 
-  constructor(track: MediaStreamTrack) {
+  constructor(track: MediaStreamTrack, id = "p") {
     this.track = track;
+    this.id = id;
   }
 
   pause(): void {
@@ -37,16 +46,18 @@ describe("ProducerSlot", () => {
   let producers: FakeProducer[];
   let failed: ReturnType<typeof vi.fn<(error: unknown) => void>>;
   let slot: ProducerSlot;
+  let demands: Map<string, boolean[]>;
 
   const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
 
   beforeEach(() => {
     log = [];
     producers = [];
+    demands = new Map();
     failed = vi.fn<(error: unknown) => void>();
     const produce = async (track: MediaStreamTrack): Promise<types.Producer> => {
       log.push(`produce ${track.id}`);
-      const producer = new FakeProducer(track);
+      const producer = new FakeProducer(track, `p${producers.length}`);
       producers.push(producer);
       return producer as unknown as types.Producer;
     };
@@ -54,8 +65,14 @@ describe("ProducerSlot", () => {
       log.push(method);
       return {};
     };
-    slot = new ProducerSlot(produce, { request }, failed);
+    slot = new ProducerSlot(produce, { request }, failed, demands);
   });
+
+  const demand = async (producer: string, ...encodings: boolean[]): Promise<void> => {
+    demands.set(producer, encodings);
+    slot.follow();
+    await settled();
+  };
 
   it("sends, mutes, unmutes and stops", async () => {
     slot.set({ track: one, paused: false });
@@ -97,6 +114,56 @@ describe("ProducerSlot", () => {
     expect(producers.filter(({ closed }) => !closed).map(({ track, paused }) => [track, paused])).toEqual([
       [two, false],
     ]);
+  });
+
+  it("sends what is watched only", async () => {
+    slot.set({ track: one, paused: false });
+    await settled();
+    await demand("p0", true, false);
+    expect(producers[0]?.active).toEqual([true, false]);
+    await demand("p0", false, false);
+    expect(producers[0]?.active).toEqual([false, false]);
+    await demand("p0", false, true);
+    expect(producers[0]?.active).toEqual([false, true]);
+    await demand("of somebody else", false, false);
+    expect(producers[0]?.active).toEqual([false, true]);
+    expect(log).toEqual(["produce one"]);
+  });
+
+  it("follows a demand that came before the producer was known", async () => {
+    demands.set("p0", [false, false]);
+    slot.follow();
+    slot.set({ track: one, paused: false });
+    await settled();
+    expect(producers[0]?.active).toEqual([false, false]);
+  });
+
+  it("keeps to the demand through mutes and changes of the device, and starts anew with a new producer", async () => {
+    slot.set({ track: one, paused: false });
+    await settled();
+    await demand("p0", true, false);
+    slot.set({ track: two, paused: true });
+    await settled();
+    slot.set({ track: two, paused: false });
+    await settled();
+    expect(producers[0]?.active).toEqual([true, false]);
+    slot.set({ track: undefined, paused: false });
+    slot.set({ track: one, paused: false });
+    await settled();
+    slot.set({ track: undefined, paused: false });
+    await settled();
+    slot.set({ track: one, paused: false });
+    await settled();
+    expect(producers.at(-1)?.active).toEqual([true, true]);
+    await demand(producers.at(-1)?.id ?? "", false, true);
+    expect(producers.at(-1)?.active).toEqual([false, true]);
+  });
+
+  it("hears what is asked for while it finds out that nothing is left to do", async () => {
+    slot.follow();
+    slot.set({ track: one, paused: false });
+    await settled();
+    expect(log).toEqual(["produce one"]);
   });
 
   it("tells about a refusal, and tries again at the next wish", async () => {

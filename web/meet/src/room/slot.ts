@@ -2,6 +2,7 @@
 // are pressed faster than the server answers never overlap.
 
 import type { types } from "mediasoup-client";
+import { activate } from "../media/demand";
 import type { ProtooClient } from "../protoo/client";
 
 export interface Wanted {
@@ -9,39 +10,60 @@ export interface Wanted {
   paused: boolean;
 }
 
+// Which encodings are watched, by producer. They may be known before the answer that makes the producer known.
+export type Demands = ReadonlyMap<string, readonly boolean[]>;
+
 export class ProducerSlot {
   readonly #produce: (track: MediaStreamTrack) => Promise<types.Producer>;
   readonly #protoo: Pick<ProtooClient, "request">;
   readonly #failed: (error: unknown) => void;
+  readonly #demands: Demands;
   #wanted: Wanted = { track: undefined, paused: false };
   #producer: types.Producer | undefined;
+  #followed: readonly boolean[] | undefined;
   #working = false;
+  // Something was asked for since the last look.
+  #asked = false;
   #closed = false;
 
   constructor(
     produce: (track: MediaStreamTrack) => Promise<types.Producer>,
     protoo: Pick<ProtooClient, "request">,
     failed: (error: unknown) => void,
+    demands: Demands = new Map(),
   ) {
     this.#produce = produce;
     this.#protoo = protoo;
     this.#failed = failed;
+    this.#demands = demands;
   }
 
   set(wanted: Wanted): void {
     this.#wanted = wanted;
-    if (!this.#working) void this.#work();
+    this.#start();
+  }
+
+  // To be called when the demands have changed: encodings that nobody watches are not sent until somebody does.
+  follow(): void {
+    this.#start();
   }
 
   close(): void {
     this.#closed = true;
   }
 
+  #start(): void {
+    this.#asked = true;
+    if (!this.#working) void this.#work();
+  }
+
   async #work(): Promise<void> {
     this.#working = true;
     try {
-      while (!this.#closed && (await this.#step())) {
-        // Until nothing is left to do.
+      // Until nothing is left to do, and nothing was asked for while that was found out.
+      for (let more = true; !this.#closed && (more || this.#asked); ) {
+        this.#asked = false;
+        more = await this.#step();
       }
     } catch (error) {
       if (!this.#closed) this.#failed(error);
@@ -58,6 +80,7 @@ export class ProducerSlot {
       // Something that is muted from the beginning is sent from its first unmuting on.
       if (!track || paused) return false;
       this.#producer = await this.#produce(track);
+      this.#followed = undefined;
       return true;
     }
     if (!track) {
@@ -74,6 +97,12 @@ export class ProducerSlot {
       if (paused) producer.pause();
       else producer.resume();
       await this.#protoo.request(paused ? "pauseProducer" : "resumeProducer", { producerId: producer.id });
+      return true;
+    }
+    const demand = this.#demands.get(producer.id);
+    if (demand && demand !== this.#followed) {
+      this.#followed = demand;
+      if (producer.rtpSender) await activate(producer.rtpSender, demand);
       return true;
     }
     return false;

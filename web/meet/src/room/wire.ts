@@ -1,9 +1,10 @@
 // What the server says in the classic dialect, checked where it enters the page.
 
-import type { types } from "mediasoup-client";
+import { parseScalabilityMode, type types } from "mediasoup-client";
+import type { LayerCount, Layers } from "../media/layers";
 import { RequestError } from "../protoo/client";
 import type { Json } from "../protoo/messages";
-import type { Peer, RemoteMedia, RemoteSource } from "../store/state";
+import type { Peer, RemoteSource } from "../store/state";
 
 export interface NewConsumer {
   peerId: string;
@@ -13,21 +14,25 @@ export interface NewConsumer {
   rtpParameters: types.RtpParameters;
   producerPaused: boolean;
   source: RemoteSource;
+  count: LayerCount;
 }
 
 export function readNewConsumer(data: Json): NewConsumer {
   const kind = data.kind === "audio" ? "audio" : "video";
   const appData = (data.appData ?? {}) as Json;
   // Newer clients name the source where classic ones set a flag.
+  const rtpParameters = data.rtpParameters as types.RtpParameters;
+  const mode = parseScalabilityMode(rtpParameters?.encodings?.[0]?.scalabilityMode);
   const share = appData.share === true || appData.source === "screensharing";
   return {
     peerId: text(data, "peerId"),
     producerId: text(data, "producerId"),
     id: text(data, "id"),
     kind,
-    rtpParameters: data.rtpParameters as types.RtpParameters,
+    rtpParameters,
     producerPaused: data.producerPaused === true,
     source: kind === "audio" ? (share ? "screen-audio" : "mic") : share ? "screen" : "camera",
+    count: { spatial: mode.spatialLayers, temporal: mode.temporalLayers },
   };
 }
 
@@ -47,8 +52,21 @@ export function text(data: Json, key: string): string {
   return value;
 }
 
-export function readLayers(data: Json): RemoteMedia["layers"] {
+export function readLayers(data: Json): Layers | undefined {
   const { spatialLayer: spatial, temporalLayer: temporal } = data;
   if (typeof spatial !== "number") return undefined;
   return { spatial, temporal: typeof temporal === "number" ? temporal : 0 };
+}
+
+export function readScore(data: Json): number | undefined {
+  const score = (data.score as Json | null | undefined)?.score;
+  return typeof score === "number" ? score : undefined;
+}
+
+// Which encodings of a producer somebody watches.
+export function readDemand(data: Json): { producerId: string; encodings: boolean[] } {
+  const { encodings } = data;
+  if (!Array.isArray(encodings) || encodings.length === 0)
+    throw new RequestError(400, "encodings are missing");
+  return { producerId: text(data, "producerId"), encodings: encodings.map((wanted) => wanted !== false) };
 }

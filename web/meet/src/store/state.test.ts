@@ -15,9 +15,10 @@ import {
   peerLeft,
   peerRenamed,
   type RemoteMedia,
+  remoteMedia,
   type State,
 } from "./state";
-import { staged, tiles } from "./tiles";
+import { staged, type Tile, tiles } from "./tiles";
 
 const ada = { id: "a", name: "Ada" };
 const bo = { id: "b", name: "Bo" };
@@ -27,7 +28,7 @@ function track(id: string): MediaStreamTrack {
 }
 
 function media(id: string, peerId: string, source: RemoteMedia["source"], paused = false): RemoteMedia {
-  return { id, peerId, source, track: track(`${id}-track`), paused, layers: undefined };
+  return remoteMedia({ id, peerId, source, track: track(`${id}-track`), paused });
 }
 
 describe("state", () => {
@@ -130,10 +131,27 @@ describe("state", () => {
       }));
       const all = tiles(state);
       expect(all.map(({ id }) => id)).toEqual(["a/screen", "me/screen", "a/camera", "me/camera"]);
-      expect(staged(all, undefined)?.id).toBe("a/screen");
-      expect(staged(all, "me/camera")?.id).toBe("me/camera");
-      expect(staged(all, "gone")?.id).toBe("a/screen");
-      expect(staged(all.slice(2), undefined)).toBeUndefined();
+      const on = (tiles: Tile[], pinned?: string) =>
+        staged(tiles, { pinned, dominant: undefined, view: "speaker" })?.id;
+      expect(on(all)).toBe("a/screen");
+      expect(on(all, "me/camera")).toBe("me/camera");
+      expect(on(all, "gone")).toBe("a/screen");
+      expect(on(all.slice(2))).toBeUndefined();
+    });
+
+    it("put who has the floor on the stage, if there are several and nothing else is there", () => {
+      apply(joined([ada, bo]));
+      const on = (change: Partial<State> = {}) =>
+        staged(tiles(state), { pinned: undefined, dominant: "b", view: "speaker", ...change })?.id;
+      expect(on()).toBe("b/camera");
+      expect(on({ pinned: "a/camera" })).toBe("a/camera");
+      expect(on({ dominant: undefined })).toBeUndefined();
+      expect(on({ dominant: "gone" })).toBeUndefined();
+      expect(on({ view: "grid" })).toBeUndefined();
+      apply(mediaAdded(media("1", "a", "screen")));
+      expect(on()).toBe("a/screen");
+      apply(joined([bo]));
+      expect(on()).toBeUndefined();
     });
   });
 });

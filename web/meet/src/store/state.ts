@@ -1,8 +1,10 @@
 // Everything the page shows, and the pure steps from one state to the next.
 
 import type { DeviceList } from "../media/devices";
+import type { LayerCount, Layers } from "../media/layers";
 import type { Problem } from "../media/problems";
 import type { TrackStats } from "../media/stats";
+import type { View } from "../util/params";
 
 export type Phase = "lobby" | "joining" | "live" | "ended";
 
@@ -28,8 +30,30 @@ export interface RemoteMedia {
   track: MediaStreamTrack;
   // The sender paused it.
   paused: boolean;
+  // How many layers it comes in.
+  count: LayerCount;
   // Forwarded layers, where the server says so.
-  layers: { spatial: number; temporal: number } | undefined;
+  layers: Layers | undefined;
+  // What this page asked for; all there is if undefined.
+  preferred: Layers | undefined;
+  // This page asked not to get it.
+  unwatched: boolean;
+  // How well it arrives, 0 to 10, where the server says so.
+  score: number | undefined;
+}
+
+// Media that just came, with what is not known of it yet.
+export function remoteMedia(
+  known: Pick<RemoteMedia, "id" | "peerId" | "source" | "track" | "paused"> & Partial<RemoteMedia>,
+): RemoteMedia {
+  return {
+    count: { spatial: 1, temporal: 1 },
+    layers: undefined,
+    preferred: undefined,
+    unwatched: false,
+    score: undefined,
+    ...known,
+  };
 }
 
 export interface LocalSource {
@@ -67,6 +91,9 @@ export interface State {
   help: boolean;
   // The tile that somebody put on the stage by hand.
   pinned: string | undefined;
+  // Who has the floor.
+  dominant: string | undefined;
+  view: View;
   // The browser wants a click before it plays sound.
   soundBlocked: boolean;
 }
@@ -95,6 +122,8 @@ export function initialState(room: string, me: Peer): State {
     statsShown: false,
     help: false,
     pinned: undefined,
+    dominant: undefined,
+    view: "speaker",
     soundBlocked: false,
   };
 }
@@ -147,7 +176,7 @@ export function mediaAdded(one: RemoteMedia): Step {
   };
 }
 
-export function mediaChanged(id: string, change: Partial<Pick<RemoteMedia, "paused" | "layers">>): Step {
+export function mediaChanged(id: string, change: Partial<Omit<RemoteMedia, "id">>): Step {
   return ({ media }) => {
     const one = media[id];
     return one ? { media: { ...media, [id]: { ...one, ...change } } } : {};
@@ -184,6 +213,7 @@ export function left(): Step {
     link: { state: "connecting", attempt: 0, retryAt: 0 },
     help: false,
     pinned: undefined,
+    dominant: undefined,
     soundBlocked: false,
   });
 }

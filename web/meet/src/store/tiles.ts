@@ -12,7 +12,8 @@ export interface Tile {
   // Sound to be played, and whose figures belong to this tile.
   audio: MediaStreamTrack | undefined;
   muted: boolean;
-  layers: RemoteMedia["layers"];
+  // What is known of a picture that comes from elsewhere.
+  received: RemoteMedia | undefined;
 }
 
 type Shown = Pick<State, "me" | "peers" | "media" | "camera" | "mic" | "screen">;
@@ -29,15 +30,14 @@ export function tiles({ me, peers, media, camera, mic, screen }: Shown): Tile[] 
     const base = { peerId: peer.id, name: peer.name, self: false };
     if (shared) {
       const audio = of("screen-audio")?.track;
-      const { track: video, layers } = shared;
       screens.push({
         ...base,
         id: `${peer.id}/screen`,
         source: "screen",
-        video,
+        video: shared.track,
         audio,
         muted: !audio,
-        layers,
+        received: shared,
       });
     }
     const voice = of("mic");
@@ -49,10 +49,10 @@ export function tiles({ me, peers, media, camera, mic, screen }: Shown): Tile[] 
       video: face?.paused ? undefined : face?.track,
       audio: voice?.track,
       muted: !voice || voice.paused,
-      layers: face?.layers,
+      received: face,
     });
   }
-  const mine = { peerId: me.id, name: me.name, self: true, layers: undefined };
+  const mine = { peerId: me.id, name: me.name, self: true, received: undefined };
   if (screen.track) {
     screens.push({
       ...mine,
@@ -74,10 +74,20 @@ export function tiles({ me, peers, media, camera, mic, screen }: Shown): Tile[] 
   return [...screens, ...people];
 }
 
-// The tile on the stage: the pinned one, else the newest screen that somebody else shares.
-export function staged(all: Tile[], pinned: string | undefined): Tile | undefined {
+// With one other person there is nobody to choose.
+const FEWEST_TO_CHOOSE = 2;
+
+// The tile on the stage: the pinned one, else the newest screen that somebody else shares, else who has the floor.
+export function staged(
+  all: Tile[],
+  { pinned, dominant, view }: Pick<State, "pinned" | "dominant" | "view">,
+): Tile | undefined {
   const byHand = all.find(({ id }) => id === pinned);
   if (byHand) return byHand;
   const screens = all.filter(({ source }) => source === "screen");
-  return screens.filter(({ self }) => !self).at(-1) ?? screens.at(-1);
+  const screen = screens.filter(({ self }) => !self).at(-1) ?? screens.at(-1);
+  if (screen || view === "grid") return screen;
+  const others = all.filter(({ self }) => !self);
+  if (others.length < FEWEST_TO_CHOOSE) return undefined;
+  return others.find(({ peerId }) => peerId === dominant);
 }

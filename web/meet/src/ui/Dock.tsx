@@ -1,6 +1,17 @@
 // The buttons of the meeting.
 
-import { Activity, Keyboard, LogOut, Mic, MicOff, MonitorUp, MonitorX, Video, VideoOff } from "lucide-react";
+import {
+  Activity,
+  Keyboard,
+  LayoutGrid,
+  LogOut,
+  Mic,
+  MicOff,
+  MonitorUp,
+  MonitorX,
+  Video,
+  VideoOff,
+} from "lucide-react";
 import type { ReactNode } from "react";
 import { canShareScreen } from "../media/devices";
 import { useMeeting, usePage } from "./context";
@@ -12,6 +23,7 @@ export function Dock() {
   const screen = usePage((state) => state.screen);
   const statsShown = usePage((state) => state.statsShown);
   const help = usePage((state) => state.help);
+  const alike = usePage((state) => state.view === "grid");
   return (
     <div className="flex shrink-0 justify-center pb-[env(safe-area-inset-bottom)]">
       <div
@@ -49,6 +61,15 @@ export function Dock() {
           </DockButton>
         )}
         <span className="mx-0.5 h-7 w-px bg-white/10" aria-hidden="true" />
+        <DockButton
+          label={alike ? "Show who speaks large" : "Show everybody alike"}
+          shortcut="g"
+          look={alike ? "active" : "quiet"}
+          className="hidden sm:grid"
+          onClick={() => meeting.toggleView()}
+        >
+          <LayoutGrid />
+        </DockButton>
         <DockButton
           label={statsShown ? "Hide statistics" : "Show statistics"}
           shortcut="i"

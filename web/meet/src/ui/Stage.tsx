@@ -1,7 +1,8 @@
 // The area of the tiles.
 
 import { Link2 } from "lucide-react";
-import { useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import type { Place } from "../media/layers";
 import { staged, tiles } from "../store/tiles";
 import { type Box, grid, type Rect, stage } from "../util/layout";
 import { useMeeting, usePage } from "./context";
@@ -19,12 +20,14 @@ export function Stage() {
   const mic = usePage((state) => state.mic);
   const screen = usePage((state) => state.screen);
   const pinned = usePage((state) => state.pinned);
+  const dominant = usePage((state) => state.dominant);
+  const view = usePage((state) => state.view);
   const away = usePage((state) => state.link.state === "down" || state.phase === "joining");
   const shown = useMemo(
     () => tiles({ me, peers, media, camera, mic, screen }),
     [me, peers, media, camera, mic, screen],
   );
-  const onStage = staged(shown, pinned);
+  const onStage = staged(shown, { pinned, dominant, view });
   const alone = peers.length === 0 && !onStage && !away;
   const gap = area.width < NARROW ? 8 : 12;
   const rects = useMemo(
@@ -38,6 +41,7 @@ export function Stage() {
       ),
     [shown, onStage?.id, alone, area, gap],
   );
+  useWatched(rects, onStage?.id);
   const invite = rects.get(INVITE);
   return (
     <main
@@ -47,7 +51,7 @@ export function Stage() {
     >
       {shown.map((tile) => {
         const rect = rects.get(tile.id);
-        return rect && <TileView key={tile.id} tile={tile} rect={rect} onStage={tile.id === onStage?.id} />;
+        return rect && <TileView key={tile.id} tile={tile} rect={rect} pinned={tile.id === pinned} />;
       })}
       {invite && <Invite rect={invite} />}
     </main>
@@ -76,6 +80,18 @@ function place(
     if (rect) placed.set(id, rect);
   });
   return placed;
+}
+
+// What is received follows where it is shown.
+function useWatched(rects: Map<string, Rect>, onStage: string | undefined): void {
+  const meeting = useMeeting();
+  useEffect(() => {
+    const places = [...rects].map(([id, { width, height }]): [string, Place] => [
+      id,
+      { width, height, staged: id === onStage },
+    ]);
+    meeting.watch(new Map(places));
+  }, [meeting, rects, onStage]);
 }
 
 function Invite({ rect }: { rect: Rect }) {

@@ -1,4 +1,6 @@
+import type { Layers } from "../media/layers";
 import { formatBitrate, type TrackStats } from "../media/stats";
+import type { RemoteMedia } from "../store/state";
 import type { Tile } from "../store/tiles";
 import { usePage } from "./context";
 
@@ -32,10 +34,10 @@ function lines(tile: Tile, video: TrackStats | undefined, audio: TrackStats | un
       "video",
       `${video.codec || "–"} · ${formatBitrate(video.bitrate)} · ${video.loss.toFixed(1)} % lost`,
     ]);
-    if (video.layers.length > 1) all.push(["layers", video.layers.join(", ")]);
-    if (tile.layers) all.push(["layer", `${tile.layers.spatial} / ${tile.layers.temporal}`]);
+    if (video.layers.length > 0) all.push(["sends", video.layers.join(", ")]);
     if (video.freezes > 0) all.push(["freezes", String(video.freezes)]);
   }
+  if (tile.received) all.push(...receivedLines(tile.received));
   if (audio) {
     all.push([
       "audio",
@@ -44,4 +46,25 @@ function lines(tile: Tile, video: TrackStats | undefined, audio: TrackStats | un
   }
   if (all.length === 0) all.push(["media", "none"]);
   return all;
+}
+
+// What the server forwards, and what it was asked for.
+function receivedLines({
+  count,
+  layers,
+  preferred,
+  unwatched,
+  score,
+}: RemoteMedia): [name: string, value: string][] {
+  const all: [string, string][] = [];
+  const highest = { spatial: count.spatial - 1, temporal: count.temporal - 1 };
+  if (unwatched) all.push(["layer", "paused, nobody watches"]);
+  else if (count.spatial > 1 || count.temporal > 1)
+    all.push(["layer", `${layerName(layers)} of ${layerName(preferred ?? highest)} wanted`]);
+  if (score !== undefined) all.push(["score", `${score} of 10`]);
+  return all;
+}
+
+function layerName(layers: Layers | undefined): string {
+  return layers ? `S${layers.spatial} T${layers.temporal}` : "none";
 }

@@ -19,10 +19,10 @@ const CHIPS = {
 interface Props {
   tile: Tile;
   rect: Rect;
-  onStage: boolean;
+  pinned: boolean;
 }
 
-export const TileView = memo(function TileView({ tile, rect, onStage }: Props) {
+export const TileView = memo(function TileView({ tile, rect, pinned }: Props) {
   const meeting = useMeeting();
   const speaking = usePage((state) => tile.source === "camera" && state.speaking.has(tile.peerId));
   const statsShown = usePage((state) => state.statsShown);
@@ -82,11 +82,11 @@ export const TileView = memo(function TileView({ tile, rect, onStage }: Props) {
       <button
         type="button"
         onClick={() => meeting.pin(tile.id)}
-        aria-pressed={onStage}
-        aria-label={onStage ? `Take ${caption} off the stage` : `Put ${caption} on the stage`}
+        aria-pressed={pinned}
+        aria-label={pinned ? `Take ${caption} off the stage` : `Put ${caption} on the stage`}
         className="absolute top-2 right-2 z-[5] grid size-8 place-items-center rounded-full bg-black/50 text-white opacity-0 backdrop-blur-md transition group-hover:opacity-100 hover:bg-black/75 focus-visible:opacity-100"
       >
-        {onStage ? (
+        {pinned ? (
           <Minimize2 className="size-4" aria-hidden="true" />
         ) : (
           <Maximize2 className="size-4" aria-hidden="true" />

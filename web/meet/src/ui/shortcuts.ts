@@ -41,6 +41,13 @@ export const SHORTCUTS: readonly Shortcut[] = [
     run: (meeting) => meeting.toggleStats(),
   },
   {
+    key: "g",
+    shown: "g",
+    text: "Everybody alike, or who speaks large",
+    inLobby: false,
+    run: (meeting) => meeting.toggleView(),
+  },
+  {
     key: "l",
     shown: "l",
     text: "Copy the link to this meeting",

@@ -2,6 +2,8 @@
 
 export type Codec = "vp8" | "vp9" | "h264" | "av1";
 
+export type View = "speaker" | "grid";
+
 export interface PageParams {
   room: string | undefined;
   name: string | undefined;
@@ -9,24 +11,41 @@ export interface PageParams {
   autojoin: boolean;
   // The only video codec to send; the server's first choice if absent.
   codec: Codec | undefined;
+  // Several sizes of the camera picture; one if false.
   simulcast: boolean;
+  // The scalability mode of codecs with layers inside one stream.
+  svc: string | undefined;
+  // Switched on from the beginning.
+  mic: boolean;
+  camera: boolean;
+  // Whoever speaks large, or all alike.
+  view: View | undefined;
   // A fixed peer id, for tests and measurements.
   peer: string | undefined;
 }
 
 const CODECS: readonly string[] = ["vp8", "vp9", "h264", "av1"];
+// As webrtc-svc names them; what the browser cannot do fails when it is tried.
+const SCALABILITY_MODE = /^[LS][1-3]T[1-3](h|_KEY|_KEY_SHIFT)?$/;
+const VIEWS: readonly string[] = ["speaker", "grid"];
 const MAX_ROOM = 64;
 const MAX_NAME = 40;
 
 export function parseParams(search: string): PageParams {
   const query = new URLSearchParams(search);
   const codec = query.get("codec")?.toLowerCase();
+  const svc = query.get("svc") ?? "";
+  const view = query.get("view") ?? "";
   return {
     room: cleanRoom(query.get("room") ?? query.get("roomId") ?? "") || undefined,
     name: cleanName(query.get("name") ?? "") || undefined,
     autojoin: isOn(query.get("autojoin"), false),
     codec: codec && CODECS.includes(codec) ? (codec as Codec) : undefined,
     simulcast: isOn(query.get("simulcast"), true),
+    svc: SCALABILITY_MODE.test(svc) ? svc : undefined,
+    mic: isOn(query.get("mic"), true),
+    camera: isOn(query.get("camera"), true),
+    view: VIEWS.includes(view) ? (view as View) : undefined,
     peer: query.get("peer")?.trim() || undefined,
   };
 }

@@ -11,20 +11,30 @@ describe("page parameters", () => {
       autojoin: false,
       codec: undefined,
       simulcast: true,
+      svc: undefined,
+      mic: true,
+      camera: true,
+      view: undefined,
       peer: undefined,
     });
   });
 
   it("are read", () => {
-    expect(parseParams("?room=My%20Hall&name=%20Ada%20&autojoin=1&codec=H264&simulcast=0&peer=p1")).toEqual({
+    const search = "?room=My%20Hall&name=%20Ada%20&autojoin=1&codec=H264&simulcast=0&peer=p1";
+    expect(parseParams(`${search}&svc=L2T3_KEY&mic=0&camera=false&view=grid`)).toEqual({
       room: "my-hall",
       name: "Ada",
       autojoin: true,
       codec: "h264",
       simulcast: false,
+      svc: "L2T3_KEY",
+      mic: false,
+      camera: false,
+      view: "grid",
       peer: "p1",
     });
     expect(parseParams("?codec=mpeg2").codec).toBeUndefined();
+    expect(parseParams("?svc=L9T9&view=sideways")).toMatchObject({ svc: undefined, view: undefined });
     expect(parseParams("?roomId=abc").room).toBe("abc");
   });
 

@@ -1,0 +1,172 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Place } from "../media/layers";
+import type { Json } from "../protoo/messages";
+import { type Asked, Watching } from "./watching";
+
+const three = { spatial: 3, temporal: 3 };
+const large: Place = { width: 1200, height: 700, staged: true };
+const small: Place = { width: 200, height: 112, staged: false };
+
+describe("Watching", () => {
+  let sent: [string, Json][];
+  let asked: Map<string, Asked>;
+  let refuse: (method: string) => boolean;
+  let watching: Watching;
+
+  const view = (places: Record<string, Place>): void => watching.view(new Map(Object.entries(places)));
+  const settled = (): Promise<unknown> => vi.advanceTimersByTimeAsync(250);
+  const methods = (): string[] => sent.map(([method]) => method);
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    sent = [];
+    asked = new Map();
+    refuse = () => false;
+    watching = new Watching({
+      request: async (method, data) => {
+        if (refuse(method)) throw new Error("no");
+        sent.push([method, data]);
+      },
+      asked: (consumer, what) => asked.set(consumer, what),
+      pixelRatio: () => 1,
+    });
+  });
+
+  afterEach(() => {
+    watching.close();
+    vi.useRealTimers();
+  });
+
+  it("asks for what fits each tile", async () => {
+    watching.add("1", "a/camera", three);
+    watching.add("2", "b/camera", three);
+    view({ "a/camera": large, "b/camera": small });
+    await settled();
+    expect(sent).toEqual([
+      ["setConsumerPriority", { consumerId: "1", priority: 10 }],
+      ["setConsumerPreferredLayers", { consumerId: "2", spatialLayer: 0, temporalLayer: 2 }],
+    ]);
+    expect(asked.get("2")).toEqual({ preferred: { spatial: 0, temporal: 2 }, paused: false });
+  });
+
+  it("swaps what is large and what is small", async () => {
+    watching.add("1", "a/camera", three);
+    watching.add("2", "b/camera", three);
+    view({ "a/camera": large, "b/camera": small });
+    await settled();
+    sent.length = 0;
+    view({ "a/camera": small, "b/camera": large });
+    await settled();
+    expect(sent).toContainEqual([
+      "setConsumerPreferredLayers",
+      { consumerId: "1", spatialLayer: 0, temporalLayer: 2 },
+    ]);
+    expect(sent).toContainEqual([
+      "setConsumerPreferredLayers",
+      { consumerId: "2", spatialLayer: 2, temporalLayer: 2 },
+    ]);
+    expect(sent).toContainEqual(["setConsumerPriority", { consumerId: "1", priority: 1 }]);
+    expect(sent).toHaveLength(4);
+  });
+
+  it("does not ask with every frame of a resize, but now and then during a long one", async () => {
+    watching.add("1", "a/camera", three);
+    for (let frame = 0; frame < 180; frame += 1) {
+      const width = 200 + frame * 5;
+      view({ "a/camera": { width, height: (width * 9) / 16, staged: false } });
+      await vi.advanceTimersByTimeAsync(16);
+    }
+    await settled();
+    // Three seconds through three layers: it is small for less than the first look takes.
+    expect(sent.map(([, data]) => data.spatialLayer)).toEqual([1, 2]);
+  });
+
+  it("pauses what has no place, and tells what of it before it comes back", async () => {
+    watching.add("1", "a/camera", three);
+    view({});
+    await settled();
+    expect(methods()).toEqual(["pauseConsumer"]);
+    expect(asked.get("1")?.paused).toBe(true);
+    view({ "a/camera": small });
+    await settled();
+    expect(methods()).toEqual(["pauseConsumer", "setConsumerPreferredLayers", "resumeConsumer"]);
+    expect(asked.get("1")?.paused).toBe(false);
+  });
+
+  it("pauses all pictures of a page that is away, not of one that is away for a moment", async () => {
+    watching.add("1", "a/camera", three);
+    view({ "a/camera": large });
+    await settled();
+    sent.length = 0;
+    watching.seen(false);
+    await vi.advanceTimersByTimeAsync(1000);
+    watching.seen(true);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(sent).toEqual([]);
+    watching.seen(false);
+    await vi.advanceTimersByTimeAsync(1600);
+    expect(methods()).toEqual(["pauseConsumer"]);
+    watching.seen(true);
+    // At once, nobody waits for a picture longer than needed.
+    await vi.advanceTimersByTimeAsync(0);
+    expect(methods()).toEqual(["pauseConsumer", "resumeConsumer"]);
+  });
+
+  it("learns what the layers are from what arrives", async () => {
+    watching.add("1", "a/camera", three);
+    view({ "a/camera": { width: 480, height: 270, staged: false } });
+    await settled();
+    expect(sent.at(-1)?.[1].spatialLayer).toBe(1);
+    watching.layer("1", 1);
+    // The camera gives 360 lines: the middle layer has 180 of them.
+    watching.picture("1", 180);
+    watching.picture("1", 180);
+    await settled();
+    expect(sent.at(-1)?.[1].spatialLayer).toBe(2);
+  });
+
+  it("asks one thing at a time, and for the last wish", async () => {
+    const answers: (() => void)[] = [];
+    watching = new Watching({
+      request: (method, data) => {
+        sent.push([method, data]);
+        return new Promise<void>((resolve) => answers.push(resolve));
+      },
+      asked: () => undefined,
+      pixelRatio: () => 1,
+    });
+    watching.add("1", "a/camera", three);
+    view({ "a/camera": small });
+    await settled();
+    view({ "a/camera": large });
+    await settled();
+    view({ "a/camera": { ...small, width: 640, height: 360 } });
+    await settled();
+    expect(sent).toHaveLength(1);
+    answers.shift()?.();
+    await settled();
+    expect(sent.map(([, data]) => data.spatialLayer)).toEqual([0, 1]);
+  });
+
+  it("survives a refusal and tries again with the next change", async () => {
+    refuse = () => true;
+    watching.add("1", "a/camera", three);
+    view({ "a/camera": small });
+    await settled();
+    expect(asked.size).toBe(0);
+    refuse = () => false;
+    view({ "a/camera": small });
+    await settled();
+    expect(methods()).toEqual(["setConsumerPreferredLayers"]);
+  });
+
+  it("says nothing about what is gone", async () => {
+    watching.add("1", "a/camera", three);
+    view({ "a/camera": small });
+    watching.remove("1");
+    await settled();
+    expect(sent).toEqual([]);
+    watching.layer("1", 2);
+    watching.picture("1", 100);
+  });
+});

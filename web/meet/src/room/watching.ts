@@ -1,0 +1,179 @@
+// Tells the server what of the received pictures is worth sending: layers by the size of their tiles, nothing for those
+// that nobody sees, and more for the one that is looked at.
+
+import {
+  type LayerCount,
+  type Layers,
+  type Place,
+  PRIORITY,
+  TopHeight,
+  type Wish,
+  wish,
+} from "../media/layers";
+import type { Json } from "../protoo/messages";
+
+// The places of the tiles by their ids.
+export type View = ReadonlyMap<string, Place>;
+
+// A window that is dragged larger changes all tiles with every drawn frame: the last size counts, once the dragging
+// pauses, and now and then while it goes on.
+const SETTLE_MS = 200;
+const SETTLE_AT_MOST_MS = 1_000;
+
+// A glance at another tab is not worth a key frame on coming back.
+const HIDDEN_MS = 1_500;
+
+export interface Asked {
+  // What was asked for; undefined: all there is.
+  preferred: Layers | undefined;
+  paused: boolean;
+}
+
+export interface WatchingOptions {
+  request(method: string, data: Json): Promise<unknown>;
+  // The server has agreed to this.
+  asked(consumer: string, asked: Asked): void;
+  pixelRatio(): number;
+}
+
+interface Watched {
+  tile: string;
+  count: LayerCount;
+  top: TopHeight;
+  // Spatial layer that arrives, as the server says.
+  current: number | undefined;
+  wanted: Wish;
+  // What the server was told last.
+  told: Wish;
+  working: boolean;
+}
+
+export class Watching {
+  readonly #options: WatchingOptions;
+  readonly #consumers = new Map<string, Watched>();
+  #view: View = new Map();
+  #seen = true;
+  #settle: ReturnType<typeof setTimeout> | undefined;
+  #deadline = 0;
+  #hide: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: WatchingOptions) {
+    this.#options = options;
+  }
+
+  // A new picture: by itself the server sends all of it.
+  add(consumer: string, tile: string, count: LayerCount): void {
+    const all: Wish = { paused: false, layers: undefined, priority: PRIORITY };
+    const top = new TopHeight();
+    this.#consumers.set(consumer, {
+      tile,
+      count,
+      top,
+      current: undefined,
+      wanted: all,
+      told: all,
+      working: false,
+    });
+    this.#changed();
+  }
+
+  remove(consumer: string): void {
+    this.#consumers.delete(consumer);
+  }
+
+  view(view: View): void {
+    this.#view = view;
+    this.#changed();
+  }
+
+  // Whether the page is on a screen at all.
+  seen(seen: boolean): void {
+    clearTimeout(this.#hide);
+    this.#hide = undefined;
+    if (seen === this.#seen) return;
+    const apply = (): void => {
+      this.#seen = seen;
+      this.#apply();
+    };
+    if (seen) apply();
+    else this.#hide = setTimeout(apply, HIDDEN_MS);
+  }
+
+  // The layer that arrives from now on.
+  layer(consumer: string, spatial: number | undefined): void {
+    const watched = this.#consumers.get(consumer);
+    if (watched) watched.current = spatial;
+  }
+
+  // The height of the picture that was decoded last.
+  picture(consumer: string, height: number): void {
+    const watched = this.#consumers.get(consumer);
+    if (watched?.current === undefined) return;
+    if (watched.top.look(watched.current, watched.count, height)) this.#changed();
+  }
+
+  close(): void {
+    clearTimeout(this.#settle);
+    clearTimeout(this.#hide);
+    this.#consumers.clear();
+  }
+
+  #changed(): void {
+    const now = Date.now();
+    if (this.#settle === undefined) this.#deadline = now + SETTLE_AT_MOST_MS;
+    clearTimeout(this.#settle);
+    const wait = Math.max(0, Math.min(SETTLE_MS, this.#deadline - now));
+    this.#settle = setTimeout(() => this.#apply(), wait);
+  }
+
+  #apply(): void {
+    clearTimeout(this.#settle);
+    this.#settle = undefined;
+    const ratio = this.#options.pixelRatio();
+    for (const [consumer, watched] of this.#consumers) {
+      const place = this.#seen ? this.#view.get(watched.tile) : undefined;
+      const wished = watched.wanted.layers?.spatial;
+      watched.wanted = wish(place, ratio, { count: watched.count, top: watched.top.value, wished });
+      if (!watched.working) void this.#work(consumer, watched);
+    }
+  }
+
+  // One request at a time and consumer, until the server knows what is wanted by then. A refusal ends it: the consumer
+  // is gone, or the next change tries again.
+  async #work(consumer: string, watched: Watched): Promise<void> {
+    watched.working = true;
+    try {
+      for (let step = next(watched); step; step = next(watched)) {
+        await this.#options.request(step.method, { consumerId: consumer, ...step.data });
+        if (this.#consumers.get(consumer) !== watched) return;
+        watched.told = { ...watched.told, ...step.told };
+        const { layers, paused } = watched.told;
+        this.#options.asked(consumer, { preferred: layers, paused });
+      }
+    } catch {
+      // The picture stays as it is, which is never worse than before.
+    } finally {
+      watched.working = false;
+    }
+  }
+}
+
+interface Step {
+  method: string;
+  data: Json;
+  told: Partial<Wish>;
+}
+
+// The next thing that the server has to be told. Who comes back is told what of it first, so that it starts right.
+function next({ wanted, told, count }: Watched): Step | undefined {
+  const { paused, layers, priority } = wanted;
+  if (paused) return told.paused ? undefined : { method: "pauseConsumer", data: {}, told: { paused } };
+  if (priority !== told.priority)
+    return { method: "setConsumerPriority", data: { priority }, told: { priority } };
+  const have = told.layers ?? { spatial: count.spatial - 1, temporal: count.temporal - 1 };
+  if (layers && (layers.spatial !== have.spatial || layers.temporal !== have.temporal)) {
+    const data = { spatialLayer: layers.spatial, temporalLayer: layers.temporal };
+    return { method: "setConsumerPreferredLayers", data, told: { layers } };
+  }
+  return told.paused ? { method: "resumeConsumer", data: {}, told: { paused } } : undefined;
+}
