@@ -118,6 +118,10 @@ test-long: page fuzz-run ## What takes too long for every change: many more rand
 bench-forward: ## Cost of forwarding beside bare send loops; writes target/bench-forward.json.
 	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-forward -- $(ARGS)
 
+.PHONY: bench-bwe
+bench-bwe: ## How receivers behind narrow links are served, in virtual time; writes docs/perf/bwe.
+	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-bwe -- --write docs/perf/bwe $(ARGS)
+
 # A profile of its own: like a release, without the minutes that its last per cents take.
 COUNT := cargo run $(CARGO_FLAGS) --quiet --profile count --package plenum-bench --bin count-instructions --
 

@@ -2,29 +2,23 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
-use plenum_dtls::{Certificate, SrtpProfileId};
-use plenum_engine::{Datagram, Engine, EngineConfig, SendBatch, SocketConfig};
-use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
-use plenum_params::{
-    media::{
-        CodecKind, Feedback, MediaKind, ReceiveCodec, ReceiveEncoding, ReceiveParameters,
-        SendCodec, SendParameters,
-    },
-    transport::WebRtcTransportOptions,
+use plenum_dtls::SrtpProfileId;
+use plenum_engine::{Datagram, Engine, SendBatch, SocketConfig};
+use plenum_harness::{
+    World, WorldConfig,
+    parameters::{opus, opus_receiver},
 };
+use plenum_params::transport::WebRtcTransportOptions;
 use plenum_srtp::{Opener, Sealer};
-use plenum_testkit::peer::TestPeer;
 use plenum_udp::{BindOptions, Message, RecvBatch, Sender, UdpSocket, thread_cpu_time};
 
 /// Fixed RTP header; this benchmark negotiates no header extensions.
 pub const HEADER: usize = 12;
 
-const ROUTER: RouterId = RouterId::from_u128(1);
-const PRODUCER: ProducerId = ProducerId::from_u128(1);
 const PRODUCER_SSRC: u32 = 1000;
 
 /// Opus: every packet is a point to start from, so that nothing but forwarding is measured.
@@ -67,54 +61,43 @@ impl Forwarding {
         };
         let socket = UdpSocket::bind(any, &options)?;
         let publisher = UdpSocket::bind(any, &options)?;
-        let now = Instant::now();
-        let config = EngineConfig {
-            node: 0,
-            worker: 0,
-            seed: [7; 32],
-            certificate: Certificate::generate()?,
-            sockets: vec![SocketConfig {
+        let mut world = World::with_config(WorldConfig {
+            srtp_profiles: vec![profile],
+            socket: SocketConfig {
                 local: socket.local_addr(),
                 announced: None,
                 gso: socket.supports_gso(),
-            }],
+            },
             consent_timeout: Duration::from_hours(1),
-            unix_time: SystemTime::now().duration_since(UNIX_EPOCH)?,
-            srtp_profiles: vec![profile],
-        };
-        let mut engine = Engine::new(config, now);
-        engine.create_router(ROUTER)?;
-        let sender_peer = connect_peer(
-            &mut engine,
-            publisher.local_addr(),
-            TransportId::from_u128(0),
-        )?;
-        engine.produce(
-            TransportId::from_u128(0),
-            PRODUCER,
-            receive_parameters(),
-            false,
-        )?;
-        let mut openers = Vec::with_capacity(receivers.len());
-        for (index, &address) in receivers.iter().enumerate() {
-            let id = index as u128 + 1;
-            let peer = connect_peer(&mut engine, address, TransportId::from_u128(id))?;
-            let consumer = ConsumerId::from_u128(id);
-            engine.consume(
-                now,
-                TransportId::from_u128(id),
-                consumer,
-                PRODUCER,
-                send_parameters(index),
-                false,
-            )?;
-            openers.push(peer.into_keys().context("the receiver is connected")?.1);
+        });
+        for address in std::iter::once(&publisher.local_addr()).chain(receivers) {
+            let index = world.add_peer_at(*address, &WebRtcTransportOptions::default());
+            world.connect_at_once(index);
         }
-        let overhead = sender_peer
+        let mut sent = opus(PRODUCER_SSRC);
+        (sent.mid, sent.extensions) = (None, Vec::new());
+        sent.codecs[0].feedback.transport_cc = false;
+        let producer = world.produce(0, 1, sent);
+        for index in 1..=receivers.len() {
+            let mut received = opus_receiver(10_000 + index as u32 - 1);
+            (received.mid, received.extensions) = (None, Vec::new());
+            received.codecs[0].feedback.transport_cc = false;
+            world.consume(index, index as u128, producer, received);
+        }
+        let World {
+            engine, mut peers, ..
+        } = world;
+        let openers = peers.split_off(1).into_iter().map(|peer| {
+            let keys = peer.into_keys().context("the receiver is connected");
+            keys.map(|(_, opener)| opener)
+        });
+        let openers = openers.collect::<Result<_>>()?;
+        let sender = peers.pop().context("the sender")?;
+        let overhead = sender
             .profile()
             .context("the sender is connected")?
             .rtp_overhead();
-        let (sealer, _) = sender_peer.into_keys().context("the sender is connected")?;
+        let (sealer, _) = sender.into_keys().context("the sender is connected")?;
         let forwarding = Self {
             engine,
             socket,
@@ -200,90 +183,5 @@ impl Forwarding {
             "publishing failed"
         );
         Ok(())
-    }
-}
-
-/// Runs ICE and DTLS of one peer in memory.
-fn connect_peer(engine: &mut Engine, address: SocketAddr, id: TransportId) -> Result<TestPeer> {
-    let now = Instant::now();
-    let info =
-        engine.create_webrtc_transport(now, ROUTER, id, &WebRtcTransportOptions::default())?;
-    let mut peer = TestPeer::new(address, &info, now)?;
-    engine.connect_webrtc_transport(now, id, &peer.dtls_parameters())?;
-    let mut batch = SendBatch::new();
-    for _ in 0..20 {
-        peer.handle_timeout(now);
-        while let Some(mut datagram) = peer.poll_transmit() {
-            engine.handle_datagrams(
-                now,
-                [Datagram {
-                    socket: 0,
-                    from: address,
-                    data: &mut datagram,
-                }],
-            );
-        }
-        while engine.poll_transmit(now, &mut batch) || !batch.is_empty() {
-            for transmit in batch.transmits() {
-                for datagram in transmit.data.chunks(usize::from(transmit.segment_size)) {
-                    peer.handle_datagram(now, datagram);
-                }
-            }
-            batch.clear();
-        }
-        while engine.poll_event().is_some() {}
-        if peer.is_connected() {
-            return Ok(peer);
-        }
-    }
-    anyhow::bail!("the handshake did not finish")
-}
-
-fn receive_parameters() -> ReceiveParameters {
-    ReceiveParameters {
-        kind: MediaKind::Audio,
-        mid: None,
-        codecs: vec![ReceiveCodec {
-            codec: CodecKind::Opus,
-            mime_type: "audio/opus".into(),
-            payload_type: PAYLOAD_TYPE,
-            mapped_payload_type: PAYLOAD_TYPE,
-            clock_rate: 48_000,
-            rtx_payload_type: None,
-            feedback: Feedback {
-                nack: true,
-                ..Feedback::default()
-            },
-        }],
-        extensions: Vec::new(),
-        encodings: vec![ReceiveEncoding {
-            ssrc: Some(PRODUCER_SSRC),
-            spatial_layers: 1,
-            temporal_layers: 1,
-            ..ReceiveEncoding::default()
-        }],
-        cname: "publisher".into(),
-    }
-}
-
-fn send_parameters(index: usize) -> SendParameters {
-    SendParameters {
-        kind: MediaKind::Audio,
-        mid: None,
-        codecs: vec![SendCodec {
-            codec: CodecKind::Opus,
-            mime_type: "audio/opus".into(),
-            payload_type: PAYLOAD_TYPE,
-            clock_rate: 48_000,
-            rtx_payload_type: None,
-            feedback: Feedback {
-                nack: true,
-                ..Feedback::default()
-            },
-        }],
-        extensions: Vec::new(),
-        ssrc: 10_000 + index as u32,
-        rtx_ssrc: None,
-        cname: "publisher".into(),
     }
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bare;
+pub mod bwe;
 pub mod forward;
 pub mod instructions;
 pub mod report;

@@ -6,21 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
-use plenum_dtls::Certificate;
-use plenum_engine::{Datagram, Engine, EngineConfig, SendBatch, SocketConfig};
-use plenum_ice::controlling::BindingRequest;
-use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
-use plenum_params::{
-    media::{
-        CodecKind, ExtensionId, Feedback, HeaderExtension, MediaKind, ReceiveCodec,
-        ReceiveEncoding, ReceiveParameters, SendCodec, SendParameters,
-    },
-    transport::{WebRtcTransportInfo, WebRtcTransportOptions},
+use anyhow::{Context as _, Result, ensure};
+use plenum_dtls::SrtpProfileId;
+use plenum_engine::{Datagram, Engine, SendBatch};
+use plenum_harness::{
+    World, WorldConfig,
+    parameters::{encoding, vp8, vp8_receiver},
 };
+use plenum_ice::controlling::BindingRequest;
+use plenum_params::{media::HeaderExtension, transport::WebRtcTransportInfo};
 use plenum_rtp::{HeaderFields, RtpWriter, rtcp::RtcpWriter};
 use plenum_srtp::Sealer;
-use plenum_testkit::peer::TestPeer;
 
 /// Packets of a frame.
 pub(super) const PACKETS: usize = 8;
@@ -31,21 +27,11 @@ const PAYLOAD: usize = 1200;
 /// Time from frame to frame. Above the interval within which a packet is not sent again twice.
 pub(super) const FRAME_TIME: Duration = Duration::from_millis(33);
 
-const ROUTER: RouterId = RouterId::from_u128(1);
-const PRODUCER: ProducerId = ProducerId::from_u128(1);
 const SENDER_SSRC: u32 = 1000;
 const RECEIVER_SSRC: u32 = 5000;
 
 /// The tag of both AEAD profiles.
 const TAG: usize = 16;
-
-const FEEDBACK: Feedback = Feedback {
-    nack: true,
-    pli: true,
-    fir: true,
-    remb: true,
-    transport_cc: true,
-};
 
 /// An engine with everybody connected to it.
 pub(super) struct Call {
@@ -74,48 +60,50 @@ pub(super) struct Sent {
 impl Call {
     /// Connects a sender and this many receivers.
     pub(super) fn connect(receivers: usize) -> Result<Self> {
-        let now = Instant::now();
-        let config = EngineConfig {
-            node: 0,
-            worker: 0,
-            seed: [7; 32],
-            certificate: Certificate::generate()?,
-            sockets: vec![SocketConfig {
-                local: address(9000),
-                announced: None,
-                gso: true,
-            }],
+        let mut world = World::with_config(WorldConfig {
+            srtp_profiles: vec![SrtpProfileId::AeadAes128Gcm],
             consent_timeout: Duration::from_hours(1),
-            unix_time: Duration::from_secs(1_800_000_001),
-            srtp_profiles: vec![plenum_dtls::SrtpProfileId::AeadAes128Gcm],
-        };
-        let mut engine = Engine::new(config, now);
-        engine.create_router(ROUTER)?;
-        let (sender_info, sender) = connect_peer(&mut engine, now, 0)?;
-        engine.produce(
-            TransportId::from_u128(0),
-            PRODUCER,
-            receive_parameters(),
-            false,
-        )?;
-        let mut sealers = Vec::with_capacity(receivers);
-        for index in 1..=receivers {
-            let (_, sealer) = connect_peer(&mut engine, now, index)?;
-            let (transport, consumer) = (
-                TransportId::from_u128(index as u128),
-                ConsumerId::from_u128(index as u128),
-            );
-            engine.consume(now, transport, consumer, PRODUCER, send_parameters(), false)?;
-            sealers.push((address(10_000 + index as u16), sealer));
+            ..WorldConfig::default()
+        });
+        for _ in 0..=receivers {
+            let index = world.add_peer();
+            world.connect_at_once(index);
         }
-        let sender = (address(10_000), sender);
+        let mut sent = vp8(vec![encoding(SENDER_SSRC)]);
+        // What `Self::packet` writes.
+        let is_written = |extension| {
+            matches!(
+                extension,
+                HeaderExtension::Mid | HeaderExtension::TransportWideCc
+            )
+        };
+        sent.extensions.retain(|one| is_written(one.extension));
+        let producer = world.produce(0, 1, sent);
+        for index in 1..=receivers {
+            world.consume(index, index as u128, producer, vp8_receiver(RECEIVER_SSRC));
+        }
+        let World {
+            engine,
+            now,
+            peers,
+            mut infos,
+            ..
+        } = world;
+        let mut keys = Vec::with_capacity(receivers + 1);
+        for peer in peers {
+            let overhead = peer.profile().context("connected")?.rtp_overhead();
+            ensure!(overhead == TAG, "another profile than asked for");
+            let address = peer.address;
+            keys.push((address, peer.into_keys().context("connected")?.0));
+        }
+        let receivers = keys.split_off(1);
         Ok(Self {
             engine,
             now,
             batch: SendBatch::new(),
-            sender,
-            receivers: sealers,
-            sender_info,
+            sender: keys.pop().context("the sender")?,
+            receivers,
+            sender_info: infos.swap_remove(0),
         })
     }
 
@@ -180,7 +168,7 @@ impl Call {
         let ice = &self.sender_info.ice_parameters;
         let request = BindingRequest {
             remote_username_fragment: &ice.username_fragment,
-            local_username_fragment: "peer10000",
+            local_username_fragment: "peer20000",
             transaction_id,
             priority: 1,
             tie_breaker: 1,
@@ -248,109 +236,4 @@ impl Call {
             }
         }
     }
-}
-
-fn address(port: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], port))
-}
-
-/// Runs ICE and DTLS of one peer.
-fn connect_peer(
-    engine: &mut Engine,
-    now: Instant,
-    index: usize,
-) -> Result<(WebRtcTransportInfo, Sealer)> {
-    let (id, address) = (
-        TransportId::from_u128(index as u128),
-        address(10_000 + index as u16),
-    );
-    let info =
-        engine.create_webrtc_transport(now, ROUTER, id, &WebRtcTransportOptions::default())?;
-    let mut peer = TestPeer::new(address, &info, now)?;
-    engine.connect_webrtc_transport(now, id, &peer.dtls_parameters())?;
-    let mut batch = SendBatch::new();
-    for _ in 0..20 {
-        peer.handle_timeout(now);
-        while let Some(mut datagram) = peer.poll_transmit() {
-            engine.handle_datagrams(
-                now,
-                [Datagram {
-                    socket: 0,
-                    from: address,
-                    data: &mut datagram,
-                }],
-            );
-        }
-        while engine.poll_transmit(now, &mut batch) || !batch.is_empty() {
-            for transmit in batch.transmits() {
-                for datagram in transmit.data.chunks(usize::from(transmit.segment_size)) {
-                    peer.handle_datagram(now, datagram);
-                }
-            }
-            batch.clear();
-        }
-        while engine.poll_event().is_some() {}
-        if peer.is_connected() {
-            let overhead = peer.profile().context("connected")?.rtp_overhead();
-            ensure!(overhead == TAG, "another profile than asked for");
-            return Ok((info, peer.into_keys().context("connected")?.0));
-        }
-    }
-    bail!("the handshake did not finish")
-}
-
-fn receive_parameters() -> ReceiveParameters {
-    ReceiveParameters {
-        kind: MediaKind::Video,
-        mid: Some("1".into()),
-        codecs: vec![ReceiveCodec {
-            codec: CodecKind::Vp8,
-            mime_type: "video/VP8".into(),
-            payload_type: 96,
-            mapped_payload_type: 101,
-            clock_rate: 90_000,
-            rtx_payload_type: Some(97),
-            feedback: FEEDBACK,
-        }],
-        extensions: extensions([
-            (HeaderExtension::Mid, 4),
-            (HeaderExtension::TransportWideCc, 3),
-        ]),
-        encodings: vec![ReceiveEncoding {
-            ssrc: Some(SENDER_SSRC),
-            rtx_ssrc: Some(SENDER_SSRC + 1),
-            spatial_layers: 1,
-            temporal_layers: 1,
-            ..ReceiveEncoding::default()
-        }],
-        cname: "sender".into(),
-    }
-}
-
-fn send_parameters() -> SendParameters {
-    SendParameters {
-        kind: MediaKind::Video,
-        mid: Some("0".into()),
-        codecs: vec![SendCodec {
-            codec: CodecKind::Vp8,
-            mime_type: "video/VP8".into(),
-            payload_type: 101,
-            clock_rate: 90_000,
-            rtx_payload_type: Some(102),
-            feedback: FEEDBACK,
-        }],
-        extensions: extensions([
-            (HeaderExtension::Mid, 1),
-            (HeaderExtension::AbsSendTime, 4),
-            (HeaderExtension::TransportWideCc, 5),
-        ]),
-        ssrc: RECEIVER_SSRC,
-        rtx_ssrc: Some(RECEIVER_SSRC + 1),
-        cname: "sender".into(),
-    }
-}
-
-fn extensions<const N: usize>(ids: [(HeaderExtension, u8); N]) -> Vec<ExtensionId> {
-    ids.map(|(extension, id)| ExtensionId { extension, id })
-        .to_vec()
 }

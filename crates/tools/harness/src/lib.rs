@@ -3,10 +3,12 @@
 //!
 //! * [`World`] is the engine, its peers, and a [`Network`] in front of each peer that wants one.
 //! * [`parameters`] says what senders and receivers of each codec negotiate.
+//! * [`congestion`] judges how a receiver behind a narrow link is served.
 //! * [`Vp8Packet`] writes single packets, for tests that care about each of them; whole streams are
 //!   `plenum_testkit::media`'s.
 #![forbid(unsafe_code)]
 
+pub mod congestion;
 mod network;
 pub mod parameters;
 mod vp8_packet;

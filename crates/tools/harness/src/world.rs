@@ -11,7 +11,7 @@ use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
 use plenum_params::{
     event::Event,
     media::{ReceiveParameters, SendParameters},
-    transport::WebRtcTransportOptions,
+    transport::{WebRtcTransportInfo, WebRtcTransportOptions},
 };
 use plenum_testkit::peer::TestPeer;
 
@@ -57,7 +57,6 @@ impl Default for WorldConfig {
 
 /// Everything in one place. Without a [`Network`] a peer's datagrams arrive in the step after the one in which they were
 /// sent, and the engine's at once.
-#[expect(clippy::exhaustive_structs, reason = "tests reach into everything")]
 pub struct World {
     /// The engine.
     pub engine: Engine,
@@ -65,10 +64,14 @@ pub struct World {
     pub now: Instant,
     /// Clients; the transport of each is numbered like it.
     pub peers: Vec<TestPeer>,
+    /// What the engine said of the transport of each.
+    pub infos: Vec<WebRtcTransportInfo>,
     /// Events so far.
     pub events: Vec<Event>,
     /// Messages sent, as (segments, bytes).
     pub groups: Vec<(usize, usize)>,
+    /// Time, destination and size of every message that the engine sends, when somebody wants to see them.
+    pub departures: Option<Vec<(Instant, SocketAddr, usize)>>,
     /// Every datagram that the engine sends, when somebody wants to see them.
     pub datagrams: Option<Vec<Vec<u8>>>,
     /// Every datagram that reaches the engine, when somebody wants to see them.
@@ -112,8 +115,10 @@ impl World {
             engine,
             now,
             peers: Vec::new(),
+            infos: Vec::new(),
             events: Vec::new(),
             groups: Vec::new(),
+            departures: None,
             datagrams: None,
             arrived: None,
             elsewhere: Vec::new(),
@@ -136,15 +141,16 @@ impl World {
 
     /// Adds a peer with a transport that was not told the peer's certificate yet.
     pub fn add_peer(&mut self) -> usize {
-        let index = self.peers.len();
-        self.add_peer_with(
-            address(20_000 + index as u16),
-            &WebRtcTransportOptions::default(),
-        )
+        self.add_peer_with(&WebRtcTransportOptions::default())
     }
 
-    /// Like [`Self::add_peer`], at this address and with these options.
-    pub fn add_peer_with(&mut self, at: SocketAddr, options: &WebRtcTransportOptions) -> usize {
+    /// Like [`Self::add_peer`], with these options of its transport.
+    pub fn add_peer_with(&mut self, options: &WebRtcTransportOptions) -> usize {
+        self.add_peer_at(address(20_000 + self.peers.len() as u16), options)
+    }
+
+    /// Like [`Self::add_peer_with`], at this address.
+    pub fn add_peer_at(&mut self, at: SocketAddr, options: &WebRtcTransportOptions) -> usize {
         let index = self.peers.len();
         let info = self
             .engine
@@ -152,6 +158,7 @@ impl World {
             .expect("router exists");
         let peer = TestPeer::new(at, &info, self.now).expect("DTLS starts");
         self.peers.push(peer);
+        self.infos.push(info);
         index
     }
 
@@ -167,7 +174,7 @@ impl World {
     pub fn connect_at_once(&mut self, index: usize) {
         self.connect(index);
         for _ in 0..HANDSHAKE_TURNS {
-            self.turn();
+            self.exchange();
             if self.peers[index].is_connected() {
                 return;
             }
@@ -197,22 +204,30 @@ impl World {
     /// Moves time on by one step.
     pub fn step(&mut self) {
         self.now += STEP;
-        self.turn();
+        self.exchange();
     }
 
     /// Moves time on to the next thing that happens, at most to `limit`: as exact as the clock is.
     pub fn advance(&mut self, limit: Instant) {
+        let next = if self.peers.iter().any(TestPeer::has_transmit) {
+            Some(self.now)
+        } else {
+            self.next_deadline()
+        };
+        let next = next.map_or(limit, |next| next.max(self.now + SHORTEST_TURN));
+        self.now = next.min(limit).max(self.now);
+        self.exchange();
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
         let peers = self.peers.iter().map(TestPeer::poll_timeout);
         let networks = self.networks().map(Network::poll_timeout);
         let engine = std::iter::once(self.engine.poll_timeout());
-        let next = peers.chain(networks).chain(engine).flatten().min();
-        let next = next.map_or(limit, |next| next.max(self.now + SHORTEST_TURN));
-        self.now = next.min(limit).max(self.now);
-        self.turn();
+        peers.chain(networks).chain(engine).flatten().min()
     }
 
-    /// What is due now, on both sides.
-    fn turn(&mut self) {
+    /// Does what is due now, on both sides.
+    pub fn exchange(&mut self) {
         let mut arriving = self.collect();
         if let Some(arrived) = &mut self.arrived {
             arrived.extend(arriving.iter().cloned());
@@ -276,6 +291,9 @@ impl World {
                 let segment = usize::from(transmit.segment_size);
                 let segments = transmit.data.len().div_ceil(segment);
                 self.groups.push((segments, transmit.data.len()));
+                if let Some(departures) = &mut self.departures {
+                    departures.push((self.now, transmit.to, transmit.data.len()));
+                }
                 let found = self
                     .peers
                     .iter()

@@ -43,6 +43,14 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Transport-wide feedback, libwebrtc's default.
 const FEEDBACK_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Between two transport-wide feedbacks at least and at most, as libwebrtc does.
+const FEEDBACK_BOUNDS: (Duration, Duration) =
+    (Duration::from_millis(50), Duration::from_millis(250));
+
+/// What libwebrtc takes for the bits of a feedback packet with all its headers, of which it spends 5 % of what it may
+/// send.
+const FEEDBACK_BITS: u64 = 68 * 8;
+
 /// Room for any datagram that the peer makes.
 const MAX_DATAGRAM: usize = 2048;
 
@@ -63,6 +71,7 @@ pub struct TestPeer {
     next_nack: Option<Instant>,
     next_report: Option<Instant>,
     next_feedback: Option<Instant>,
+    feedback_interval: Duration,
     arrivals: Option<TransportArrivals>,
     inbound: HashMap<u32, InboundStream>,
     senders: Vec<SendStream>,
@@ -75,6 +84,8 @@ pub struct TestPeer {
     pub rtcp_seen: HashMap<&'static str, u32>,
     /// Packets that did not decrypt.
     pub failures: u32,
+    /// Bytes of packets that were nothing but padding.
+    pub padding: u64,
     scratch: Vec<u8>,
 }
 
@@ -113,6 +124,7 @@ impl TestPeer {
             next_nack: None,
             next_report: None,
             next_feedback: None,
+            feedback_interval: FEEDBACK_INTERVAL,
             arrivals: None,
             inbound: HashMap::new(),
             senders: Vec::new(),
@@ -122,6 +134,7 @@ impl TestPeer {
             key_frame_requests: HashMap::new(),
             rtcp_seen: HashMap::new(),
             failures: 0,
+            padding: 0,
             scratch: vec![0; MAX_DATAGRAM],
         })
     }
@@ -193,7 +206,17 @@ impl TestPeer {
     /// Reports arrivals by the transport-wide sequence number in the header extension with this id.
     pub fn report_arrivals(&mut self, now: Instant, extension_id: u8) {
         self.arrivals = Some(TransportArrivals::new(extension_id, now));
-        self.next_feedback = Some(now + FEEDBACK_INTERVAL);
+        self.next_feedback = Some(now + self.feedback_interval);
+    }
+
+    /// Reports arrivals as often as a browser that may send `bits_per_second` itself: every 50 to 250 ms. Before the
+    /// first call it is every 100 ms.
+    pub fn pace_feedback(&mut self, bits_per_second: u64) {
+        let millis = (FEEDBACK_BITS * 1000 * 20).checked_div(bits_per_second);
+        let (shortest, longest) = FEEDBACK_BOUNDS;
+        self.feedback_interval = millis.map_or(longest, |millis| {
+            Duration::from_millis(millis).clamp(shortest, longest)
+        });
     }
 
     /// Counters of a received stream.
@@ -279,6 +302,11 @@ impl TestPeer {
         self.outgoing.pop_front()
     }
 
+    /// Whether there is a datagram for the engine.
+    pub fn has_transmit(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
     /// When [`Self::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         [
@@ -324,8 +352,8 @@ impl TestPeer {
             self.send_receiver_report(now);
         }
         if self.keys.is_some() && self.next_feedback.is_some_and(|due| due <= now) {
-            self.next_feedback = Some(now + FEEDBACK_INTERVAL);
-            self.send_feedback();
+            self.next_feedback = Some(now + self.feedback_interval);
+            self.send_feedback(now);
         }
     }
 
@@ -359,14 +387,14 @@ impl TestPeer {
         }
     }
 
-    fn send_feedback(&mut self) {
+    fn send_feedback(&mut self, now: Instant) {
         let Some(mut arrivals) = self.arrivals.take() else {
             return;
         };
         let mut more = true;
         while more {
             self.send_rtcp(|writer| {
-                more = arrivals.write(writer);
+                more = arrivals.write(now, writer);
                 more
             });
         }
@@ -430,6 +458,13 @@ impl TestPeer {
         packet.truncate(opened.len);
         if let Some(arrivals) = &mut self.arrivals {
             arrivals.handle_packet(now, &header, &packet);
+        }
+        if header
+            .payload(&packet)
+            .is_ok_and(|payload| payload.is_empty())
+        {
+            self.padding += packet.len() as u64;
+            return Some(());
         }
         let is_retransmission = self
             .receivers

@@ -6,16 +6,10 @@ use std::{
     time::Instant,
 };
 
+use plenum_harness::parameters::{encoding, vp8, vp8_receiver};
 use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId, WorkerId};
 use plenum_ipc::{Answer, Request};
-use plenum_params::{
-    media::{
-        CodecKind, ExtensionId, Feedback, HeaderExtension, MediaKind, ReceiveCodec,
-        ReceiveEncoding, ReceiveParameters, SendCodec, SendParameters,
-    },
-    stats::WorkerStats,
-    transport::WebRtcTransportOptions,
-};
+use plenum_params::{stats::WorkerStats, transport::WebRtcTransportOptions};
 use plenum_rtp::{HeaderFields, RtpHeader, RtpWriter};
 use plenum_supervisor::{
     ListenAddress, RouterHandle, Supervisor, SupervisorConfig, TransportHandle, Worker,
@@ -270,11 +264,14 @@ async fn call(
 ) {
     let [sender, receiver] = clients;
     let id = ProducerId::random();
-    let produced = sender.transport.produce(id, sent(), false).await;
+    let produced = sender
+        .transport
+        .produce(id, vp8(vec![encoding(1000)]), false)
+        .await;
     let producer = produced.expect("connected");
     let consumed = receiver
         .transport
-        .consume(ConsumerId::random(), id, forwarded(), false)
+        .consume(ConsumerId::random(), id, vp8_receiver(5000), false)
         .await;
     let consumer = consumed.expect("both exist");
     sender
@@ -284,64 +281,6 @@ async fn call(
         .peer
         .add_receiver(ReceiveStream::new(5000, Some(5001), 101));
     (producer, consumer)
-}
-
-const FEEDBACK: Feedback = Feedback {
-    nack: true,
-    pli: true,
-    fir: false,
-    remb: false,
-    transport_cc: false,
-};
-
-fn sent() -> ReceiveParameters {
-    ReceiveParameters {
-        kind: MediaKind::Video,
-        mid: Some("1".into()),
-        codecs: vec![ReceiveCodec {
-            codec: CodecKind::Vp8,
-            mime_type: "video/VP8".into(),
-            payload_type: 96,
-            mapped_payload_type: 101,
-            clock_rate: 90_000,
-            rtx_payload_type: Some(97),
-            feedback: FEEDBACK,
-        }],
-        extensions: vec![ExtensionId {
-            extension: HeaderExtension::Mid,
-            id: 4,
-        }],
-        encodings: vec![ReceiveEncoding {
-            ssrc: Some(1000),
-            rtx_ssrc: Some(1001),
-            spatial_layers: 1,
-            temporal_layers: 1,
-            ..ReceiveEncoding::default()
-        }],
-        cname: "sender".into(),
-    }
-}
-
-fn forwarded() -> SendParameters {
-    SendParameters {
-        kind: MediaKind::Video,
-        mid: Some("0".into()),
-        codecs: vec![SendCodec {
-            codec: CodecKind::Vp8,
-            mime_type: "video/VP8".into(),
-            payload_type: 101,
-            clock_rate: 90_000,
-            rtx_payload_type: Some(102),
-            feedback: FEEDBACK,
-        }],
-        extensions: vec![ExtensionId {
-            extension: HeaderExtension::Mid,
-            id: 1,
-        }],
-        ssrc: 5000,
-        rtx_ssrc: Some(5001),
-        cname: "sender".into(),
-    }
 }
 
 /// A VP8 frame in one packet, known by its picture id; the first one is a key frame.

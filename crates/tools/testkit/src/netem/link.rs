@@ -125,7 +125,8 @@ pub(super) struct LinkState {
 #[derive(Debug)]
 pub(super) struct Queue {
     capacity: Capacity,
-    max_queue: Duration,
+    /// Longest wait.
+    bound: Duration,
     /// When everything that is queued has left.
     free: Duration,
 }
@@ -135,7 +136,7 @@ impl Queue {
     pub(super) fn push(&mut self, now: Duration, len: usize) -> Option<(Duration, Duration)> {
         let start = self.free.max(now);
         let wait = start.saturating_sub(now);
-        if wait > self.max_queue {
+        if wait > self.bound {
             return None;
         }
         self.free = self.capacity.finish(start, len as u64 * 8);
@@ -153,7 +154,7 @@ impl LinkState {
         Self {
             queue: Queue {
                 capacity: link.capacity.clone(),
-                max_queue: link.max_queue,
+                bound: link.max_queue,
                 free: Duration::ZERO,
             },
             flows: link.others.iter().copied().map(FlowState::new).collect(),

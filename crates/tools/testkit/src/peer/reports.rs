@@ -91,6 +91,9 @@ impl Reception {
     }
 }
 
+/// What was reported is told again when one before it comes late, so long after its own arrival, as libwebrtc does.
+const REPORT_AGAIN: Duration = Duration::from_millis(500);
+
 /// Arrivals by transport-wide sequence number.
 #[derive(Clone, Debug)]
 pub(super) struct TransportArrivals {
@@ -98,7 +101,8 @@ pub(super) struct TransportArrivals {
     origin: Instant,
     media_ssrc: u32,
     unwrapper: SequenceUnwrapper,
-    unreported: BTreeMap<u64, Duration>,
+    arrivals: BTreeMap<u64, Duration>,
+    /// Where the next report begins.
     next: Option<u64>,
     feedback_count: u8,
 }
@@ -110,7 +114,7 @@ impl TransportArrivals {
             origin,
             media_ssrc: 0,
             unwrapper: SequenceUnwrapper::new(),
-            unreported: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
             next: None,
             feedback_count: 0,
         }
@@ -128,22 +132,22 @@ impl TransportArrivals {
         };
         self.media_ssrc = header.ssrc;
         let sequence = self.unwrapper.extend(number);
-        // What was reported as lost stays lost.
-        if self.next.is_none_or(|next| sequence >= next) {
-            self.unreported.insert(sequence, now - self.origin);
-        }
+        self.arrivals.entry(sequence).or_insert(now - self.origin);
+        self.next = self.next.map(|next| next.min(sequence));
     }
 
     /// Writes one feedback packet; `false` when nothing has come.
-    pub(super) fn write(&mut self, writer: &mut RtcpWriter<'_>) -> bool {
-        let Some((&oldest, _)) = self.unreported.first_key_value() else {
+    pub(super) fn write(&mut self, now: Instant, writer: &mut RtcpWriter<'_>) -> bool {
+        self.forget(now);
+        let base = self.next.unwrap_or(0);
+        let Some((&oldest, _)) = self.arrivals.range(base..).next() else {
             return false;
         };
         let base = self
             .next
             .map_or(oldest, |next| next.max(oldest.saturating_sub(100)));
         let end = self
-            .unreported
+            .arrivals
             .last_key_value()
             .map_or(base, |(&newest, _)| newest + 1);
         let head = TwccHead {
@@ -152,14 +156,24 @@ impl TransportArrivals {
             base_sequence_number: base as u16,
             feedback_count: self.feedback_count,
         };
-        let arrivals = (base..end).map(|sequence| self.unreported.get(&sequence).copied());
+        let arrivals = (base..end).map(|sequence| self.arrivals.get(&sequence).copied());
         let Ok(reported) = writer.transport_feedback(head, arrivals) else {
             return false;
         };
         self.feedback_count = self.feedback_count.wrapping_add(1);
-        let next = base + u64::from(reported);
-        self.next = Some(next);
-        self.unreported = self.unreported.split_off(&next);
+        self.next = Some(base + u64::from(reported));
         true
+    }
+
+    /// Forgets what was reported long ago.
+    fn forget(&mut self, now: Instant) {
+        let Some(next) = self.next else { return };
+        let limit = (now - self.origin).saturating_sub(REPORT_AGAIN);
+        while let Some(oldest) = self.arrivals.first_entry() {
+            if *oldest.key() >= next || *oldest.get() >= limit {
+                return;
+            }
+            oldest.remove();
+        }
     }
 }

@@ -1,0 +1,3 @@
+//! Whole runs of the harness, in virtual time.
+
+mod congestion;
