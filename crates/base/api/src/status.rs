@@ -42,6 +42,8 @@ pub struct WorkerStatus {
     pub consumers: u32,
     /// How often the process was started again after it died.
     pub restarts: u32,
+    /// How many messages left with 1, 2–3, 4–7, 8–15, 16–31 and 32–64 datagrams in them.
+    pub group_sizes: [u64; 6],
 }
 
 /// `GET /readyz`.
@@ -79,6 +81,10 @@ mod tests {
         assert_eq!(json["workers"][0]["cpuUsage"], 0.25);
         assert_eq!(json["workers"][0]["pid"], 12345);
         assert_eq!(json["workers"][0]["closed"], false);
+        assert_eq!(
+            json["workers"][0]["groupSizes"],
+            serde_json::json!([0, 0, 0, 0, 0, 0])
+        );
         assert_eq!(json["distribution"], serde_json::json!({"0": ["room1"]}));
         assert_eq!(json["totalRooms"], 1);
     }

@@ -299,6 +299,7 @@ fn worker_status(info: &WorkerInfo, stats: &WorkerStats, room_count: usize) -> W
         producers: stats.producers,
         consumers: stats.consumers,
         restarts: info.restarts,
+        group_sizes: stats.group_sizes,
     }
 }
 
