@@ -7,8 +7,8 @@ use plenum_rtp::{
     ext::{AbsSendTime, AudioLevel, TransportSequence},
 };
 
-/// Room for a header with all the extensions that are written here.
-const MAX_HEADER: usize = 96;
+/// Room for a header with all the extensions that are written here, a long dependency descriptor among them.
+const MAX_HEADER: usize = 384;
 
 /// Identifiers of the header extensions that a sender uses, with the values that never change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,20 +87,35 @@ impl RtpSource {
 
     /// Length of the header in front of a payload.
     pub fn header_len(&self, fields: PacketFields) -> usize {
-        self.write_header(fields, &mut [0; MAX_HEADER])
+        self.write_header(fields, None, &mut [0; MAX_HEADER])
     }
 
     /// The next packet. Extensions that say when it is sent are zero until [`Stamper::stamp`].
     pub fn packet(&mut self, fields: PacketFields, payload: &[u8]) -> Vec<u8> {
+        self.packet_with(fields, None, payload)
+    }
+
+    /// The next packet with one more header extension, its id and value.
+    pub fn packet_with(
+        &mut self,
+        fields: PacketFields,
+        extension: Option<(u8, &[u8])>,
+        payload: &[u8],
+    ) -> Vec<u8> {
         let mut packet = vec![0; MAX_HEADER];
-        let header_len = self.write_header(fields, &mut packet);
+        let header_len = self.write_header(fields, extension, &mut packet);
         packet.truncate(header_len);
         packet.extend(payload);
         self.sequence_number = self.sequence_number.wrapping_add(1);
         packet
     }
 
-    fn write_header(&self, fields: PacketFields, buffer: &mut [u8]) -> usize {
+    fn write_header(
+        &self,
+        fields: PacketFields,
+        extension: Option<(u8, &[u8])>,
+        buffer: &mut [u8],
+    ) -> usize {
         let header = HeaderFields {
             marker: fields.marker,
             payload_type: self.config.payload_type,
@@ -113,7 +128,7 @@ impl RtpSource {
         let mut writer = RtpWriter::begin(buffer, header).expect("room for a header");
         let mut push = |id: u8, value: &[u8]| {
             let pushed = writer.push_extension(id, value);
-            pushed.expect("room for short extensions");
+            pushed.expect("room for all extensions");
         };
         for (id, name) in [&ids.mid, &ids.rid].into_iter().flatten() {
             push(*id, name.as_bytes());
@@ -126,6 +141,9 @@ impl RtpSource {
         }
         if let Some(id) = ids.transport_cc {
             push(id, &[0; 2]);
+        }
+        if let Some((id, value)) = extension {
+            push(id, value);
         }
         writer.finish()
     }
