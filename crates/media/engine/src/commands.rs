@@ -10,7 +10,7 @@ use plenum_ice::{
 };
 use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
 use plenum_params::{
-    event::Event,
+    event::{Event, Layers},
     media::{MediaKind, ReceiveParameters, SendParameters},
     stats::{ConsumerStats, StreamStats, TransportStats, WorkerStats},
     transport::{
@@ -315,7 +315,13 @@ impl Engine {
     /// Stops forwarding a producer; its packets still arrive and are counted.
     pub fn pause_producer(&mut self, id: ProducerId) -> Result<()> {
         let key = self.producer_key(id)?;
-        self.producers[key].paused = true;
+        let producer = &mut self.producers[key];
+        producer.paused = true;
+        for &consumer in &producer.consumers {
+            if let Some(consumer) = self.consumers.get_mut(consumer) {
+                self.events.extend(consumer.announce_layers(producer));
+            }
+        }
         Ok(())
     }
 
@@ -366,13 +372,14 @@ impl Engine {
         let mut consumer = Consumer::new(
             id,
             transport_key,
-            producer_key,
+            (producer_key, &self.producers[producer_key]),
             parameters,
             paused,
             first,
             first_rtx,
         );
-        consumer.target = self.producers[producer_key].live;
+        let target = consumer.wanted(&self.producers[producer_key]);
+        consumer.set_target(target);
         let key = self.consumers.insert(consumer);
         self.consumer_keys.insert(id, key);
         self.transports[transport_key].consumers.push(key);
@@ -410,7 +417,11 @@ impl Engine {
     /// Stops sending a consumer.
     pub fn pause_consumer(&mut self, id: ConsumerId) -> Result<()> {
         let key = self.consumer_key(id)?;
-        self.consumers[key].paused = true;
+        let consumer = &mut self.consumers[key];
+        consumer.paused = true;
+        if let Some(producer) = self.producers.get(consumer.producer) {
+            self.events.extend(consumer.announce_layers(producer));
+        }
         Ok(())
     }
 
@@ -422,6 +433,33 @@ impl Engine {
             consumer.resync();
             self.request_key_frame_for(now, key);
         }
+        Ok(())
+    }
+
+    /// Sets the highest layers that a consumer is to get. Returns the nearest ones that its producer has, `None` when
+    /// there is nothing to choose.
+    pub fn set_preferred_layers(
+        &mut self,
+        now: Instant,
+        id: ConsumerId,
+        layers: Layers,
+    ) -> Result<Option<Layers>> {
+        let key = self.consumer_key(id)?;
+        let consumer = &mut self.consumers[key];
+        let producer = self.producers.get(consumer.producer);
+        let Some(producer) = producer.filter(|producer| producer.is_layered()) else {
+            return Ok(None);
+        };
+        let layers = producer.clamp(layers);
+        consumer.preferred = Some(layers);
+        self.retarget(now, key);
+        Ok(Some(layers))
+    }
+
+    /// Sets a consumer's weight when bandwidth is shared out, 1 to 255; 0 counts as 1.
+    pub fn set_priority(&mut self, _now: Instant, id: ConsumerId, priority: u8) -> Result<()> {
+        let key = self.consumer_key(id)?;
+        self.consumers[key].priority = priority.max(1);
         Ok(())
     }
 
@@ -443,7 +481,8 @@ impl Engine {
         let Some(producer) = self.producers.get_mut(consumer.producer) else {
             return;
         };
-        let wanted = consumer.target.or_else(|| consumer.current_stream());
+        let wanted = consumer.target().map(|target| target.stream);
+        let wanted = wanted.or_else(|| consumer.current_stream());
         if let Some(stream) =
             wanted.and_then(|stream| producer.streams.get_mut(usize::from(stream)))
         {
@@ -473,7 +512,10 @@ impl Engine {
             outbound: consumer.stats(now),
             inbound: inbound
                 .map(|(producer, stream)| producer.stream_stats(now, usize::from(stream))),
-            ..ConsumerStats::default()
+            preferred_layers: consumer.preferred,
+            target_layers: producer.and_then(|producer| consumer.target_layers(producer)),
+            current_layers: producer.and_then(|producer| consumer.layers(producer)),
+            priority: consumer.priority,
         })
     }
 

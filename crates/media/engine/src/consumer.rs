@@ -18,14 +18,20 @@ use crate::{
     sequence_map::SequenceMap,
 };
 
+mod dependency;
 mod header;
+mod picture_ids;
+mod selector;
 mod sent_window;
-mod vp8_rewrite;
+mod switching;
 
+use picture_ids::PictureIds;
+use selector::{Choice, Selector};
 use sent_window::SentWindow;
+use switching::Start;
 
+pub(crate) use dependency::MAX_DESCRIPTOR;
 pub(crate) use header::{HeaderTemplate, PacketHeader, Stamp};
-pub(crate) use vp8_rewrite::PictureIds;
 
 /// A packet asked for again within this time was most likely asked for twice: about a round trip inside one region.
 const RESEND_INTERVAL: Duration = Duration::from_millis(30);
@@ -37,6 +43,10 @@ const RESENT_HISTORY: usize = 64;
 const MAX_EPOCHS: usize = 4;
 
 /// A producer as it is sent to one peer.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about one stream"
+)]
 pub(crate) struct Consumer {
     pub(crate) id: ConsumerId,
     pub(crate) transport: usize,
@@ -44,10 +54,25 @@ pub(crate) struct Consumer {
     pub(crate) parameters: SendParameters,
     pub(crate) paused: bool,
     pub(crate) template: HeaderTemplate,
-    /// The stream to change to at its next sync point.
-    pub(crate) target: Option<u8>,
+    /// Highest layers that the client wants; `None`: all there are.
+    pub(crate) preferred: Option<Layers>,
+    /// Weight when bandwidth is shared out, 1 to 255.
+    pub(crate) priority: u8,
+    /// What to change to as soon as the stream allows it; `None`: nothing is sent.
+    target: Option<LayerTarget>,
     /// Whether the current stream flows; `false` until its next sync point.
     synced: bool,
+    /// The stream's numbers have nothing to do with those it had before.
+    renumbered: bool,
+    /// Where to begin with another stream, once the last frame of the present one is through.
+    start: Option<Start>,
+    /// Whether the last frame sent goes on.
+    frame_is_open: bool,
+    missed_key_frame: bool,
+    /// Only where there are layers to choose.
+    selector: Option<Box<Selector>>,
+    /// Only where picture ids must be rewritten.
+    picture_ids: Option<Box<PictureIds>>,
     map: SequenceMap,
     epochs: VecDeque<Epoch>,
     pub(crate) rtx_sequence: u64,
@@ -59,7 +84,8 @@ pub(crate) struct Consumer {
     /// the same to the byte (see [`Repeat`]).
     repeats: VecDeque<Repeat>,
     resent: VecDeque<(u64, Instant)>,
-    pub(crate) picture_ids: PictureIds,
+    /// Newest frame number that was sent.
+    last_frame_number: Option<u16>,
 
     pub(crate) rate: RateCounter,
     pub(crate) counters: SentCounters,
@@ -72,14 +98,35 @@ pub(crate) struct Consumer {
     pub(crate) sent_reports: [Option<(u32, Instant)>; 4],
 }
 
+/// What a consumer is to forward: a stream of its producer, and layers inside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LayerTarget {
+    pub(crate) stream: u8,
+    pub(crate) spatial: u8,
+    pub(crate) temporal: u8,
+}
+
 /// How packets are rewritten since one stream switch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Epoch {
     first_out: u64,
     pub(crate) stream: u8,
     pub(crate) timestamp_offset: u32,
-    pub(crate) picture_id_offset: u16,
-    pub(crate) tl0_offset: u8,
+    pub(crate) frame_number_offset: u16,
+}
+
+/// The packet left so long ago that it cannot be told how it was sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TooOld;
+
+/// What becomes of a packet that is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    /// Its outgoing sequence number.
+    pub(crate) out: u64,
+    /// The packet was meant to be left out, but came so late that its number was given away. An empty packet fills the
+    /// gap, which the receiver would take for a loss.
+    pub(crate) filler: bool,
 }
 
 /// What was added to a packet when it was sent.
@@ -121,20 +168,34 @@ impl Consumer {
     pub(crate) fn new(
         id: ConsumerId,
         transport: usize,
-        producer: usize,
+        producer: (usize, &Producer),
         parameters: SendParameters,
         paused: bool,
         first_sequence: u16,
         first_rtx_sequence: u16,
     ) -> Self {
+        let (producer_key, producer) = producer;
+        let layered = producer.is_layered();
+        let has_picture_ids = parameters
+            .codecs
+            .iter()
+            .any(|codec| matches!(codec.codec, CodecKind::Vp8 | CodecKind::Vp9));
         Self {
             id,
             transport,
-            producer,
+            producer: producer_key,
             paused,
             template: HeaderTemplate::new(&parameters),
+            preferred: None,
+            priority: 1,
             target: None,
             synced: false,
+            renumbered: false,
+            start: None,
+            frame_is_open: false,
+            missed_key_frame: false,
+            selector: layered.then(Box::default),
+            picture_ids: has_picture_ids.then(Box::default),
             map: SequenceMap::new(u64::from(first_sequence)),
             epochs: VecDeque::new(),
             rtx_sequence: u64::from(first_rtx_sequence),
@@ -144,7 +205,7 @@ impl Consumer {
             sent: SentWindow::default(),
             repeats: VecDeque::new(),
             resent: VecDeque::new(),
-            picture_ids: PictureIds::default(),
+            last_frame_number: None,
             rate: RateCounter::default(),
             counters: SentCounters::default(),
             score: ConsumerScore::default(),
@@ -155,11 +216,6 @@ impl Consumer {
         }
     }
 
-    /// Waits for the next sync point before anything is sent again.
-    pub(crate) fn resync(&mut self) {
-        self.synced = false;
-    }
-
     /// The stream that flows now.
     pub(crate) fn current_stream(&self) -> Option<u8> {
         self.epochs
@@ -168,126 +224,125 @@ impl Consumer {
             .map(|epoch| epoch.stream)
     }
 
-    /// Current layers in the words of signalling: the simulcast stream, or nothing.
-    pub(crate) fn layers(&self) -> Option<Layers> {
-        self.current_stream().map(|stream| Layers {
-            spatial: stream,
-            temporal: None,
+    /// Current layers in the words of signalling: the simulcast stream or the spatial layer inside the only stream.
+    pub(crate) fn layers(&self, producer: &Producer) -> Option<Layers> {
+        let stream = self
+            .current_stream()
+            .filter(|_| !self.paused && !producer.paused)?;
+        let choice = self.selector.as_ref()?.current()?;
+        Some(Layers {
+            spatial: if producer.streams.len() > 1 {
+                stream
+            } else {
+                choice.spatial
+            },
+            temporal: Some(choice.temporal),
         })
     }
 
-    /// Whether a key frame of the target stream is waited for.
-    pub(crate) fn needs_sync(&self) -> bool {
-        !self.paused
-            && self.target.is_some()
-            && (!self.synced || self.current_stream() != self.target)
+    /// The target in the words of signalling.
+    pub(crate) fn target_layers(&self, producer: &Producer) -> Option<Layers> {
+        let target = self.target.filter(|_| self.selector.is_some())?;
+        Some(Layers {
+            spatial: if producer.streams.len() > 1 {
+                target.stream
+            } else {
+                target.spatial
+            },
+            temporal: Some(target.temporal),
+        })
     }
 
-    /// Decides about a packet of this batch: its outgoing sequence number, or `None` when it is not for this consumer.
+    /// Decides about a packet of this batch. `None`: it is not for this consumer.
     pub(crate) fn accept(
         &mut self,
         now: Instant,
         producer: &Producer,
         fresh: Fresh,
         meta: &PacketMeta,
-    ) -> Option<u64> {
+    ) -> Option<Accepted> {
         if self.paused || producer.paused {
             return None;
         }
-        if self.current_stream() != Some(fresh.stream) || self.target != Some(fresh.stream) {
-            let switch = self.target == Some(fresh.stream) && meta.sync_point && !fresh.empty;
-            if switch && self.codec(meta.payload_type).is_some() {
-                self.switch(now, producer, fresh, meta);
-            } else if self.current_stream() != Some(fresh.stream) {
-                return None;
+        let stream = Some(fresh.stream);
+        if (self.current_stream() != stream || self.target.map(|target| target.stream) != stream)
+            && !self.consider_stream(now, fresh, meta)
+        {
+            return None;
+        }
+        if fresh.empty || self.codec(meta.payload_type).is_none() {
+            let _ = self.map.skip(fresh.sequence);
+            return None;
+        }
+        if let Some(selector) = &mut self.selector {
+            let next_out = self.map.peek(fresh.sequence);
+            let forwarded = selector.judge(fresh.sequence, meta, self.target, next_out);
+            self.missed_key_frame |= meta.sync_point && self.needs_sync();
+            if !forwarded {
+                return self.leave_out(fresh.sequence, meta);
             }
-        }
-        if fresh.empty {
-            self.map.skip(fresh.sequence);
-            return None;
-        }
-        if self.codec(meta.payload_type).is_none() {
-            self.map.skip(fresh.sequence);
-            return None;
         }
         let out = self.map.map(fresh.sequence)?;
         if !self.sent.insert(out) {
             return None;
         }
         if out >= self.highest_out {
-            self.highest_out = out;
-            let offset = self.epochs.back().map_or(0, |epoch| epoch.timestamp_offset);
-            self.last_timestamp = meta.timestamp.wrapping_add(offset);
-            self.last_sent = Some(now);
+            self.advance(now, out, meta);
         }
-        Some(out)
+        Some(Accepted { out, filler: false })
     }
 
-    /// Starts to forward `fresh.stream` with this packet, continuing sequence numbers and timestamps.
-    fn switch(&mut self, now: Instant, producer: &Producer, fresh: Fresh, meta: &PacketMeta) {
-        let first_out = self.map.jump(fresh.sequence);
-        let previous = self.epochs.back().copied();
-        let timestamp_offset = match (previous, self.last_sent) {
-            // The same stream goes on after a pause: its clock ran on.
-            (Some(epoch), _) if epoch.stream == fresh.stream => epoch.timestamp_offset,
-            (Some(epoch), Some(last_sent)) => self
-                .offset_by_reports(producer, epoch, fresh.stream)
-                .filter(|offset| {
-                    // Reports of a confused sender must not move time backwards.
-                    meta.timestamp
-                        .wrapping_add(*offset)
-                        .wrapping_sub(self.last_timestamp)
-                        .cast_signed()
-                        > 0
-                })
-                .unwrap_or_else(|| {
-                    let clock_rate = self
-                        .codec(meta.payload_type)
-                        .map_or(90_000, |codec| codec.clock_rate);
-                    let elapsed = ticks(now.saturating_duration_since(last_sent), clock_rate);
-                    let next = self.last_timestamp.wrapping_add(elapsed.max(1));
-                    next.wrapping_sub(meta.timestamp)
-                }),
-            _ => 0,
-        };
-        let (picture_id_offset, tl0_offset) = match previous {
-            Some(epoch) if epoch.stream == fresh.stream => {
-                (epoch.picture_id_offset, epoch.tl0_offset)
-            }
-            Some(_) => (PictureIds::UNDECIDED, 0),
-            None => (0, 0),
-        };
-        if self.epochs.len() == MAX_EPOCHS {
-            self.epochs.pop_front();
+    /// A packet was accepted, newer than all others.
+    fn advance(&mut self, now: Instant, out: u64, meta: &PacketMeta) {
+        self.highest_out = out;
+        self.last_sent = Some(now);
+        if let Some(epoch) = self.epochs.back() {
+            self.last_timestamp = meta.timestamp.wrapping_add(epoch.timestamp_offset);
+            let frame_number = meta.layer.frame_number;
+            self.last_frame_number = Some(frame_number.wrapping_add(epoch.frame_number_offset));
         }
-        let stream = fresh.stream;
-        self.epochs.push_back(Epoch {
-            first_out,
-            stream,
-            timestamp_offset,
-            picture_id_offset,
-            tl0_offset,
-        });
-        self.synced = true;
+        self.frame_is_open = !self.ends_picture(out, meta);
+        if let Some(picture_ids) = &mut self.picture_ids {
+            picture_ids.advance(&meta.layer);
+        }
     }
 
-    /// The offset that keeps the capture time of both streams on one line, by their senders' reports.
-    fn offset_by_reports(&self, producer: &Producer, old: Epoch, stream: u8) -> Option<u32> {
-        let clock_rate = self.parameters.codecs.first()?.clock_rate;
-        let (old_ntp, old_rtp, _) = producer
-            .streams
-            .get(usize::from(old.stream))?
-            .sender_report?;
-        let (new_ntp, new_rtp, _) = producer.streams.get(usize::from(stream))?.sender_report?;
-        // NTP time has 32 bits of fraction (RFC 5905 §6); the difference may be negative.
-        let elapsed = i128::from(new_ntp.wrapping_sub(old_ntp).cast_signed());
-        let new_on_old =
-            old_rtp.wrapping_add(((elapsed * i128::from(clock_rate)) >> 32).cast_unsigned() as u32);
-        Some(
-            new_on_old
-                .wrapping_add(old.timestamp_offset)
-                .wrapping_sub(new_rtp),
-        )
+    /// Leaves a packet out: sequence numbers and VP8 picture ids of later ones close up.
+    fn leave_out(&mut self, sequence: u64, meta: &PacketMeta) -> Option<Accepted> {
+        let codec = self.codec(meta.payload_type).map(|codec| codec.codec);
+        let Some(first_out) = self.map.skip(sequence) else {
+            let out = self.map.map(sequence)?;
+            return self
+                .sent
+                .insert(out)
+                .then_some(Accepted { out, filler: true });
+        };
+        if let Some(picture_ids) = &mut self.picture_ids
+            && codec == Some(CodecKind::Vp8)
+        {
+            picture_ids.leave_out(first_out, &meta.layer);
+        }
+        None
+    }
+
+    /// By what choice of layers a packet was sent; `None` when there was nothing to choose.
+    pub(crate) fn choice(&self, out: u64) -> Result<Option<Choice>, TooOld> {
+        let Some(selector) = &self.selector else {
+            return Ok(None);
+        };
+        selector.at_out(out).map(Some).ok_or(TooOld)
+    }
+
+    /// Whether a packet is the last one of its picture that the receiver gets.
+    fn ends_picture(&self, out: u64, meta: &PacketMeta) -> bool {
+        let choice = self.choice(out).ok().flatten();
+        choice.map_or(meta.marker, |choice| choice.ends_picture(meta))
+    }
+
+    /// Whether a key frame passed that the consumer waited for and could not use, because its first packet came late.
+    /// Asking tells it once.
+    pub(crate) fn missed_key_frame(&mut self) -> bool {
+        std::mem::take(&mut self.missed_key_frame)
     }
 
     /// The codec that the receiver expects behind a payload type.
@@ -307,24 +362,18 @@ impl Consumer {
             .copied()
     }
 
-    /// Settles how picture ids continue once the first packet of a new stream is written.
-    pub(crate) fn rewrite_picture_id(&mut self, out: u64, payload_type: u8, payload: &mut [u8]) {
-        if self
-            .codec(payload_type)
-            .is_none_or(|codec| codec.codec != CodecKind::Vp8)
-        {
-            return;
+    /// Rewrites the picture id of a payload that is sent as number `out`; `false` when it is too old to tell how.
+    #[must_use]
+    pub(crate) fn rewrite_picture_id(
+        &self,
+        out: u64,
+        payload_type: u8,
+        payload: &mut [u8],
+    ) -> bool {
+        match (&self.picture_ids, self.codec(payload_type)) {
+            (Some(picture_ids), Some(codec)) => picture_ids.rewrite(out, codec.codec, payload),
+            _ => true,
         }
-        let Some(epoch) = self
-            .epochs
-            .iter_mut()
-            .rev()
-            .find(|epoch| epoch.first_out <= out)
-        else {
-            return;
-        };
-        self.picture_ids
-            .rewrite(&mut epoch.picture_id_offset, &mut epoch.tl0_offset, payload);
     }
 
     /// The producer's packet behind a sequence number that the receiver reports as lost, unless it was just sent again.

@@ -2,16 +2,16 @@
 
 use std::{collections::VecDeque, net::SocketAddr, time::Instant};
 
-use plenum_params::event::Event;
 use slab::Slab;
 
 use crate::{
     batch::SendBatch,
-    consumer::{Consumer, Stamp},
+    consumer::{Consumer, MAX_DESCRIPTOR, Stamp},
     counters::Counters,
     engine::Engine,
     group_plan::{Group, plan_groups},
-    producer::Producer,
+    packet::PacketMeta,
+    producer::{Fresh, Producer, ProducerStream},
     transport::{SrtpSession, Transport},
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct FanOut {
     next_group: usize,
     next_item: usize,
     current: Option<Destination>,
+    /// Consumers for whom a key frame passed that they could not use.
+    missed_key_frames: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +46,8 @@ struct Item {
     consumer: u32,
     stream: u8,
     retransmission: bool,
+    /// Only the header is sent, to fill a gap in the numbers.
+    filler: bool,
     sequence: u64,
     out: u64,
 }
@@ -150,13 +154,9 @@ impl Engine {
                     continue;
                 };
                 collect(fan_out, now, overhead, consumer_key, consumer, producer);
-                if producer.streams.len() > 1 && consumer.announced_layers != consumer.layers() {
-                    consumer.announced_layers = consumer.layers();
-                    let layers = consumer.announced_layers;
-                    self.events.push_back(Event::ConsumerLayers {
-                        consumer: consumer.id,
-                        layers,
-                    });
+                self.events.extend(consumer.announce_layers(producer));
+                if consumer.missed_key_frame() {
+                    fan_out.missed_key_frames.push(consumer_key);
                 }
             }
             for &(consumer_key, out) in &transport.retransmissions {
@@ -185,6 +185,9 @@ impl Engine {
         }
         transport.dirty_consumers.clear();
         transport.retransmissions.clear();
+        while let Some(consumer) = self.fan_out.missed_key_frames.pop() {
+            self.request_key_frame_for(now, consumer);
+        }
     }
 
     /// Writes the planned groups of the current transport; `false` when the batch is full.
@@ -238,29 +241,94 @@ fn collect(
     producer: &Producer,
 ) {
     for &fresh in &producer.fresh {
-        let Some(stream) = producer.streams.get(usize::from(fresh.stream)) else {
-            continue;
-        };
-        let (meta, payload_len) = match stream.ring.get(fresh.sequence) {
-            Some((meta, payload)) => (*meta, payload.len()),
-            None if fresh.empty => (crate::packet::PacketMeta::default(), 0),
-            None => continue,
-        };
-        let Some(out) = consumer.accept(now, producer, fresh, &meta) else {
-            continue;
-        };
-        let size = consumer.template.header_len(&meta.extensions) + payload_len + overhead;
-        if size <= MAX_PACKET {
-            fan_out.items.push(Item {
-                consumer: consumer_key as u32,
-                stream: fresh.stream,
-                retransmission: false,
-                sequence: fresh.sequence,
-                out,
-            });
-            fan_out.sizes.push(size as u16);
+        collect_packet(
+            fan_out,
+            now,
+            overhead,
+            consumer_key,
+            consumer,
+            producer,
+            fresh,
+        );
+        if let Some((stream, first)) = consumer.poll_start(now, producer) {
+            let highest = producer.streams.get(usize::from(stream));
+            let highest = highest.and_then(ProducerStream::highest).unwrap_or(first);
+            for sequence in first..=highest {
+                let fresh = Fresh {
+                    stream,
+                    sequence,
+                    empty: false,
+                };
+                collect_packet(
+                    fan_out,
+                    now,
+                    overhead,
+                    consumer_key,
+                    consumer,
+                    producer,
+                    fresh,
+                );
+            }
         }
     }
+}
+
+/// Adds one packet of one consumer, if it is for it and not on its way already.
+fn collect_packet(
+    fan_out: &mut FanOut,
+    now: Instant,
+    overhead: usize,
+    consumer_key: usize,
+    consumer: &mut Consumer,
+    producer: &Producer,
+    fresh: Fresh,
+) {
+    let Some(stream) = producer.streams.get(usize::from(fresh.stream)) else {
+        return;
+    };
+    let nothing = PacketMeta::default();
+    let (meta, descriptor, payload) = match stream.packet(fresh.sequence) {
+        Some(packet) => packet,
+        None if fresh.empty => (&nothing, &[][..], &[][..]),
+        None => return,
+    };
+    let Some(accepted) = consumer.accept(now, producer, fresh, meta) else {
+        return;
+    };
+    let item = Item {
+        consumer: consumer_key as u32,
+        stream: fresh.stream,
+        retransmission: false,
+        filler: accepted.filler,
+        sequence: fresh.sequence,
+        out: accepted.out,
+    };
+    let size = packet_size(consumer, stream, &item, meta, descriptor, payload) + overhead;
+    if size <= MAX_PACKET {
+        fan_out.items.push(item);
+        fan_out.sizes.push(size as u16);
+    }
+}
+
+/// Size of a packet before protection.
+fn packet_size(
+    consumer: &Consumer,
+    stream: &ProducerStream,
+    item: &Item,
+    meta: &PacketMeta,
+    descriptor: &[u8],
+    payload: &[u8],
+) -> usize {
+    let descriptor_len = if descriptor.is_empty() || item.filler {
+        0
+    } else {
+        let mut buffer = [0; MAX_DESCRIPTOR];
+        consumer.write_descriptor(item.out, descriptor, &stream.reader, &mut buffer)
+    };
+    let header_len = consumer
+        .template
+        .header_len(&meta.extensions, descriptor_len);
+    header_len + if item.filler { 0 } else { payload.len() }
 }
 
 /// Adds one packet that the receiver asked for again, if its ring still has it.
@@ -278,17 +346,21 @@ fn collect_retransmission(
     let Some(stream) = producer.streams.get(usize::from(epoch.stream)) else {
         return;
     };
-    let Some((meta, payload)) = stream.ring.get(sequence) else {
+    let Some((meta, descriptor, payload)) = stream.packet(sequence) else {
         return;
     };
-    let size = consumer.template.header_len(&meta.extensions) + payload.len() + overhead;
+    let Ok(choice) = consumer.choice(out) else {
+        return;
+    };
     let item = Item {
         consumer: consumer_key as u32,
         stream: epoch.stream,
         retransmission: true,
+        filler: choice.is_some_and(|choice| !choice.takes(&meta.layer)),
         sequence,
         out,
     };
+    let size = packet_size(consumer, stream, &item, meta, descriptor, payload) + overhead;
     if consumer.parameters.rtx_ssrc.is_some() {
         if size + OSN_LEN <= MAX_PACKET {
             fan_out.items.push(item);
@@ -389,8 +461,19 @@ fn write_packet(
     buffer: &mut [u8],
 ) -> Option<usize> {
     let stream = producer.streams.get(usize::from(item.stream))?;
-    let (meta, payload) = stream.ring.get(item.sequence)?;
+    let (meta, descriptor, payload) = stream.packet(item.sequence)?;
     let epoch = consumer.epoch(item.out)?;
+    let choice = consumer.choice(item.out).ok()?;
+    let mut descriptor_buffer = [0; MAX_DESCRIPTOR];
+    let (descriptor_len, payload) = if item.filler {
+        (0, &[][..])
+    } else if descriptor.is_empty() {
+        (0, payload)
+    } else {
+        let buffer = &mut descriptor_buffer;
+        let len = consumer.write_descriptor(item.out, descriptor, &stream.reader, buffer);
+        (len, payload)
+    };
     let rtx = match (item.retransmission, consumer.parameters.rtx_ssrc) {
         (true, Some(ssrc)) => Some((ssrc, consumer.codec(meta.payload_type)?.rtx_payload_type?)),
         _ => None,
@@ -402,12 +485,16 @@ fn write_packet(
     };
     let header = crate::consumer::PacketHeader {
         padding: padding > 0,
+        marker: !item.filler && choice.map_or(meta.marker, |choice| choice.ends_picture(meta)),
         payload_type: rtx.map_or(meta.payload_type, |(_, payload_type)| payload_type),
         sequence_number: index as u16,
         timestamp: meta.timestamp.wrapping_add(epoch.timestamp_offset),
         ssrc: rtx.map_or(consumer.parameters.ssrc, |(ssrc, _)| ssrc),
     };
-    let header_len = consumer.template.write(buffer, header, meta, stamp);
+    let descriptor = descriptor_buffer.get(..descriptor_len)?;
+    let header_len = consumer
+        .template
+        .write(buffer, header, &meta.extensions, descriptor, stamp);
     let mut at = header_len;
     if rtx.is_some() {
         consumer.rtx_sequence += 1;
@@ -418,7 +505,9 @@ fn write_packet(
     }
     let body = buffer.get_mut(at..at + payload.len())?;
     body.copy_from_slice(payload);
-    consumer.rewrite_picture_id(item.out, meta.payload_type, body);
+    if !consumer.rewrite_picture_id(item.out, meta.payload_type, body) {
+        return None;
+    }
     at += payload.len();
     if padding > 0 {
         // RFC 3550 §5.1: the last padding byte counts the padding, itself included.

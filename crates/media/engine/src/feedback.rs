@@ -66,25 +66,36 @@ impl Engine {
         self.update_consumer_scores(producer_key);
     }
 
-    /// Points the consumers of a producer at its best live stream.
-    fn update_live(&mut self, now: Instant, producer_key: usize) {
+    /// Finds out which layers of a producer arrive, and what that means for its consumers.
+    pub(crate) fn update_live(&mut self, now: Instant, producer_key: usize) {
         let Some(producer) = self.producers.get_mut(producer_key) else {
             return;
         };
         if !producer.update_live(now) {
             return;
         }
-        let live = producer.live;
+        let consumers = std::mem::take(&mut producer.consumers);
+        for &consumer_key in &consumers {
+            self.retarget(now, consumer_key);
+        }
+        if let Some(producer) = self.producers.get_mut(producer_key) {
+            producer.consumers = consumers;
+        }
+    }
+
+    /// Gives a consumer what it wants of what arrives.
+    pub(crate) fn retarget(&mut self, now: Instant, consumer_key: usize) {
+        let Some(consumer) = self.consumers.get_mut(consumer_key) else {
+            return;
+        };
+        let Some(producer) = self.producers.get(consumer.producer) else {
+            return;
+        };
+        let target = consumer.wanted(producer);
         // Most streams begin with a key frame, and asking for another would cost its sender a second one at once.
-        let starts_here = live.is_some_and(|live| producer.brings_sync_point(live));
-        let consumers = producer.consumers.clone();
-        for consumer_key in consumers {
-            if let Some(consumer) = self.consumers.get_mut(consumer_key) {
-                consumer.target = live;
-                if consumer.needs_sync() && !starts_here {
-                    self.request_key_frame_for(now, consumer_key);
-                }
-            }
+        let starts_here = target.is_some_and(|target| producer.brings_sync_point(target.stream));
+        if consumer.set_target(target) && !starts_here {
+            self.request_key_frame_for(now, consumer_key);
         }
     }
 
@@ -381,13 +392,15 @@ fn loss_score(fraction_lost: u8) -> u8 {
     }
 }
 
+/// The receiver sees no better picture than the producer's stream has, nor than arrives of it.
 fn consumer_score(producer: &Producer, fraction_lost: u8, stream: Option<u8>) -> ConsumerScore {
     let current = stream
-        .or(producer.live)
+        .or_else(|| producer.best_stream())
         .and_then(|stream| producer.streams.get(usize::from(stream)));
+    let producer_score = current.map_or(0, |stream| stream.score);
     ConsumerScore {
-        score: loss_score(fraction_lost),
-        producer_score: current.map_or(0, |stream| stream.score),
+        score: loss_score(fraction_lost).min(producer_score),
+        producer_score,
         producer_scores: producer.streams.iter().map(|stream| stream.score).collect(),
     }
 }

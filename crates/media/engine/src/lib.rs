@@ -37,6 +37,7 @@ mod feedback;
 mod footprint;
 mod group_plan;
 mod key_frame_requests;
+mod layer_reader;
 #[doc(hidden)]
 pub mod measuring;
 mod nack_generator;

@@ -30,7 +30,7 @@ impl Sequences {
 
     /// Leaves a packet out.
     pub fn skip(&mut self, sequence: u64) {
-        self.0.skip(sequence);
+        let _ = self.0.skip(sequence);
     }
 }
 
@@ -53,7 +53,7 @@ impl Ring {
         back: u64,
     ) -> Option<usize> {
         self.0
-            .insert(now, sequence, PacketMeta::default(), payload)
+            .insert(now, sequence, PacketMeta::default(), &[], payload)
             .then_some(())?;
         Some(self.0.get(sequence.checked_sub(back)?)?.1.len())
     }

@@ -1,6 +1,6 @@
 //! What is kept of a received RTP packet beside its payload.
 
-use plenum_params::media::{CodecKind, ExtensionId, HeaderExtension};
+use plenum_params::media::{ExtensionId, HeaderExtension};
 
 /// Values of forwarded header extensions, in their wire form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +45,73 @@ pub(crate) struct PacketMeta {
     pub(crate) marker: bool,
     /// The first packet of a key frame, or any packet of a stream whose payload tells nothing: a consumer can start here.
     pub(crate) sync_point: bool,
+    /// Which receivers need the packet.
+    pub(crate) layer: LayerInfo,
     pub(crate) extensions: ExtensionValues,
+}
+
+/// Spatial layers of one stream that are told apart: what the dependency descriptor has two bits for, and one more than
+/// any scalability mode has. Frames above are not forwarded to whoever chooses layers.
+pub(crate) const MAX_SPATIAL_LAYERS: u8 = 4;
+
+/// Temporal layers that are told apart: what VP8 has two bits for, and one more than any scalability mode has.
+pub(crate) const MAX_TEMPORAL_LAYERS: u8 = 4;
+
+/// Where a packet stands among the layers of its stream. What is said of a frame holds for each of its packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LayerInfo {
+    /// The frame's spatial layer.
+    pub(crate) spatial: u8,
+    /// The frame's temporal layer.
+    pub(crate) temporal: u8,
+    /// Bit `n`: who watches spatial layer `n` needs the frame, if its temporal layer is not above.
+    pub(crate) needed_by: u8,
+    /// The first packet of its frame.
+    pub(crate) start: bool,
+    /// The last packet of its frame.
+    pub(crate) end: bool,
+    /// Highest spatial layer that can be watched from this frame on.
+    pub(crate) spatial_up: u8,
+    /// By spatial layer: the highest temporal layer that can be watched from this frame on by who has everything below
+    /// the frame's own temporal layer.
+    pub(crate) temporal_up: [u8; MAX_SPATIAL_LAYERS as usize],
+    /// TL0PICIDX of VP8 and VP9.
+    pub(crate) tl0: u8,
+    /// Length of the dependency descriptor that is kept in front of the payload.
+    pub(crate) descriptor_len: u8,
+    /// Frame number of the dependency descriptor.
+    pub(crate) frame_number: u16,
+    /// Picture id of VP8 and VP9.
+    pub(crate) picture_id: Option<u16>,
+}
+
+impl LayerInfo {
+    /// A packet of a stream that tells nothing of layers: everybody needs it.
+    pub(crate) const ONLY: Self = Self {
+        spatial: 0,
+        temporal: 0,
+        needed_by: u8::MAX,
+        start: false,
+        end: false,
+        spatial_up: 0,
+        temporal_up: [0; MAX_SPATIAL_LAYERS as usize],
+        tl0: 0,
+        descriptor_len: 0,
+        frame_number: 0,
+        picture_id: None,
+    };
+
+    /// Everything can be watched from this frame on.
+    pub(crate) fn set_key(&mut self) {
+        self.spatial_up = MAX_SPATIAL_LAYERS - 1;
+        self.temporal_up = [MAX_TEMPORAL_LAYERS - 1; MAX_SPATIAL_LAYERS as usize];
+    }
+}
+
+impl Default for LayerInfo {
+    fn default() -> Self {
+        Self::ONLY
+    }
 }
 
 /// Extension ids of one transport's sender, indexed by id, so that a received extension is recognised by one load.
@@ -69,18 +135,4 @@ impl Default for ExtensionTable {
     fn default() -> Self {
         Self(Box::new([None; 256]))
     }
-}
-
-/// Whether a consumer may start with this packet.
-pub(crate) fn is_sync_point(codec: CodecKind, payload: &[u8]) -> bool {
-    use plenum_codec::VideoCodec;
-    let codec = match codec {
-        CodecKind::Vp8 => VideoCodec::Vp8,
-        CodecKind::Vp9 => VideoCodec::Vp9,
-        CodecKind::H264 => VideoCodec::H264,
-        CodecKind::H265 => VideoCodec::H265,
-        CodecKind::Av1 => VideoCodec::Av1,
-        _ => return true,
-    };
-    plenum_codec::is_key_frame(codec, payload)
 }

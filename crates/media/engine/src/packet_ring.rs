@@ -88,8 +88,17 @@ impl<M: Copy> PacketRing<M> {
     }
 
     /// Keeps a packet. Returns `false` for one that is here already, that is older than everything kept, or too large.
-    pub(crate) fn insert(&mut self, now: Instant, sequence: u64, meta: M, payload: &[u8]) -> bool {
-        if payload.len() > MAX_PAYLOAD {
+    /// Its bytes come in two parts, which are kept as one.
+    pub(crate) fn insert(
+        &mut self,
+        now: Instant,
+        sequence: u64,
+        meta: M,
+        front: &[u8],
+        payload: &[u8],
+    ) -> bool {
+        let len = front.len() + payload.len();
+        if len > MAX_PAYLOAD {
             return false;
         }
         let origin = *self.origin.get_or_insert(now);
@@ -99,19 +108,21 @@ impl<M: Copy> PacketRing<M> {
         let Some(index) = self.free_slot(sequence) else {
             return false;
         };
-        let start = self.reserve(now, payload.len());
-        let Some(bytes) = self.bytes.get_mut(start..start + payload.len()) else {
+        let start = self.reserve(now, len);
+        let Some(bytes) = self.bytes.get_mut(start..start + len) else {
             return false;
         };
-        bytes.copy_from_slice(payload);
+        let (first, second) = bytes.split_at_mut(front.len());
+        first.copy_from_slice(front);
+        second.copy_from_slice(payload);
         let slot = Slot {
             sequence,
             position: self.head,
             arrived,
-            len: payload.len() as u16,
+            len: len as u16,
             meta,
         };
-        self.head += payload.len() as u64;
+        self.head += len as u64;
         if let Some(place) = self.slots.get_mut(index) {
             *place = Some(slot);
         }

@@ -5,22 +5,19 @@ use std::time::{Duration, Instant};
 use plenum_ids::ProducerId;
 use plenum_params::{
     event::EncodingScore,
-    media::{CodecKind, MediaKind, ReceiveCodec, ReceiveParameters},
+    media::{CodecKind, MediaKind, ReceiveCodec, ReceiveEncoding, ReceiveParameters},
     stats::StreamStats,
 };
 
 use crate::{
-    key_frame_requests::KeyFrameRequests,
-    nack_generator::NackGenerator,
-    packet::{PacketMeta, is_sync_point},
-    packet_ring::PacketRing,
-    rate::RateCounter,
-    reception::Reception,
+    key_frame_requests::KeyFrameRequests, layer_reader::LayerReader, nack_generator::NackGenerator,
+    packet::PacketMeta, packet_ring::PacketRing, rate::RateCounter, reception::Reception,
 };
 
-/// A stream without packets for this long is not forwarded any more: longer than the gap between two frames of the
-/// slowest screen share, shorter than people need to notice.
-const STREAM_TIMEOUT: Duration = Duration::from_millis(1500);
+mod activity;
+mod layers;
+
+use activity::LayerActivity;
 
 /// Between two changes of a stream's SSRC. Senders change it when they negotiate anew, which takes longer; each change
 /// costs events, key frames and memory to begin with, so that a sender must not have one with every packet.
@@ -36,8 +33,8 @@ pub(crate) struct Producer {
     pub(crate) consumers: Vec<usize>,
     /// Packets of this batch, in order of arrival.
     pub(crate) fresh: Vec<Fresh>,
-    /// The stream that consumers shall get: the highest one with packets.
-    pub(crate) live: Option<u8>,
+    /// Other layers arrive than consumers were told of.
+    pub(crate) layers_changed: bool,
     /// Codec by received payload type.
     codecs: PayloadTypes,
 }
@@ -69,6 +66,12 @@ pub(crate) struct ProducerStream {
     pub(crate) mime_type: String,
     pub(crate) rate: RateCounter,
     pub(crate) counters: StreamCounters,
+    pub(crate) reader: LayerReader,
+    pub(crate) activity: LayerActivity,
+    /// Whether packets arrive, so that consumers can get the stream.
+    pub(crate) live: bool,
+    /// Frames of lower streams since the last packet.
+    missed_frames: u8,
     highest: Option<u64>,
 }
 
@@ -120,6 +123,10 @@ impl Producer {
                 .unwrap_or_default(),
             rate: RateCounter::default(),
             counters: StreamCounters::default(),
+            reader: LayerReader::new(encoding),
+            activity: LayerActivity::new(encoding),
+            live: false,
+            missed_frames: 0,
             highest: None,
         });
         Self {
@@ -129,7 +136,7 @@ impl Producer {
             streams: streams.collect(),
             consumers: Vec::new(),
             fresh: Vec::new(),
-            live: None,
+            layers_changed: false,
             codecs: PayloadTypes::new(&parameters.codecs),
             parameters,
         }
@@ -141,12 +148,14 @@ impl Producer {
         Some((self.parameters.codecs.get(index)?, retransmission))
     }
 
-    /// Keeps a decrypted media packet and returns whether it is new.
+    /// Keeps a decrypted media packet and returns whether it is new. `descriptor` is its dependency descriptor, empty
+    /// when it has none.
     pub(crate) fn handle_media(
         &mut self,
         stream_index: u8,
         arrival: Arrival,
         mut meta: PacketMeta,
+        descriptor: &[u8],
         payload: &[u8],
     ) -> bool {
         let Some((codec, _)) = self.codec(arrival.payload_type) else {
@@ -154,8 +163,7 @@ impl Producer {
         };
         let (codec_kind, clock_rate, nack) = (codec.codec, codec.clock_rate, codec.feedback.nack);
         meta.payload_type = codec.mapped_payload_type;
-        meta.sync_point = self.parameters.kind == MediaKind::Audio
-            || (!payload.is_empty() && is_sync_point(codec_kind, payload));
+        let is_audio = self.parameters.kind == MediaKind::Audio;
         let Some(stream) = self.streams.get_mut(usize::from(stream_index)) else {
             return false;
         };
@@ -165,6 +173,12 @@ impl Producer {
             retransmission,
             ..
         } = arrival;
+        meta.sync_point = is_audio;
+        if !is_audio && !payload.is_empty() {
+            stream
+                .reader
+                .read(codec_kind, sequence, &mut meta, payload, descriptor);
+        }
         if !retransmission {
             stream
                 .reception
@@ -192,10 +206,19 @@ impl Producer {
             });
             return true;
         }
-        if !stream.ring.insert(now, sequence, meta, payload) {
+        let kept = descriptor.get(..usize::from(meta.layer.descriptor_len));
+        if !stream
+            .ring
+            .insert(now, sequence, meta, kept.unwrap_or_default(), payload)
+        {
             stream.counters.discarded += 1;
             return false;
         }
+        let is_next = stream.highest.is_none_or(|highest| highest < sequence);
+        let told = stream.reader.told_layers();
+        self.layers_changed |= stream
+            .activity
+            .handle_packet(now, &meta.layer, payload.len(), told);
         stream.highest = stream.highest.max(Some(sequence));
         stream.last_packet = Some(now);
         stream.counters.packets += 1;
@@ -211,23 +234,10 @@ impl Producer {
             sequence,
             empty: false,
         });
+        if self.streams.len() > 1 {
+            self.handle_simulcast(now, stream_index, is_next && meta.layer.start);
+        }
         true
-    }
-
-    /// Recomputes which stream consumers shall get; `true` when that changed.
-    pub(crate) fn update_live(&mut self, now: Instant) -> bool {
-        let live = self
-            .streams
-            .iter()
-            .rposition(|stream| {
-                stream
-                    .last_packet
-                    .is_some_and(|last| now.saturating_duration_since(last) < STREAM_TIMEOUT)
-            })
-            .map(|index| index as u8);
-        // A single stream that is silent (DTX, static screen) stays the one to forward.
-        let live = live.or(self.live);
-        std::mem::replace(&mut self.live, live) != live
     }
 
     /// Whether consumers can start at a packet of this batch in a stream.
@@ -308,7 +318,7 @@ impl Producer {
             packet_count: counters.packets,
             byte_count: counters.bytes,
             bitrate: stream.rate.bitrate(now),
-            bitrate_by_layer: Vec::new(),
+            bitrate_by_layer: self.bitrate_by_layer(now, index),
         }
     }
 }
@@ -323,14 +333,28 @@ impl ProducerStream {
     }
 
     /// The sender gave the stream a new SSRC: numbers and times begin anew, counters go on.
-    pub(crate) fn restart(&mut self, kind: MediaKind) {
+    pub(crate) fn restart(&mut self, kind: MediaKind, encoding: &ReceiveEncoding) {
         self.ring = ring_for(kind);
+        self.reader = LayerReader::new(encoding);
+        self.activity = LayerActivity::new(encoding);
         self.reception = Reception::default();
         self.nacks = NackGenerator::default();
         self.key_frames = KeyFrameRequests::default();
         self.last_packet = None;
         self.sender_report = None;
         self.highest = None;
+    }
+
+    /// A kept packet: what is known of it, its dependency descriptor (empty without one), its payload.
+    pub(crate) fn packet(&self, sequence: u64) -> Option<(&PacketMeta, &[u8], &[u8])> {
+        let (meta, bytes) = self.ring.get(sequence)?;
+        let (descriptor, payload) = bytes.split_at_checked(meta.layer.descriptor_len.into())?;
+        Some((meta, descriptor, payload))
+    }
+
+    /// The newest packet's extended sequence number.
+    pub(crate) fn highest(&self) -> Option<u64> {
+        self.highest
     }
 
     /// The extended sequence number of a packet known by its 16 low bits: the one nearest to the highest seen.

@@ -282,7 +282,7 @@ impl Engine {
                     .map(|producer| producer.consumers.as_slice());
                 for &consumer in consumers.unwrap_or_default() {
                     if let Some(consumer) = self.consumers.get_mut(consumer) {
-                        consumer.resync();
+                        consumer.restart();
                     }
                 }
             }
@@ -296,8 +296,10 @@ impl Engine {
             marker: header.marker,
             ..PacketMeta::default()
         };
+        let mut descriptor = &[][..];
         for (id, value) in header.extensions(data) {
             match transport.extensions.get(id) {
+                Some(HeaderExtension::DependencyDescriptor) => descriptor = value,
                 Some(HeaderExtension::TransportWideCc) => {
                     if let Ok(sequence) = value.try_into().map(u16::from_be_bytes) {
                         transport.twcc_media_ssrc = header.ssrc;
@@ -348,7 +350,7 @@ impl Engine {
             )
         };
         let was_touched = !producer.fresh.is_empty();
-        let new = producer.handle_media(target.stream, arrival, meta, payload);
+        let new = producer.handle_media(target.stream, arrival, meta, descriptor, payload);
         if new && !was_touched {
             self.touched.push(target.producer);
         }
@@ -358,6 +360,8 @@ impl Engine {
         }
         if first && new {
             self.handle_first_packet(now, target.producer, target.stream);
+        } else if producer.layers_changed {
+            self.update_live(now, target.producer);
         }
         Some(())
     }
@@ -475,6 +479,10 @@ fn learn(producers: &mut Slab<Producer>, now: Instant, target: StreamTarget, ssr
         return false;
     };
     let kind = producer.parameters.kind;
+    let encoding = producer
+        .parameters
+        .encodings
+        .get(usize::from(target.stream));
     let Some(stream) = producer.streams.get_mut(usize::from(target.stream)) else {
         return false;
     };
@@ -485,7 +493,9 @@ fn learn(producers: &mut Slab<Producer>, now: Instant, target: StreamTarget, ssr
     let replaced = stream.ssrc.replace(ssrc).is_some_and(|old| old != ssrc);
     if replaced {
         stream.ssrc_changed = Some(now);
-        stream.restart(kind);
+        if let Some(encoding) = encoding {
+            stream.restart(kind, encoding);
+        }
     }
     replaced
 }

@@ -54,20 +54,25 @@ impl SequenceMap {
         self.next_out
     }
 
-    /// Leaves out a packet: later ones close up. Too late when a later one was mapped already; then its number stays
-    /// unused.
-    pub(crate) fn skip(&mut self, sequence: u64) {
+    /// Leaves out a packet: later ones close up. Returns the number that the next one gets. `None`: too late, a later one
+    /// was mapped or left out already; if it was mapped, the packet's number stays unused.
+    pub(crate) fn skip(&mut self, sequence: u64) -> Option<u64> {
+        let first_out = self.peek(sequence)?;
+        self.highest_in = sequence;
+        self.push(Change {
+            first_in: sequence + 1,
+            first_out,
+        });
+        Some(first_out)
+    }
+
+    /// The number that a packet after all others would get.
+    pub(crate) fn peek(&self, sequence: u64) -> Option<u64> {
         if self.present == 0 || sequence <= self.highest_in {
-            return;
+            return None;
         }
-        if let Some(last) = self.changes.back().copied() {
-            self.highest_in = sequence;
-            let first_out = last.first_out + (sequence - last.first_in);
-            self.push(Change {
-                first_in: sequence + 1,
-                first_out,
-            });
-        }
+        let last = self.changes.back()?;
+        Some(last.first_out + sequence.checked_sub(last.first_in)?)
     }
 
     /// The outgoing number of a packet. `None`: it was left out, is of another stream, or is too old.

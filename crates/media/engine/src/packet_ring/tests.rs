@@ -21,11 +21,11 @@ fn packets_are_found_by_their_number() {
     let now = Instant::now();
     let mut ring = PacketRing::for_video();
     assert_eq!(ring.get(0), None);
-    assert!(ring.insert(now, 70_000, 70_000, &payload(70_000, 1200)));
-    assert!(ring.insert(now, 70_002, 70_002, &payload(70_002, 3)));
-    assert!(ring.insert(now, 70_001, 70_001, &[]));
+    assert!(ring.insert(now, 70_000, 70_000, &[], &payload(70_000, 1200)));
+    assert!(ring.insert(now, 70_002, 70_002, &[], &payload(70_002, 3)));
+    assert!(ring.insert(now, 70_001, 70_001, &[], &[]));
     assert!(
-        !ring.insert(now, 70_001, 70_001, &payload(70_001, 1)),
+        !ring.insert(now, 70_001, 70_001, &[], &payload(70_001, 1)),
         "a duplicate"
     );
     assert!(has(&ring, 70_000, 1200) && has(&ring, 70_001, 0) && has(&ring, 70_002, 3));
@@ -43,6 +43,7 @@ fn nothing_is_allocated_before_the_first_packet_and_little_for_sound() {
             start + 20 * MS * sequence as u32,
             sequence,
             sequence,
+            &[],
             &payload(sequence, 80)
         ));
     }
@@ -62,7 +63,7 @@ fn two_seconds_of_video_are_kept_while_the_ring_grows() {
     // 2.4 Mb/s.
     for sequence in 0..2000u64 {
         let now = start + 4 * MS * sequence as u32;
-        assert!(ring.insert(now, sequence, sequence, &payload(sequence, 1200)));
+        assert!(ring.insert(now, sequence, sequence, &[], &payload(sequence, 1200)));
         let oldest = sequence.saturating_sub(499);
         assert!(
             has(&ring, oldest, 1200) && has(&ring, u64::midpoint(oldest, sequence), 1200),
@@ -79,7 +80,7 @@ fn limits_hold_at_any_rate() {
     let now = Instant::now();
     let mut ring = PacketRing::for_video();
     for sequence in 0..20_000u64 {
-        assert!(ring.insert(now, sequence, sequence, &payload(sequence, 1200)));
+        assert!(ring.insert(now, sequence, sequence, &[], &payload(sequence, 1200)));
         assert!(has(&ring, sequence, 1200));
     }
     assert_eq!(
@@ -89,11 +90,11 @@ fn limits_hold_at_any_rate() {
     assert!((18_400..20_000).all(|sequence| has(&ring, sequence, 1200)));
     let mut small = PacketRing::for_audio();
     for sequence in 0..20_000u64 {
-        assert!(small.insert(now, sequence, sequence, &payload(sequence, 10)));
+        assert!(small.insert(now, sequence, sequence, &[], &payload(sequence, 10)));
     }
     assert_eq!(small.slots.len(), MAX_AUDIO_SLOTS);
-    assert!(!small.insert(now, 10, 10, &[1]), "far too late");
-    assert!(!small.insert(now, 20_000, 20_000, &[0; MAX_PAYLOAD + 1]));
+    assert!(!small.insert(now, 10, 10, &[], &[1]), "far too late");
+    assert!(!small.insert(now, 20_000, 20_000, &[], &[0; MAX_PAYLOAD + 1]));
     assert_eq!(small.get(20_000), None);
 }
 
@@ -101,12 +102,12 @@ fn limits_hold_at_any_rate() {
 fn a_ring_that_was_silent_for_long_forgets() {
     let start = Instant::now();
     let mut ring = PacketRing::for_video();
-    assert!(ring.insert(start, 1, 1, &payload(1, 100)));
+    assert!(ring.insert(start, 1, 1, &[], &payload(1, 100)));
     assert!(
         has(&ring, 1, 100),
         "still there for whoever asks before anything new comes"
     );
-    assert!(ring.insert(start + 3000 * MS, 2, 2, &payload(2, 100)));
+    assert!(ring.insert(start + 3000 * MS, 2, 2, &[], &payload(2, 100)));
     assert_eq!(ring.get(1), None);
     assert!(has(&ring, 2, 100));
 }
@@ -126,7 +127,7 @@ proptest! {
             let sequence = if late { newest - step * 40 } else { newest + step };
             newest = newest.max(sequence);
             let known = model.contains_key(&sequence);
-            let kept = ring.insert(now, sequence, sequence, &payload(sequence, len));
+            let kept = ring.insert(now, sequence, sequence, &[], &payload(sequence, len));
             prop_assert!(!(kept && known && ring.get(sequence).is_none()));
             if kept {
                 model.insert(sequence, (now, len));

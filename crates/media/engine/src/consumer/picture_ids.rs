@@ -1,0 +1,118 @@
+//! Picture ids of VP8 and VP9 as one receiver sees them (RFC 7741 §4.2, RFC 9628 §4.2).
+//!
+//! They go on over changes of the stream. In VP8 they also close up where frames are left out: libwebrtc takes a gap for
+//! a lost frame and waits. In VP9 references count picture ids, so that what is left out leaves its gap.
+
+use std::collections::VecDeque;
+
+use plenum_codec::{vp8, vp9};
+use plenum_params::media::CodecKind;
+
+use crate::packet::LayerInfo;
+
+/// Shifts that are remembered: one for each frame left out, as many as 30 frames a second make in the two seconds that
+/// packets are kept, twice over.
+const HISTORY: usize = 128;
+
+/// What is added to picture ids and TL0PICIDX, now and for packets that were sent before.
+#[derive(Debug, Default)]
+pub(crate) struct PictureIds {
+    /// Ordered by `first_out`, which is different in each.
+    shifts: VecDeque<Shift>,
+    /// Newest picture id and TL0PICIDX that were sent.
+    last: Option<(u16, u8)>,
+    /// Picture id of the last frame left out, as its sender wrote it.
+    left_out: Option<u16>,
+}
+
+/// From the packet with this outgoing number on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shift {
+    first_out: u64,
+    picture_id: u16,
+    tl0: u8,
+}
+
+impl PictureIds {
+    /// Goes on with another stream, of which `layer` is the first packet.
+    pub(crate) fn begin(&mut self, first_out: u64, layer: &LayerInfo) {
+        self.left_out = None;
+        let (Some(picture_id), Some((last_id, last_tl0))) = (layer.picture_id, self.last) else {
+            return;
+        };
+        self.push(Shift {
+            first_out,
+            picture_id: last_id.wrapping_add(1).wrapping_sub(picture_id),
+            tl0: last_tl0.wrapping_add(1).wrapping_sub(layer.tl0),
+        });
+    }
+
+    /// Leaves out a packet of a VP8 frame. The next packet gets the outgoing number `first_out`.
+    pub(crate) fn leave_out(&mut self, first_out: u64, layer: &LayerInfo) {
+        if layer.picture_id.is_none() || self.left_out == layer.picture_id {
+            return;
+        }
+        self.left_out = layer.picture_id;
+        let last = self.shifts.back().copied().unwrap_or_default();
+        self.push(Shift {
+            first_out,
+            picture_id: last.picture_id.wrapping_sub(1),
+            ..last
+        });
+    }
+
+    /// A packet was sent, newer than all others.
+    pub(crate) fn advance(&mut self, layer: &LayerInfo) {
+        if let Some(picture_id) = layer.picture_id {
+            let shift = self.shifts.back().copied().unwrap_or_default();
+            self.last = Some((
+                picture_id.wrapping_add(shift.picture_id),
+                layer.tl0.wrapping_add(shift.tl0),
+            ));
+        }
+    }
+
+    /// Rewrites the descriptor of a payload that is sent as number `out`; `false` when it is too old to tell how.
+    #[must_use]
+    pub(crate) fn rewrite(&self, out: u64, codec: CodecKind, payload: &mut [u8]) -> bool {
+        let mut shifts = self.shifts.iter().rev();
+        let Some(shift) = shifts.find(|shift| shift.first_out <= out) else {
+            return self.shifts.len() < HISTORY;
+        };
+        let moved = |id: Option<u16>, tl0: Option<u8>| {
+            // The descriptor keeps its 7 or 15 bits.
+            let id = id.unwrap_or(0).wrapping_add(shift.picture_id) & 0x7fff;
+            (id, tl0.unwrap_or(0).wrapping_add(shift.tl0))
+        };
+        match codec {
+            CodecKind::Vp8 => {
+                if let Ok(descriptor) = vp8::Descriptor::parse(payload) {
+                    let (id, tl0) = moved(descriptor.picture_id, descriptor.tl0_pic_idx);
+                    descriptor.rewrite(payload, id, tl0);
+                }
+            }
+            CodecKind::Vp9 => {
+                if let Ok(descriptor) = vp9::Descriptor::parse(payload) {
+                    let (id, tl0) = moved(descriptor.picture_id, descriptor.tl0_pic_idx);
+                    descriptor.rewrite(payload, id, tl0);
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn push(&mut self, shift: Shift) {
+        if self
+            .shifts
+            .back()
+            .is_some_and(|last| last.first_out >= shift.first_out)
+        {
+            self.shifts.pop_back();
+        }
+        if self.shifts.len() == HISTORY {
+            self.shifts.pop_front();
+        }
+        self.shifts.push_back(shift);
+    }
+}
