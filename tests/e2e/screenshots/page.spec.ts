@@ -38,6 +38,8 @@ interface Scene {
   people: number;
   screen?: boolean;
   stats?: boolean;
+  // Has the floor.
+  dominant?: string;
   link?: "down" | "weak";
   help?: boolean;
   notice?: boolean;
@@ -96,21 +98,26 @@ async function stage(page: Page, scene: Scene): Promise<void> {
       peers.forEach(({ id }, index) => {
         if (index % 4 !== 3) {
           const track = draw(index + 1);
+          const layers = { spatial: scene.dominant && scene.dominant !== id ? 0 : 2, temporal: 2 };
           media[`${id}v`] = {
             id: `${id}v`,
             peerId: id,
             source: "camera",
             track,
             paused: false,
-            layers: { spatial: 2, temporal: 2 },
+            count: { spatial: 3, temporal: 3 },
+            layers,
+            preferred: layers,
+            unwatched: false,
+            score: 10,
           };
           stats.set(track.id, {
             kind: "video",
             codec: "VP8",
-            width: 1280,
-            height: 720,
+            width: 320 * 2 ** layers.spatial,
+            height: 180 * 2 ** layers.spatial,
             fps: 30,
-            bitrate: 1_420_000,
+            bitrate: 140_000 + 320_000 * layers.spatial ** 2,
             loss: 0.2,
             level: 0,
             frames: 900,
@@ -125,7 +132,7 @@ async function stage(page: Page, scene: Scene): Promise<void> {
           source: "mic",
           track,
           paused: index % 3 === 1,
-          layers: undefined,
+          count: { spatial: 1, temporal: 1 },
         };
         stats.set(track.id, {
           kind: "audio",
@@ -143,9 +150,24 @@ async function stage(page: Page, scene: Scene): Promise<void> {
       });
       if (scene.screen) {
         const track = draw(0, 1280, 720, true);
-        media.s = { id: "s", peerId: "peer0", source: "screen", track, paused: false, layers: undefined };
+        const count = { spatial: 1, temporal: 1 };
+        media.s = { id: "s", peerId: "peer0", source: "screen", track, paused: false, count };
       }
       const me = { id: "me", name: "Robin Hale" };
+      const camera = draw(11);
+      stats.set(camera.id, {
+        kind: "video",
+        codec: "VP8",
+        width: 1280,
+        height: 720,
+        fps: 30,
+        bitrate: 640_000,
+        loss: 0,
+        level: 0,
+        frames: 0,
+        freezes: 0,
+        layers: ["r2 off", "r1 360p", "r0 180p"],
+      });
       store.setState({
         phase: scene.ended ? "ended" : "live",
         ended: { title: "You are out of the meeting", hint: "The server says: the room was closed." },
@@ -154,8 +176,9 @@ async function stage(page: Page, scene: Scene): Promise<void> {
         peers,
         media,
         stats,
-        camera: { track: draw(11), on: true, busy: false },
-        speaking: new Set(["peer0"]),
+        camera: { track: camera, on: true, busy: false },
+        speaking: new Set([scene.dominant ?? "peer0"]),
+        dominant: scene.dominant,
         statsShown: scene.stats ?? false,
         help: scene.help ?? false,
         link: { state: scene.link ?? "up", attempt: 2, retryAt: Date.now() + 4000 },
@@ -209,6 +232,7 @@ for (const [device, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE
     nine: { people: 8, stats: device === "desktop" },
     sixteen: { people: 15 },
     screen: { people: 5, screen: true },
+    speaker: { people: 4, dominant: "peer2", stats: device === "desktop" },
     reconnecting: { people: 3, link: "down" },
     notices: { people: 4, notice: true },
     help: { people: 2, help: true },

@@ -27,28 +27,51 @@ export function signalOf(peer: string, source: "camera" | "screen"): Signal {
   };
 }
 
+// The camera's picture. Encoders make next to nothing of a drawn code; detail is what costs them bits.
+export interface Picture {
+  width: number;
+  height: number;
+  fps: number;
+  // Small squares that change with every frame, in the right margin.
+  detail: number;
+}
+
+export const PLAIN: Picture = { width: 640, height: 360, fps: 15, detail: 0 };
+
 export interface SenderSetup {
   camera: Signal;
   screen: Signal;
+  picture: Picture;
 }
 
 // Runs in the page before anything else: devices give drawn pictures and tones from then on.
-export function installSender({ camera, screen }: SenderSetup): void {
+export function installSender({ camera, screen, picture }: SenderSetup): void {
   const side = 4;
   const draw = (
     { code, hue }: { code: number; hue: number },
-    width: number,
-    height: number,
+    { width, height, fps, detail }: Picture,
   ): MediaStreamTrack => {
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
     const paint = canvas.getContext("2d", { alpha: false }) as CanvasRenderingContext2D;
     let frame = 0;
     const cell = height / (side + 2);
     const left = (width - side * cell) / 2;
+    const right = left + side * cell + 8;
+    // As wide in the smallest layer as a pixel or two.
+    const grain = width / 80;
+    const background = `hsl(${hue} 80% 45%)`;
+    paint.fillStyle = background;
+    paint.fillRect(0, 0, width, height);
     const step = (): void => {
       frame += 1;
-      paint.fillStyle = `hsl(${hue} 80% 45%)`;
-      paint.fillRect(0, 0, width, height);
+      paint.fillStyle = background;
+      // The margin with the details keeps them, but for those that change.
+      paint.fillRect(0, 0, detail > 0 ? right : width, height);
+      for (let square = 0; square < detail; square += 1) {
+        paint.fillStyle = `hsl(${hue} 80% ${20 + Math.random() * 50}%)`;
+        const x = right + Math.random() * (width - right);
+        paint.fillRect(x, Math.random() * height, grain, grain);
+      }
       for (let bit = 0; bit < side * side; bit += 1) {
         paint.fillStyle = (code >> bit) & 1 ? "#fff" : "#000";
         paint.fillRect(left + (bit % side) * cell, cell + Math.floor(bit / side) * cell, cell + 1, cell + 1);
@@ -58,8 +81,8 @@ export function installSender({ camera, screen }: SenderSetup): void {
       paint.fillRect((frame * 7) % width, height - cell / 2, cell / 2, cell / 4);
     };
     step();
-    setInterval(step, 1000 / 15);
-    return canvas.captureStream(15).getVideoTracks()[0] as MediaStreamTrack;
+    setInterval(step, 1000 / fps);
+    return canvas.captureStream(fps).getVideoTracks()[0] as MediaStreamTrack;
   };
   const sing = (hertz: number): MediaStreamTrack => {
     const context = new AudioContext();
@@ -79,10 +102,11 @@ export function installSender({ camera, screen }: SenderSetup): void {
   mediaDevices.getUserMedia = async (constraints) => {
     const stream = new MediaStream();
     if (constraints?.audio) stream.addTrack(sing(camera.tone));
-    if (constraints?.video) stream.addTrack(draw(camera, 640, 360));
+    if (constraints?.video) stream.addTrack(draw(camera, picture));
     return stream;
   };
-  mediaDevices.getDisplayMedia = async () => new MediaStream([draw(screen, 960, 540)]);
+  mediaDevices.getDisplayMedia = async () =>
+    new MediaStream([draw(screen, { width: 960, height: 540, fps: 15, detail: 0 })]);
 }
 
 export interface Seen {

@@ -2,7 +2,8 @@
 
 import { type Browser, type BrowserContext, expect, type Locator, type Page } from "@playwright/test";
 import type { Hall } from "./hall";
-import { installSender, readPicture, readTone, type Seen, signalOf } from "./signals";
+import { installSender, type Picture, PLAIN, readPicture, readTone, type Seen, signalOf } from "./signals";
+import type { Link } from "./throttle";
 
 // Long enough for a machine with two busy cores; conditions are usually met within a second.
 export const PATIENCE = { timeout: 25_000, intervals: [100, 250, 500] };
@@ -14,6 +15,20 @@ export interface Arrival {
   room: string;
   peer: string;
   params?: Record<string, string>;
+  // What the camera gives, if it is not the plain picture.
+  picture?: Partial<Picture>;
+  // The way to the worker, if it is not the open one.
+  link?: Link;
+  // Anything else to be done before the page is opened.
+  prepare?: (page: Page) => Promise<void>;
+}
+
+// What a page knows about a picture that it receives.
+export interface Received {
+  layers?: { spatial: number; temporal: number };
+  preferred?: { spatial: number; temporal: number };
+  unwatched: boolean;
+  score?: number;
 }
 
 // Members of the reports that the tests look at.
@@ -28,7 +43,7 @@ interface Handle {
   reports(): Promise<Record<"send" | "recv", StatsEntry[]>>;
   store: {
     getState(): {
-      media: Record<string, { peerId: string; source: string; track: MediaStreamTrack }>;
+      media: Record<string, Received & { peerId: string; source: string; track: MediaStreamTrack }>;
     };
   };
 }
@@ -46,13 +61,17 @@ export class Visitor {
     page.on("pageerror", (error) => this.errors.push(String(error)));
   }
 
-  static async arrive(browser: Browser, hall: Hall, { room, peer, params }: Arrival): Promise<Visitor> {
+  static async arrive(browser: Browser, hall: Hall, arrival: Arrival): Promise<Visitor> {
+    const { room, peer, params, picture, link, prepare } = arrival;
     const context = await browser.newContext();
     const page = await context.newPage();
     await page.addInitScript(installSender, {
       camera: signalOf(peer, "camera"),
       screen: signalOf(peer, "screen"),
+      picture: { ...PLAIN, ...picture },
     });
+    await link?.cover(page);
+    await prepare?.(page);
     const query = new URLSearchParams({ room, peer, name: peer, autojoin: "1", ...params });
     const visitor = new Visitor(peer, context, page);
     await page.goto(`${hall.url}/?${query}`);
@@ -125,6 +144,56 @@ export class Visitor {
     );
   }
 
+  // Width of the picture that is received from `peer`.
+  async width(peer: string): Promise<number> {
+    return Number((await this.inboundVideo(peer))?.frameWidth ?? 0);
+  }
+
+  // The encodings of the camera's picture, smallest first.
+  async sends(): Promise<StatsEntry[]> {
+    const { send } = await this.reports();
+    return send
+      .filter(({ type, kind }) => type === "outbound-rtp" && kind === "video")
+      .sort((a, b) => String(a.rid ?? "").localeCompare(String(b.rid ?? "")));
+  }
+
+  async received(peer: string, source = "camera"): Promise<Received | undefined> {
+    return this.page.evaluate(
+      ([id, from]) => {
+        const { media } = (window as unknown as { plenum: Handle }).plenum.store.getState();
+        const found = Object.values(media).find((one) => one.peerId === id && one.source === from);
+        if (!found) return undefined;
+        const { layers, preferred, unwatched, score } = found;
+        return { layers, preferred, unwatched, score };
+      },
+      [peer, source] as const,
+    );
+  }
+
+  // Another tab in front of this one, for all that the page can tell.
+  async hide(hidden = true): Promise<void> {
+    await this.page.evaluate(
+      (state) => {
+        Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });
+        document.dispatchEvent(new Event("visibilitychange"));
+      },
+      hidden ? "hidden" : "visible",
+    );
+  }
+
+  // Notes how long the picture of `peer` stands still from now on.
+  async watchStills(peer: string): Promise<void> {
+    await this.tile(peer)
+      .locator("video")
+      .evaluate(watchStills as (element: Element) => void);
+  }
+
+  // The longest time in milliseconds that the picture stood still since the last look.
+  async longestStill(peer: string): Promise<number> {
+    const read = readLongestStill as (element: Element) => number;
+    return this.tile(peer).locator("video").evaluate(read);
+  }
+
   async framesDecoded(peer: string): Promise<number> {
     return Number((await this.inboundVideo(peer))?.framesDecoded ?? 0);
   }
@@ -145,6 +214,35 @@ export class Visitor {
     await track.dispose();
     return hertz;
   }
+}
+
+interface Stills {
+  longest: number;
+  last: number;
+}
+
+type Watched = HTMLVideoElement & { stills?: Stills };
+
+// Runs in the page.
+function watchStills(video: Watched): void {
+  const stills: Stills = { longest: 0, last: performance.now() };
+  video.stills = stills;
+  const next = (): void => {
+    const now = performance.now();
+    stills.longest = Math.max(stills.longest, now - stills.last);
+    stills.last = now;
+    video.requestVideoFrameCallback(next);
+  };
+  video.requestVideoFrameCallback(next);
+}
+
+// Runs in the page. A picture that stands still at this moment counts.
+function readLongestStill(video: Watched): number {
+  const { stills } = video;
+  if (!stills) return 0;
+  const longest = Math.max(stills.longest, performance.now() - stills.last);
+  stills.longest = 0;
+  return Math.round(longest);
 }
 
 // Everybody has a tile with the right picture and the right tone for everybody else.

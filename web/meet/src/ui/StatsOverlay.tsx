@@ -60,7 +60,7 @@ function receivedLines({
   const highest = { spatial: count.spatial - 1, temporal: count.temporal - 1 };
   if (unwatched) all.push(["layer", "paused, nobody watches"]);
   else if (count.spatial > 1 || count.temporal > 1)
-    all.push(["layer", `${layerName(layers)} of ${layerName(preferred ?? highest)} wanted`]);
+    all.push(["layer", `${layerName(layers)} · wanted ${layerName(preferred ?? highest)}`]);
   if (score !== undefined) all.push(["score", `${score} of 10`]);
   return all;
 }
