@@ -33,9 +33,12 @@ pub(crate) const HEADROOM: f64 = 1.12;
 /// Divides `budget`: writes to `out` the option of each request, in their order; `None` is nothing at all.
 pub fn allocate(budget: Bitrate, requests: &[Request<'_>], out: &mut Vec<Option<u8>>) {
     out.clear();
-    out.extend(requests.iter().map(|request| match request.protected {
-        true => request.highest(),
-        false => None,
+    out.extend(requests.iter().map(|request| {
+        if request.protected {
+            request.highest()
+        } else {
+            None
+        }
     }));
     let mut division = Division {
         limit: spendable(budget, requests),

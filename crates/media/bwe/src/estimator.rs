@@ -1,47 +1,123 @@
 //! The estimator: what its inputs do to the estimate.
+//!
+//! One rate is kept. Delay, loss, probes and missing feedback each may lower or raise it; what the receiver itself
+//! asks for (REMB) and the limits cap it.
 
 use std::time::{Duration, Instant};
 
-use crate::{ArrivalTime, Bitrate, Demand, EstimatorConfig, EstimatorState, Probe, ProbeId, Usage};
+use crate::{
+    ArrivalTime, Bitrate, Demand, EstimatorConfig, EstimatorState, Probe, ProbeId, Usage,
+    delay::{DelayMeter, Grouped},
+    loss::{LossAction, LossControl},
+    probing::{Aim, ProbeResult, Probing},
+    rate_control::{RateControl, Signals},
+    rate_window::RateWindow,
+    reports::Reports,
+    sent_history::{Answer, SentHistory, SentPacket},
+    standing_queue::StandingQueue,
+    trendline::Trendline,
+};
+
+/// Sent, but no feedback for this long beyond the round trip: the path is broken or full. Receivers send feedback at
+/// least every 250 ms (libwebrtc), so one lost feedback packet is not enough.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// What is left of the rate after each period of silence: two of them halve it.
+const SILENCE_FACTOR: f64 = 0.7;
+
+/// A round trip that is assumed before one is known, and the most that is believed.
+const FIRST_ROUND_TRIP: Duration = Duration::from_millis(200);
+const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(2);
+
+/// Weight of a new round trip in the average (RFC 6298 §2: one eighth).
+const ROUND_TRIP_WEIGHT: u32 = 8;
+
+/// Sending begins to be application-limited below this part of the estimate and ends above the second one. (libwebrtc:
+/// a budget that fills while less than 65 % is sent.)
+const LIMITED_BELOW: f64 = 0.65;
+const LIMITED_UNTIL: f64 = 0.8;
+
+/// A probe that filled the path lowers the estimate only if it measured less than this part of it: below, the estimate
+/// was wrong; above, jitter may have been.
+const PROBE_LOWERS: f64 = 0.85;
+
+/// After a cut because of delay, a queue that overflowed explains loss for so long beyond the round trip.
+const DRAINS_WITHIN: Duration = Duration::from_secs(1);
+
+/// A fall to less than this part at once is large (libwebrtc probes for recovery after such a one).
+const LARGE_FALL: f64 = 0.66;
 
 /// Estimates what the path to one receiver carries. One per transport.
 #[derive(Debug)]
 pub struct BandwidthEstimator {
     config: EstimatorConfig,
-    rate: Bitrate,
-    remb: Option<Bitrate>,
-    round_trip: Option<Duration>,
-    loss: f64,
     demand: Demand,
-    next_probe: ProbeId,
+    epoch: Instant,
+    /// The latest time that was told.
+    now: Instant,
+    history: SentHistory,
+    /// Since when packets have left without any feedback, in microseconds after the epoch.
+    unanswered_since: Option<u64>,
+    delay: DelayMeter,
+    trendline: Trendline,
+    queue: StandingQueue,
+    acknowledged: RateWindow,
+    offered: RateWindow,
+    control: RateControl,
+    loss: LossControl,
+    probing: Probing,
+    reports: Reports,
+    round_trip: Option<Duration>,
+    application_limited: bool,
+    /// Transport-wide feedback was received: it knows more than reports and REMB.
+    has_feedback: bool,
 }
 
 impl BandwidthEstimator {
     /// An estimator that has heard nothing yet.
     pub fn new(config: EstimatorConfig, now: Instant) -> Self {
-        let _ = now;
+        let max = config.max.max(config.min);
+        let initial = config.initial.clamp(config.min, max);
         Self {
-            config,
-            rate: config.initial,
-            remb: None,
-            round_trip: None,
-            loss: 0.0,
+            config: EstimatorConfig {
+                initial,
+                max,
+                ..config
+            },
             demand: Demand::default(),
-            next_probe: ProbeId::FIRST,
+            epoch: now,
+            now,
+            history: SentHistory::default(),
+            unanswered_since: None,
+            delay: DelayMeter::default(),
+            trendline: Trendline::default(),
+            queue: StandingQueue::default(),
+            acknowledged: RateWindow::default(),
+            offered: RateWindow::default(),
+            control: RateControl::new(initial, now),
+            loss: LossControl::new(now),
+            probing: Probing::new(initial, now),
+            reports: Reports::new(now),
+            round_trip: None,
+            application_limited: false,
+            has_feedback: false,
         }
     }
 
     /// Changes the limits of the estimate.
     pub fn set_limits(&mut self, now: Instant, min: Bitrate, max: Bitrate) {
-        let _ = now;
+        self.advance(now);
         self.config.min = min;
-        self.config.max = max;
+        self.config.max = max.max(min);
+        self.set_rate(self.control.rate());
+        self.consider_probe();
     }
 
     /// Says what the consumers would use; probes aim at it.
     pub fn set_demand(&mut self, now: Instant, demand: Demand) {
-        let _ = now;
+        self.advance(now);
         self.demand = demand;
+        self.consider_probe();
     }
 
     /// A packet left with this transport-wide sequence number. `size` is the whole datagram without IP and UDP headers.
@@ -52,88 +128,322 @@ impl BandwidthEstimator {
         size: usize,
         probe: Option<ProbeId>,
     ) {
-        let _ = (now, transport_sequence, size, probe, &mut self.rate);
+        let sent = self.micros(now);
+        let sequence = self.history.record(sent, transport_sequence, size);
+        if self.unanswered_since.is_none() {
+            self.unanswered_since = Some(sent);
+        }
+        if let Some(id) = probe {
+            self.probing.handle_sent(now, id, sequence, size);
+        }
     }
 
     /// One transport-wide feedback packet: each packet's number and its arrival, `None` when it did not arrive.
+    ///
+    /// What is said about packets that were never sent, or a second time about the same one, is ignored.
     pub fn handle_feedback(
         &mut self,
         now: Instant,
         packets: impl Iterator<Item = (u16, Option<ArrivalTime>)>,
     ) {
-        let _ = now;
-        let (mut lost, mut all) = (0_u32, 0_u32);
-        for (_, arrival) in packets {
-            all += 1;
-            lost += u32::from(arrival.is_none());
+        self.advance(now);
+        let mut read = Read::default();
+        for (sequence, arrival) in packets {
+            match (self.history.answer(sequence, arrival.is_some()), arrival) {
+                (Some(Answer::Received(packet)), Some(arrival)) => {
+                    read.received += 1;
+                    self.handle_arrival(packet, arrival.micros(), &mut read);
+                }
+                (Some(Answer::ReceivedLate(packet)), Some(arrival)) => {
+                    read.late += 1;
+                    self.handle_arrival(packet, arrival.micros(), &mut read);
+                }
+                (Some(Answer::Lost(packet)), _) => {
+                    read.lost += 1;
+                    read.reach(packet);
+                    self.offered.add(packet.sent.cast_signed(), packet.size);
+                }
+                _ => {}
+            }
         }
-        if all > 0 {
-            self.loss = f64::from(lost) / f64::from(all);
+        let Some(newest) = read.newest else {
+            return;
+        };
+        self.has_feedback = true;
+        self.unanswered_since = None;
+        self.reports.handle_feedback();
+        if let Some(sent) = read.newest_received {
+            self.handle_round_trip(Duration::from_micros(self.micros(now).saturating_sub(sent)));
         }
+        self.loss.count(read.lost, read.received, read.late);
+        self.judge_limited();
+        self.apply_delay(now);
+        self.apply_loss(now);
+        self.apply_probe(Some(newest.sequence));
+        self.consider_probe();
     }
 
     /// The receiver's own estimate.
     pub fn handle_remb(&mut self, now: Instant, bitrate: Bitrate) {
-        let _ = now;
-        self.remb = Some(bitrate);
+        self.advance(now);
+        self.reports.handle_remb(bitrate);
+        if !self.has_feedback {
+            let allowed = self.reports.allowed_by_loss().unwrap_or(bitrate);
+            self.set_rate(bitrate.min(allowed));
+        }
+        self.consider_probe();
     }
 
     /// A receiver report: lost part since the last one in 256ths, and the round trip if it could be told.
     pub fn handle_report(&mut self, now: Instant, fraction_lost: u8, round_trip: Option<Duration>) {
-        let _ = now;
-        self.loss = f64::from(fraction_lost) / 256.0;
-        self.round_trip = round_trip.or(self.round_trip);
+        self.advance(now);
+        if let Some(round_trip) = round_trip {
+            self.handle_round_trip(round_trip);
+        }
+        if self.has_feedback {
+            return;
+        }
+        let rate = self.control.rate();
+        let useful = self.demand.wanted.max(rate);
+        let rate = self.reports.handle_report(now, fraction_lost, rate, useful);
+        self.set_rate(rate);
     }
 
     /// Time passed; call it when [`poll_timeout`](Self::poll_timeout) is reached.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = (now, &mut self.rate);
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) is due.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
-
-    /// A probe to send now.
-    pub fn poll_probe(&mut self, now: Instant) -> Option<Probe> {
-        let wanted = self.demand.next_step?.min(self.config.max);
-        if wanted <= self.rate {
-            return None;
+        self.advance(now);
+        let passed = self.micros(now);
+        self.history.release_idle(passed);
+        if self.silence_ends().is_some_and(|end| end <= now) {
+            self.set_rate(self.control.rate().scaled(SILENCE_FACTOR));
+            self.unanswered_since = Some(passed);
+            self.probing.pause_after_cut(now, true);
         }
-        let id = self.next_probe;
-        self.next_probe = id.next();
-        self.demand.next_step = None;
-        let _ = now;
-        Some(Probe {
-            id,
-            bitrate: wanted,
-            bytes: usize::try_from(wanted.bytes_in(Duration::from_millis(15)))
-                .unwrap_or(usize::MAX),
-            packets: 5,
-        })
+        self.apply_probe(None);
+        self.consider_probe();
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due. Also [`handle_sent`](Self::handle_sent) may bring it
+    /// forward, but never to less than half a second ahead; it is enough to look again once per batch.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let probe = self.probing.deadline(&self.aim());
+        // What is due but has to wait for a better time is looked at with the next feedback.
+        let probe = probe.filter(|deadline| *deadline > self.now);
+        [probe, self.silence_ends()].into_iter().flatten().min()
+    }
+
+    /// A probe to send now; asked for after every input but packets sent.
+    pub fn poll_probe(&mut self, now: Instant) -> Option<Probe> {
+        self.advance(now);
+        self.probing.take_order(now)
     }
 
     /// What the path carries.
     pub fn estimate(&self) -> Bitrate {
-        let rate = self.remb.map_or(self.rate, |remb| remb.min(self.rate));
+        let rate = self.control.rate();
+        let rate = self.reports.remb().map_or(rate, |remb| remb.min(rate));
         rate.min(self.config.max).max(self.config.min)
     }
 
     /// What stands behind the estimate.
     pub fn state(&self) -> EstimatorState {
         EstimatorState {
-            delay_based: self.rate,
-            loss_based: None,
-            remb: self.remb,
-            acknowledged: None,
-            application_limited: self.demand.sending < self.estimate(),
-            usage: Usage::Normal,
-            queue_delay: Duration::ZERO,
+            delay_based: self.control.rate(),
+            loss_based: self.loss.ceiling(),
+            remb: self.reports.remb(),
+            acknowledged: self.acknowledged.rate(),
+            application_limited: self.application_limited,
+            usage: self.trendline.usage(),
+            queue_delay: self.queue.length(),
             round_trip: self.round_trip,
-            loss: self.loss,
-            inherent_loss: 0.0,
-            probing: None,
+            loss: if self.has_feedback {
+                self.loss.average()
+            } else {
+                self.reports.loss()
+            },
+            inherent_loss: self.loss.inherent(),
+            probing: self.probing.rate(),
+        }
+    }
+
+    fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    fn micros(&self, now: Instant) -> u64 {
+        let passed = now.saturating_duration_since(self.epoch);
+        passed.as_secs() * 1_000_000 + u64::from(passed.subsec_micros())
+    }
+
+    fn set_rate(&mut self, rate: Bitrate) {
+        self.control
+            .set(rate.min(self.config.max).max(self.config.min));
+    }
+
+    fn handle_arrival(&mut self, packet: SentPacket, arrival: i64, read: &mut Read) {
+        read.reach(packet);
+        read.newest_received = read.newest_received.max(Some(packet.sent));
+        self.acknowledged.add(arrival, packet.size);
+        self.offered.add(packet.sent.cast_signed(), packet.size);
+        if self.probing.handle_received(packet, arrival) {
+            // The queue of a probe is wanted, and says nothing about the rate outside it.
+            return;
+        }
+        match self.delay.add(packet.sent, arrival) {
+            Grouped::Open => {}
+            Grouped::Complete(group) => {
+                self.trendline.update(group);
+                self.queue.update(self.now, group.queue);
+            }
+            Grouped::Reset => {
+                self.trendline.clear();
+                self.queue.clear();
+                self.acknowledged = RateWindow::default();
+            }
+        }
+    }
+
+    fn handle_round_trip(&mut self, sample: Duration) {
+        let sample = sample.min(LONGEST_ROUND_TRIP);
+        self.round_trip = Some(match self.round_trip {
+            Some(known) => (known * (ROUND_TRIP_WEIGHT - 1) + sample) / ROUND_TRIP_WEIGHT,
+            None => sample,
+        });
+    }
+
+    fn judge_limited(&mut self) {
+        let Some(offered) = self.offered.rate() else {
+            return;
+        };
+        let bound = if self.application_limited {
+            LIMITED_UNTIL
+        } else {
+            LIMITED_BELOW
+        };
+        self.application_limited = offered < self.control.rate().scaled(bound);
+    }
+
+    fn apply_delay(&mut self, now: Instant) {
+        let asking = self.loss.is_asking();
+        let ceiling = if asking {
+            Bitrate::ZERO
+        } else {
+            self.loss.ceiling().unwrap_or(Bitrate::MAX)
+        };
+        let foreign = self.queue.is_foreign(now);
+        let usage = match self.trendline.usage() {
+            Usage::Overuse if foreign => Usage::Normal,
+            usage => usage,
+        };
+        let signals = Signals {
+            usage,
+            standing_queue: self.queue.wants_cut(now) && !foreign,
+            drained: self.queue.is_short(),
+            acknowledged: self.acknowledged.rate(),
+            offered: self.offered.rate(),
+            queue: self.queue.length(),
+            round_trip: self.round_trip.unwrap_or(FIRST_ROUND_TRIP),
+            application_limited: self.application_limited,
+            ceiling: ceiling.min(self.config.max),
+        };
+        let before = self.control.rate();
+        if self.control.update(now, signals) {
+            let large = self.control.rate() < before.scaled(LARGE_FALL);
+            self.probing.pause_after_cut(now, large);
+            self.loss.forget_question();
+            self.queue.note_cut(now);
+        }
+        self.set_rate(self.control.rate());
+    }
+
+    fn apply_loss(&mut self, now: Instant) {
+        let rate = self.control.rate();
+        let round_trip = self.round_trip.unwrap_or(FIRST_ROUND_TRIP);
+        let draining = self.control.cut_within(now, round_trip + DRAINS_WITHIN)
+            || (self.queue.is_long() && !self.queue.is_foreign(now));
+        let acknowledged = self.acknowledged.rate().filter(|_| !draining);
+        match self.loss.update(now, rate, acknowledged, round_trip) {
+            LossAction::None => {}
+            LossAction::Cut(to) => self.set_rate(rate.min(to)),
+            LossAction::Restore(to) => self.set_rate(rate.max(to)),
+        }
+    }
+
+    fn apply_probe(&mut self, read_to: Option<u32>) {
+        let rate = self.control.rate();
+        let probing = self.probing.is_probing();
+        let result = self.probing.conclude(self.now, read_to, rate);
+        if probing && !self.probing.is_probing() {
+            // Its queue is still there; whether that shrinks is to be seen without the step up to it.
+            self.trendline.clear();
+        }
+        match result {
+            Some(ProbeResult::Whole(measured)) if measured > rate => {
+                self.control.forget_capacity();
+                self.set_rate(measured);
+            }
+            Some(ProbeResult::Filled(measured)) => {
+                self.control.measured_capacity(measured);
+                if measured > rate || measured < rate.scaled(PROBE_LOWERS) {
+                    // What has been arriving is more than a guess.
+                    let arriving = self.acknowledged.rate().unwrap_or_default();
+                    self.set_rate(measured.max(arriving.min(rate)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Orders a probe if there is a reason, the queue is short and nothing else is being tried.
+    fn consider_probe(&mut self) {
+        let clear = self.queue.is_short() && self.trendline.usage() == Usage::Normal;
+        let calm = (clear || self.queue.is_foreign(self.now)) && !self.loss.is_asking();
+        if calm {
+            let aim = self.aim();
+            self.probing.consider(self.now, &aim);
+        } else {
+            self.probing.withhold();
+        }
+    }
+
+    fn aim(&self) -> Aim {
+        let remb = self.reports.remb().unwrap_or(Bitrate::MAX);
+        let ceiling = self.loss.ceiling().unwrap_or(Bitrate::MAX);
+        Aim {
+            estimate: self.control.rate(),
+            wanted: self.demand.wanted,
+            next_step: self.demand.next_step,
+            max: self.config.max.min(ceiling).min(remb),
+        }
+    }
+
+    fn silence_ends(&self) -> Option<Instant> {
+        let since = self.epoch + Duration::from_micros(self.unanswered_since?);
+        let round_trip = self.round_trip.unwrap_or(LONGEST_ROUND_TRIP);
+        Some(since + SILENCE + round_trip)
+    }
+}
+
+/// What one feedback packet told.
+#[derive(Debug, Default)]
+struct Read {
+    received: u32,
+    lost: u32,
+    late: u32,
+    newest: Option<SentPacket>,
+    newest_received: Option<u64>,
+}
+
+impl Read {
+    fn reach(&mut self, packet: SentPacket) {
+        let newer = self
+            .newest
+            .is_none_or(|newest| packet.sequence.wrapping_sub(newest.sequence).cast_signed() > 0);
+        if newer {
+            self.newest = Some(packet);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,8 +17,17 @@
 mod allocation;
 mod bitrate;
 mod config;
+mod delay;
 mod estimator;
+mod loss;
 mod probe;
+mod probing;
+mod rate_control;
+mod rate_window;
+mod reports;
+mod sent_history;
+mod standing_queue;
+mod trendline;
 
 pub use allocation::{Request, allocate};
 pub use bitrate::Bitrate;

@@ -1,0 +1,222 @@
+//! What left lately, by transport-wide sequence number.
+//!
+//! A ring that grows while what it would overwrite may still be answered, up to [`MAX_SLOTS`]. An idle transport has
+//! none. One packet takes 16 bytes.
+
+use std::mem;
+
+/// Most packets remembered: three seconds at 10 Mb/s, and as many as one feedback packet can name in a burst.
+const MAX_SLOTS: usize = 4096;
+
+/// Slots of the first ring: a feedback interval of 100 ms and a round trip of as much, with audio and small video.
+const FIRST_SLOTS: usize = 64;
+
+/// A packet without an answer for this long may be forgotten: feedback comes every 50 to 250 ms
+/// (draft-holmer-rmcat-transport-wide-cc-extensions-01 §2), and a round trip beyond a second is no call any more.
+const KEEP_MICROS: u64 = 2_000_000;
+
+/// After this long without sending, the memory is given back.
+const IDLE_MICROS: u64 = 10_000_000;
+
+/// A packet that left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SentPacket {
+    /// Microseconds after the estimator's epoch.
+    pub(crate) sent: u64,
+    /// Sequence number, continued beyond 16 bits.
+    pub(crate) sequence: u32,
+    pub(crate) size: u16,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing was here yet.
+    Empty,
+    /// No feedback yet.
+    Outstanding,
+    /// Reported as not received; it may still arrive.
+    Lost,
+    Received,
+}
+
+const EMPTY: SentPacket = SentPacket {
+    sent: 0,
+    sequence: 0,
+    size: 0,
+    state: State::Empty,
+};
+
+// What the module's documentation says.
+const _: () = assert!(size_of::<SentPacket>() == 16);
+
+/// What feedback says about a packet that is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It arrived.
+    Received(SentPacket),
+    /// It arrived after it had been counted as lost.
+    ReceivedLate(SentPacket),
+    /// It did not arrive, which is news.
+    Lost(SentPacket),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct SentHistory {
+    /// Empty, or as many as a power of two.
+    slots: Vec<SentPacket>,
+    newest: u32,
+    newest_sent: u64,
+}
+
+impl SentHistory {
+    /// Remembers a packet and returns its continued number.
+    #[inline]
+    pub(crate) fn record(&mut self, sent: u64, sequence: u16, size: usize) -> u32 {
+        let sequence = self.extend(sequence);
+        if sequence.wrapping_sub(self.newest).cast_signed() > 0 {
+            self.newest = sequence;
+        }
+        self.newest_sent = sent;
+        let packet = SentPacket {
+            sent,
+            sequence,
+            size: u16::try_from(size).unwrap_or(u16::MAX),
+            state: State::Outstanding,
+        };
+        if let Some(slot) = self.slot(sequence)
+            && !(slot.state == State::Outstanding && sent.saturating_sub(slot.sent) < KEEP_MICROS)
+        {
+            *slot = packet;
+            return sequence;
+        }
+        self.record_growing(packet);
+        sequence
+    }
+
+    /// What an answer of the receiver means; `None` for a packet that is not remembered or was answered before.
+    pub(crate) fn answer(&mut self, sequence: u16, received: bool) -> Option<Answer> {
+        let sequence = self.extend(sequence);
+        let slot = self.slot(sequence)?;
+        if slot.sequence != sequence {
+            return None;
+        }
+        match (slot.state, received) {
+            (State::Outstanding, true) => {
+                slot.state = State::Received;
+                Some(Answer::Received(*slot))
+            }
+            (State::Lost, true) => {
+                slot.state = State::Received;
+                Some(Answer::ReceivedLate(*slot))
+            }
+            (State::Outstanding, false) => {
+                slot.state = State::Lost;
+                Some(Answer::Lost(*slot))
+            }
+            (State::Empty | State::Received, _) | (State::Lost, false) => None,
+        }
+    }
+
+    /// Gives the memory back when nothing was sent for long.
+    pub(crate) fn release_idle(&mut self, now: u64) {
+        if now.saturating_sub(self.newest_sent) >= IDLE_MICROS {
+            self.slots = Vec::new();
+        }
+    }
+
+    /// Bytes on the heap.
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<SentPacket>()
+    }
+
+    fn extend(&self, sequence: u16) -> u32 {
+        let distance = sequence.wrapping_sub(self.newest as u16).cast_signed();
+        self.newest.wrapping_add_signed(distance.into())
+    }
+
+    fn slot(&mut self, sequence: u32) -> Option<&mut SentPacket> {
+        let mask = self.slots.len().wrapping_sub(1);
+        self.slots.get_mut(sequence as usize & mask)
+    }
+
+    /// The slot of this packet is still waited for, or there is none.
+    #[cold]
+    fn record_growing(&mut self, packet: SentPacket) {
+        let len = match self.slots.len() {
+            0 => FIRST_SLOTS,
+            len => (len * 2).min(MAX_SLOTS),
+        };
+        if len > self.slots.len() {
+            let old = mem::replace(&mut self.slots, vec![EMPTY; len]);
+            for kept in old.into_iter().filter(|slot| slot.state != State::Empty) {
+                if let Some(slot) = self.slot(kept.sequence) {
+                    *slot = kept;
+                }
+            }
+        }
+        if let Some(slot) = self.slot(packet.sequence) {
+            *slot = packet;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_answer(answer: Option<Answer>) -> Option<u16> {
+        match answer? {
+            Answer::Received(packet) | Answer::ReceivedLate(packet) | Answer::Lost(packet) => {
+                Some(packet.size)
+            }
+        }
+    }
+
+    #[test]
+    fn every_packet_is_answered_once_across_the_wrap() {
+        let mut history = SentHistory::default();
+        for index in 0..100_u16 {
+            let number = index.wrapping_add(65_500);
+            history.record(u64::from(index) * 1000, number, usize::from(index));
+        }
+        for index in 0..100_u16 {
+            let number = index.wrapping_add(65_500);
+            assert_eq!(size_of_answer(history.answer(number, true)), Some(index));
+            assert_eq!(history.answer(number, true), None, "a duplicate");
+        }
+        assert_eq!(history.answer(1000, true), None, "never sent");
+    }
+
+    #[test]
+    fn a_lost_packet_may_still_arrive() {
+        let mut history = SentHistory::default();
+        history.record(5, 7, 100);
+        assert!(matches!(history.answer(7, false), Some(Answer::Lost(_))));
+        assert_eq!(history.answer(7, false), None);
+        assert!(matches!(
+            history.answer(7, true),
+            Some(Answer::ReceivedLate(_))
+        ));
+    }
+
+    #[test]
+    fn memory_grows_with_what_is_outstanding_to_a_bound_and_is_given_back() {
+        let mut history = SentHistory::default();
+        assert_eq!(history.heap_bytes(), 0);
+        for index in 0..10_000_u16 {
+            history.record(u64::from(index) * 10, index, 1200);
+            history.answer(index, true);
+        }
+        assert_eq!(history.heap_bytes(), FIRST_SLOTS * 16, "all was answered");
+        for index in 10_000..30_000_u16 {
+            history.record(u64::from(index) * 10, index, 1200);
+        }
+        assert_eq!(history.heap_bytes(), MAX_SLOTS * 16);
+        assert_eq!(size_of_answer(history.answer(29_000, true)), Some(1200));
+        history.release_idle(300_000 + IDLE_MICROS);
+        assert_eq!(history.heap_bytes(), 0);
+        assert_eq!(history.answer(29_999, true), None);
+    }
+}

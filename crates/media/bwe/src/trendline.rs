@@ -1,0 +1,230 @@
+//! Tells a growing queue from a steady one by the slope of the delay.
+//!
+//! After draft-ietf-rmcat-gcc-02 §5.3–§5.4 and libwebrtc's trendline filter, with three differences: the regression
+//! runs over a window of *time* (libwebrtc: 20 groups), so that it means the same at 10 frames per second as at 60;
+//! delays are not smoothed before it, because a group's delay is that of its quickest packet already (`delay.rs`); and
+//! time is that of sending, which jitter does not bend.
+
+use crate::{Usage, delay::GroupDelay};
+
+/// Length of the regression. libwebrtc's 20 groups are 660 ms at 30 frames per second.
+const WINDOW_MS: f64 = 600.0;
+
+/// Most points of the regression: the window full of groups of 20 ms.
+const MAX_POINTS: usize = 30;
+
+/// Fewest points that have a slope worth looking at.
+const MIN_POINTS: f64 = 4.0;
+
+/// Milliseconds that a slope of one counts for when the window is full: libwebrtc's gain of 4 times its 60 groups.
+const GAIN_MS: f64 = 240.0;
+
+/// First threshold and its bounds (draft §5.4 and libwebrtc).
+const FIRST_THRESHOLD_MS: f64 = 12.5;
+const MIN_THRESHOLD_MS: f64 = 6.0;
+const MAX_THRESHOLD_MS: f64 = 600.0;
+
+/// How quickly the threshold follows, per millisecond (draft §5.4: `K_u`, `K_d`; the values are libwebrtc's).
+const THRESHOLD_UP: f64 = 0.0087;
+const THRESHOLD_DOWN: f64 = 0.039;
+
+/// Beyond the threshold by more than this, a value is a leap that the threshold shall not follow (draft §5.4).
+const MAX_ADAPT_OFFSET_MS: f64 = 15.0;
+
+/// A gap between groups counts for the threshold as no more than this (libwebrtc).
+const MAX_ADAPT_STEP_MS: f64 = 100.0;
+
+/// The queue must grow for so long before it is overuse (draft §5.4, `overuse_time_th`).
+const OVERUSE_MS: f64 = 10.0;
+
+/// Detector of growing queues.
+#[derive(Debug)]
+pub(crate) struct Trendline {
+    /// Time and delay of each group, a ring.
+    points: [(f64, f64); MAX_POINTS],
+    len: usize,
+    next: usize,
+    threshold: f64,
+    last_sent: f64,
+    last_trend: f64,
+    overusing_ms: f64,
+    overusing_groups: u32,
+    usage: Usage,
+}
+
+impl Default for Trendline {
+    fn default() -> Self {
+        Self {
+            points: [(0.0, 0.0); MAX_POINTS],
+            len: 0,
+            next: 0,
+            threshold: FIRST_THRESHOLD_MS,
+            last_sent: 0.0,
+            last_trend: 0.0,
+            overusing_ms: 0.0,
+            overusing_groups: 0,
+            usage: Usage::Normal,
+        }
+    }
+}
+
+impl Trendline {
+    /// Takes a group's delay and says what the queue does.
+    pub(crate) fn update(&mut self, group: GroupDelay) -> Usage {
+        let step = (group.sent - self.last_sent).max(0.0);
+        self.last_sent = group.sent;
+        self.push(group);
+        let trend = self.slope().unwrap_or_default();
+        self.judge(trend, step);
+        self.adapt(trend, step);
+        self.last_trend = trend;
+        self.usage
+    }
+
+    /// Forgets the delays: they are of another clock, or a probe is over.
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+        self.last_trend = 0.0;
+        self.overusing_ms = 0.0;
+        self.overusing_groups = 0;
+        self.usage = Usage::Normal;
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    fn push(&mut self, group: GroupDelay) {
+        if let Some(point) = self.points.get_mut(self.next) {
+            *point = (group.sent, group.delay);
+        }
+        self.next = (self.next + 1) % MAX_POINTS;
+        self.len = (self.len + 1).min(MAX_POINTS);
+    }
+
+    /// Slope over the window in milliseconds of [`GAIN_MS`], less while the window is not full.
+    fn slope(&self) -> Option<f64> {
+        let newest_first = (1..=self.len).map(|back| (self.next + MAX_POINTS - back) % MAX_POINTS);
+        let points = newest_first
+            .filter_map(|index| self.points.get(index))
+            .take_while(|(sent, _)| self.last_sent - sent <= WINDOW_MS)
+            // Small numbers, so that squares lose nothing.
+            .map(|(sent, delay)| (sent - self.last_sent, *delay));
+        let mut sums = (0.0, 0.0, 0.0);
+        let mut oldest = 0.0;
+        for (x, y) in points.clone() {
+            sums = (sums.0 + 1.0, sums.1 + x, sums.2 + y);
+            oldest = x;
+        }
+        let (count, mean_x, mean_y) = (sums.0, sums.1 / sums.0, sums.2 / sums.0);
+        if count < MIN_POINTS {
+            return None;
+        }
+        let (mut numerator, mut denominator) = (0.0, 0.0);
+        for (x, y) in points {
+            numerator += (x - mean_x) * (y - mean_y);
+            denominator += (x - mean_x) * (x - mean_x);
+        }
+        let filled = (-oldest / WINDOW_MS).min(1.0);
+        (denominator > 0.0).then(|| numerator / denominator * GAIN_MS * filled)
+    }
+
+    fn judge(&mut self, trend: f64, step: f64) {
+        if trend > self.threshold {
+            self.overusing_ms += step;
+            self.overusing_groups += 1;
+            if self.overusing_ms > OVERUSE_MS
+                && self.overusing_groups > 1
+                && trend >= self.last_trend
+            {
+                self.usage = Usage::Overuse;
+                self.overusing_ms = 0.0;
+                self.overusing_groups = 0;
+            } else if trend < self.last_trend {
+                // It still grows, but less: what was done about it takes effect.
+                self.usage = Usage::Normal;
+            }
+            return;
+        }
+        self.overusing_ms = 0.0;
+        self.overusing_groups = 0;
+        self.usage = if trend < -self.threshold {
+            Usage::Underuse
+        } else {
+            Usage::Normal
+        };
+    }
+
+    fn adapt(&mut self, trend: f64, step: f64) {
+        let size = trend.abs();
+        if size > self.threshold + MAX_ADAPT_OFFSET_MS {
+            return;
+        }
+        let speed = if size < self.threshold {
+            THRESHOLD_DOWN
+        } else {
+            THRESHOLD_UP
+        };
+        self.threshold += speed * (size - self.threshold) * step.min(MAX_ADAPT_STEP_MS);
+        self.threshold = self.threshold.clamp(MIN_THRESHOLD_MS, MAX_THRESHOLD_MS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(
+        trendline: &mut Trendline,
+        start: f64,
+        delays: impl IntoIterator<Item = f64>,
+    ) -> Vec<Usage> {
+        let groups = delays.into_iter().enumerate();
+        groups
+            .map(|(index, delay)| {
+                trendline.update(GroupDelay {
+                    sent: start + index as f64 * 33.0,
+                    queue: 0.0,
+                    delay,
+                })
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_growing_queue_is_overuse_and_a_shrinking_one_underuse() {
+        let mut trendline = Trendline::default();
+        let steady = run(&mut trendline, 0.0, [20.0; 30]);
+        assert!(steady.iter().all(|usage| *usage == Usage::Normal));
+        // 20 % more than the path carries.
+        let growing = run(
+            &mut trendline,
+            990.0,
+            (0..15).map(|index| 20.0 + f64::from(index) * 6.6),
+        );
+        assert!(growing[..12].contains(&Usage::Overuse), "{growing:?}");
+        let shrinking = run(
+            &mut trendline,
+            1485.0,
+            (0..30).map(|index| 120.0 - f64::from(index) * 6.6),
+        );
+        assert!(shrinking[..24].contains(&Usage::Underuse), "{shrinking:?}");
+        assert!(!shrinking[2..].contains(&Usage::Overuse), "{shrinking:?}");
+    }
+
+    #[test]
+    fn jitter_is_neither() {
+        let mut trendline = Trendline::default();
+        let mut seed = 1_u32;
+        let jitter = (0..3000).map(|_| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f64::from(seed >> 16) / 65_536.0 * 30.0
+        });
+        let usages = run(&mut trendline, 0.0, jitter);
+        let overuses = usages
+            .iter()
+            .filter(|usage| **usage == Usage::Overuse)
+            .count();
+        assert!(overuses < 10, "{overuses}");
+    }
+}
