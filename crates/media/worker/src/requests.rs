@@ -64,6 +64,13 @@ fn carry_out(engine: &mut Engine, now: Instant, request: Request) -> Result<Answ
             let stats = engine.consumer_stats(now, consumer)?;
             return Ok(Answer::ConsumerStats(Box::new(stats)));
         }
+        Request::SetPreferredLayers { consumer, layers } => {
+            let layers = engine.set_preferred_layers(now, consumer, layers)?;
+            return Ok(Answer::PreferredLayers(layers));
+        }
+        Request::SetPriority { consumer, priority } => {
+            engine.set_priority(now, consumer, priority)?;
+        }
         Request::WorkerStats => return Ok(Answer::WorkerStats(Box::new(engine.stats()))),
         _ => return Err(EngineError::Invalid("unknown request".into())),
     }

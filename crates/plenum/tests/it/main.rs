@@ -3,6 +3,7 @@
 mod client;
 mod closing;
 mod command_line;
+mod layers;
 mod lifetime;
 mod node;
 mod session;

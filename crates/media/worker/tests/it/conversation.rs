@@ -2,8 +2,9 @@
 
 use std::net::{Ipv4Addr, UdpSocket as StdUdpSocket};
 
-use plenum_ids::RouterId;
+use plenum_ids::{ConsumerId, RouterId};
 use plenum_ipc::{Answer, ErrorCode, NodeToWorker, Preamble, Request, WorkerToNode};
+use plenum_params::event::Layers;
 use rustix::process::Signal;
 
 use crate::node::{Node, finish, hello, send_signal, socket};
@@ -34,6 +35,33 @@ fn requests_are_answered_in_order() {
         };
         assert_eq!(stats.routers, 1);
         assert!(stats.memory > 0 && stats.cpu_time_us > 0);
+    }
+}
+
+#[test]
+fn choices_about_what_does_not_exist_are_refused_by_name() {
+    let mut node = Node::ready(&[socket()]);
+    let consumer = ConsumerId::random();
+    let layers = Layers {
+        spatial: 0,
+        temporal: None,
+    };
+    for (body, name) in [
+        (
+            Request::SetPreferredLayers { consumer, layers },
+            consumer.to_string(),
+        ),
+        (
+            Request::SetPriority {
+                consumer,
+                priority: 2,
+            },
+            consumer.to_string(),
+        ),
+    ] {
+        let refused = node.request(1, body).expect_err("there is no such thing");
+        assert_eq!(refused.code, ErrorCode::NotFound);
+        assert!(refused.reason.contains(&name), "{refused}");
     }
 }
 
