@@ -11,7 +11,7 @@ use plenum_bench::bwe::{page, plot, terminal_row, terminal_title};
 use plenum_harness::congestion::{paths, run};
 
 /// Virtual time of each run.
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_mins(1);
 
 fn main() -> Result<()> {
     let mut folder = None;

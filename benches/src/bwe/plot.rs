@@ -57,8 +57,8 @@ fn draw(run: &Run, path: &Path) -> Drawn<()> {
 }
 
 fn bitrates(run: &Run, panel: &Panel<'_>) -> Drawn<()> {
-    let capacity = series(run, |sample| Some(sample.capacity));
-    let best = series(run, |sample| Some(run.best(sample.capacity)));
+    let capacity = corners(&series(run, |sample| Some(sample.capacity)));
+    let best = corners(&series(run, |sample| Some(run.best(sample.capacity))));
     let estimate = series(run, |sample| sample.estimate);
     let forwarded: Vec<(f64, f64)> = run
         .forwarded(WINDOW)
@@ -105,14 +105,18 @@ fn bitrates(run: &Run, panel: &Panel<'_>) -> Drawn<()> {
 
 /// The title and, below it in one row, what each colour means.
 fn head(panel: &Panel<'_>, title: &str, legend: &[(ShapeStyle, &str)]) -> Drawn<()> {
-    let title = Text::new(title.to_owned(), (76, 12), ("sans-serif", 20, &INK));
+    let title = Text::new(title.to_owned(), (76, 12), text(20));
     panel.draw(&title)?;
     for (x, (style, name)) in (76..).step_by(210).zip(legend) {
         panel.draw(&PathElement::new([(x, 46), (x + 22, 46)], *style))?;
-        let name = Text::new((*name).to_owned(), (x + 28, 39), ("sans-serif", 14, &INK));
+        let name = Text::new((*name).to_owned(), (x + 28, 39), text(14));
         panel.draw(&name)?;
     }
     Ok(())
+}
+
+fn text(size: i32) -> TextStyle<'static> {
+    ("sans-serif", size).into_font().color(&INK)
 }
 
 fn series(run: &Run, value: impl Fn(&Sample) -> Option<u64>) -> Vec<(f64, f64)> {
@@ -120,6 +124,20 @@ fn series(run: &Run, value: impl Fn(&Sample) -> Option<u64>) -> Vec<(f64, f64)> 
     samples
         .filter_map(|sample| Some((sample.at.as_secs_f64(), value(sample)? as f64 / 1e6)))
         .collect()
+}
+
+/// Without the points between two others of the same height.
+fn corners(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let last = points.len().saturating_sub(1);
+    let height = |index: usize| points[index].1.to_bits();
+    let is_corner = |index: usize| {
+        index == 0
+            || index == last
+            || height(index) != height(index - 1)
+            || height(index) != height(index + 1)
+    };
+    let corners = (0..points.len()).filter(|index| is_corner(*index));
+    corners.map(|index| points[index]).collect()
 }
 
 fn highest(points: &[(f64, f64)]) -> f64 {
@@ -169,8 +187,8 @@ fn mesh(
         .x_labels(13)
         .y_labels(6)
         .y_desc(y_name)
-        .label_style(("sans-serif", 13, &INK))
-        .axis_desc_style(("sans-serif", 14, &INK))
+        .label_style(text(13))
+        .axis_desc_style(text(14))
         .x_label_formatter(&x_label)
         .y_label_formatter(&y_label);
     if let Some(name) = x_name {

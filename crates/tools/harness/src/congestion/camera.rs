@@ -55,9 +55,11 @@ pub(super) struct Camera {
     /// Key frame requests that were answered, of all streams.
     answered: u32,
     is_started: bool,
-    /// Plain RTP bytes and packets of each stream so far.
-    pub(super) bytes: [u64; 3],
-    pub(super) packets: [u64; 3],
+    /// Plain RTP bytes and packets of each stream so far, key frames not counted.
+    bytes: [u64; 3],
+    packets: [u64; 3],
+    /// Frames of each stream that they are of.
+    frames: u64,
 }
 
 impl Camera {
@@ -83,6 +85,7 @@ impl Camera {
             is_started: false,
             bytes: [0; 3],
             packets: [0; 3],
+            frames: 0,
         }
     }
 
@@ -98,6 +101,14 @@ impl Camera {
         }
     }
 
+    /// Bits per second that each stream takes when its packets grow by `overhead` bytes, key frames not counted.
+    pub(super) fn rates(&self, overhead: u64) -> [u64; 3] {
+        let time = FRAME_TIME.as_secs_f64() * self.frames.max(1) as f64;
+        #[expect(clippy::cast_sign_loss, reason = "both are positive")]
+        let rate = |bytes: u64| (bytes as f64 * 8.0 / time) as u64;
+        [0, 1, 2].map(|index| rate(self.bytes[index] + self.packets[index] * overhead))
+    }
+
     /// Sends a frame of each stream; key frames of all when one of them was asked for, as libvpx does.
     pub(super) fn send(&mut self, elapsed: Duration, peer: &mut TestPeer) {
         let asked = ssrcs()
@@ -105,6 +116,7 @@ impl Camera {
             .sum();
         let is_key = !self.is_started || asked > self.answered;
         (self.is_started, self.answered) = (true, asked);
+        self.frames += u64::from(!is_key);
         for (index, source) in self.sources.iter_mut().enumerate() {
             let mean = self.ladder.0[index] as f64 * FRAME_TIME.as_secs_f64() / 8.0;
             let scale = 1.0 + VARIATION * (2.0 * self.rng.unit() - 1.0);
@@ -112,8 +124,10 @@ impl Camera {
             let len = (mean * scale) as usize * if is_key { KEY_FRAME_FACTOR } else { 1 };
             for mut packet in source.frame(elapsed, is_key, len) {
                 self.stamper.stamp(&extensions(index), &mut packet, elapsed);
-                self.bytes[index] += packet.len() as u64;
-                self.packets[index] += 1;
+                if !is_key {
+                    self.bytes[index] += packet.len() as u64;
+                    self.packets[index] += 1;
+                }
                 peer.send_rtp(&packet);
             }
         }

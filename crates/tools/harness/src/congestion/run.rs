@@ -72,7 +72,7 @@ pub struct Run {
     pub passages: Vec<Passage>,
     /// Of the link towards the receiver.
     pub counters: NetemCounters,
-    /// Bits per second that each stream of the sender takes on the link.
+    /// Bits per second that each stream of the sender takes on the link, key frames not counted.
     pub stream_rates: [u64; 3],
     /// Which stream was forwarded from when on; `None`: none.
     pub layers: Vec<(Duration, Option<u8>)>,
@@ -205,12 +205,8 @@ impl Stage {
             .expect("the transport exists");
         let down = &mut self.world.network(RECEIVER).down;
         let (passages, counters) = (down.passages.take().unwrap_or_default(), down.counters());
-        let rate = |index: usize| {
-            let bytes = self.camera.bytes[index] + self.camera.packets[index] * OVERHEAD;
-            bytes * 8 * 1000 / (time.as_millis() as u64).max(1)
-        };
         Run {
-            stream_rates: [rate(0), rate(1), rate(2)],
+            stream_rates: self.camera.rates(OVERHEAD),
             path: self.path,
             start: self.start,
             time,
