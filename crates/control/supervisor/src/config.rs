@@ -32,8 +32,12 @@ pub struct SupervisorConfig {
     pub srtp_profiles: Vec<String>,
     /// Send every datagram by itself, even if the kernel could segment.
     pub disable_gso: bool,
-    /// How long a request may take. A worker that answers nothing at all for so long is replaced.
+    /// How long a request may take.
     pub request_timeout: Duration,
+    /// A worker that answers nothing for so long, though it is asked all the time, is killed and replaced.
+    pub hang_timeout: Duration,
+    /// Pause before a dead worker is started again; it doubles as long as the worker dies young.
+    pub restart_pause: Duration,
 }
 
 /// An address to listen on.
@@ -61,6 +65,11 @@ impl Default for SupervisorConfig {
             srtp_profiles: Vec::new(),
             disable_gso: false,
             request_timeout: Duration::from_secs(10),
+            // Longer than any pause of a worker that lives (a turn of its loop is some milliseconds), short enough for
+            // calls to be back before people hang up.
+            hang_timeout: Duration::from_secs(2),
+            // The rooms of a dead worker go to another one meanwhile anyway.
+            restart_pause: Duration::from_millis(100),
         }
     }
 }

@@ -25,6 +25,7 @@ mod slot;
 mod sockets;
 mod supervisor;
 mod usage;
+mod vitals;
 mod worker;
 
 pub use config::{ListenAddress, SupervisorConfig};
@@ -32,4 +33,5 @@ pub use error::{StartError, WorkerError, WorkerFault};
 pub use handles::{ConsumerHandle, ProducerHandle, RouterHandle, TransportHandle};
 pub use packets::{PacketCounters, ReceivedPacket};
 pub use supervisor::{Supervisor, WorkerEvent, WorkerInfo, WorkerState};
+pub use vitals::WorkerRates;
 pub use worker::Worker;

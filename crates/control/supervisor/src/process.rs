@@ -13,9 +13,10 @@ use std::{
 
 use plenum_ids::WorkerId;
 use plenum_ipc::{
-    Decoder, NodeToWorker, PREAMBLE_BYTES, Preamble, SocketOptions, WorkerConfig, WorkerHello,
-    WorkerToNode, encode,
+    Answer, Decoder, NodeToWorker, PREAMBLE_BYTES, Preamble, SocketOptions, WorkerConfig,
+    WorkerHello, WorkerToNode, encode,
 };
+use plenum_params::stats::WorkerStats;
 use plenum_udp::{PacketSocket, UdpSocket, send_fds};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -25,13 +26,13 @@ use tokio::{
     },
     process::{Child, Command},
     sync::{mpsc::UnboundedSender, watch::Receiver},
-    time::{sleep, timeout},
+    time::{MissedTickBehavior, interval, timeout},
 };
 use tracing::{debug, error};
 
 use crate::{
     config::SupervisorConfig,
-    error::{StartError, WorkerError, WorkerFault},
+    error::{StartError, WorkerFault},
     packets::SOCKET_BUFFER,
     supervisor::WorkerEvent,
     worker::{Link, Worker},
@@ -42,6 +43,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a worker may take to end by itself once its control socket is closed.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Heartbeats in the time after which a silent worker counts as dead: death is noticed late by one of them at most, and
+/// one costs the worker some tens of microseconds.
+const HEARTBEATS: u32 = 8;
 
 /// Bytes read from a control socket at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -79,14 +84,20 @@ impl Process {
         let (stream, decoder, hello) = match greeted {
             Ok(Ok(greeted)) => greeted,
             Ok(Err(StartError::Io { source, .. })) if is_end(&source) => {
-                let status = end(&mut child).await;
+                let status = end(&mut child, END_TIMEOUT).await;
                 return Err(match status {
                     Some(status) => StartError::Ended { worker, status },
                     None => io_error(source),
                 });
             }
-            Ok(Err(error)) => return Err(error),
-            Err(_) => return Err(StartError::Timeout { worker, after }),
+            Ok(Err(error)) => {
+                end(&mut child, Duration::ZERO).await;
+                return Err(error);
+            }
+            Err(_) => {
+                end(&mut child, Duration::ZERO).await;
+                return Err(StartError::Timeout { worker, after });
+            }
         };
         // A wrapper around the worker, or another process namespace, makes these differ.
         let pid = child.id().unwrap_or(hello.pid);
@@ -104,11 +115,14 @@ impl Process {
         &self.worker
     }
 
-    /// Carries requests and answers until the process ends or `stop` says so; the process has ended afterwards.
+    /// Carries requests and answers until the process ends or `stop` says so; the process has ended afterwards. What it
+    /// answers to heartbeats goes to `heard`.
     pub(crate) async fn drive(
         mut self,
         events: &UnboundedSender<WorkerEvent>,
         stop: &mut Receiver<bool>,
+        hang_timeout: Duration,
+        heard: impl FnMut(WorkerStats),
     ) -> End {
         let (reader, writer) = self.stream.split();
         let link = self.worker.link();
@@ -116,7 +130,7 @@ impl Process {
             result = read(reader, &mut self.decoder, &self.worker, events) => (false, result.err()),
             () = write(writer, link) => (false, None),
             () = link.packets().read() => (false, None),
-            fault = watch(&self.worker) => (false, Some(fault)),
+            fault = watch(&self.worker, hang_timeout, heard) => (false, Some(fault)),
             () = stopped(stop) => (true, None),
         };
         if let Some(fault) = &fault {
@@ -126,7 +140,12 @@ impl Process {
         self.worker.link().close();
         // Closing the socket is how a worker is told to end.
         drop(self.stream);
-        let status = end(&mut self.child).await;
+        let grace = match fault {
+            // It will not notice.
+            Some(WorkerFault::NotAnswering { .. }) => Duration::ZERO,
+            _ => END_TIMEOUT,
+        };
+        let status = end(&mut self.child, grace).await;
         if asked {
             End::Asked
         } else {
@@ -267,23 +286,48 @@ async fn write(mut stream: WriteHalf<'_>, link: &Link) {
     }
 }
 
-/// Comes back when the worker has stopped answering, which its process may survive for ever. One that is only behind
-/// still answers earlier requests, however late: its rooms are better served by waiting.
-async fn watch(worker: &Worker) -> WorkerFault {
+/// Asks the worker again and again, and comes back when it has stopped answering, which its process may survive for ever.
+/// One that is only behind still answers earlier requests, however late: its rooms are better served by waiting.
+///
+/// Silence is counted in heartbeats rather than read from a clock, so that a node that stood still itself (suspended,
+/// stopped, starved) does not take its own absence for the workers'.
+async fn watch(
+    worker: &Worker,
+    hang_timeout: Duration,
+    mut heard: impl FnMut(WorkerStats),
+) -> WorkerFault {
+    let mut beats = interval(hang_timeout / HEARTBEATS);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beats.tick().await;
+    let mut asking = Some(Box::pin(worker.heartbeat()));
+    let (mut answered, mut silent) = (worker.link().answered(), 0);
     loop {
-        sleep(worker.request_timeout() / 2).await;
-        let answered = worker.link().answered();
-        if let Err(WorkerError::Timeout { after }) = worker.heartbeat().await
-            && worker.link().answered() == answered
-        {
-            return WorkerFault::NotAnswering { after };
+        tokio::select! {
+            Some(answer) = async { Some(asking.as_mut()?.await) } => {
+                asking = None;
+                if let Ok(Answer::WorkerStats(stats)) = answer {
+                    heard(*stats);
+                }
+            }
+            _ = beats.tick() => {
+                let latest = worker.link().answered();
+                silent = if latest == answered { silent + 1 } else { 0 };
+                answered = latest;
+                if silent >= HEARTBEATS {
+                    let after = hang_timeout;
+                    return WorkerFault::NotAnswering { after };
+                }
+                if asking.is_none() {
+                    asking = Some(Box::pin(worker.heartbeat()));
+                }
+            }
         }
     }
 }
 
-/// Waits for a process whose control socket is closed, and kills it if it does not end by itself.
-async fn end(child: &mut Child) -> Option<ExitStatus> {
-    if let Ok(status) = timeout(END_TIMEOUT, child.wait()).await {
+/// Waits for a process whose control socket is closed, and kills it if it does not end by itself in time.
+async fn end(child: &mut Child, grace: Duration) -> Option<ExitStatus> {
+    if let Ok(status) = timeout(grace, child.wait()).await {
         return status.ok();
     }
     child.start_kill().ok();

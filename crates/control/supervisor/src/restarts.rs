@@ -5,9 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Pause before the first restart: the rooms of a dead worker move to another one meanwhile anyway.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-
 /// Longest pause between restarts within the allowance.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -24,6 +21,7 @@ const PERIOD: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct Restarts {
     recent: VecDeque<Instant>,
+    first_pause: Duration,
     pause: Duration,
 }
 
@@ -37,17 +35,18 @@ pub(crate) struct Verdict {
 }
 
 impl Restarts {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(first_pause: Duration) -> Self {
         Self {
             recent: VecDeque::with_capacity(ALLOWANCE),
-            pause: FIRST_PAUSE,
+            first_pause,
+            pause: first_pause,
         }
     }
 
     /// The worker died (or could not be started) at `now`, after it had lived for `lived`.
     pub(crate) fn handle_death(&mut self, now: Instant, lived: Duration) -> Verdict {
         if lived >= HEALTHY {
-            self.pause = FIRST_PAUSE;
+            self.pause = self.first_pause;
         }
         while self.recent.front().is_some_and(|&at| at + PERIOD <= now) {
             self.recent.pop_front();
@@ -75,9 +74,11 @@ impl Restarts {
 mod tests {
     use super::*;
 
+    const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
     #[test]
     fn pauses_grow_until_the_allowance_is_used_up() {
-        let mut restarts = Restarts::new();
+        let mut restarts = Restarts::new(FIRST_PAUSE);
         let mut now = Instant::now();
         let start = now;
         for pause in [100, 200, 400, 800, 1600] {
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_healthy_life_is_forgiven() {
-        let mut restarts = Restarts::new();
+        let mut restarts = Restarts::new(FIRST_PAUSE);
         let now = Instant::now();
         restarts.handle_death(now, Duration::ZERO);
         restarts.handle_death(now, Duration::ZERO);
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn pauses_are_bounded() {
-        let mut restarts = Restarts::new();
+        let mut restarts = Restarts::new(FIRST_PAUSE);
         let mut now = Instant::now();
         for _ in 0..100 {
             let verdict = restarts.handle_death(now, Duration::ZERO);

@@ -1,6 +1,6 @@
 //! A worker's place in the node: one process after another, on the same sockets.
 
-use std::{error::Error, sync::Arc, time::Instant};
+use std::{error::Error, fmt::Write as _, process::ExitStatus, sync::Arc, time::Instant};
 
 use plenum_ids::WorkerId;
 use plenum_udp::UdpSocket;
@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::SupervisorConfig,
+    error::WorkerFault,
     process::{End, Process, stopped},
     restarts::Restarts,
     supervisor::{Shared, SlotState, WorkerEvent, WorkerState},
@@ -29,18 +30,27 @@ pub(crate) struct Slot {
 impl Slot {
     /// Keeps a process running until it is asked to stop.
     pub(crate) async fn run(mut self, mut process: Process) {
-        let mut restarts = Restarts::new();
+        let mut restarts = Restarts::new(self.config.restart_pause);
         loop {
             let started = Instant::now();
-            let End::Died(status, fault) = process.drive(&self.events, &mut self.stop).await else {
-                self.shared.update(self.id, SlotState::handle_end);
+            let worker = self.id;
+            let heard = |stats| {
+                self.shared.update(worker, |slot| {
+                    slot.vitals.handle_stats(Instant::now(), stats);
+                });
+            };
+            let hang_timeout = self.config.hang_timeout;
+            let drive = process.drive(&self.events, &mut self.stop, hang_timeout, heard);
+            let End::Died(status, fault) = drive.await else {
+                self.shared.update(worker, SlotState::handle_end);
                 return;
             };
-            self.shared.update(self.id, SlotState::handle_end);
-            let worker = self.id;
-            let ended =
-                status.map_or_else(|| "not known how".to_owned(), |status| status.to_string());
-            warn!(%worker, status = ended, "worker died");
+            let trouble = describe(status, fault.as_ref());
+            warn!(%worker, trouble, "worker died");
+            self.shared.update(worker, |slot| {
+                slot.handle_end();
+                slot.trouble = Some(trouble);
+            });
             let died = WorkerEvent::Died {
                 worker,
                 status,
@@ -65,12 +75,17 @@ impl Slot {
             let now = Instant::now();
             let verdict = restarts.handle_death(now, now - started);
             let state = if verdict.held {
-                error!(worker = %self.id, pause = ?verdict.pause, "worker died too often and is held back");
                 WorkerState::Held
             } else {
                 WorkerState::Restarting
             };
-            self.shared.update(self.id, |slot| slot.state = state);
+            self.shared.update(self.id, |slot| {
+                slot.state = state;
+                if verdict.held {
+                    let trouble = slot.trouble.as_deref().unwrap_or_default();
+                    error!(worker = %self.id, pause = ?verdict.pause, trouble, "worker died too often and is held back");
+                }
+            });
             tokio::select! {
                 () = sleep(verdict.pause) => {}
                 () = stopped(&mut self.stop) => return None,
@@ -85,8 +100,30 @@ impl Slot {
                 Err(error) => {
                     let error: &dyn Error = &error;
                     error!(worker = %self.id, error, "worker cannot be started");
+                    let trouble = Some(chain(error));
+                    self.shared.update(self.id, |slot| slot.trouble = trouble);
                 }
             }
         }
     }
+}
+
+/// How a process ended, in words for operators.
+fn describe(status: Option<ExitStatus>, fault: Option<&WorkerFault>) -> String {
+    let status = status.map_or_else(|| "ended, not known how".to_owned(), |it| it.to_string());
+    match fault {
+        Some(fault) => format!("{} ({status})", chain(fault)),
+        None => status,
+    }
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        // Writing to a string does not fail.
+        let _ = write!(text, ": {error}");
+        source = error.source();
+    }
+    text
 }

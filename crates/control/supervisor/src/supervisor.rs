@@ -9,6 +9,7 @@ use std::{
 
 use plenum_ids::WorkerId;
 use plenum_ipc::Event;
+use plenum_params::stats::WorkerStats;
 use plenum_udp::{UdpSocket, process_usage};
 use tokio::{
     sync::{mpsc::UnboundedSender, watch},
@@ -23,6 +24,7 @@ use crate::{
     slot::Slot,
     sockets,
     usage::Usage,
+    vitals::{Vitals, WorkerRates},
     worker::Worker,
 };
 
@@ -90,10 +92,16 @@ pub struct WorkerInfo {
     pub since: Duration,
     /// Processes that died before this one.
     pub restarts: u32,
+    /// Why the last process died, or could not be started.
+    pub trouble: Option<String>,
     /// Smoothed processor use; 1.0 is one core.
     pub cpu_usage: f32,
     /// Resident memory in bytes.
     pub memory: u64,
+    /// What it said of itself at the last heartbeat; nothing but zeros while it does not run.
+    pub stats: WorkerStats,
+    /// How fast that grows.
+    pub rates: WorkerRates,
     /// Where it listens.
     pub addresses: Vec<SocketAddr>,
 }
@@ -178,7 +186,9 @@ pub(crate) struct SlotState {
     pub(crate) state: WorkerState,
     since: Instant,
     restarts: u32,
+    pub(crate) trouble: Option<String>,
     usage: Usage,
+    pub(crate) vitals: Vitals,
     addresses: Vec<SocketAddr>,
 }
 
@@ -198,7 +208,9 @@ impl SlotState {
             state: WorkerState::Running,
             since: Instant::now(),
             restarts: 0,
+            trouble: None,
             usage: Usage::default(),
+            vitals: Vitals::default(),
             addresses: sockets.iter().map(UdpSocket::local_addr).collect(),
         }
     }
@@ -209,6 +221,7 @@ impl SlotState {
         self.state = WorkerState::Restarting;
         self.since = Instant::now();
         self.usage = Usage::default();
+        self.vitals = Vitals::default();
     }
 
     /// Another process runs in its place.
@@ -226,8 +239,11 @@ impl SlotState {
             pid: self.worker.as_ref().map(Worker::pid),
             since: now.saturating_duration_since(self.since),
             restarts: self.restarts,
+            trouble: self.trouble.clone(),
             cpu_usage: self.usage.cpu,
             memory: self.usage.memory,
+            stats: self.vitals.stats.clone(),
+            rates: self.vitals.rates,
             addresses: self.addresses.clone(),
         }
     }

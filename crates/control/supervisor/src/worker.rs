@@ -147,10 +147,6 @@ impl Worker {
         Arc::ptr_eq(&self.link, &other.link)
     }
 
-    pub(crate) fn request_timeout(&self) -> Duration {
-        self.link.request_timeout
-    }
-
     pub(crate) fn link(&self) -> &Link {
         &self.link
     }

@@ -19,6 +19,13 @@ const REORDERED: usize = 10;
 
 fn main() -> io::Result<()> {
     let fault = std::env::args().nth(1).unwrap_or_default();
+    if fault == "starts-once" {
+        let marker = std::env::args().nth(2).unwrap_or_default();
+        // The second one finds that the file is there.
+        if std::fs::File::create_new(marker).is_err() {
+            std::process::exit(7);
+        }
+    }
     let input = standard_input().map_err(io::Error::other)?;
     let mut worker = Faulty {
         stream: input.into(),

@@ -15,12 +15,13 @@ use plenum_ipc::{
 use plenum_params::transport::{DtlsFingerprint, DtlsParameters, DtlsRole};
 use plenum_supervisor::{
     StartError, Supervisor, SupervisorConfig, Worker, WorkerError, WorkerEvent, WorkerFault,
+    WorkerState,
 };
 use rustix::process::Signal;
-use tokio::{sync::mpsc::unbounded_channel, task::JoinSet};
+use tokio::{sync::mpsc::unbounded_channel, task::JoinSet, time::timeout};
 
 use crate::{
-    node::{send_signal, stop},
+    node::{PATIENCE, send_signal, stop},
     supervised::{config, next, start, start_with},
 };
 
@@ -218,7 +219,7 @@ async fn a_worker_that_stood_still_goes_on_and_its_late_answers_are_ignored() {
 #[tokio::test]
 async fn a_worker_that_hangs_is_replaced_however_much_waits_for_it() {
     let (supervisor, mut events) = start_with(SupervisorConfig {
-        request_timeout: Duration::from_secs(1),
+        hang_timeout: Duration::from_secs(1),
         ..config(1)
     })
     .await;
@@ -261,4 +262,40 @@ async fn a_worker_that_hangs_is_replaced_however_much_waits_for_it() {
         "{started:?}"
     );
     supervisor.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_start_again_is_held_with_its_reason() {
+    let name = format!("starts-once-{}", RouterId::random());
+    let marker = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let mut config = faulty("starts-once");
+    config.arguments.push(marker.clone().into());
+    config.worker_count = 1;
+    config.restart_pause = Duration::from_millis(1);
+    let (supervisor, mut events) = start_with(config).await;
+    let victim = supervisor.worker(WorkerId(0)).expect("running");
+    send_signal(victim.pid(), Signal::KILL);
+    let died = next(&mut events).await;
+    assert!(matches!(died, WorkerEvent::Died { .. }), "{died:?}");
+
+    let info = timeout(PATIENCE, async {
+        loop {
+            let info = supervisor.workers().remove(0);
+            if info.state == WorkerState::Held {
+                return info;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("five failures are soon over");
+    assert_eq!((info.pid, info.restarts), (None, 0));
+    let trouble = info.trouble.expect("the reason");
+    assert!(trouble.contains("exit status: 7"), "{trouble}");
+    assert!(supervisor.running().is_empty());
+    assert!(events.try_recv().is_err(), "it never ran again");
+    // Holding is no reason to be late at the end.
+    let ended = timeout(PATIENCE, supervisor.shutdown()).await;
+    assert!(ended.is_ok());
+    std::fs::remove_file(marker).expect("made by the first process");
 }

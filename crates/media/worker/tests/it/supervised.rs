@@ -236,7 +236,7 @@ async fn a_killed_worker_is_announced_and_replaced_on_its_ports() {
 #[tokio::test]
 async fn a_worker_that_stops_answering_is_replaced() {
     let config = SupervisorConfig {
-        request_timeout: Duration::from_secs(1),
+        hang_timeout: Duration::from_secs(1),
         ..config(1)
     };
     let (supervisor, mut events) = start_with(config).await;
