@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Context as _;
 use plenum_config::{Config, LogFormat};
-use plenum_host::{Host, HostConfig, Limits};
+use plenum_host::{Capacity, Host, HostConfig, Limits};
 use plenum_params::{
     ortc::{default_codecs, router_capabilities},
     transport::WebRtcTransportOptions,
@@ -116,9 +116,8 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1700);
 const INTERRUPTED: u8 = 130;
 
 fn supervisor_config(config: &Config) -> SupervisorConfig {
-    let cores = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     SupervisorConfig {
-        worker_count: config.workers.resolved_count(cores),
+        worker_count: worker_count(config),
         listen: vec![ListenAddress {
             ip: config.rtc_listen_ip(),
             announced: config.rtc.announced_ip,
@@ -135,6 +134,8 @@ fn host_config(config: &Config) -> anyhow::Result<HostConfig> {
     let defaults = HostConfig::new(Arc::new(capabilities));
     Ok(HostConfig {
         max_rooms: config.room.max_rooms as usize,
+        worker_capacity: worker_capacity(config),
+        node_capacity: node_capacity(config),
         transport: WebRtcTransportOptions {
             initial_outgoing_bitrate: Some(config.rtc.initial_outgoing_bitrate),
             min_outgoing_bitrate: Some(config.rtc.min_outgoing_bitrate),
@@ -148,6 +149,53 @@ fn host_config(config: &Config) -> anyhow::Result<HostConfig> {
         },
         ..defaults
     })
+}
+
+fn worker_count(config: &Config) -> u16 {
+    let cores = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    config.workers.resolved_count(cores)
+}
+
+fn worker_capacity(config: &Config) -> Capacity {
+    let workers = &config.workers;
+    let own = capacity(
+        workers.max_cpu_percent,
+        workers.max_consumers,
+        workers.max_memory_mib,
+        workers.max_egress_mbps,
+    );
+    let count = u64::from(worker_count(config).max(1));
+    let share = node_capacity(config).egress.map(|all| all / count);
+    Capacity {
+        egress: own.egress.or(share),
+        ..own
+    }
+}
+
+fn node_capacity(config: &Config) -> Capacity {
+    let node = &config.node;
+    capacity(
+        node.max_cpu_percent,
+        node.max_consumers,
+        node.max_memory_mib,
+        node.max_egress_mbps,
+    )
+}
+
+/// Limits in the units of the settings, of which 0 is none.
+fn capacity(cpu_percent: u32, consumers: u32, memory_mib: u32, egress_mbps: u32) -> Capacity {
+    let limit = |figure: u32| (figure > 0).then_some(u64::from(figure));
+    Capacity {
+        cpu: (cpu_percent > 0).then_some(cores(cpu_percent)),
+        consumers: limit(consumers),
+        memory: limit(memory_mib).map(|mib| mib << 20),
+        egress: limit(egress_mbps).map(|mbps| mbps * 1_000_000),
+    }
+}
+
+fn cores(percent: u32) -> f32 {
+    // 655 cores are no limit.
+    f32::from(u16::try_from(percent).unwrap_or(u16::MAX)) / 100.0
 }
 
 /// Says where the node is, on standard output and in one write, for people and for scripts that wait for it.

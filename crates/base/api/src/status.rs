@@ -16,6 +16,18 @@ pub struct Stats {
     pub total_rooms: usize,
     /// Peers of this node that have joined.
     pub total_peers: usize,
+    /// Where each room is and why it was put there.
+    pub placements: BTreeMap<String, RoomPlacement>,
+}
+
+/// Why a room is where it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoomPlacement {
+    /// Number of its worker.
+    pub worker_id: u16,
+    /// What decided when it was opened, for people.
+    pub reason: String,
 }
 
 /// One worker in [`Stats`].
@@ -32,8 +44,20 @@ pub struct WorkerStatus {
     pub pid: Option<u32>,
     /// Whether it takes no rooms because its process is gone.
     pub closed: bool,
+    /// `running`, `restarting`, or `held` when it died too often and waits for up to a minute.
+    pub state: String,
+    /// What ran out, while it takes no new rooms for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full: Option<String>,
+    /// Why its last process died or could not be started: with `held`, the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_trouble: Option<String>,
+    /// Seconds in this state.
+    pub uptime: u64,
     /// Resident memory in bytes.
     pub memory: u64,
+    /// Routers.
+    pub routers: u32,
     /// Transports.
     pub transports: u32,
     /// Producers.
@@ -42,8 +66,46 @@ pub struct WorkerStatus {
     pub consumers: u32,
     /// How often the process was started again after it died.
     pub restarts: u32,
+    /// Datagrams received by this process.
+    pub packets_received: u64,
+    /// Datagrams sent by this process.
+    pub packets_sent: u64,
+    /// Datagrams that the kernel refused to send.
+    pub packets_dropped: u64,
+    /// Bytes received by this process, as UDP payload.
+    pub bytes_received: u64,
+    /// Bytes sent by this process, as UDP payload.
+    pub bytes_sent: u64,
+    /// Over about the last second.
+    pub packets_received_per_second: u64,
+    /// Over about the last second.
+    pub packets_sent_per_second: u64,
+    /// Over about the last second.
+    pub bytes_received_per_second: u64,
+    /// Over about the last second.
+    pub bytes_sent_per_second: u64,
+    /// Datagrams that left in one message on average, over about the last second; 0: none left.
+    pub group_size: f64,
     /// How many messages left with 1, 2–3, 4–7, 8–15, 16–31 and 32–64 datagrams in them.
     pub group_sizes: [u64; 6],
+    /// Whether the kernel segments for it.
+    pub gso: bool,
+    /// From where on it takes no new rooms.
+    pub limits: WorkerLimits,
+}
+
+/// Limits of a worker in [`WorkerStatus`]; `null`: none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerLimits {
+    /// As [`WorkerStatus::cpu_usage`].
+    pub cpu_usage: Option<f64>,
+    /// Consumers.
+    pub consumers: Option<u64>,
+    /// Resident memory in bytes.
+    pub memory: Option<u64>,
+    /// Bytes sent a second, as UDP payload.
+    pub bytes_sent_per_second: Option<u64>,
 }
 
 /// `GET /readyz`.
@@ -55,6 +117,9 @@ pub struct Readiness {
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Numbers of workers that died too often and wait for up to a minute: an operator should look.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held_workers: Vec<u16>,
 }
 
 #[cfg(test)]
@@ -74,6 +139,7 @@ mod tests {
             distribution: BTreeMap::from([(0, vec!["room1".to_owned()])]),
             total_rooms: 1,
             total_peers: 2,
+            ..Stats::default()
         };
         let json = serde_json::to_value(&stats).expect("plain data");
         assert_eq!(json["workers"][0]["workerId"], 0);

@@ -117,6 +117,14 @@ pub struct Node {
     pub name: String,
     /// Region for placement.
     pub region: String,
+    /// CPU of all workers together from which on no new rooms are taken, in percent of a core; 0: no limit.
+    pub max_cpu_percent: u32,
+    /// Consumers of the whole node from which on no new rooms are taken; 0: no limit.
+    pub max_consumers: u32,
+    /// Memory of all workers together from which on no new rooms are taken, in MiB; 0: no limit.
+    pub max_memory_mib: u32,
+    /// Bandwidth out of the node from which on no new rooms are taken, in Mbit/s; 0: no limit.
+    pub max_egress_mbps: u32,
 }
 
 impl Default for Node {
@@ -125,6 +133,12 @@ impl Default for Node {
             id: None,
             name: "plenum".into(),
             region: "default".into(),
+            // What the workers may use together is bounded by what each of them may; what the network carries, nobody
+            // can know but its owner.
+            max_cpu_percent: 0,
+            max_consumers: 0,
+            max_memory_mib: 0,
+            max_egress_mbps: 0,
         }
     }
 }
@@ -212,11 +226,37 @@ impl Default for Rtc {
 }
 
 /// `[workers]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Workers {
     /// Worker processes; 0: one per core.
     pub count: u16,
+    /// CPU of a worker from which on it takes no new rooms, in percent of a core; 0: no limit.
+    pub max_cpu_percent: u32,
+    /// Consumers of a worker from which on it takes no new rooms; 0: no limit.
+    pub max_consumers: u32,
+    /// Memory of a worker from which on it takes no new rooms, in MiB; 0: no limit.
+    pub max_memory_mib: u32,
+    /// Bandwidth out of a worker from which on it takes no new rooms, in Mbit/s; 0: its share of the node's.
+    pub max_egress_mbps: u32,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            // What comes at random waits u ÷ (1 − u) times as long as serving it takes: 4 times at 80 %, 9 times at 90 %.
+            // And the rooms that are there may still grow.
+            max_cpu_percent: 80,
+            // Each gets some 40 packets a second at least (Opus alone has 50): 400 000 together, which is as much as one
+            // core is built to send. Those that get video use up the CPU long before.
+            max_consumers: 10_000,
+            // Several times what that many consumers and their streams' histories take: who needs more leaks, or is
+            // being attacked, and swapping would hurt every room of the machine.
+            max_memory_mib: 2048,
+            max_egress_mbps: 0,
+        }
+    }
 }
 
 impl Workers {

@@ -277,7 +277,11 @@ fn defaults_are_valid() {
     assert_eq!(config.rtc.consent_timeout(), Duration::from_secs(20));
     let cores = NonZero::new(6).unwrap();
     assert_eq!(config.workers.resolved_count(cores), 6);
-    assert_eq!(Workers { count: 2 }.resolved_count(cores), 2);
+    let workers = Workers {
+        count: 2,
+        ..Workers::default()
+    };
+    assert_eq!(workers.resolved_count(cores), 2);
 }
 
 #[test]

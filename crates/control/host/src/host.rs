@@ -12,7 +12,7 @@ use std::{
 use futures_util::future::join_all;
 use plenum_api::{
     error::ErrorKind,
-    status::{Stats, WorkerStatus},
+    status::{RoomPlacement, Stats},
 };
 use plenum_ids::{PeerId, RoomId, RouterId, WorkerId};
 use plenum_ipc::{Answer, Request};
@@ -20,17 +20,20 @@ use plenum_params::{
     rtp_parameters::RtpCapabilities, stats::WorkerStats, transport::WebRtcTransportOptions,
 };
 use plenum_room::{Command, DEFAULT_JOIN_TIMEOUT, Limits, RoomConfig, SessionId};
-use plenum_supervisor::{Supervisor, Worker, WorkerEvent, WorkerInfo, WorkerState};
+use plenum_supervisor::{Supervisor, Worker, WorkerEvent, WorkerState};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
 };
+use tracing::{debug, info, warn};
 
 use crate::{
     dispatch,
     objects::Objects,
+    placement::{self, Candidate, Capacity, NoPlace, Placement, Resource},
     room_task::{Figures, Input, RoomTask},
     session::Session,
+    status::{load, worker_status},
 };
 
 /// Settings of a [`Host`].
@@ -42,6 +45,10 @@ use crate::{
 pub struct HostConfig {
     /// Most rooms at a time.
     pub max_rooms: usize,
+    /// What a worker carries; at a limit it takes no more rooms.
+    pub worker_capacity: Capacity,
+    /// What all workers together carry; at a limit none takes more rooms.
+    pub node_capacity: Capacity,
     /// What routers offer.
     pub capabilities: Arc<RtpCapabilities>,
     /// Options of every transport.
@@ -63,6 +70,8 @@ impl HostConfig {
     pub fn new(capabilities: Arc<RtpCapabilities>) -> Self {
         Self {
             max_rooms: 10_000,
+            worker_capacity: Capacity::default(),
+            node_capacity: Capacity::default(),
             capabilities,
             transport: WebRtcTransportOptions::default(),
             limits: Limits::default(),
@@ -94,8 +103,11 @@ pub struct RoomOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
+    /// The room would be a new one, and all workers are at a limit. Rooms that are there go on taking peers.
+    #[error("the server is full and takes no new rooms now ({0}), try again later")]
+    Full(Resource),
     /// No worker runs.
-    #[error("no media worker is running")]
+    #[error("no media worker is running, try again later")]
     NoWorker,
     /// The room cannot keep up.
     #[error("the room is overloaded")]
@@ -183,28 +195,44 @@ impl Host {
         Ok(())
     }
 
+    /// Numbers of workers that died too often and wait.
+    pub fn held_workers(&self) -> Vec<u16> {
+        let workers = self.shared.supervisor.workers().into_iter();
+        let held = workers.filter(|info| info.state == WorkerState::Held);
+        held.map(|info| info.id.0).collect()
+    }
+
     /// Rooms and workers as they are now.
     pub async fn stats(&self) -> Stats {
+        let shared = &self.shared;
         let infos = self.shared.supervisor.workers();
         let figures = join_all(infos.iter().map(|info| self.worker_stats(info.id))).await;
-        let rooms = self.shared.rooms();
+        let rooms = shared.rooms();
         let mut distribution: BTreeMap<_, Vec<_>> =
             infos.iter().map(|info| (info.id.0, Vec::new())).collect();
         let mut total_peers = 0;
+        let mut placements = BTreeMap::new();
         for (id, entry) in &rooms.by_id {
             let names = distribution.entry(entry.worker.id().0).or_default();
             names.push(id.to_string());
             total_peers += entry.figures.joined.load(Ordering::Relaxed);
+            let placement = RoomPlacement {
+                worker_id: entry.worker.id().0,
+                reason: entry.placement.to_string(),
+            };
+            placements.insert(id.to_string(), placement);
         }
         for names in distribution.values_mut() {
             names.sort_unstable();
         }
-        let workers = infos.iter().zip(&figures);
+        let capacity = &shared.config.worker_capacity;
+        let workers = infos.iter().zip(figures);
         Stats {
             workers: workers
-                .map(|(info, stats)| worker_status(info, stats, rooms.on(info.id)))
+                .map(|(info, stats)| worker_status(info, stats, rooms.on(info.id), capacity))
                 .collect(),
             distribution,
+            placements,
             total_rooms: rooms.by_id.len(),
             total_peers,
         }
@@ -235,15 +263,11 @@ impl Host {
         if rooms.by_id.len() >= shared.config.max_rooms {
             return Err(ConnectError::TooManyRooms);
         }
-        let worker = shared
-            .supervisor
-            .running()
-            .into_iter()
-            .filter(|worker| !worker.is_closed())
-            .min_by_key(|worker| rooms.on(worker.id()))
-            .ok_or(ConnectError::NoWorker)?;
+        let (worker, placement) = self.place(rooms)?;
+        debug!(room = %id, worker = %placement.worker, reason = %placement, "room placed");
         rooms.last_key += 1;
         let key = rooms.last_key;
+        rooms.last_used.insert(placement.worker, key);
         let (sender, inputs) = mpsc::channel(shared.config.room_queue);
         let figures = Arc::new(Figures::default());
         rooms.insert(
@@ -251,6 +275,7 @@ impl Host {
             Entry {
                 key,
                 worker: worker.clone(),
+                placement,
                 sender: sender.clone(),
                 arriving: 0,
                 figures: Arc::clone(&figures),
@@ -273,35 +298,48 @@ impl Host {
         Ok(())
     }
 
-    async fn worker_stats(&self, id: WorkerId) -> WorkerStats {
-        let Some(worker) = self.shared.supervisor.worker(id) else {
-            return WorkerStats::default();
-        };
+    /// Chooses a worker for a new room.
+    fn place(&self, rooms: &mut Rooms) -> Result<(Worker, Placement), ConnectError> {
+        let supervisor = &self.shared.supervisor;
+        let infos = supervisor.workers().into_iter();
+        let (candidates, workers): (Vec<_>, Vec<_>) = infos
+            .map(|info| {
+                let worker = supervisor.worker(info.id);
+                let candidate = Candidate {
+                    worker: info.id,
+                    open: worker.as_ref().is_some_and(|worker| !worker.is_closed()),
+                    rooms: rooms.on(info.id),
+                    last_used: rooms.last_used.get(&info.id).copied().unwrap_or(0),
+                    load: load(&info),
+                };
+                (candidate, worker)
+            })
+            .unzip();
+        let config = &self.shared.config;
+        let placed = placement::choose(&candidates, &config.worker_capacity, &config.node_capacity);
+        rooms.note_refusal(placed.as_ref().err().copied());
+        let placement = placed.map_err(|err| match err {
+            NoPlace::NoWorker => ConnectError::NoWorker,
+            NoPlace::NodeFull(resource) | NoPlace::WorkersFull(resource) => {
+                ConnectError::Full(resource)
+            }
+        })?;
+        let mut workers = workers.into_iter().flatten();
+        let worker = workers.find(|worker| worker.id() == placement.worker);
+        Ok((worker.ok_or(ConnectError::NoWorker)?, placement))
+    }
+
+    async fn worker_stats(&self, id: WorkerId) -> Option<WorkerStats> {
+        let worker = self.shared.supervisor.worker(id)?;
         match timeout(STATS_TIMEOUT, worker.request(Request::WorkerStats)).await {
-            Ok(Ok(Answer::WorkerStats(stats))) => *stats,
-            _ => WorkerStats::default(),
+            Ok(Ok(Answer::WorkerStats(stats))) => Some(*stats),
+            _ => None,
         }
     }
 }
 
-/// A worker that does not answer in this time is shown without its own figures.
+/// A worker that does not answer in this time is shown with the figures of its last heartbeat.
 const STATS_TIMEOUT: Duration = Duration::from_millis(500);
-
-fn worker_status(info: &WorkerInfo, stats: &WorkerStats, room_count: usize) -> WorkerStatus {
-    WorkerStatus {
-        worker_id: info.id.0,
-        room_count,
-        cpu_usage: f64::from((info.cpu_usage * 1000.0).round()) / 1000.0,
-        pid: info.pid,
-        closed: info.state != WorkerState::Running,
-        memory: info.memory,
-        transports: stats.transports,
-        producers: stats.producers,
-        consumers: stats.consumers,
-        restarts: info.restarts,
-        group_sizes: stats.group_sizes,
-    }
-}
 
 /// What a host's handles, its rooms' tasks and its dispatcher share.
 #[derive(Debug)]
@@ -319,6 +357,10 @@ struct Rooms {
     by_id: HashMap<RoomId, Entry>,
     per_worker: HashMap<WorkerId, usize>,
     last_key: u64,
+    /// The key of the latest room that each worker got.
+    last_used: HashMap<WorkerId, u64>,
+    /// Why the latest room had no place.
+    refusal: Option<NoPlace>,
     closing: bool,
 }
 
@@ -326,6 +368,7 @@ struct Rooms {
 struct Entry {
     key: u64,
     worker: Worker,
+    placement: Placement,
     sender: mpsc::Sender<Input>,
     /// Sessions on their way to the room's task.
     arriving: usize,
@@ -390,6 +433,18 @@ impl Shared {
 impl Rooms {
     fn on(&self, worker: WorkerId) -> usize {
         self.per_worker.get(&worker).copied().unwrap_or(0)
+    }
+
+    /// Says once that rooms find no place, and once that they do again, however many come meanwhile.
+    fn note_refusal(&mut self, refusal: Option<NoPlace>) {
+        match refusal {
+            Some(refusal) if self.refusal != Some(refusal) => {
+                warn!(?refusal, "no worker takes new rooms");
+            }
+            None if self.refusal.is_some() => info!("workers take new rooms again"),
+            _ => {}
+        }
+        self.refusal = refusal;
     }
 
     fn insert(&mut self, id: RoomId, entry: Entry) {

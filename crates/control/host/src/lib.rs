@@ -19,9 +19,12 @@
 mod dispatch;
 mod host;
 mod objects;
+mod placement;
 mod room_task;
 mod session;
+mod status;
 
 pub use host::{ConnectError, Host, HostConfig, RoomOptions};
+pub use placement::{Capacity, Load, Obstacle, Placement, Reason, Resource};
 pub use plenum_room::Limits;
 pub use session::{Session, SessionEnd, SessionEvent, SessionGone};

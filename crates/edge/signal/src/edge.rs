@@ -127,20 +127,17 @@ async fn healthz() -> &'static str {
 }
 
 async fn readyz(State(edge): State<Edge>) -> Response<Body> {
-    match edge.host.readiness() {
-        Ok(()) => Json(Readiness {
-            ready: true,
-            reason: None,
-        })
-        .into_response(),
-        Err(err) => {
-            let body = Readiness {
-                ready: false,
-                reason: Some(err.to_string()),
-            };
-            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
-        }
-    }
+    let result = edge.host.readiness();
+    let body = Readiness {
+        ready: result.is_ok(),
+        reason: result.err().map(|err| err.to_string()),
+        held_workers: edge.host.held_workers(),
+    };
+    let status = match result {
+        Ok(()) => StatusCode::OK,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, Json(body)).into_response()
 }
 
 async fn stats(State(edge): State<Edge>) -> Json<Stats> {

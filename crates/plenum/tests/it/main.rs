@@ -7,3 +7,4 @@ mod layers;
 mod lifetime;
 mod node;
 mod session;
+mod workers;

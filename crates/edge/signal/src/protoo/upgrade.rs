@@ -1,6 +1,7 @@
 //! From an HTTP request to a protoo connection, or to a refusal.
 
 use axum::{
+    Json,
     body::Body,
     extract::{
         Query,
@@ -9,7 +10,8 @@ use axum::{
     http::{HeaderName, HeaderValue, Response, StatusCode, Uri, header},
     response::IntoResponse as _,
 };
-use plenum_host::RoomOptions;
+use plenum_api::error::ErrorBody;
+use plenum_host::{ConnectError, RoomOptions};
 use plenum_ids::{PeerId, RoomId};
 use tracing::{Instrument as _, debug, info_span};
 
@@ -43,11 +45,7 @@ pub(crate) fn upgrade(
         Ok(session) => session,
         Err(err) => {
             debug!(parent: &span, %err, "not let in");
-            let code = StatusCode::from_u16(err.kind().code());
-            return reject(
-                code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-                &err.to_string(),
-            );
+            return refuse(err);
         }
     };
     let settings = edge.settings.clone();
@@ -106,6 +104,23 @@ impl Target {
         })
     }
 }
+
+/// Not by the client's fault: programs learn from the body whether and when to come again. Browsers show a page none of
+/// it; protoo's clients try again by themselves.
+fn refuse(err: ConnectError) -> Response<Body> {
+    let body = ErrorBody::new(err.kind(), err.to_string());
+    let status = StatusCode::from_u16(body.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = reject(status, &body.reason);
+    if body.retryable {
+        let headers = response.headers_mut();
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+    }
+    let (parts, _) = response.into_parts();
+    (parts, Json(body)).into_response()
+}
+
+/// Seconds. Load is measured each second and smoothed over a few, and a worker that died is back in less.
+const RETRY_AFTER: &str = "5";
 
 fn reject(status: StatusCode, reason: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(reason.to_owned()));
