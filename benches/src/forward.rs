@@ -1,7 +1,7 @@
 //! One producer, many consumers, through the engine and real loopback sockets.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     time::{Duration, Instant},
 };
 
@@ -10,31 +10,66 @@ use plenum_dtls::SrtpProfileId;
 use plenum_engine::{Datagram, Engine, SendBatch, SocketConfig};
 use plenum_harness::{
     World, WorldConfig,
-    parameters::{opus, opus_receiver},
+    parameters::{opus, opus_receiver, vp8, vp8_receiver},
 };
-use plenum_params::transport::WebRtcTransportOptions;
-use plenum_srtp::{Opener, Sealer};
+use plenum_ids::ConsumerId;
+use plenum_params::{
+    event::Layers,
+    media::{ReceiveParameters, SendParameters},
+    transport::WebRtcTransportOptions,
+};
+use plenum_srtp::Opener;
 use plenum_udp::{BindOptions, Message, RecvBatch, Sender, UdpSocket, thread_cpu_time};
 
-/// Fixed RTP header; this benchmark negotiates no header extensions.
-pub const HEADER: usize = 12;
+use crate::sink::Sink;
 
-const PRODUCER_SSRC: u32 = 1000;
+mod publisher;
+mod receivers;
 
-/// Opus: every packet is a point to start from, so that nothing but forwarding is measured.
-const PAYLOAD_TYPE: u8 = 111;
+use publisher::Publisher;
+use receivers::Receivers;
+
+/// Packets of a frame.
+pub const PACKETS: usize = 8;
+
+/// Bytes of a plain packet, RTP header included.
+pub const PACKET_BYTES: usize = 1200;
+
+/// Virtual time from frame to frame: 30 a second, 2.3 Mb/s.
+const FRAME_TIME: Duration = Duration::from_micros(33_333);
+
+/// Frames between two changes of a receiver.
+const SWITCH_EVERY: usize = 30;
+
+/// Far above what is sent, so that nothing but the cost of congestion control is seen.
+const PATH_BITRATE: u32 = 10_000_000;
+
+/// What is forwarded and what receivers say about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "the rows of the benchmark")]
+pub enum Load {
+    /// Opus without header extensions, receivers are silent: every packet is a point to start from, so that nothing but
+    /// forwarding is measured.
+    Plain,
+    /// VP8 with the header extensions of browsers, every receiver reports arrivals as browsers do; timers run.
+    Feedback,
+    /// Like [`Self::Feedback`] with three equal simulcast streams, between which every receiver changes once a second,
+    /// each at its own time.
+    Switching,
+}
 
 /// An engine with one sender and connected receivers.
 pub struct Forwarding {
+    load: Load,
     engine: Engine,
+    now: Instant,
     socket: UdpSocket,
-    publisher: UdpSocket,
-    sealer: Sealer,
-    overhead: usize,
-    next_index: u64,
+    publisher: Publisher,
+    receivers: Receivers,
     receive: RecvBatch,
     batch: SendBatch,
     sender: Sender,
+    frames: usize,
 }
 
 /// What one frame cost.
@@ -48,17 +83,15 @@ pub struct FrameCost {
 }
 
 impl Forwarding {
-    /// Connects one publisher and a receiver per address, without sockets; returns also what the receivers decrypt with.
-    pub fn connect(
-        profile: SrtpProfileId,
-        receivers: &[SocketAddr],
-    ) -> Result<(Self, Vec<Opener>)> {
-        let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    /// Connects one publisher and a receiver per socket of `sink`, without sockets; returns also what the receivers
+    /// decrypt with. The stream of receiver `index` has the SSRC [`Self::ssrc`].
+    pub fn connect(load: Load, profile: SrtpProfileId, sink: &Sink) -> Result<(Self, Vec<Opener>)> {
         let options = BindOptions {
             recv_buffer: Some(4 << 20),
             send_buffer: Some(4 << 20),
             ..BindOptions::default()
         };
+        let any = (IpAddr::V4(Ipv4Addr::LOCALHOST), 0).into();
         let socket = UdpSocket::bind(any, &options)?;
         let publisher = UdpSocket::bind(any, &options)?;
         let mut world = World::with_config(WorldConfig {
@@ -70,59 +103,129 @@ impl Forwarding {
             },
             consent_timeout: Duration::from_hours(1),
         });
-        for address in std::iter::once(&publisher.local_addr()).chain(receivers) {
-            let index = world.add_peer_at(*address, &WebRtcTransportOptions::default());
+        let path = WebRtcTransportOptions {
+            initial_outgoing_bitrate: Some(PATH_BITRATE),
+            min_outgoing_bitrate: Some(PATH_BITRATE),
+            ..WebRtcTransportOptions::default()
+        };
+        for address in std::iter::once(&publisher.local_addr()).chain(sink.addresses()) {
+            let index = world.add_peer_at(*address, &path);
             world.connect_at_once(index);
         }
-        let mut sent = opus(PRODUCER_SSRC);
-        (sent.mid, sent.extensions) = (None, Vec::new());
-        sent.codecs[0].feedback.transport_cc = false;
-        let producer = world.produce(0, 1, sent);
-        for index in 1..=receivers.len() {
-            let mut received = opus_receiver(10_000 + index as u32 - 1);
-            (received.mid, received.extensions) = (None, Vec::new());
-            received.codecs[0].feedback.transport_cc = false;
-            world.consume(index, index as u128, producer, received);
+        let producer = world.produce(0, 1, load.sent());
+        for index in 0..sink.addresses().len() {
+            let received = load.received(Self::ssrc(load, index));
+            world.consume(index + 1, index as u128, producer, received);
         }
         let World {
-            engine, mut peers, ..
-        } = world;
-        let openers = peers.split_off(1).into_iter().map(|peer| {
-            let keys = peer.into_keys().context("the receiver is connected");
-            keys.map(|(_, opener)| opener)
-        });
-        let openers = openers.collect::<Result<_>>()?;
-        let sender = peers.pop().context("the sender")?;
-        let overhead = sender
-            .profile()
-            .context("the sender is connected")?
-            .rtp_overhead();
-        let (sealer, _) = sender.into_keys().context("the sender is connected")?;
-        let forwarding = Self {
             engine,
+            now,
+            mut peers,
+            ..
+        } = world;
+        let receivers = peers.split_off(1);
+        let mut sealers = Vec::with_capacity(receivers.len());
+        let mut openers = Vec::with_capacity(receivers.len());
+        for peer in receivers {
+            let (sealer, opener) = peer.into_keys().context("the receiver is connected")?;
+            sealers.push(sealer);
+            openers.push(opener);
+        }
+        let sender = peers.pop().context("the sender")?;
+        let forwarding = Self {
+            load,
+            engine,
+            now,
             socket,
-            publisher,
-            sealer,
-            overhead,
-            next_index: 1000,
+            publisher: Publisher::new(load, publisher, sender)?,
+            receivers: Receivers::new(sealers),
             receive: RecvBatch::new(),
             batch: SendBatch::new(),
             sender: Sender::new(),
+            frames: 0,
         };
         Ok((forwarding, openers))
     }
 
-    /// Sends one frame to the engine's socket and forwards it.
-    pub fn forward_frame(&mut self, packets: &[Vec<u8>]) -> Result<FrameCost> {
-        self.publish(packets)?;
+    /// What receiver `index` gets.
+    pub const fn ssrc(load: Load, index: usize) -> u32 {
+        (load as u32 + 1) * 10_000 + 2 * index as u32
+    }
+
+    /// Sends one frame to the engine's socket and forwards it; then the time to the next one passes.
+    pub fn forward_frame(&mut self) -> Result<FrameCost> {
+        let packets = self.publisher.publish(self.socket.local_addr())?;
         let start = thread_cpu_time();
+        let mut datagrams = 0;
+        if self.load == Load::Switching {
+            datagrams += self.switch()?;
+        }
+        datagrams += self.take(packets)?;
+        let cpu = thread_cpu_time().saturating_sub(start);
+        if self.load == Load::Plain {
+            self.now += FRAME_TIME;
+        }
+        self.frames += 1;
+        Ok(FrameCost { datagrams, cpu })
+    }
+
+    /// Receivers whose turn it is want another stream than before.
+    fn switch(&mut self) -> Result<u64> {
+        let first = self.frames % SWITCH_EVERY;
+        for index in (first..self.receivers.len()).step_by(SWITCH_EVERY) {
+            let turn = index + self.frames / SWITCH_EVERY;
+            let layers = Layers {
+                spatial: (turn % publisher::STREAMS) as u8,
+                temporal: None,
+            };
+            let consumer = ConsumerId::from_u128(index as u128);
+            self.engine
+                .set_preferred_layers(self.now, consumer, layers)?;
+        }
+        Ok(self.send())
+    }
+
+    /// Lets the receivers answer what `sink` has got since the last call, and the time to the next frame pass; to be
+    /// called when all datagrams of [`Self::forward_frame`] have arrived. Nothing for [`Load::Plain`].
+    pub fn listen(&mut self, sink: &Sink) -> Result<FrameCost> {
+        let mut cost = FrameCost::default();
+        if self.load == Load::Plain {
+            return Ok(cost);
+        }
+        self.receivers.note(sink, self.now);
+        let next_frame = self.now + FRAME_TIME;
+        let half_time = self.now + FRAME_TIME / 2;
+        cost.add(self.pass(half_time));
+        for chunk in self.receivers.due(next_frame) {
+            self.receivers
+                .report(&chunk, sink, self.socket.local_addr())?;
+            let start = thread_cpu_time();
+            let datagrams = self.take(chunk.len())?;
+            let cpu = thread_cpu_time().saturating_sub(start);
+            cost.add(FrameCost { datagrams, cpu });
+        }
+        cost.add(self.pass(next_frame));
+        Ok(cost)
+    }
+
+    /// How many messages left with 1, 2–3, 4–7, 8–15, 16–31 and 32–64 segments so far.
+    pub fn group_sizes(&self) -> [u64; 6] {
+        self.engine.stats().group_sizes
+    }
+
+    /// Datagrams sent so far.
+    pub fn datagrams_sent(&self) -> u64 {
+        self.engine.stats().datagrams_sent
+    }
+
+    /// Receives so many datagrams and does what the engine wants done; returns what it has sent.
+    fn take(&mut self, expected: usize) -> Result<u64> {
         let mut datagrams = 0;
         let mut arrived = 0;
         let deadline = Instant::now() + Duration::from_secs(1);
-        while arrived < packets.len() {
+        while arrived < expected {
             self.socket.recv(&mut self.receive)?;
-            let now = Instant::now();
-            ensure!(now < deadline, "a published packet was lost on loopback");
+            ensure!(Instant::now() < deadline, "a datagram was lost on loopback");
             let received = self.receive.datagrams_mut().map(|received| {
                 arrived += 1;
                 Datagram {
@@ -131,57 +234,76 @@ impl Forwarding {
                     data: received.data,
                 }
             });
-            self.engine.handle_datagrams(now, received);
-            loop {
-                let more = self.engine.poll_transmit(now, &mut self.batch);
-                let messages = self.batch.transmits().map(|transmit| Message {
-                    to: transmit.to,
-                    data: transmit.data,
-                    segment_size: transmit.segment_size,
-                });
-                datagrams += self.sender.send(&self.socket, messages).datagrams;
-                self.batch.clear();
-                if !more {
-                    break;
-                }
-            }
+            self.engine.handle_datagrams(self.now, received);
+            datagrams += self.send();
         }
-        Ok(FrameCost {
+        Ok(datagrams)
+    }
+
+    /// Lets time pass, every deadline on its own.
+    fn pass(&mut self, until: Instant) -> FrameCost {
+        let start = thread_cpu_time();
+        let mut datagrams = 0;
+        while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.engine.handle_timeout(self.now);
+            datagrams += self.send();
+        }
+        self.now = until;
+        FrameCost {
             datagrams,
             cpu: thread_cpu_time().saturating_sub(start),
-        })
-    }
-
-    /// How many messages left with 1, 2–3, 4–7, 8–15, 16–31 and 32–64 segments so far.
-    pub fn group_sizes(&self) -> [u64; 6] {
-        self.engine.stats().group_sizes
-    }
-
-    fn publish(&mut self, packets: &[Vec<u8>]) -> Result<()> {
-        let mut frame = Vec::new();
-        let mut size = 0;
-        for (index, packet) in (self.next_index..).zip(packets) {
-            let mut buffer = packet.clone();
-            buffer[1] = PAYLOAD_TYPE;
-            buffer[2..4].copy_from_slice(&(index as u16).to_be_bytes());
-            buffer[8..12].copy_from_slice(&PRODUCER_SSRC.to_be_bytes());
-            buffer.resize(packet.len() + self.overhead, 0);
-            self.sealer
-                .seal_rtp(index, &mut buffer, HEADER, packet.len())?;
-            size = buffer.len();
-            frame.extend(buffer);
         }
-        self.next_index += packets.len() as u64;
-        let message = Message {
-            to: self.socket.local_addr(),
-            data: &frame,
-            segment_size: size as u16,
-        };
-        let report = self.sender.send(&self.publisher, std::iter::once(message));
-        ensure!(
-            report.datagrams == packets.len() as u64,
-            "publishing failed"
-        );
-        Ok(())
+    }
+
+    fn send(&mut self) -> u64 {
+        let mut datagrams = 0;
+        loop {
+            let more = self.engine.poll_transmit(self.now, &mut self.batch);
+            let messages = self.batch.transmits().map(|transmit| Message {
+                to: transmit.to,
+                data: transmit.data,
+                segment_size: transmit.segment_size,
+            });
+            datagrams += self.sender.send(&self.socket, messages).datagrams;
+            self.batch.clear();
+            if !more {
+                return datagrams;
+            }
+        }
+    }
+}
+
+impl FrameCost {
+    /// Adds another one.
+    pub fn add(&mut self, other: Self) {
+        self.datagrams += other.datagrams;
+        self.cpu += other.cpu;
+    }
+}
+
+impl Load {
+    fn sent(self) -> ReceiveParameters {
+        match self {
+            Self::Plain => {
+                let mut sent = opus(publisher::SSRC);
+                (sent.mid, sent.extensions) = (None, Vec::new());
+                sent.codecs[0].feedback.transport_cc = false;
+                sent
+            }
+            Self::Feedback | Self::Switching => vp8(publisher::encodings(self)),
+        }
+    }
+
+    fn received(self, ssrc: u32) -> SendParameters {
+        match self {
+            Self::Plain => {
+                let mut received = opus_receiver(ssrc);
+                (received.mid, received.extensions) = (None, Vec::new());
+                received.codecs[0].feedback.transport_cc = false;
+                received
+            }
+            Self::Feedback | Self::Switching => vp8_receiver(ssrc),
+        }
     }
 }

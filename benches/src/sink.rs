@@ -7,13 +7,15 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
 };
 
+use plenum_harness::parameters::received;
+use plenum_rtp::RtpHeader;
 use plenum_srtp::{InboundStream, Opener};
 use plenum_udp::{BindOptions, Events, Interest, Poller, RecvBatch, UdpSocket};
 
@@ -23,6 +25,7 @@ const RECEIVE_BUFFER: usize = 1024 * 1024;
 /// Running sink.
 pub struct Sink {
     addresses: Vec<SocketAddr>,
+    sockets: Arc<Vec<UdpSocket>>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -33,7 +36,15 @@ struct Shared {
     failures: AtomicU64,
     checked: AtomicU64,
     stop: AtomicBool,
-    checks: Mutex<Vec<Check>>,
+    seen: Mutex<Seen>,
+}
+
+/// What the draining thread does and finds out.
+#[derive(Default)]
+struct Seen {
+    checks: Vec<Check>,
+    /// Transport-wide sequence numbers by socket.
+    numbers: Vec<Vec<u16>>,
 }
 
 /// What is checked on one sampled socket.
@@ -42,7 +53,6 @@ struct Check {
     opener: Opener,
     stream: InboundStream,
     ssrc: u32,
-    header_len: usize,
     last: Option<u64>,
 }
 
@@ -65,12 +75,15 @@ impl Sink {
             poller.add(socket, token as u64, Interest::Readable)?;
         }
         let shared = Arc::new(Shared::default());
+        shared.seen().numbers.resize(count, Vec::new());
+        let sockets = Arc::new(sockets);
         let thread = std::thread::spawn({
-            let shared = Arc::clone(&shared);
+            let (sockets, shared) = (Arc::clone(&sockets), Arc::clone(&shared));
             move || drain(&sockets, &poller, &shared)
         });
         Ok(Self {
             addresses,
+            sockets,
             shared,
             thread: Some(thread),
         })
@@ -81,22 +94,27 @@ impl Sink {
         &self.addresses
     }
 
+    /// Where receiver `index` sends from.
+    pub fn socket(&self, index: usize) -> &UdpSocket {
+        &self.sockets[index]
+    }
+
+    /// Transport-wide sequence numbers that socket `index` has received since the last call.
+    pub fn take_numbers(&self, index: usize) -> Vec<u16> {
+        std::mem::take(&mut self.shared.seen().numbers[index])
+    }
+
     /// Decrypts everything with this SSRC that socket `socket` receives from now on, and checks that sequence numbers
     /// have no gap.
-    pub fn check_by_ssrc(&self, socket: usize, opener: Opener, ssrc: u32, header_len: usize) {
+    pub fn check_by_ssrc(&self, socket: usize, opener: Opener, ssrc: u32) {
         let check = Check {
             socket,
             opener,
             stream: InboundStream::new(),
             ssrc,
-            header_len,
             last: None,
         };
-        self.shared
-            .checks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(check);
+        self.shared.seen().checks.push(check);
     }
 
     /// Datagrams received so far.
@@ -150,20 +168,23 @@ fn drain(sockets: &[UdpSocket], poller: &Poller, shared: &Shared) {
         {
             return;
         }
-        let mut checks = shared.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = shared.seen();
+        let Seen { checks, numbers } = &mut *seen;
         for event in events.iter() {
             let index = event.token as usize;
-            let mut check = checks.iter_mut().find(|check| check.socket == index);
             while sockets[index].recv(&mut batch).is_ok_and(|count| count > 0) {
                 let mut count = 0;
                 for datagram in batch.datagrams_mut() {
                     count += 1;
-                    let mine = |check: &&mut Check| {
-                        datagram.data.get(8..12) == Some(&check.ssrc.to_be_bytes()[..])
+                    let Ok(header) = RtpHeader::parse(datagram.data) else {
+                        continue;
                     };
-                    if let Some(check) = check.as_deref_mut().filter(mine) {
+                    numbers[index].extend(transport_number(&header, datagram.data));
+                    let mine =
+                        |check: &&mut Check| (check.socket, check.ssrc) == (index, header.ssrc);
+                    if let Some(check) = checks.iter_mut().find(mine) {
                         shared.checked.fetch_add(1, Ordering::Relaxed);
-                        if !check.accept(datagram.data) {
+                        if !check.accept(datagram.data, header.header_len) {
                             shared.failures.fetch_add(1, Ordering::Relaxed);
                         }
                     }
@@ -177,12 +198,21 @@ fn drain(sockets: &[UdpSocket], poller: &Poller, shared: &Shared) {
     }
 }
 
+fn transport_number(header: &RtpHeader, packet: &[u8]) -> Option<u16> {
+    let mut extensions = header.extensions(packet);
+    let (_, value) = extensions.find(|(id, _)| *id == received::TRANSPORT_CC)?;
+    value.try_into().ok().map(u16::from_be_bytes)
+}
+
+impl Shared {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Check {
-    fn accept(&mut self, packet: &mut [u8]) -> bool {
-        let Ok(opened) = self
-            .opener
-            .open_rtp(&mut self.stream, packet, self.header_len)
-        else {
+    fn accept(&mut self, packet: &mut [u8], header_len: usize) -> bool {
+        let Ok(opened) = self.opener.open_rtp(&mut self.stream, packet, header_len) else {
             return false;
         };
         let in_sequence = self.last.is_none_or(|last| opened.packet_index == last + 1);

@@ -1,5 +1,5 @@
 //! CPU per forwarded packet: 1 producer → 400 consumers, frames of eight 1200-byte packets, each SRTP profile, beside the
-//! bare loops of the same interleaved run.
+//! bare loops of the same interleaved run; plain, with congestion control, and with receivers who change streams.
 #![forbid(unsafe_code)]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
@@ -12,22 +12,23 @@ use std::{
 use anyhow::Result;
 use plenum_bench::{
     bare::{BareLoop, Mode},
-    forward::Forwarding,
+    forward::{Forwarding, Load, PACKET_BYTES, PACKETS},
     report::{machine, median},
     sink::Sink,
 };
 use plenum_dtls::SrtpProfileId;
-use plenum_srtp::SrtpProfile;
+use plenum_srtp::{Opener, SrtpProfile};
 use plenum_udp::{BindOptions, UdpSocket};
 use serde::Serialize;
 
 const CONSUMERS: usize = 400;
-const PACKETS: usize = 8;
-const PACKET_BYTES: usize = 1200;
 
 /// Rounds per profile; in each round every loop runs once, so that noise hits all of them alike.
 const ROUNDS: usize = 15;
 const FRAMES_PER_ROUND: usize = 10;
+
+/// Frames before anything is measured, so that estimates and buffers have found their size: a second.
+const WARM_UP_FRAMES: usize = 30;
 
 /// Every n-th receiver decrypts what it gets.
 const SAMPLE_EVERY: usize = 50;
@@ -39,6 +40,8 @@ struct Row {
     us_per_packet: f64,
     bare_us: f64,
     ratio: f64,
+    /// To the plain engine of the same run.
+    to_plain: f64,
     group_mean: f64,
     loss: f64,
 }
@@ -50,8 +53,8 @@ fn main() -> Result<()> {
     println!("{} · sink: one thread, drained, UDP_GRO off", machine());
     println!();
     println!(
-        "{:<26} {:>10} {:>8} {:>9} {:>9} {:>7} {:>8}",
-        "profile", "loop", "µs/pkt", "bare GSO", "ratio", "group", "loss"
+        "{:<24} {:>16} {:>8} {:>9} {:>8} {:>9} {:>7} {:>8}",
+        "profile", "loop", "µs/pkt", "bare GSO", "ratio", "to plain", "group", "loss"
     );
     let mut rows = Vec::new();
     for (id, profile, name) in [
@@ -73,12 +76,13 @@ fn main() -> Result<()> {
     ] {
         for row in run_profile(id, profile, name)? {
             println!(
-                "{:<26} {:>10} {:>8.3} {:>9.3} {:>8.2}x {:>7.1} {:>7.3}%",
+                "{:<24} {:>16} {:>8.3} {:>9.3} {:>7.2}x {:>8.2}x {:>7.1} {:>7.3}%",
                 row.profile,
                 row.name,
                 row.us_per_packet,
                 row.bare_us,
                 row.ratio,
+                row.to_plain,
                 row.group_mean,
                 row.loss * 100.0
             );
@@ -109,6 +113,58 @@ impl Series {
     }
 }
 
+/// An engine in one of the ways of the benchmark.
+struct Engine {
+    name: &'static str,
+    forwarding: Forwarding,
+    /// What receivers decrypt with, until the checks begin.
+    openers: Vec<Opener>,
+    load: Load,
+    series: Series,
+}
+
+impl Engine {
+    fn connect(load: Load, id: SrtpProfileId, sink: &Sink) -> Result<Self> {
+        let name = match load {
+            Load::Plain => "engine",
+            Load::Feedback => "engine-feedback",
+            Load::Switching => "engine-switching",
+        };
+        let (forwarding, openers) = Forwarding::connect(load, id, sink)?;
+        Ok(Self {
+            name,
+            forwarding,
+            openers,
+            load,
+            series: Series::default(),
+        })
+    }
+
+    /// Forwards a frame and hears what the receivers say; `expected` datagrams have arrived before, and after.
+    fn frame(&mut self, sink: &Sink, expected: &mut u64) -> Result<()> {
+        let mut cost = self.forwarding.forward_frame()?;
+        *expected += cost.datagrams;
+        let mut missing = sink.wait_for(*expected);
+        let listening = self.forwarding.listen(sink)?;
+        cost.add(listening);
+        *expected += listening.datagrams;
+        *expected -= missing;
+        let late = sink.wait_for(*expected);
+        *expected -= late;
+        missing += late;
+        self.series.add(cost.datagrams, cost.cpu, missing);
+        Ok(())
+    }
+
+    /// Lets a sample of the receivers decrypt everything from now on.
+    fn check(&mut self, sink: &Sink) {
+        let openers = std::mem::take(&mut self.openers).into_iter().enumerate();
+        for (index, opener) in openers.step_by(SAMPLE_EVERY) {
+            sink.check_by_ssrc(index, opener, Forwarding::ssrc(self.load, index));
+        }
+    }
+}
+
 fn run_profile(id: SrtpProfileId, profile: SrtpProfile, name: &str) -> Result<Vec<Row>> {
     let sink = Sink::start(CONSUMERS)?;
     let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -120,14 +176,13 @@ fn run_profile(id: SrtpProfileId, profile: SrtpProfile, name: &str) -> Result<Ve
         },
     )?;
     let mut bare = BareLoop::new(profile, sink.addresses())?;
-    let (mut forwarding, openers) = Forwarding::connect(id, sink.addresses())?;
-    let mut openers = openers.into_iter().map(Some).collect::<Vec<_>>();
+    let mut engines = Vec::new();
+    for load in [Load::Plain, Load::Feedback, Load::Switching] {
+        engines.push(Engine::connect(load, id, &sink)?);
+    }
     let packets = frame();
     let modes = [Mode::Gso, Mode::SendMmsg, Mode::SendTo];
-    let (mut engine, mut others) = (
-        Series::default(),
-        [Series::default(), Series::default(), Series::default()],
-    );
+    let mut others = [Series::default(), Series::default(), Series::default()];
     let mut expected = sink.received();
     for round in 0..ROUNDS {
         for (mode, series) in modes.iter().zip(&mut others) {
@@ -139,24 +194,17 @@ fn run_profile(id: SrtpProfileId, profile: SrtpProfile, name: &str) -> Result<Ve
                 series.add(sent, cpu, missing);
             }
         }
-        if round == 0 {
-            for (index, opener) in openers.iter_mut().enumerate().step_by(SAMPLE_EVERY) {
-                if let Some(opener) = opener.take() {
-                    sink.check_by_ssrc(
-                        index,
-                        opener,
-                        10_000 + index as u32,
-                        plenum_bench::forward::HEADER,
-                    );
+        for engine in &mut engines {
+            if round == 0 {
+                engine.check(&sink);
+                for _ in 0..WARM_UP_FRAMES {
+                    engine.frame(&sink, &mut expected)?;
                 }
+                engine.series = Series::default();
             }
-        }
-        for _ in 0..FRAMES_PER_ROUND {
-            let cost = forwarding.forward_frame(&packets)?;
-            expected += cost.datagrams;
-            let missing = sink.wait_for(expected);
-            expected -= missing;
-            engine.add(cost.datagrams, cost.cpu, missing);
+            for _ in 0..FRAMES_PER_ROUND {
+                engine.frame(&sink, &mut expected)?;
+            }
         }
     }
     let (checked, failures) = sink.checked();
@@ -165,13 +213,13 @@ fn run_profile(id: SrtpProfileId, profile: SrtpProfile, name: &str) -> Result<Ve
         failures == 0,
         "{failures} of {checked} sampled packets were wrong"
     );
-    println!(
-        "{name}: {checked} sampled packets decrypted in sequence; messages by segments {}",
-        histogram(forwarding.group_sizes())
-    );
+    println!("{name}: {checked} sampled packets decrypted in sequence");
+    Ok(rows(name, engines, others))
+}
 
-    let [gso, mmsg, sendto] = &mut others;
-    let bare_us = median(&mut gso.samples);
+fn rows(name: &str, mut engines: Vec<Engine>, mut others: [Series; 3]) -> Vec<Row> {
+    let bare_us = median(&mut others[0].samples);
+    let plain_us = median(&mut engines[0].series.samples);
     let row = |loop_name: &str, series: &mut Series, group_mean: f64| {
         let us_per_packet = median(&mut series.samples);
         Row {
@@ -180,18 +228,24 @@ fn run_profile(id: SrtpProfileId, profile: SrtpProfile, name: &str) -> Result<Ve
             us_per_packet,
             bare_us,
             ratio: us_per_packet / bare_us,
+            to_plain: us_per_packet / plain_us,
             group_mean,
             loss: series.missing as f64 / series.sent.max(1) as f64,
         }
     };
-    let messages: u64 = forwarding.group_sizes().iter().sum();
-    let engine_mean = (engine.sent as f64) / messages.max(1) as f64;
-    Ok(vec![
-        row("engine", &mut engine, engine_mean),
-        row("bare-gso", gso, PACKETS as f64),
-        row("bare-mmsg", mmsg, 1.0),
-        row("bare-sendto", sendto, 1.0),
-    ])
+    let mut rows = Vec::new();
+    for engine in &mut engines {
+        let sizes = engine.forwarding.group_sizes();
+        println!("{}: messages by segments {}", engine.name, histogram(sizes));
+        let messages = sizes.iter().sum::<u64>().max(1) as f64;
+        let group = engine.forwarding.datagrams_sent() as f64 / messages;
+        rows.push(row(engine.name, &mut engine.series, group));
+    }
+    let [gso, mmsg, sendto] = &mut others;
+    rows.push(row("bare-gso", gso, PACKETS as f64));
+    rows.push(row("bare-mmsg", mmsg, 1.0));
+    rows.push(row("bare-sendto", sendto, 1.0));
+    rows
 }
 
 fn histogram(sizes: [u64; 6]) -> String {

@@ -459,12 +459,15 @@ impl TestPeer {
         if let Some(arrivals) = &mut self.arrivals {
             arrivals.handle_packet(now, &header, &packet);
         }
-        if header
+        let is_empty = header
             .payload(&packet)
-            .is_ok_and(|payload| payload.is_empty())
-        {
+            .is_ok_and(|payload| payload.is_empty());
+        if is_empty {
             self.padding += packet.len() as u64;
-            return Some(());
+            // In a media stream it takes the place of a packet, in one of retransmissions it stands for nothing.
+            if !self.receivers.iter().any(|one| one.ssrc == header.ssrc) {
+                return Some(());
+            }
         }
         let is_retransmission = self
             .receivers

@@ -1,3 +1,4 @@
 //! Whole runs of the harness, in virtual time.
 
 mod congestion;
+mod world;

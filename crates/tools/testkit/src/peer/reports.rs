@@ -177,3 +177,6 @@ impl TransportArrivals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
