@@ -351,7 +351,7 @@ const EXTENSIONS: [(&str, u8, &[MediaKind], Direction); 12] = [
         AUDIO,
         Direction::SendRecv,
     ),
-    (DEPENDENCY_DESCRIPTOR_URI, 7, VIDEO, Direction::RecvOnly),
+    (DEPENDENCY_DESCRIPTOR_URI, 7, VIDEO, Direction::SendRecv),
     ("urn:3gpp:video-orientation", 8, VIDEO, Direction::SendRecv),
     (
         "urn:ietf:params:rtp-hdrext:toffset",
