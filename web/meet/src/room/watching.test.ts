@@ -148,16 +148,34 @@ describe("Watching", () => {
     expect(sent.map(([, data]) => data.spatialLayer)).toEqual([0, 1]);
   });
 
-  it("survives a refusal and tries again with the next change", async () => {
-    refuse = () => true;
+  it("survives a refusal, and does not ask again until it wants something else", async () => {
+    let refusals = 0;
+    refuse = () => {
+      refusals += 1;
+      return true;
+    };
     watching.add("1", "a/camera", three);
-    view({ "a/camera": small });
-    await settled();
+    for (let look = 0; look < 3; look += 1) {
+      view({ "a/camera": small });
+      await settled();
+    }
+    expect(refusals).toBe(1);
     expect(asked.size).toBe(0);
     refuse = () => false;
+    view({ "a/camera": { ...small, width: 640, height: 360 } });
+    await settled();
+    expect(sent.map(([, data]) => data.spatialLayer)).toEqual([1]);
+  });
+
+  it("comes back even if the server refuses to choose layers", async () => {
+    watching.add("1", "a/camera", three);
+    view({});
+    await settled();
+    refuse = (method) => method !== "resumeConsumer";
     view({ "a/camera": small });
     await settled();
-    expect(methods()).toEqual(["setConsumerPreferredLayers"]);
+    expect(methods()).toEqual(["pauseConsumer", "resumeConsumer"]);
+    expect(asked.get("1")).toEqual({ preferred: undefined, paused: false });
   });
 
   it("says nothing about what is gone", async () => {

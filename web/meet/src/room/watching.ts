@@ -46,6 +46,8 @@ interface Watched {
   // What the server was told last.
   told: Wish;
   working: boolean;
+  // What the server would not do, by method. It is not asked for that again before something else is wanted.
+  refused: Map<string, string>;
 }
 
 export class Watching {
@@ -73,6 +75,7 @@ export class Watching {
       wanted: all,
       told: all,
       working: false,
+      refused: new Map(),
     });
     this.#changed();
   }
@@ -133,28 +136,31 @@ export class Watching {
     for (const [consumer, watched] of this.#consumers) {
       const place = this.#seen ? this.#view.get(watched.tile) : undefined;
       const wished = watched.wanted.layers?.spatial;
+      const before = JSON.stringify(watched.wanted);
       watched.wanted = wish(place, ratio, { count: watched.count, top: watched.top.value, wished });
+      if (JSON.stringify(watched.wanted) !== before) watched.refused.clear();
       if (!watched.working) void this.#work(consumer, watched);
     }
   }
 
-  // One request at a time and consumer, until the server knows what is wanted by then. A refusal ends it: the consumer
-  // is gone, or the next change tries again.
+  // One request at a time and consumer, until the server knows what is wanted by then.
   async #work(consumer: string, watched: Watched): Promise<void> {
     watched.working = true;
-    try {
-      for (let step = next(watched); step; step = next(watched)) {
-        await this.#options.request(step.method, { consumerId: consumer, ...step.data });
-        if (this.#consumers.get(consumer) !== watched) return;
-        watched.told = { ...watched.told, ...step.told };
-        const { layers, paused } = watched.told;
-        this.#options.asked(consumer, { preferred: layers, paused });
+    for (let step = next(watched); step; step = next(watched)) {
+      const { method, data } = step;
+      try {
+        await this.#options.request(method, { consumerId: consumer, ...data });
+      } catch {
+        // The picture stays as it is, which is no worse than before.
+        watched.refused.set(method, JSON.stringify(data));
+        continue;
       }
-    } catch {
-      // The picture stays as it is, which is never worse than before.
-    } finally {
-      watched.working = false;
+      if (this.#consumers.get(consumer) !== watched) return;
+      watched.told = { ...watched.told, ...step.told };
+      const { layers, paused } = watched.told;
+      this.#options.asked(consumer, { preferred: layers, paused });
     }
+    watched.working = false;
   }
 }
 
@@ -164,16 +170,23 @@ interface Step {
   told: Partial<Wish>;
 }
 
-// The next thing that the server has to be told. Who comes back is told what of it first, so that it starts right.
-function next({ wanted, told, count }: Watched): Step | undefined {
+// What the server has still to be told. Who comes back is told what of it first, so that it starts right.
+function steps({ wanted, told, count }: Watched): Step[] {
   const { paused, layers, priority } = wanted;
-  if (paused) return told.paused ? undefined : { method: "pauseConsumer", data: {}, told: { paused } };
+  if (paused) return told.paused ? [] : [{ method: "pauseConsumer", data: {}, told: { paused } }];
+  const all: Step[] = [];
   if (priority !== told.priority)
-    return { method: "setConsumerPriority", data: { priority }, told: { priority } };
+    all.push({ method: "setConsumerPriority", data: { priority }, told: { priority } });
   const have = told.layers ?? { spatial: count.spatial - 1, temporal: count.temporal - 1 };
   if (layers && (layers.spatial !== have.spatial || layers.temporal !== have.temporal)) {
     const data = { spatialLayer: layers.spatial, temporalLayer: layers.temporal };
-    return { method: "setConsumerPreferredLayers", data, told: { layers } };
+    all.push({ method: "setConsumerPreferredLayers", data, told: { layers } });
   }
-  return told.paused ? { method: "resumeConsumer", data: {}, told: { paused } } : undefined;
+  if (told.paused) all.push({ method: "resumeConsumer", data: {}, told: { paused } });
+  return all;
+}
+
+// The first of them that was not refused already.
+function next(watched: Watched): Step | undefined {
+  return steps(watched).find(({ method, data }) => watched.refused.get(method) !== JSON.stringify(data));
 }
