@@ -162,9 +162,9 @@ impl PictureChecker {
     }
 
     /// The stream was paused on purpose: the gap that ends with the next picture does not count.
-    pub fn forgive_gap(&mut self, now: Instant) {
+    pub fn forgive_gap(&mut self) {
         self.last_picture_at = None;
-        self.numbering.forgive_gap(now);
+        self.numbering.forgive_gap();
     }
 
     fn check_repetition(&mut self, sequence: u64, packet: &[u8]) {
@@ -185,7 +185,7 @@ impl PictureChecker {
         let structure = &mut self.structure;
         match Packet::parse(packet, self.format, self.descriptor_id, structure) {
             Ok(Some(packet)) => self.take(now, packet),
-            Ok(None) => {}
+            Ok(None) => self.numbering.handle_filler(),
             Err(what) => self.report(Violation::Malformed(what)),
         }
     }

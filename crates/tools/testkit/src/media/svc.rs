@@ -117,6 +117,7 @@ impl SvcSource {
             format: self.config.format,
             mode: self.config.mode,
             pattern: self.encoder.pattern(),
+            active: self.encoder.active(),
             frame,
             picture_id: self.config.first_number.wrapping_add(frame.picture as u16) & 0x7fff,
             tl0_pic_idx: self.tl0_pic_idx,

@@ -16,6 +16,10 @@ const CLOCK_TOLERANCE: i64 = 1500;
 #[derive(Debug, Default)]
 pub(super) struct Numbering {
     last: Option<Last>,
+    /// The stream was paused since.
+    gap: bool,
+    /// Packets without payload since.
+    fillers: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,12 +35,14 @@ struct Last {
 }
 
 impl Numbering {
-    /// Forgets when the last picture came: the stream was paused meanwhile.
-    pub(super) fn forgive_gap(&mut self, now: Instant) {
-        if let Some(last) = &mut self.last {
-            // Only the order of timestamps is looked at when no time passed.
-            last.at = now;
-        }
+    /// The stream is paused: numbers and time of the next picture need not be next to those of the last.
+    pub(super) fn forgive_gap(&mut self) {
+        self.gap = true;
+    }
+
+    /// A packet without payload stands in the place of one that its forwarder learnt too late to leave out.
+    pub(super) fn handle_filler(&mut self) {
+        self.fillers = self.fillers.saturating_add(1);
     }
 
     /// Compares a picture with the one before. `frames` are its frames, first packets and labels, at least one.
@@ -59,10 +65,14 @@ impl Numbering {
             tl0_pic_idx: packet.tl0_pic_idx,
             frame_number: None,
         };
+        let gap = std::mem::take(&mut self.gap);
+        let fillers = std::mem::take(&mut self.fillers);
         if let Some(last) = self.last {
-            last.check_timestamp(&next, report);
-            last.check_picture_id(format, &next, report);
-            last.check_tl0(&next, label.temporal, report);
+            last.check_timestamp(&next, gap, report);
+            last.check_picture_id(format, &next, (gap, fillers), report);
+            if !gap {
+                last.check_tl0(&next, label, report);
+            }
         }
         let mut numbered = self.last.and_then(|last| last.frame_number);
         let mut is_same_source = self.last.is_some_and(|last| last.source == label.source);
@@ -109,11 +119,11 @@ fn check_frame_number(
 }
 
 impl Last {
-    fn check_timestamp(&self, next: &Self, report: &mut impl FnMut(Violation)) {
+    fn check_timestamp(&self, next: &Self, gap: bool, report: &mut impl FnMut(Violation)) {
         let step = next.timestamp.wrapping_sub(self.timestamp).cast_signed();
         let elapsed = next.at.saturating_duration_since(self.at).as_millis() as i64;
         let drift = (i64::from(step) / TICKS - elapsed).abs();
-        if step <= 0 || (elapsed > 0 && drift > CLOCK_TOLERANCE) {
+        if step <= 0 || (!gap && drift > CLOCK_TOLERANCE) {
             report(Violation::Timestamp {
                 before: self.timestamp,
                 found: next.timestamp,
@@ -121,12 +131,13 @@ impl Last {
         }
     }
 
-    /// VP8's ids have no gap: a receiver waits for the pictures in it. VP9's keep their distances, since references are
-    /// counted by them; to another sender's they go up.
+    /// VP8's ids have no gap: a receiver waits for the pictures in it. Only pictures that came late to whoever left them
+    /// out leave one. VP9's keep their distances, since references are counted by them; to another sender's they go up.
     fn check_picture_id(
         &self,
         format: VideoFormat,
         next: &Self,
+        (gap, fillers): (bool, u16),
         report: &mut impl FnMut(Violation),
     ) {
         let (Some(last), Some(found)) = (self.picture_id, next.picture_id) else {
@@ -139,8 +150,10 @@ impl Last {
         };
         let expected = last.wrapping_add(distance) & 0x7fff;
         let is_ahead = (1..0x4000).contains(&(found.wrapping_sub(last) & 0x7fff));
-        let may_skip = format == VideoFormat::Vp9 && !is_same_source;
-        if found != expected && !(may_skip && is_ahead) {
+        let may_skip = gap || format == VideoFormat::Vp9 && !is_same_source;
+        let came_late =
+            format == VideoFormat::Vp8 && found.wrapping_sub(expected) & 0x7fff <= fillers;
+        if found != expected && !came_late && !(may_skip && is_ahead) {
             report(Violation::Number {
                 what: "picture id",
                 expected,
@@ -149,12 +162,15 @@ impl Last {
         }
     }
 
-    fn check_tl0(&self, next: &Self, temporal: u8, report: &mut impl FnMut(Violation)) {
+    /// Every picture of the lowest temporal layer is there, but for those before a key picture.
+    fn check_tl0(&self, next: &Self, label: &FrameLabel, report: &mut impl FnMut(Violation)) {
         let (Some(last), Some(found)) = (self.tl0_pic_idx, next.tl0_pic_idx) else {
             return;
         };
-        let expected = last.wrapping_add(u8::from(temporal == 0));
-        if found != expected {
+        let expected = last.wrapping_add(u8::from(label.temporal == 0));
+        let is_key = label.references.is_empty();
+        let is_ahead = found.wrapping_sub(last).cast_signed() > 0;
+        if found != expected && !(is_key && is_ahead) {
             report(Violation::Number {
                 what: "TL0PICIDX",
                 expected: expected.into(),

@@ -44,7 +44,7 @@ struct Chains([Option<u32>; 3]);
 impl Chains {
     /// How far back the chains are, before the frame becomes part of them itself.
     fn next(&mut self, mode: SvcMode, frame: &PlannedFrame) -> Vec<u32> {
-        if frame.is_key {
+        if frame.is_key && frame.spatial == 0 {
             self.0 = [None; 3];
         }
         let mut diffs = Vec::new();
@@ -94,7 +94,7 @@ impl DescriptorWriter {
     /// Goes on to the next frame: the value of its first packet, with `active` spatial layers being made.
     pub(super) fn begin(&mut self, frame: &PlannedFrame, active: u8, is_last: bool) -> Vec<u8> {
         let has_structure = frame.is_key;
-        if has_structure && frame.id > 0 {
+        if has_structure && frame.spatial == 0 && frame.id > 0 {
             // A structure that differs from the one before has other ids (appendix A.8.2).
             self.template_offset = (self.template_offset + self.templates.len() as u8) % 64;
         }

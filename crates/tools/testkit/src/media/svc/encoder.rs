@@ -26,12 +26,14 @@ pub(super) struct PlannedFrame {
     pub(super) picture_diffs: Vec<u32>,
     /// Whether it refers to the spatial layer below.
     pub(super) is_inter_layer: bool,
-    /// The first frame of a key picture.
+    /// The first frame of a key picture, or of a layer that needs no other.
     pub(super) is_key: bool,
     /// Whether it is of an upper temporal layer and refers to the lowest alone.
     pub(super) is_layer_sync: bool,
     /// Whether nothing refers to it but a higher spatial layer.
     pub(super) is_discardable: bool,
+    /// Whether its packets tell which spatial layers there are now.
+    pub(super) tells_layers: bool,
     /// Whether it is the last of its picture.
     pub(super) ends_picture: bool,
     /// Whether a higher spatial layer refers to it.
@@ -56,6 +58,8 @@ pub(super) struct Encoder {
     /// Spatial layers that are being made.
     active: u8,
     wants_key: bool,
+    /// Since the last picture there are other layers.
+    is_changed: bool,
 }
 
 impl Encoder {
@@ -69,6 +73,7 @@ impl Encoder {
             buffers: [[None; 3]; 3],
             active: mode.spatial,
             wants_key: true,
+            is_changed: false,
         }
     }
 
@@ -84,6 +89,7 @@ impl Encoder {
     pub(super) fn set_active(&mut self, active: u8) {
         let active = active.clamp(1, self.mode.spatial);
         self.wants_key |= active > self.active;
+        self.is_changed |= active != self.active;
         self.active = active;
     }
 
@@ -100,6 +106,7 @@ impl Encoder {
             .collect();
         self.pattern_index = (self.pattern_index + 1) % self.pattern.len();
         self.next_picture += 1;
+        self.is_changed = false;
         frames
     }
 
@@ -137,9 +144,10 @@ impl Encoder {
             references,
             picture_diffs,
             is_inter_layer,
-            is_key: is_key && spatial == 0,
+            is_key: is_key && !is_inter_layer,
             is_layer_sync: step.temporal > 0 && step.references == [0],
             is_discardable: !step.updates || self.is_never_referred(),
+            tells_layers: spatial == 0 && (is_key || self.is_changed),
             ends_picture: is_last,
             is_spatial_reference: !is_last && uses_below,
             pattern_index: self.pattern_index,

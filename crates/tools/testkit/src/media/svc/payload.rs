@@ -35,6 +35,8 @@ pub(super) struct Payloads<'a> {
     pub(super) format: VideoFormat,
     pub(super) mode: SvcMode,
     pub(super) pattern: &'static [Step],
+    /// Spatial layers that are being made.
+    pub(super) active: u8,
     pub(super) frame: &'a PlannedFrame,
     pub(super) picture_id: u16,
     pub(super) tl0_pic_idx: u8,
@@ -121,7 +123,7 @@ impl Payloads<'_> {
     fn vp9(self, is_first: bool, is_last: bool) -> Vec<u8> {
         let frame = self.frame;
         let is_inter_picture = !frame.picture_diffs.is_empty();
-        let has_structure = frame.is_key && is_first;
+        let has_structure = frame.tells_layers && is_first;
         let flags = 0x80
             | u8::from(is_inter_picture) << 6
             | 0x20
@@ -153,9 +155,8 @@ impl Payloads<'_> {
 
     /// Spatial layers with their sizes, and in non-flexible mode the group of pictures that repeats.
     fn vp9_structure(self) -> Vec<u8> {
-        let mut structure =
-            vec![(self.mode.spatial - 1) << 5 | 0x10 | u8::from(!self.is_flexible) << 3];
-        for spatial in 0..self.mode.spatial {
+        let mut structure = vec![(self.active - 1) << 5 | 0x10 | u8::from(!self.is_flexible) << 3];
+        for spatial in 0..self.active {
             let shift = self.mode.spatial - 1 - spatial;
             structure.extend(SIZE.iter().flat_map(|side| (side >> shift).to_be_bytes()));
         }

@@ -47,10 +47,6 @@ fn rewrite_vp8(packets: &mut [Vec<u8>], picture_id: u16) {
 #[test]
 fn every_layer_can_be_left_out_from_the_start() {
     for (format, mode) in streams() {
-        // In S modes, the descriptor's structure comes with the lowest layer alone.
-        if mode.dependency == plenum_params::media::SpatialDependency::Never {
-            continue;
-        }
         // H.264 packets behind the prefix unit do not tell their layer.
         if format == VideoFormat::H264 {
             continue;
