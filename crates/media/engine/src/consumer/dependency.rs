@@ -76,7 +76,8 @@ impl Consumer {
                 spatial_id: choice.spatial,
                 temporal_id: choice.temporal,
             });
-        if limited == structure.all_decode_targets() {
+        // A structure alone means all targets; elsewhere the receiver goes on with what it was told last.
+        if descriptor.structure.is_some() && limited == structure.all_decode_targets() {
             return None;
         }
         write_with_active_targets(value, known, limited, buffer).ok()

@@ -5,5 +5,6 @@ mod bad_network;
 mod call;
 mod closing;
 mod foreign;
+mod layers;
 mod unknown;
 mod world;

@@ -1,0 +1,7 @@
+//! Layers for one receiver: every codec and mode through the engine, judged by a receiver that notices whatever a decoder
+//! or a jitter buffer would mind.
+
+mod changes;
+mod networks;
+mod stage;
+mod walks;

@@ -1,0 +1,73 @@
+//! The same over networks that lose and reorder in both directions, with NACK and RTX.
+
+use std::time::Duration;
+
+use plenum_testkit::{
+    media::VideoFormat,
+    netem::{Loss, NetemConfig},
+    rng::Rng,
+};
+
+use super::stage::{MS, Setup, Stage};
+
+/// Long enough for a lost packet to be asked for twice; what the eye takes for a hiccup.
+const STALL: Duration = Duration::from_millis(600);
+
+/// 5 % loss, 15–25 ms each way, order not kept.
+fn bad() -> NetemConfig {
+    NetemConfig {
+        loss: Loss::Random(0.05),
+        delay: 15 * MS,
+        jitter: 10 * MS,
+        reorder: 0.02,
+        reorder_delay: 12 * MS,
+        duplicate: 0.005,
+        bottleneck: None,
+    }
+}
+
+/// A viewer who changes layers at random for half a minute.
+fn wander(setup: Setup, seed: u64) {
+    let mut stage = Stage::with_networks(setup, Some((bad(), seed)), STALL);
+    let mut rng = Rng::new(seed);
+    let highest = (setup.spatial_layers() - 1, setup.mode.temporal - 1);
+    stage.run(2000 * MS);
+    for _ in 0..30 {
+        let spatial = rng.range(0..u64::from(highest.0) + 1) as u8;
+        let temporal = rng.range(0..u64::from(highest.1) + 1) as u8;
+        stage.prefer(spatial, temporal);
+        stage.run(Duration::from_millis(rng.range(20..1500)));
+    }
+    stage.prefer(highest.0, highest.1);
+    let end = stage.checker.picture_count();
+    stage.run(3000 * MS);
+    assert!(stage.checker.picture_count() > end + 60, "{setup:?}");
+    let told = stage.told().map(|layers| (layers.spatial, layers.temporal));
+    assert_eq!(told, Some((highest.0, Some(highest.1))), "{setup:?}");
+    stage.finish();
+}
+
+#[test]
+fn vp8_simulcast() {
+    wander(Setup::simulcast(VideoFormat::Vp8, "L1T3"), 1);
+    wander(Setup::simulcast(VideoFormat::Vp8, "L1T1"), 2);
+}
+
+#[test]
+fn h264_simulcast() {
+    wander(Setup::simulcast(VideoFormat::H264, "L1T2"), 3);
+    wander(Setup::simulcast(VideoFormat::H264, "L1T3"), 4);
+}
+
+#[test]
+fn vp9_svc() {
+    wander(Setup::svc(VideoFormat::Vp9, "L3T3"), 5);
+    wander(Setup::svc(VideoFormat::Vp9, "L3T3_KEY"), 6);
+    wander(Setup::svc(VideoFormat::Vp9, "L2T1"), 7);
+}
+
+#[test]
+fn av1_svc() {
+    wander(Setup::svc(VideoFormat::Av1, "L3T3"), 8);
+    wander(Setup::svc(VideoFormat::Av1, "L1T3"), 10);
+}
