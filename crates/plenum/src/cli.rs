@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A WebRTC SFU cluster in one binary.
 #[derive(Debug, Parser)]
@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
   plenum serve                      one node on http://localhost:3000
   plenum serve --port 8080          on another port
   plenum config --sample            a commented configuration file
+  plenum config ports               what a firewall must let in
 
 Every command explains itself with --help."
 )]
@@ -45,7 +46,8 @@ Later wins: built-in defaults, the file, environment (PLENUM_RTC_MIN_PORT …), 
     #[command(after_help = "Examples:
   plenum config --config /etc/plenum.toml
   plenum config --sample > plenum.toml
-  PLENUM_RTC_MIN_PORT=20000 plenum config")]
+  PLENUM_RTC_MIN_PORT=20000 plenum config
+  plenum config ports --config /etc/plenum.toml")]
     Config(ConfigArgs),
     /// A media worker: started by a node, of no use alone.
     #[command(hide = true)]
@@ -74,12 +76,53 @@ pub(crate) struct ServeArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) part: Option<ConfigPart>,
     /// Print a commented sample with all defaults instead.
     #[arg(long)]
     pub(crate) sample: bool,
     #[command(flatten)]
     pub(crate) sources: SourceArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigPart {
+    /// Print the ports that the node uses, and the firewall rules that open them.
+    #[command(after_help = "Examples:
+  plenum config ports --config /etc/plenum.toml
+  plenum config ports --workers 16                          for a machine with 16 cores
+  plenum config ports --format ufw | sudo sh
+
+Nothing is opened for what listens on a loopback address only.")]
+    Ports(PortsArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PortsArgs {
+    /// Which part to print.
+    #[arg(long, value_name = "FORMAT", default_value = "all")]
+    pub(crate) format: PortsFormat,
+    /// Number of worker processes; as configured, or one per core of this machine, if not given.
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<u16>,
+    #[command(flatten)]
+    pub(crate) sources: SourceArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PortsFormat {
+    /// Everything below.
+    All,
+    /// Commands for iptables and ip6tables.
+    Iptables,
+    /// Commands for nftables.
+    Nft,
+    /// A table, as comments of a shell.
+    Table,
+    /// Commands for ufw.
+    Ufw,
 }
 
 /// Where settings come from, besides the environment.

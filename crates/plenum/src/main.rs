@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod ports;
 mod serve;
 mod settings;
 
@@ -14,7 +15,7 @@ use std::{
 
 use clap::Parser as _;
 
-use cli::{Cli, Command, ConfigArgs};
+use cli::{Cli, Command, ConfigArgs, ConfigPart, PortsArgs};
 
 fn main() -> ExitCode {
     let started = Instant::now();
@@ -40,6 +41,9 @@ fn run(cli: Cli, started: Instant) -> anyhow::Result<ExitCode> {
 }
 
 fn print_config(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
+    if let Some(ConfigPart::Ports(args)) = &args.part {
+        return print_ports(args);
+    }
     let mut output = io::stdout().lock();
     if args.sample {
         output.write_all(SAMPLE.as_bytes())?;
@@ -49,6 +53,16 @@ fn print_config(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     output.write_all(config.to_toml_masked().as_bytes())?;
     // Shown first, so that the reader sees what is complained about.
     config.validate()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_ports(args: &PortsArgs) -> anyhow::Result<ExitCode> {
+    let flags = settings::workers_flag(args.workers);
+    let config = settings::load(&args.sources, &flags)?;
+    config.validate()?;
+    let plan = ports::plan(&config, serve::worker_count(&config))?;
+    let text = ports::render(&config, &plan, args.format);
+    io::stdout().lock().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -29,7 +29,7 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-use crate::{cli::ServeArgs, settings};
+use crate::{cli::ServeArgs, ports, settings};
 
 pub(crate) fn run(args: &ServeArgs, started: Instant) -> anyhow::Result<ExitCode> {
     let config = settings::load(&args.sources, &settings::serve_flags(args))?;
@@ -60,8 +60,9 @@ async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
     let address = listener.local_addr().unwrap_or(address);
 
     let (events, worker_events) = mpsc::unbounded_channel();
+    let supervisor_config = supervisor_config(config)?;
     let supervisor = tokio::select! {
-        started = Supervisor::start(supervisor_config(config), events) => Arc::new(started?),
+        started = Supervisor::start(supervisor_config, events) => Arc::new(started?),
         () = signals.next() => return Ok(ExitCode::SUCCESS),
     };
     let host = Host::start(host_config(config)?, Arc::clone(&supervisor), worker_events);
@@ -115,18 +116,29 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1700);
 /// What shells report for a process that was ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
-fn supervisor_config(config: &Config) -> SupervisorConfig {
-    SupervisorConfig {
-        worker_count: worker_count(config),
+fn supervisor_config(config: &Config) -> anyhow::Result<SupervisorConfig> {
+    let plan = ports::plan(config, worker_count(config))?;
+    if let Some(wanted) = plan.shrunk_from() {
+        let (workers, ports) = (plan.workers(), plan.per_worker());
+        warn!(
+            workers,
+            ports, wanted, "fewer ports for each worker, so that all end below the ephemeral ports"
+        );
+    }
+    if plan.is_ephemeral() {
+        warn!(ports = ?plan.all(), "media has ports that the system may give to other programs");
+    }
+    Ok(SupervisorConfig {
+        worker_count: plan.workers(),
         listen: vec![ListenAddress {
             ip: config.rtc_listen_ip(),
             announced: config.rtc.announced_ip,
         }],
         min_port: config.rtc.min_port,
-        ports_per_worker: config.rtc.ports_per_worker,
+        ports_per_worker: plan.per_worker(),
         consent_timeout: config.rtc.consent_timeout(),
         ..SupervisorConfig::default()
-    }
+    })
 }
 
 fn host_config(config: &Config) -> anyhow::Result<HostConfig> {
@@ -151,7 +163,7 @@ fn host_config(config: &Config) -> anyhow::Result<HostConfig> {
     })
 }
 
-fn worker_count(config: &Config) -> u16 {
+pub(crate) fn worker_count(config: &Config) -> u16 {
     let cores = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     config.workers.resolved_count(cores)
 }

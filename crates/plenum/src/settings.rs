@@ -25,6 +25,12 @@ pub(crate) fn load(sources: &SourceArgs, flags: &[Override]) -> anyhow::Result<C
     Ok(resolve(file.as_ref(), variables, &overrides)?)
 }
 
+/// The flag of `plenum config ports` that is short for a setting.
+pub(crate) fn workers_flag(count: Option<u16>) -> Vec<Override> {
+    let workers = count.map(|count| Override::new("workers.count", count.to_string(), "--workers"));
+    workers.into_iter().collect()
+}
+
 /// The flags of `plenum serve` that are short for settings.
 pub(crate) fn serve_flags(args: &ServeArgs) -> Vec<Override> {
     let mut flags = Vec::new();

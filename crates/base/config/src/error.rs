@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -94,6 +95,21 @@ pub enum Problem {
         /// What it is.
         given: String,
     },
+    /// A port of the node's own lies among those of the workers.
+    #[error(
+        "{key} {port} belongs to worker {worker}, as media has the ports {}–{}: choose another {key}, or move media with rtc.min_port",
+        .range.start(), .range.end()
+    )]
+    PortTaken {
+        /// The setting.
+        key: &'static str,
+        /// Its port.
+        port: u16,
+        /// Whose port it is.
+        worker: u16,
+        /// All media ports.
+        range: RangeInclusive<u16>,
+    },
     /// The port range ends above 65535.
     #[error(
         "rtc.min_port + rtc.ports_per_worker is {0}, above the last port 65535: lower one of them"
@@ -104,6 +120,19 @@ pub enum Problem {
         "signalling would listen on the public address {0} and let everybody in: keep http.listen_ip on a loopback address (a reverse proxy can add TLS and a login), or say --insecure (http.insecure = true) if this is meant"
     )]
     PublicWithoutAuth(IpAddr),
+    /// There is no port for each worker.
+    #[error(
+        "{workers} workers cannot share the ports {first}–{}: lower rtc.min_port or workers.count",
+        .end - 1
+    )]
+    TooFewPorts {
+        /// The first port.
+        first: u16,
+        /// The first one that is not to be used.
+        end: u32,
+        /// How many workers.
+        workers: u16,
+    },
 }
 
 fn list(problems: &[Problem]) -> String {

@@ -10,6 +10,7 @@
 
 mod error;
 mod keys;
+mod ports;
 mod resolve;
 mod sections;
 mod setting;
@@ -19,5 +20,6 @@ mod validate;
 mod tests;
 
 pub use error::{ConfigError, Origin, Problem};
+pub use ports::{DEFAULT_EPHEMERAL, PortPlan};
 pub use resolve::{FileSource, Override, resolve};
 pub use sections::{Auth, AuthMode, Config, Http, Log, LogFormat, Node, Room, Rtc, Workers};

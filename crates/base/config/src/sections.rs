@@ -177,7 +177,7 @@ pub struct Rtc {
     pub announced_ip: Option<IpAddr>,
     /// First media port of worker 0.
     pub min_port: u16,
-    /// Ports of each worker; worker *i* starts at `min_port + i × ports_per_worker`.
+    /// Ports of each worker, fewer if there are many workers; worker *i* starts at `min_port + i × ports_per_worker`.
     pub ports_per_worker: u16,
     /// Seconds without an ICE check after which a client is believed gone.
     pub consent_timeout_s: u32,

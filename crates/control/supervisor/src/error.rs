@@ -11,7 +11,7 @@ use plenum_ipc::{FrameError, HandshakeError, PacketError, RequestError};
 pub enum StartError {
     /// A socket could not be opened.
     #[error(
-        "worker {worker} cannot listen on UDP {address}: choose other addresses (rtc.listen) or ports (rtc.min_port, rtc.ports_per_worker)"
+        "worker {worker} cannot listen on UDP {address}: where another program has the port (`ss -ulpn` names it), choose others with rtc.min_port or rtc.ports_per_worker; where this machine does not have the address, change rtc.listen_ip"
     )]
     Bind {
         /// Which worker.

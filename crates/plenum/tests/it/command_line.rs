@@ -1,6 +1,6 @@
 //! Flags, files and refusals of the command line.
 
-use std::process::Output;
+use std::{net::UdpSocket, process::Output};
 
 use tokio::{net::TcpListener, time::timeout};
 
@@ -41,6 +41,56 @@ async fn a_taken_port_is_named() {
         message.contains(&port) && message.contains("in use"),
         "{message}"
     );
+}
+
+#[tokio::test]
+async fn a_media_port_of_another_program_is_named_with_its_setting() {
+    let taken = UdpSocket::bind("127.0.0.1:0").expect("binds");
+    let port = taken.local_addr().expect("bound").port();
+    let setting = format!("rtc.min_port={port}");
+    let arguments = ["serve", "--port", "0", "--workers", "1", "--set", &setting];
+    let output = run(&[&arguments[..], &["--set", "rtc.ports_per_worker=1"]].concat()).await;
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    for word in [
+        &format!("127.0.0.1:{port}"),
+        "worker 0",
+        "rtc.min_port",
+        "in use",
+    ] {
+        assert!(message.contains(word), "{word} in {message}");
+    }
+}
+
+#[tokio::test]
+async fn signalling_in_the_midst_of_media_ports_is_refused() {
+    let output = run(&["serve", "--port", "11500", "--workers", "2"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    for word in ["http.port 11500", "worker 1", "rtc.min_port"] {
+        assert!(message.contains(word), "{word} in {message}");
+    }
+}
+
+#[tokio::test]
+async fn firewall_rules_follow_the_settings() {
+    let arguments = ["config", "ports", "--workers", "3", "--format", "ufw"];
+    let settings = [
+        "--set",
+        "rtc.listen_ip=192.0.2.1",
+        "--set",
+        "rtc.min_port=20000",
+    ];
+    let output = run(&[&arguments[..], &settings].concat()).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let rules = text(&output.stdout);
+    assert!(rules.contains("ufw allow 20000:22999/udp"), "{rules}");
+    assert!(!rules.contains("tcp"), "signalling is on loopback: {rules}");
+
+    let many = run(&["config", "ports", "--workers", "100", "--format", "table"]).await;
+    let table = text(&many.stdout);
+    assert!(table.contains("media of worker 99"), "{table}");
+    assert!(table.contains("would not fit"), "{table}");
 }
 
 #[tokio::test]
@@ -94,7 +144,12 @@ async fn the_sample_is_a_valid_file_and_flags_win() {
 
 #[tokio::test]
 async fn help_has_examples_and_version_names_the_revision() {
-    for arguments in [&["--help"][..], &["serve", "--help"], &["config", "--help"]] {
+    for arguments in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["config", "--help"],
+        &["config", "ports", "--help"],
+    ] {
         let help = text(&run(arguments).await.stdout);
         assert!(help.contains("Examples:"), "{help}");
     }
