@@ -37,8 +37,8 @@ const ROUND_TRIP_WEIGHT: u32 = 8;
 const LIMITED_BELOW: f64 = 0.65;
 const LIMITED_UNTIL: f64 = 0.8;
 
-/// A probe that filled the path lowers the estimate only if it measured less than this part of it: below, the estimate
-/// was wrong; above, jitter may have been.
+/// A probe that filled the path lowers the estimate only if it measured less than this part of it, and only if it is the
+/// first one of the session or the second in a row: a radio that holds packets back makes a single probe look slow.
 const PROBE_LOWERS: f64 = 0.85;
 
 /// After a cut because of delay, a queue that overflowed explains loss for so long beyond the round trip.
@@ -69,8 +69,20 @@ pub struct BandwidthEstimator {
     reports: Reports,
     round_trip: Option<Duration>,
     application_limited: bool,
-    /// Transport-wide feedback was received: it knows more than reports and REMB.
-    has_feedback: bool,
+    /// A probe that measures less than the estimate is believed.
+    low_probe_lowers: bool,
+    feedback: Feedback,
+}
+
+/// Transport-wide feedback, which knows more than reports and REMB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Feedback {
+    /// None was received yet.
+    Never,
+    /// It comes.
+    Flowing,
+    /// It came, and stays away.
+    Silent,
 }
 
 impl BandwidthEstimator {
@@ -100,7 +112,8 @@ impl BandwidthEstimator {
             reports: Reports::new(now),
             round_trip: None,
             application_limited: false,
-            has_feedback: false,
+            low_probe_lowers: true,
+            feedback: Feedback::Never,
         }
     }
 
@@ -169,9 +182,14 @@ impl BandwidthEstimator {
         let Some(newest) = read.newest else {
             return;
         };
-        self.has_feedback = true;
+        let silent = self.feedback == Feedback::Silent;
+        self.feedback = Feedback::Flowing;
         self.unanswered_since = None;
         self.reports.handle_feedback();
+        if silent {
+            // The path may be what it was before: a probe tells sooner than growth.
+            self.probing.pause_after_cut(now, true);
+        }
         if let Some(sent) = read.newest_received {
             self.handle_round_trip(Duration::from_micros(self.micros(now).saturating_sub(sent)));
         }
@@ -187,7 +205,10 @@ impl BandwidthEstimator {
     pub fn handle_remb(&mut self, now: Instant, bitrate: Bitrate) {
         self.advance(now);
         self.reports.handle_remb(bitrate);
-        if !self.has_feedback {
+        if !self.has_feedback() {
+            if bitrate > self.control.rate() {
+                self.probing.handle_raised_remb();
+            }
             let allowed = self.reports.allowed_by_loss().unwrap_or(bitrate);
             self.set_rate(bitrate.min(allowed));
         }
@@ -200,7 +221,7 @@ impl BandwidthEstimator {
         if let Some(round_trip) = round_trip {
             self.handle_round_trip(round_trip);
         }
-        if self.has_feedback {
+        if self.has_feedback() {
             return;
         }
         let rate = self.control.rate();
@@ -217,7 +238,10 @@ impl BandwidthEstimator {
         if self.silence_ends().is_some_and(|end| end <= now) {
             self.set_rate(self.control.rate().scaled(SILENCE_FACTOR));
             self.unanswered_since = Some(passed);
-            self.probing.pause_after_cut(now, true);
+            if self.has_feedback() {
+                self.feedback = Feedback::Silent;
+            }
+            self.probing.pause_after_cut(now, false);
         }
         self.apply_probe(None);
         self.consider_probe();
@@ -256,7 +280,7 @@ impl BandwidthEstimator {
             usage: self.trendline.usage(),
             queue_delay: self.queue.length(),
             round_trip: self.round_trip,
-            loss: if self.has_feedback {
+            loss: if self.has_feedback() {
                 self.loss.average()
             } else {
                 self.reports.loss()
@@ -268,6 +292,10 @@ impl BandwidthEstimator {
 
     fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
+    }
+
+    fn has_feedback(&self) -> bool {
+        self.feedback != Feedback::Never
     }
 
     fn micros(&self, now: Instant) -> u64 {
@@ -362,7 +390,11 @@ impl BandwidthEstimator {
         let draining = self.control.cut_within(now, round_trip + DRAINS_WITHIN)
             || (self.queue.is_long() && !self.queue.is_foreign(now));
         let acknowledged = self.acknowledged.rate().filter(|_| !draining);
-        match self.loss.update(now, rate, acknowledged, round_trip) {
+        let limited = self.application_limited;
+        match self
+            .loss
+            .update(now, rate, acknowledged, round_trip, limited)
+        {
             LossAction::None => {}
             LossAction::Cut(to) => self.set_rate(rate.min(to)),
             LossAction::Restore(to) => self.set_rate(rate.max(to)),
@@ -379,12 +411,16 @@ impl BandwidthEstimator {
         }
         match result {
             Some(ProbeResult::Whole(measured)) if measured > rate => {
+                self.low_probe_lowers = false;
                 self.control.forget_capacity();
                 self.set_rate(measured);
             }
             Some(ProbeResult::Filled(measured)) => {
-                self.control.measured_capacity(measured);
-                if measured > rate || measured < rate.scaled(PROBE_LOWERS) {
+                self.control
+                    .measured_capacity(measured.max(rate.scaled(PROBE_LOWERS)));
+                let low = measured < rate.scaled(PROBE_LOWERS);
+                let doubted = std::mem::replace(&mut self.low_probe_lowers, low);
+                if measured > rate || (low && doubted) {
                     // What has been arriving is more than a guess.
                     let arriving = self.acknowledged.rate().unwrap_or_default();
                     self.set_rate(measured.max(arriving.min(rate)));
@@ -407,13 +443,16 @@ impl BandwidthEstimator {
     }
 
     fn aim(&self) -> Aim {
-        let remb = self.reports.remb().unwrap_or(Bitrate::MAX);
+        // As the only estimate, REMB is what a probe is to raise; beside others it is a wish of the receiver.
+        let remb = self.reports.remb().filter(|_| self.has_feedback());
+        let remb = remb.unwrap_or(Bitrate::MAX);
         let ceiling = self.loss.ceiling().unwrap_or(Bitrate::MAX);
         Aim {
             estimate: self.control.rate(),
             wanted: self.demand.wanted,
             next_step: self.demand.next_step,
             max: self.config.max.min(ceiling).min(remb),
+            blind: !self.has_feedback() && self.reports.remb().is_some(),
         }
     }
 

@@ -19,6 +19,8 @@ mod bitrate;
 mod config;
 mod delay;
 mod estimator;
+#[doc(hidden)]
+pub mod fuzzing;
 mod loss;
 mod probe;
 mod probing;

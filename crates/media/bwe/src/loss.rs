@@ -12,13 +12,15 @@ use crate::Bitrate;
 
 /// A window of observations spans at least this long and this many packets: less is chance.
 const WINDOW: Duration = Duration::from_millis(200);
-const WINDOW_PACKETS: u32 = 20;
+const WINDOW_PACKETS: u32 = 30;
 
 /// A window that is not full after this long counts as it is (a voice alone is 50 packets a second).
 const WINDOW_LONGEST: Duration = Duration::from_secs(1);
 
-/// Weight of a window in the average.
+/// Weight of a window in the average, and in the inherent loss when that turns out smaller: slowly, because the least of
+/// many windows is chance.
 const WINDOW_WEIGHT: f64 = 0.3;
+const INHERENT_WEIGHT: f64 = 0.05;
 
 /// Loss above the inherent one that raises the question. libwebrtc's first loss controller held at 2 % and fell at 10 %
 /// without asking; asking is cheap, so it comes earlier, above what chance makes of 2 %.
@@ -30,8 +32,8 @@ const QUESTION_RATE: f64 = 0.92;
 /// The rate never falls by more in one question, so that an outage of a fraction of a second does not ruin it.
 const QUESTION_LEAST: f64 = 0.6;
 
-/// Packets that decide: 5 % of 60 are three packets, and chance rarely makes none of three or six of them.
-const ANSWER_PACKETS: u32 = 60;
+/// Packets that decide: 5 % of 100 are five packets, and chance rarely makes two of five or ten of them.
+const ANSWER_PACKETS: u32 = 100;
 
 /// A question is answered after this long even with fewer packets.
 const ANSWER_LONGEST: Duration = Duration::from_secs(3);
@@ -40,15 +42,22 @@ const ANSWER_LONGEST: Duration = Duration::from_secs(3);
 const CURED: f64 = 0.5;
 
 /// The same when loss is heavy: one question may not lower the rate enough to halve it, and chance plays less with it.
+/// Loss that is not heavy while much less is sent than is known to fit belongs to the path without asking: a lower
+/// estimate would not change what is sent.
 const HEAVY: f64 = 0.15;
 const HEAVY_CURED: f64 = 0.8;
 
 /// More loss than this is never accepted as the path's own: no codec makes up for it.
 const MAX_INHERENT: f64 = 0.3;
 
-/// For so long growth stops below a rate that was too high: the time in which a queue-less bottleneck (a policer) may
-/// be tried again without losing more than a few packets in a hundred seconds.
-const REMEMBER: Duration = Duration::from_secs(8);
+/// For so long growth stops below a rate that was too high, and the longest of it: each time that the same rate turns out
+/// too high again it is twice as long. A path that got wider is noticed within seconds, and a policer, which has no queue
+/// to warn us, is seldom run into.
+const REMEMBER: Duration = Duration::from_secs(3);
+const REMEMBER_LONGEST: Duration = Duration::from_secs(24);
+
+/// Rates that differ by less than this are the same one.
+const SAME: f64 = 0.15;
 
 /// Where it stops, as part of the rate that was too high.
 const BELOW: f64 = 0.95;
@@ -69,6 +78,8 @@ pub(crate) struct LossControl {
     window_began: Instant,
     lost: u32,
     received: u32,
+    /// A queue that overflowed explains loss of this window.
+    window_explained: bool,
     /// Smoothed part lost.
     average: f64,
     /// The same without what an overflowing queue explains.
@@ -77,6 +88,8 @@ pub(crate) struct LossControl {
     question: Option<Question>,
     /// Growth stops here until then.
     ceiling: Option<(Bitrate, Instant)>,
+    /// The last ceiling and how long it was kept.
+    last_ceiling: (Bitrate, Duration),
 }
 
 #[derive(Debug)]
@@ -96,11 +109,13 @@ impl LossControl {
             window_began: now,
             lost: 0,
             received: 0,
+            window_explained: false,
             average: 0.0,
             unexplained: 0.0,
             inherent: 0.0,
             question: None,
             ceiling: None,
+            last_ceiling: (Bitrate::ZERO, REMEMBER),
         }
     }
 
@@ -147,19 +162,27 @@ impl LossControl {
         rate: Bitrate,
         acknowledged: Option<Bitrate>,
         round_trip: Duration,
+        application_limited: bool,
     ) -> LossAction {
         if self.ceiling.is_some_and(|(_, until)| now >= until) {
             self.ceiling = None;
         }
+        self.window_explained |= acknowledged.is_none();
         let whole_window = self.close_window(now);
         if self.question.is_some() {
             return self.answer(now);
         }
         let Some(acknowledged) = acknowledged else {
+            // A queue that overflows explains it.
             self.unexplained = self.inherent;
             return LossAction::None;
         };
         if !whole_window || self.unexplained - self.inherent <= SUSPICIOUS {
+            return LossAction::None;
+        }
+        let suspicious = self.unexplained - self.inherent;
+        if application_limited && suspicious < HEAVY {
+            self.inherent = self.unexplained;
             return LossAction::None;
         }
         let asked = rate.min(acknowledged).scaled(QUESTION_RATE);
@@ -184,13 +207,16 @@ impl LossControl {
         if packets > 0 {
             let part = f64::from(self.lost) / f64::from(packets);
             self.average += WINDOW_WEIGHT * (part - self.average);
-            self.unexplained += WINDOW_WEIGHT * (part - self.unexplained);
+            if !self.window_explained {
+                self.unexplained += WINDOW_WEIGHT * (part - self.unexplained);
+            }
             if self.average < self.inherent {
-                self.inherent += WINDOW_WEIGHT * (self.average - self.inherent);
+                self.inherent += INHERENT_WEIGHT * (self.average - self.inherent);
             }
         }
         (self.lost, self.received) = (0, 0);
         self.window_began = now;
+        self.window_explained = false;
         packets > 0
     }
 
@@ -222,7 +248,7 @@ impl LossControl {
             CURED
         };
         if after - self.inherent <= left * suspicious {
-            self.ceiling = Some((rate_before.scaled(BELOW), now + REMEMBER));
+            self.stop_below(now, rate_before);
             return LossAction::None;
         }
         self.inherent = after.min(MAX_INHERENT);
@@ -231,6 +257,19 @@ impl LossControl {
         } else {
             LossAction::Restore(rate_before)
         }
+    }
+
+    fn stop_below(&mut self, now: Instant, too_high: Bitrate) {
+        let ceiling = too_high.scaled(BELOW);
+        let (last, kept) = self.last_ceiling;
+        let same = (ceiling.ratio(last) - 1.0).abs() < SAME;
+        let keep = if same {
+            (kept * 2).min(REMEMBER_LONGEST)
+        } else {
+            REMEMBER
+        };
+        self.last_ceiling = (ceiling, keep);
+        self.ceiling = Some((ceiling, now + keep));
     }
 }
 

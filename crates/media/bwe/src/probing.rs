@@ -33,6 +33,9 @@ const FIRST_LENGTH: Duration = Duration::from_millis(25);
 /// carries leaves 40 ms of queue.
 const LENGTH: Duration = Duration::from_millis(40);
 
+/// Length of a probe whose answer is the receiver's own estimate: that follows what arrives over half a second.
+const BLIND_LENGTH: Duration = Duration::from_millis(600);
+
 /// Fewest packets of a probe (libwebrtc).
 const MIN_PACKETS: usize = 5;
 
@@ -50,8 +53,9 @@ const FILLED: f64 = 0.95;
 /// (libwebrtc: 2).
 const MAX_RATIO: f64 = 2.0;
 
-/// If less than this part of the bytes arrives, the probe measures loss, not rate (libwebrtc: 80 %).
-const MIN_RECEIVED_PERCENT: u64 = 60;
+/// If less than this part of the bytes arrives, the probe measures nothing. libwebrtc wants 80 %; but what comes through a
+/// full queue that drops the rest has the rate of the path all the same.
+const MIN_RECEIVED_PERCENT: u64 = 30;
 
 /// A measured rate that is higher than the estimate by less than this is no news.
 const NEWS: f64 = 1.05;
@@ -89,6 +93,8 @@ pub(crate) struct Aim {
     pub(crate) wanted: Bitrate,
     pub(crate) next_step: Option<Bitrate>,
     pub(crate) max: Bitrate,
+    /// There is no feedback on packets, only the receiver's own estimate.
+    pub(crate) blind: bool,
 }
 
 #[derive(Debug)]
@@ -157,6 +163,7 @@ impl Probing {
             return;
         };
         let length = match self.first_left {
+            _ if aim.blind => BLIND_LENGTH,
             0 => LENGTH,
             _ => FIRST_LENGTH,
         };
@@ -185,8 +192,13 @@ impl Probing {
             self.not_before.max(earliest)
         };
         if large {
-            self.failures = 0;
+            (self.failures, self.unanswered) = (0, 0);
         }
+    }
+
+    /// The receiver's own estimate rose: what was sent without other feedback came through.
+    pub(crate) fn handle_raised_remb(&mut self) {
+        (self.failures, self.unanswered) = (0, 0);
     }
 
     /// Whether a probe is under way.

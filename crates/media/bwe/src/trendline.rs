@@ -179,11 +179,12 @@ mod tests {
         start: f64,
         delays: impl IntoIterator<Item = f64>,
     ) -> Vec<Usage> {
-        let groups = delays.into_iter().enumerate();
+        let times = (0..).map(f64::from);
+        let groups = times.zip(delays);
         groups
             .map(|(index, delay)| {
                 trendline.update(GroupDelay {
-                    sent: start + index as f64 * 33.0,
+                    sent: start + index * 33.0,
                     queue: 0.0,
                     delay,
                 })

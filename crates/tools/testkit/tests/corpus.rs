@@ -7,7 +7,8 @@ use std::{fs, path::PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 19] = [
+const TARGETS: [Target; 20] = [
+    ("bwe_feedback", plenum_bwe::fuzzing::fuzz_feedback),
     (
         "codec_dependency_descriptor",
         plenum_codec::fuzzing::fuzz_dependency_descriptor,

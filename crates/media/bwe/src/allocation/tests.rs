@@ -207,7 +207,9 @@ proptest! {
         fresh: bool,
     ) {
         if fresh {
-            wishes.iter_mut().for_each(|wish| wish.current = None);
+            for wish in &mut wishes {
+                wish.current = None;
+            }
         }
         let requests = requests(&wishes);
         let small = divided(Bitrate::from_bps(budget), &requests);
