@@ -64,7 +64,8 @@ test("the overlay shows what was asked for and what arrives", async ({ browserNa
   const layer = (peer: string) => viewer.tile(peer).locator("[data-stat=layer]");
   await expect(layer("peer1")).toHaveText("S2 T2 · wanted S2 T2", PATIENCE);
   await expect(layer("peer2")).toHaveText(/^S([01]) T2 · wanted S\1 T2$/, PATIENCE);
-  await info.attach("overlay.png", { body: await viewer.page.screenshot(), contentType: "image/png" });
+  // For people to look at.
+  await viewer.page.screenshot({ path: info.outputPath("overlay.png") });
   await viewer.press("i");
 });
 
