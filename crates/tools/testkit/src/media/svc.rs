@@ -14,6 +14,7 @@ use crate::rng::Rng;
 
 mod dependencies;
 mod encoder;
+mod indications;
 mod label;
 mod mode;
 mod pattern;
@@ -50,7 +51,7 @@ pub struct SvcConfig {
     pub first_number: u16,
     /// Id of the dependency descriptor, if the sender uses it.
     pub dependency_descriptor: Option<u8>,
-    /// VP8, VP9: a pattern whose upper temporal layers can only be joined in its first half, as libwebrtc has it for VP8.
+    /// A pattern whose upper temporal layers can only be joined in its first half, as libwebrtc has it for VP8.
     pub long_pattern: bool,
     /// VP9: flexible mode.
     pub flexible: bool,
@@ -64,7 +65,8 @@ pub struct SvcSource {
     rtp: RtpSource,
     config: SvcConfig,
     encoder: Encoder,
-    descriptors: DescriptorWriter,
+    /// With its extension id, if the sender uses it.
+    descriptors: Option<(u8, DescriptorWriter)>,
     tl0_pic_idx: u8,
     rng: Rng,
 }
@@ -78,7 +80,11 @@ impl SvcSource {
         Self {
             rtp,
             encoder: Encoder::new(config.mode, config.long_pattern),
-            descriptors: DescriptorWriter::new(config.mode, config.first_number),
+            descriptors: config.dependency_descriptor.map(|id| {
+                let first = config.first_number;
+                let writer = DescriptorWriter::new(config.mode, config.long_pattern, first);
+                (id, writer)
+            }),
             tl0_pic_idx: config.first_number as u8,
             rng: Rng::new(config.seed),
             config,
@@ -142,14 +148,14 @@ impl SvcSource {
                 marker: is_last && frame.ends_picture,
                 audio_level: None,
             };
-            let extension = self.config.dependency_descriptor.map(|id| {
-                let active = self.encoder.active();
+            let active = self.encoder.active();
+            let extension = self.descriptors.as_mut().map(|(id, descriptors)| {
                 let value = if index == 0 {
-                    self.descriptors.begin(frame, active, is_last)
+                    descriptors.begin(frame, active, is_last)
                 } else {
-                    self.descriptors.resume(frame, is_last)
+                    descriptors.resume(frame, is_last)
                 };
-                (id, value)
+                (*id, value)
             });
             let extension = extension.as_ref().map(|(id, value)| (*id, &value[..]));
             self.rtp.packet_with(fields, extension, &payload)

@@ -116,7 +116,7 @@ fn streams_as_they_were_sent_are_accepted() {
     for (format, mode) in streams() {
         let variants = match format {
             VideoFormat::Vp9 => 0..4,
-            VideoFormat::Vp8 => 0..2,
+            VideoFormat::Av1 | VideoFormat::Vp8 => 0..2,
             _ => 0..1,
         };
         for variant in variants {

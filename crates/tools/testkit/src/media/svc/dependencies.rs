@@ -4,14 +4,9 @@ use plenum_params::media::SpatialDependency;
 
 use super::{
     encoder::{Encoder, PlannedFrame},
+    indications::Indications,
     mode::SvcMode,
 };
-
-/// Decode target indications.
-const NOT_PRESENT: u8 = 0;
-const DISCARDABLE: u8 = 1;
-const SWITCH: u8 = 2;
-const REQUIRED: u8 = 3;
 
 /// What templates and frames tell.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +25,7 @@ pub(super) struct DescriptorWriter {
     mode: SvcMode,
     first_frame_number: u16,
     template_offset: u8,
+    indications: Indications,
     templates: Vec<Dependencies>,
     chains: Chains,
     /// Spatial layers that receivers were told of.
@@ -68,22 +64,29 @@ impl Chains {
 }
 
 impl DescriptorWriter {
-    pub(super) fn new(mode: SvcMode, first_frame_number: u16) -> Self {
+    pub(super) fn new(mode: SvcMode, is_long: bool, first_frame_number: u16) -> Self {
+        let indications = Indications::new(mode, is_long);
         let mut chains = Chains::default();
-        let mut encoder = Encoder::new(mode, false);
+        let mut encoder = Encoder::new(mode, is_long);
         let mut templates = Vec::new();
         // After two turns of the pattern every kind of frame has been there.
         for picture in 0..=2 * encoder.pattern().len() {
             for frame in encoder.picture(picture == 0) {
-                templates.push(dependencies(mode, &mut chains, &frame));
+                templates.push(dependencies(mode, &indications, &mut chains, &frame));
             }
         }
+        // Templates have four bits for each difference.
+        templates.retain(|template| {
+            template.references.iter().all(|diff| *diff <= 16)
+                && template.chains.iter().all(|diff| *diff < 16)
+        });
         templates.sort_unstable();
         templates.dedup();
         Self {
             mode,
             first_frame_number,
             template_offset: 0,
+            indications,
             templates,
             chains: Chains::default(),
             announced: mode.spatial,
@@ -103,7 +106,12 @@ impl DescriptorWriter {
         if tells_active && frame.ends_picture {
             self.announced = active;
         }
-        self.current = Some(dependencies(self.mode, &mut self.chains, frame));
+        self.current = Some(dependencies(
+            self.mode,
+            &self.indications,
+            &mut self.chains,
+            frame,
+        ));
         let active = tells_active.then_some(active);
         self.write(frame, (true, is_last), has_structure, active)
     }
@@ -244,42 +252,20 @@ impl Dependencies {
     }
 }
 
-fn dependencies(mode: SvcMode, chains: &mut Chains, frame: &PlannedFrame) -> Dependencies {
-    let targets = (0..mode.spatial)
-        .flat_map(|spatial| (0..mode.temporal).map(move |temporal| (spatial, temporal)));
+fn dependencies(
+    mode: SvcMode,
+    indications: &Indications,
+    chains: &mut Chains,
+    frame: &PlannedFrame,
+) -> Dependencies {
     let mut references: Vec<u32> = frame.references.iter().map(|id| frame.id - id).collect();
     references.sort_unstable();
     Dependencies {
         spatial: frame.spatial,
         temporal: frame.temporal,
-        indications: targets
-            .map(|target| indication(mode, frame, target))
-            .collect(),
+        indications: indications.of(frame),
         references,
         chains: chains.next(mode, frame),
-    }
-}
-
-/// What a frame is to the decode target of a layer.
-fn indication(mode: SvcMode, frame: &PlannedFrame, (spatial, temporal): (u8, u8)) -> u8 {
-    if frame.spatial > spatial || frame.temporal > temporal {
-        return NOT_PRESENT;
-    }
-    let is_intra_picture = frame.picture_diffs.is_empty() && frame.temporal == 0;
-    if frame.spatial < spatial {
-        // A lower spatial layer.
-        return match mode.dependency {
-            SpatialDependency::Never => NOT_PRESENT,
-            _ if is_intra_picture => SWITCH,
-            SpatialDependency::AtKeyPictures => NOT_PRESENT,
-            SpatialDependency::Always => REQUIRED,
-        };
-    }
-    // Only pictures of higher temporal layers, which the target does not have, refer to its highest ones.
-    if frame.temporal == temporal && temporal > 0 {
-        DISCARDABLE
-    } else {
-        SWITCH
     }
 }
 
