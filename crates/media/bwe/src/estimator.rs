@@ -396,7 +396,10 @@ impl BandwidthEstimator {
             .update(now, rate, acknowledged, round_trip, limited)
         {
             LossAction::None => {}
-            LossAction::Cut(to) => self.set_rate(rate.min(to)),
+            LossAction::Cut(to) => {
+                self.set_rate(rate.min(to));
+                self.probing.pause_after_cut(now, false);
+            }
             LossAction::Restore(to) => self.set_rate(rate.max(to)),
         }
     }
@@ -413,6 +416,7 @@ impl BandwidthEstimator {
             Some(ProbeResult::Whole(measured)) if measured > rate => {
                 self.low_probe_lowers = false;
                 self.control.forget_capacity();
+                self.probing.note_raise(self.now);
                 self.set_rate(measured);
             }
             Some(ProbeResult::Filled(measured)) => {
@@ -420,7 +424,13 @@ impl BandwidthEstimator {
                     .measured_capacity(measured.max(rate.scaled(PROBE_LOWERS)));
                 let low = measured < rate.scaled(PROBE_LOWERS);
                 let doubted = std::mem::replace(&mut self.low_probe_lowers, low);
-                if measured > rate || (low && doubted) {
+                if measured > rate {
+                    // After raises that did not hold, half of the way.
+                    let careful =
+                        (measured - rate).scaled(if self.probing.is_doubted() { 0.5 } else { 1.0 });
+                    self.probing.note_raise(self.now);
+                    self.set_rate(rate + careful);
+                } else if low && doubted {
                     // What has been arriving is more than a guess.
                     let arriving = self.acknowledged.rate().unwrap_or_default();
                     self.set_rate(measured.max(arriving.min(rate)));

@@ -50,11 +50,11 @@ const HEAVY_CURED: f64 = 0.8;
 /// More loss than this is never accepted as the path's own: no codec makes up for it.
 const MAX_INHERENT: f64 = 0.3;
 
-/// For so long growth stops below a rate that was too high, and the longest of it: each time that the same rate turns out
-/// too high again it is twice as long. A path that got wider is noticed within seconds, and a policer, which has no queue
+/// For so long growth stops below a rate that was too high, and for so long when the same rate turns out
+/// too high again. A path that got wider is noticed within seconds, and a policer, which has no queue
 /// to warn us, is seldom run into.
 const REMEMBER: Duration = Duration::from_secs(3);
-const REMEMBER_LONGEST: Duration = Duration::from_secs(24);
+const REMEMBER_LONGEST: Duration = Duration::from_secs(6);
 
 /// Rates that differ by less than this are the same one.
 const SAME: f64 = 0.15;

@@ -77,6 +77,11 @@ const PAUSE_UNANSWERED: Duration = Duration::from_secs(15);
 /// Pause after overuse before the first probe: the queue drains and the detector's window passes.
 const PAUSE_AFTER_CUT: Duration = Duration::from_millis(1200);
 
+/// A raise that is cut again within this time was wrong: a probe among other traffic takes a larger share than the traffic
+/// leaves. The pause after it doubles with each one in a row, to at most 2^2 times [`PAUSE_AFTER_CUT`].
+const PROVEN: Duration = Duration::from_secs(3);
+const MOST_WRONG_RAISES: u32 = 2;
+
 /// What a probe has told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProbeResult {
@@ -111,6 +116,9 @@ pub(crate) struct Probing {
     successes: u32,
     /// Probes in a row that told nothing new.
     failures: u32,
+    /// When a probe raised the estimate, and how many such raises in a row did not hold.
+    raised: Option<Instant>,
+    wrong_raises: u32,
     /// Probes in a row of which nothing arrived.
     unanswered: u32,
 }
@@ -126,6 +134,8 @@ impl Probing {
             not_before: now,
             successes: 0,
             failures: 0,
+            raised: None,
+            wrong_raises: 0,
             unanswered: 0,
         }
     }
@@ -181,6 +191,22 @@ impl Probing {
         self.order = None;
     }
 
+    /// The estimate was raised to what a probe measured.
+    pub(crate) fn note_raise(&mut self, now: Instant) {
+        if self
+            .raised
+            .is_some_and(|raised| now.saturating_duration_since(raised) >= PROVEN)
+        {
+            self.wrong_raises = 0;
+        }
+        self.raised = Some(now);
+    }
+
+    /// Whether the last raise did not hold, so that the next one should be careful.
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.wrong_raises > 0
+    }
+
     /// The estimate fell: the next probe is due when the queue has drained, or later after probes that failed. After a
     /// `large` fall the past failures say nothing about the path as it is now.
     pub(crate) fn pause_after_cut(&mut self, now: Instant, large: bool) {
@@ -191,6 +217,13 @@ impl Probing {
         } else {
             self.not_before.max(earliest)
         };
+        let recent = |raised: Instant| now.saturating_duration_since(raised) < PROVEN;
+        if self.raised.take_if(|raised| recent(*raised)).is_some() {
+            // What the probe measured was not there for long: others share the path.
+            self.wrong_raises = (self.wrong_raises + 1).min(MOST_WRONG_RAISES);
+            let pause = PAUSE_AFTER_CUT * 2_u32.pow(self.wrong_raises);
+            self.not_before = self.not_before.max(now + pause);
+        }
         if large {
             (self.failures, self.unanswered) = (0, 0);
         }

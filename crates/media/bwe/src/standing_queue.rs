@@ -17,6 +17,9 @@ const SHORT_MS: f64 = 25.0;
 /// It must stay for so long: longer than a key frame takes to drain.
 const STAYS: Duration = Duration::from_millis(500);
 
+/// A queue that has shrunk to this part of its longest is draining; it gets the time once more.
+const DRAINING: f64 = 0.8;
+
 /// Cuts in a row before the queue is judged: four cuts to 0.85 leave half, which drains a queue of 200 ms in less than
 /// half a second if it is ours.
 const JUDGED_AFTER: u8 = 4;
@@ -36,8 +39,8 @@ const UNBEARABLE_MS: f64 = 400.0;
 #[derive(Debug, Default)]
 pub(crate) struct StandingQueue {
     queue_ms: f64,
-    /// Since when the queue has been long without a pause.
-    long_since: Option<Instant>,
+    /// Since when the queue has been long without a pause, and its longest since.
+    long_since: Option<(Instant, f64)>,
     /// Since when it has been short without a pause.
     short_since: Option<Instant>,
     /// Cuts since it was short, and the queue at the first of them.
@@ -62,14 +65,24 @@ impl StandingQueue {
         if queue_ms < LONG_MS {
             self.long_since = None;
         } else {
-            self.long_since.get_or_insert(now);
+            let (_, longest) = self.long_since.get_or_insert((now, queue_ms));
+            *longest = longest.max(queue_ms);
         }
     }
 
     /// Whether to send less because of a queue that stays.
-    pub(crate) fn wants_cut(&self, now: Instant) -> bool {
-        self.long_since
-            .is_some_and(|since| now.saturating_duration_since(since) >= STAYS)
+    pub(crate) fn wants_cut(&mut self, now: Instant) -> bool {
+        let Some((since, longest)) = self.long_since else {
+            return false;
+        };
+        if now.saturating_duration_since(since) < STAYS {
+            return false;
+        }
+        if self.queue_ms > DRAINING * longest {
+            return true;
+        }
+        self.long_since = Some((now, self.queue_ms));
+        false
     }
 
     /// The rate was cut because of the queue.

@@ -1,9 +1,10 @@
 //! Tells a growing queue from a steady one by the slope of the delay.
 //!
-//! After draft-ietf-rmcat-gcc-02 §5.3–§5.4 and libwebrtc's trendline filter, with three differences: the regression
+//! After draft-ietf-rmcat-gcc-02 §5.3–§5.4 and libwebrtc's trendline filter, with these differences: the regression
 //! runs over a window of *time* (libwebrtc: 20 groups), so that it means the same at 10 frames per second as at 60;
-//! delays are not smoothed before it, because a group's delay is that of its quickest packet already (`delay.rs`); and
-//! time is that of sending, which jitter does not bend.
+//! delays are not smoothed before it, because a group's delay is that of its quickest packet already (`delay.rs`); time
+//! is that of sending, which jitter does not bend; and a step of the delay, which is what a key frame makes, is told from
+//! growth that lasts.
 
 use crate::{Usage, delay::GroupDelay};
 
@@ -34,8 +35,19 @@ const MAX_ADAPT_OFFSET_MS: f64 = 15.0;
 /// A gap between groups counts for the threshold as no more than this (libwebrtc).
 const MAX_ADAPT_STEP_MS: f64 = 100.0;
 
-/// The queue must grow for so long before it is overuse (draft §5.4, `overuse_time_th`).
+/// The queue must grow for so long before it is overuse (draft §5.4, `overuse_time_th`), if it is long.
 const OVERUSE_MS: f64 = 10.0;
+
+/// While the queue is shorter than this, it must grow for so long: a key frame of five to ten frames' size leaves over 60
+/// to 100 ms at the pacer's rate and steps up the delay, though on average no more is sent than fits. Each change of
+/// layers begins with one, so without this a layer that fits would be taken away as soon as it is sent. libwebrtc, whose
+/// encoder spreads a key frame over many frames' budget, needs no such rule.
+const BURST_QUEUE_MS: f64 = 150.0;
+const BURST_MS: f64 = 150.0;
+
+/// Span of the recent slope, and the part of the whole slope that it must have for the queue to be still growing.
+const RECENT_MS: f64 = 50.0;
+const STILL: f64 = 0.5;
 
 /// Detector of growing queues.
 #[derive(Debug)]
@@ -46,9 +58,7 @@ pub(crate) struct Trendline {
     next: usize,
     threshold: f64,
     last_sent: f64,
-    last_trend: f64,
     overusing_ms: f64,
-    overusing_groups: u32,
     usage: Usage,
 }
 
@@ -60,9 +70,7 @@ impl Default for Trendline {
             next: 0,
             threshold: FIRST_THRESHOLD_MS,
             last_sent: 0.0,
-            last_trend: 0.0,
             overusing_ms: 0.0,
-            overusing_groups: 0,
             usage: Usage::Normal,
         }
     }
@@ -74,19 +82,17 @@ impl Trendline {
         let step = (group.sent - self.last_sent).max(0.0);
         self.last_sent = group.sent;
         self.push(group);
-        let trend = self.slope().unwrap_or_default();
-        self.judge(trend, step);
+        let (slope, filled) = self.slope().unwrap_or_default();
+        let trend = slope * GAIN_MS * filled;
+        self.judge(group, slope, trend, step);
         self.adapt(trend, step);
-        self.last_trend = trend;
         self.usage
     }
 
     /// Forgets the delays: they are of another clock, or a probe is over.
     pub(crate) fn clear(&mut self) {
         self.len = 0;
-        self.last_trend = 0.0;
         self.overusing_ms = 0.0;
-        self.overusing_groups = 0;
         self.usage = Usage::Normal;
     }
 
@@ -102,14 +108,18 @@ impl Trendline {
         self.len = (self.len + 1).min(MAX_POINTS);
     }
 
-    /// Slope over the window in milliseconds of [`GAIN_MS`], less while the window is not full.
-    fn slope(&self) -> Option<f64> {
-        let newest_first = (1..=self.len).map(|back| (self.next + MAX_POINTS - back) % MAX_POINTS);
-        let points = newest_first
-            .filter_map(|index| self.points.get(index))
+    fn newest_first(&self) -> impl Iterator<Item = (f64, f64)> + Clone {
+        let indices = (1..=self.len).map(|back| (self.next + MAX_POINTS - back) % MAX_POINTS);
+        indices.filter_map(|index| self.points.get(index).copied())
+    }
+
+    /// Slope over the window, and the part of the window that is filled.
+    fn slope(&self) -> Option<(f64, f64)> {
+        let points = self
+            .newest_first()
             .take_while(|(sent, _)| self.last_sent - sent <= WINDOW_MS)
             // Small numbers, so that squares lose nothing.
-            .map(|(sent, delay)| (sent - self.last_sent, *delay));
+            .map(|(sent, delay)| (sent - self.last_sent, delay));
         let mut sums = (0.0, 0.0, 0.0);
         let mut oldest = 0.0;
         for (x, y) in points.clone() {
@@ -126,33 +136,42 @@ impl Trendline {
             denominator += (x - mean_x) * (x - mean_x);
         }
         let filled = (-oldest / WINDOW_MS).min(1.0);
-        (denominator > 0.0).then(|| numerator / denominator * GAIN_MS * filled)
+        (denominator > 0.0).then(|| (numerator / denominator, filled))
     }
 
-    fn judge(&mut self, trend: f64, step: f64) {
-        if trend > self.threshold {
-            self.overusing_ms += step;
-            self.overusing_groups += 1;
-            if self.overusing_ms > OVERUSE_MS
-                && self.overusing_groups > 1
-                && trend >= self.last_trend
-            {
-                self.usage = Usage::Overuse;
-                self.overusing_ms = 0.0;
-                self.overusing_groups = 0;
-            } else if trend < self.last_trend {
-                // It still grows, but less: what was done about it takes effect.
-                self.usage = Usage::Normal;
-            }
+    fn judge(&mut self, group: GroupDelay, slope: f64, trend: f64, step: f64) {
+        if trend <= self.threshold {
+            self.overusing_ms = 0.0;
+            self.usage = if trend < -self.threshold {
+                Usage::Underuse
+            } else {
+                Usage::Normal
+            };
             return;
         }
-        self.overusing_ms = 0.0;
-        self.overusing_groups = 0;
-        self.usage = if trend < -self.threshold {
-            Usage::Underuse
-        } else {
-            Usage::Normal
+        if self.recent_slope() < STILL * slope {
+            // A step long past, or what was done about the growth takes effect.
+            self.overusing_ms = (self.overusing_ms - step).max(0.0);
+            self.usage = Usage::Normal;
+            return;
+        }
+        self.overusing_ms += step;
+        let bearable = group.queue < BURST_QUEUE_MS;
+        let needed = if bearable { BURST_MS } else { OVERUSE_MS };
+        if self.overusing_ms > needed {
+            self.usage = Usage::Overuse;
+            self.overusing_ms = 0.0;
+        }
+    }
+
+    /// Slope over the last few groups.
+    fn recent_slope(&self) -> f64 {
+        let mut points = self.newest_first();
+        let Some((newest, delay)) = points.next() else {
+            return 0.0;
         };
+        let earlier = points.find(|(sent, _)| newest - sent >= RECENT_MS);
+        earlier.map_or(0.0, |(sent, before)| (delay - before) / (newest - sent))
     }
 
     fn adapt(&mut self, trend: f64, step: f64) {

@@ -28,6 +28,10 @@ const AUDIO: Micros = 20_000;
 const AUDIO_BYTES: usize = 100;
 const PACKET_BYTES: usize = 1150;
 
+/// A key frame is so many frames large; it comes with every change of a layer, and by chance every ten seconds.
+const KEY_FRAME_FACTOR: usize = 5;
+const KEY_FRAMES: f64 = 1.0 / 300.0;
+
 /// Who else uses the link.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rival {
@@ -87,6 +91,7 @@ pub(crate) struct Simulation {
     random: Random,
     estimator: BandwidthEstimator,
     chosen: Vec<Option<u8>>,
+    key_frames: Vec<bool>,
     queue: VecDeque<(Micros, usize)>,
     tokens: f64,
     probe: Option<Probe>,
@@ -120,6 +125,7 @@ impl Simulation {
             random: Random::new(scenario.seed),
             estimator: BandwidthEstimator::new(scenario.config, start),
             chosen: vec![None; scenario.consumers.len()],
+            key_frames: vec![true; scenario.consumers.len()],
             queue: VecDeque::new(),
             tokens: 0.0,
             probe: None,
@@ -282,6 +288,9 @@ impl Simulation {
             // Frames differ by 30 % to both sides.
             let mean = kbps * FRAME / 8000;
             let mut bytes = (mean * self.random.between(70, 130) / 100) as usize;
+            if std::mem::take(&mut self.key_frames[index]) || self.random.part() < KEY_FRAMES {
+                bytes *= KEY_FRAME_FACTOR;
+            }
             while bytes > 0 {
                 let packet = bytes.min(PACKET_BYTES);
                 self.queue.push_back((self.now, packet + 40));
@@ -363,8 +372,12 @@ impl Simulation {
         let mut out = Vec::new();
         allocate(self.estimator.estimate(), &requests, &mut out);
         out.pop();
-        if out != self.chosen {
-            self.switches += 1;
+        for (index, (new, old)) in out.iter().zip(&self.chosen).enumerate() {
+            // Another stream begins with a key frame.
+            if new != old {
+                self.switches += 1;
+                self.key_frames[index] = true;
+            }
         }
         let cost = |index: usize, option: Option<u8>| {
             option.map_or(Bitrate::ZERO, |option| options[index][usize::from(option)])
