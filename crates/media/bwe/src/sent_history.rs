@@ -84,8 +84,11 @@ impl SentHistory {
             size: u16::try_from(size).unwrap_or(u16::MAX),
             state: State::Outstanding,
         };
+        let full = self.slots.len() >= MAX_SLOTS;
         if let Some(slot) = self.slot(sequence)
-            && !(slot.state == State::Outstanding && sent.saturating_sub(slot.sent) < KEEP_MICROS)
+            && (full
+                || !(slot.state == State::Outstanding
+                    && sent.saturating_sub(slot.sent) < KEEP_MICROS))
         {
             *slot = packet;
             return sequence;
