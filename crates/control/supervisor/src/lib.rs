@@ -18,6 +18,7 @@
 mod config;
 mod error;
 mod handles;
+mod heartbeat;
 mod packets;
 mod process;
 mod restarts;

@@ -13,8 +13,8 @@ use std::{
 
 use plenum_ids::WorkerId;
 use plenum_ipc::{
-    Answer, Decoder, NodeToWorker, PREAMBLE_BYTES, Preamble, SocketOptions, WorkerConfig,
-    WorkerHello, WorkerToNode, encode,
+    Decoder, NodeToWorker, PREAMBLE_BYTES, Preamble, SocketOptions, WorkerConfig, WorkerHello,
+    WorkerToNode, encode,
 };
 use plenum_params::stats::WorkerStats;
 use plenum_udp::{PacketSocket, UdpSocket, send_fds};
@@ -26,13 +26,14 @@ use tokio::{
     },
     process::{Child, Command},
     sync::{mpsc::UnboundedSender, watch::Receiver},
-    time::{MissedTickBehavior, interval, timeout},
+    time::timeout,
 };
 use tracing::{debug, error};
 
 use crate::{
     config::SupervisorConfig,
     error::{StartError, WorkerFault},
+    heartbeat,
     packets::SOCKET_BUFFER,
     supervisor::WorkerEvent,
     worker::{Link, Worker},
@@ -43,10 +44,6 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a worker may take to end by itself once its control socket is closed.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Heartbeats in the time after which a silent worker counts as dead: death is noticed late by one of them at most, and
-/// one costs the worker some tens of microseconds.
-const HEARTBEATS: u32 = 8;
 
 /// Bytes read from a control socket at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -130,7 +127,7 @@ impl Process {
             result = read(reader, &mut self.decoder, &self.worker, events) => (false, result.err()),
             () = write(writer, link) => (false, None),
             () = link.packets().read() => (false, None),
-            fault = watch(&self.worker, hang_timeout, heard) => (false, Some(fault)),
+            fault = heartbeat::watch(&self.worker, hang_timeout, heard) => (false, Some(fault)),
             () = stopped(stop) => (true, None),
         };
         if let Some(fault) = &fault {
@@ -283,45 +280,6 @@ async fn write(mut stream: WriteHalf<'_>, link: &Link) {
             return std::future::pending().await;
         }
         outgoing.clear();
-    }
-}
-
-/// Asks the worker again and again, and comes back when it has stopped answering, which its process may survive for ever.
-/// One that is only behind still answers earlier requests, however late: its rooms are better served by waiting.
-///
-/// Silence is counted in heartbeats rather than read from a clock, so that a node that stood still itself (suspended,
-/// stopped, starved) does not take its own absence for the workers'.
-async fn watch(
-    worker: &Worker,
-    hang_timeout: Duration,
-    mut heard: impl FnMut(WorkerStats),
-) -> WorkerFault {
-    let mut beats = interval(hang_timeout / HEARTBEATS);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    beats.tick().await;
-    let mut asking = Some(Box::pin(worker.heartbeat()));
-    let (mut answered, mut silent) = (worker.link().answered(), 0);
-    loop {
-        tokio::select! {
-            Some(answer) = async { Some(asking.as_mut()?.await) } => {
-                asking = None;
-                if let Ok(Answer::WorkerStats(stats)) = answer {
-                    heard(*stats);
-                }
-            }
-            _ = beats.tick() => {
-                let latest = worker.link().answered();
-                silent = if latest == answered { silent + 1 } else { 0 };
-                answered = latest;
-                if silent >= HEARTBEATS {
-                    let after = hang_timeout;
-                    return WorkerFault::NotAnswering { after };
-                }
-                if asking.is_none() {
-                    asking = Some(Box::pin(worker.heartbeat()));
-                }
-            }
-        }
     }
 }
 

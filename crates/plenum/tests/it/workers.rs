@@ -191,3 +191,58 @@ async fn a_worker_that_keeps_dying_is_held_and_nothing_leaks() {
     assert_eq!(stats["placements"]["a"]["workerId"], 1);
     assert!(reason.contains("worker 0 is gone"), "{reason}");
 }
+
+#[tokio::test]
+async fn the_figures_of_a_worker_are_all_there() {
+    let node = Node::start_with(&["--set", "node.max_egress_mbps=500"]).await;
+    let mut ada = Client::connect(node.port, "a", "ada").await;
+    join(&mut ada, "Ada").await;
+    let stats = node
+        .stats_when(|stats| {
+            let workers = stats["workers"].as_array().expect("a list").iter();
+            workers
+                .map(|worker| worker["routers"].as_u64())
+                .sum::<Option<u64>>()
+                == Some(1)
+        })
+        .await;
+    for worker in stats["workers"].as_array().expect("a list") {
+        assert_eq!(worker["state"], "running");
+        assert!(worker.get("full").is_none() && worker.get("lastTrouble").is_none());
+        for count in [
+            "uptime",
+            "memory",
+            "restarts",
+            "transports",
+            "producers",
+            "consumers",
+            "packetsReceived",
+            "packetsSent",
+            "packetsDropped",
+            "bytesReceived",
+            "bytesSent",
+            "packetsReceivedPerSecond",
+            "packetsSentPerSecond",
+            "bytesReceivedPerSecond",
+            "bytesSentPerSecond",
+        ] {
+            assert!(worker[count].is_u64(), "{count} in {worker}");
+        }
+        assert!(worker["groupSize"].is_number() && worker["gso"].is_boolean());
+        let limits = json!({
+            "cpuUsage": 0.8,
+            "consumers": 10_000,
+            "memory": 2048u64 << 20,
+            // Half of the node's: there are two workers.
+            "bytesSentPerSecond": 250_000_000 / 8,
+        });
+        assert_eq!(worker["limits"], limits);
+    }
+    assert!(stats["placements"]["a"]["reason"].is_string());
+    let again = node.get_json("/workers").await;
+    let keys = |stats: &Value| {
+        let keys = stats.as_object().expect("an object").keys();
+        keys.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&again), keys(&stats));
+}
