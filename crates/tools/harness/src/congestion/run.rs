@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use plenum_ids::ConsumerId;
-use plenum_params::event::Event;
+use plenum_params::{event::Event, transport::WebRtcTransportOptions};
 use plenum_testkit::{
     media::{FrameAssembler, FrameStats},
     netem::{NetemConfig, NetemCounters, Passage},
@@ -104,7 +104,8 @@ impl Stage {
     fn new(path: Path) -> Self {
         let mut world = World::new();
         for index in [SENDER, RECEIVER] {
-            assert_eq!(world.add_peer(), index);
+            let options = WebRtcTransportOptions::default();
+            assert_eq!(world.add_peer_with(&options), index);
             world.connect_at_once(index);
         }
         let producer = world.produce(SENDER, 10, Camera::parameters());
