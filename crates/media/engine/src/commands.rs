@@ -15,16 +15,18 @@ use plenum_params::{
     stats::{ConsumerStats, StreamStats, TransportStats, WorkerStats},
     transport::{
         DtlsFingerprint, DtlsParameters, DtlsState, IceCandidate, IceParameters, IceState,
-        Protocol, WebRtcTransportInfo, WebRtcTransportOptions,
+        OutgoingLimits, Protocol, WebRtcTransportInfo, WebRtcTransportOptions,
     },
 };
 use plenum_srtp::InboundStream;
 use rand::Rng;
 
 use crate::{
+    congestion::Congestion,
     consumer::Consumer,
     engine::{Engine, Router},
     error::EngineError,
+    pacer::Pacer,
     producer::Producer,
     transport::{DirectionCounters, ReceiveTable, StreamTarget, Transport},
     twcc_receiver::TwccReceiver,
@@ -107,6 +109,8 @@ impl Engine {
             dirty_consumers: Vec::new(),
             dirty: false,
             retransmissions: Vec::new(),
+            pacer: Pacer::default(),
+            congestion: Congestion::new(options),
             next_report: now,
             report_count: 0,
             max_incoming_bitrate: options.max_incoming_bitrate,
@@ -378,12 +382,18 @@ impl Engine {
             first,
             first_rtx,
         );
-        let target = consumer.wanted(&self.producers[producer_key]);
-        consumer.set_target(target);
+        let congestion = &mut self.transports[transport_key].congestion;
+        congestion.add_consumer(now, &consumer);
+        // On a measured path the division of its bandwidth says what to begin with.
+        if congestion.estimate(now).is_none() || consumer.parameters.kind == MediaKind::Audio {
+            let target = consumer.wanted(&self.producers[producer_key]);
+            consumer.set_target(target);
+        }
         let key = self.consumers.insert(consumer);
         self.consumer_keys.insert(id, key);
         self.transports[transport_key].consumers.push(key);
         self.producers[producer_key].consumers.push(key);
+        self.divide_bandwidth(now, transport_key);
         self.request_key_frame_for(now, key);
         Ok(())
     }
@@ -404,6 +414,7 @@ impl Engine {
             transport.consumers.retain(|&other| other != key);
             transport.dirty_consumers.retain(|&other| other != key);
             transport.retransmissions.retain(|&(other, _)| other != key);
+            transport.pacer.forget(key);
         }
         if let Some(producer) = self.producers.get_mut(consumer.producer) {
             producer.consumers.retain(|&other| other != key);
@@ -431,6 +442,8 @@ impl Engine {
         let consumer = &mut self.consumers[key];
         if std::mem::replace(&mut consumer.paused, false) {
             consumer.resync();
+            let transport = consumer.transport;
+            self.divide_bandwidth(now, transport);
             self.request_key_frame_for(now, key);
         }
         Ok(())
@@ -457,9 +470,36 @@ impl Engine {
     }
 
     /// Sets a consumer's weight when bandwidth is shared out, 1 to 255; 0 counts as 1.
-    pub fn set_priority(&mut self, _now: Instant, id: ConsumerId, priority: u8) -> Result<()> {
+    pub fn set_priority(&mut self, now: Instant, id: ConsumerId, priority: u8) -> Result<()> {
         let key = self.consumer_key(id)?;
-        self.consumers[key].priority = priority.max(1);
+        let consumer = &mut self.consumers[key];
+        consumer.priority = priority.max(1);
+        let transport = consumer.transport;
+        self.request_allocation(now, transport);
+        Ok(())
+    }
+
+    /// Sets the bounds of the estimate towards a transport's receiver.
+    pub fn set_outgoing_limits(
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        limits: OutgoingLimits,
+    ) -> Result<()> {
+        let key = self.transport_key(id)?;
+        self.transports[key].congestion.set_limits(now, limits);
+        self.follow_estimate(now, key);
+        Ok(())
+    }
+
+    /// Sets the limit that a transport's sender is told from its next report on; `None`: no limit.
+    pub fn set_max_incoming_bitrate(
+        &mut self,
+        id: TransportId,
+        bitrate: Option<u32>,
+    ) -> Result<()> {
+        let key = self.transport_key(id)?;
+        self.transports[key].max_incoming_bitrate = bitrate;
         Ok(())
     }
 

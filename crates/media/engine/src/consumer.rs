@@ -216,6 +216,11 @@ impl Consumer {
         }
     }
 
+    /// The RTP timestamp of the newest packet.
+    pub(crate) fn last_timestamp(&self) -> u32 {
+        self.last_timestamp
+    }
+
     /// The stream that flows now.
     pub(crate) fn current_stream(&self) -> Option<u8> {
         self.epochs

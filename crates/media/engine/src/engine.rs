@@ -15,6 +15,7 @@ use slab::Slab;
 use crate::{
     batch::{ControlQueue, Datagram, SendBatch},
     config::{EngineConfig, WallClock},
+    congestion::Division,
     consumer::Consumer,
     counters::Counters,
     fan_out::FanOut,
@@ -53,6 +54,7 @@ pub struct Engine {
     /// Producers with packets in this batch.
     pub(crate) touched: Vec<usize>,
     pub(crate) fan_out: FanOut,
+    pub(crate) division: Division,
     pub(crate) counters: Counters,
     pub(crate) nack_scratch: Vec<u16>,
 }
@@ -78,6 +80,7 @@ impl Engine {
             events: VecDeque::new(),
             touched: Vec::new(),
             fan_out: FanOut::default(),
+            division: Division::default(),
             counters: Counters::default(),
             nack_scratch: Vec::new(),
         }

@@ -2,18 +2,24 @@
 
 use std::{collections::VecDeque, net::SocketAddr, time::Instant};
 
-use slab::Slab;
+use plenum_params::media::MediaKind;
 
 use crate::{
     batch::SendBatch,
-    consumer::{Consumer, MAX_DESCRIPTOR, Stamp},
-    counters::Counters,
+    consumer::{Consumer, MAX_DESCRIPTOR},
     engine::Engine,
     group_plan::{Group, plan_groups},
+    pacer::{Item, ItemKind},
     packet::PacketMeta,
     producer::{Fresh, Producer, ProducerStream},
-    transport::{SrtpSession, Transport},
+    transport::Transport,
 };
+
+mod pacing;
+mod probation;
+mod writer;
+
+use writer::GroupWriter;
 
 /// The fan-out's queue and its scratch memory, reused from batch to batch.
 #[derive(Debug, Default)]
@@ -23,14 +29,18 @@ pub(crate) struct FanOut {
     /// Packets of the transport that is being written: first those that may be padded, then exact repetitions.
     items: Vec<Item>,
     /// Repetitions under their own sequence number, until the others are collected.
-    repetitions: Vec<(Item, u16)>,
+    repetitions: Vec<Item>,
     sizes: Vec<u16>,
+    /// Bytes of `items` and `repetitions`.
+    bytes: usize,
     groups: Vec<Group>,
     next_group: usize,
     next_item: usize,
     current: Option<Destination>,
     /// Consumers for whom a key frame passed that they could not use.
     missed_key_frames: Vec<usize>,
+    /// Bytes that wait, by consumer; while one is looked for that is to be cut off.
+    waiting_video: Vec<(u32, usize)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,18 +48,6 @@ struct Destination {
     transport: usize,
     socket: u8,
     to: SocketAddr,
-}
-
-/// One packet for one consumer.
-#[derive(Clone, Copy, Debug)]
-struct Item {
-    consumer: u32,
-    stream: u8,
-    retransmission: bool,
-    /// Only the header is sent, to fill a gap in the numbers.
-    filler: bool,
-    sequence: u64,
-    out: u64,
 }
 
 /// Largest protected packet that is written. Anything longer than an Ethernet frame would not have arrived either.
@@ -83,8 +81,20 @@ impl FanOut {
         self.queue.len() + self.items.len() + self.repetitions.len()
     }
 
+    fn push(&mut self, item: Item) {
+        self.bytes += usize::from(item.size);
+        if item.kind == ItemKind::Repetition {
+            self.repetitions.push(item);
+        } else {
+            self.items.push(item);
+            self.sizes.push(item.size);
+        }
+    }
+
     fn clear_items(&mut self) {
         self.items.clear();
+        self.repetitions.clear();
+        self.bytes = 0;
         self.sizes.clear();
         self.groups.clear();
         self.next_group = 0;
@@ -136,58 +146,92 @@ impl Engine {
         false
     }
 
-    /// Collects the packets of one transport and plans their groups.
+    /// Collects the packets of one transport, as far as its budget goes, and plans their groups.
     fn prepare(&mut self, now: Instant, key: usize) {
-        let fan_out = &mut self.fan_out;
-        fan_out.clear_items();
+        self.fan_out.clear_items();
         let Some(transport) = self.transports.get_mut(key) else {
             return;
         };
         transport.dirty = false;
-        if let (Some((socket, to)), Some(session)) = (transport.path, &transport.srtp) {
-            let overhead = session.profile.rtp_overhead();
-            for &consumer_key in &transport.dirty_consumers {
-                let Some(consumer) = self.consumers.get_mut(consumer_key) else {
-                    continue;
-                };
-                let Some(producer) = self.producers.get(consumer.producer) else {
-                    continue;
-                };
-                collect(fan_out, now, overhead, consumer_key, consumer, producer);
-                self.events.extend(consumer.announce_layers(producer));
-                if consumer.missed_key_frame() {
-                    fan_out.missed_key_frames.push(consumer_key);
-                }
-            }
-            for &(consumer_key, out) in &transport.retransmissions {
-                let Some(consumer) = self.consumers.get(consumer_key) else {
-                    continue;
-                };
-                let Some(producer) = self.producers.get(consumer.producer) else {
-                    continue;
-                };
-                collect_retransmission(fan_out, overhead, consumer_key, consumer, producer, out);
-            }
-            plan_groups(&fan_out.sizes, SendBatch::REGION, &mut fan_out.groups);
-            for (item, size) in fan_out.repetitions.drain(..) {
-                fan_out.items.push(item);
-                fan_out.sizes.push(size);
-                fan_out.groups.push(Group {
-                    count: 1,
-                    segment_size: size,
-                });
-            }
-            fan_out.current = Some(Destination {
-                transport: key,
-                socket,
-                to,
-            });
-        }
-        transport.dirty_consumers.clear();
-        transport.retransmissions.clear();
+        let (Some((socket, to)), Some(session)) = (transport.path, &transport.srtp) else {
+            transport.dirty_consumers.clear();
+            transport.retransmissions.clear();
+            transport.pacer.clear();
+            return;
+        };
+        let overhead = session.profile.rtp_overhead();
+        self.collect_fresh(now, key, overhead);
         while let Some(consumer) = self.fan_out.missed_key_frames.pop() {
             self.request_key_frame_for(now, consumer);
         }
+        self.collect_retransmissions(key, overhead);
+        let bytes = self.fan_out.bytes;
+        let admitted = self.transports.get_mut(key).is_some_and(|transport| {
+            !transport.congestion.probing.is_active() && transport.pacer.admit(now, bytes)
+        });
+        if !admitted {
+            self.pace(now, key, overhead);
+        }
+        let fan_out = &mut self.fan_out;
+        plan_groups(&fan_out.sizes, SendBatch::REGION, &mut fan_out.groups);
+        for item in fan_out.repetitions.drain(..) {
+            fan_out.items.push(item);
+            fan_out.sizes.push(item.size);
+            fan_out.groups.push(Group {
+                count: 1,
+                segment_size: item.size,
+            });
+        }
+        fan_out.current = Some(Destination {
+            transport: key,
+            socket,
+            to,
+        });
+    }
+
+    /// Collects this batch's packets for the consumers of one transport.
+    fn collect_fresh(&mut self, now: Instant, key: usize, overhead: usize) {
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        for &consumer_key in &transport.dirty_consumers {
+            let Some(consumer) = self.consumers.get_mut(consumer_key) else {
+                continue;
+            };
+            let Some(producer) = self.producers.get(consumer.producer) else {
+                continue;
+            };
+            if transport.pacer.holds(consumer_key) {
+                continue;
+            }
+            let fan_out = &mut self.fan_out;
+            collect(fan_out, now, overhead, consumer_key, consumer, producer);
+            self.events.extend(consumer.announce_layers(producer));
+            if consumer.missed_key_frame() {
+                fan_out.missed_key_frames.push(consumer_key);
+            }
+        }
+        transport.dirty_consumers.clear();
+    }
+
+    /// Collects what the receiver of one transport asked for again.
+    fn collect_retransmissions(&mut self, key: usize, overhead: usize) {
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        for &(consumer_key, out) in &transport.retransmissions {
+            let Some(consumer) = self.consumers.get(consumer_key) else {
+                continue;
+            };
+            let Some(producer) = self.producers.get(consumer.producer) else {
+                continue;
+            };
+            let found = retransmission(overhead, consumer_key, consumer, producer, out);
+            if let Some(item) = found {
+                self.fan_out.push(item);
+            }
+        }
+        transport.retransmissions.clear();
     }
 
     /// Writes the planned groups of the current transport; `false` when the batch is full.
@@ -295,18 +339,24 @@ fn collect_packet(
     let Some(accepted) = consumer.accept(now, producer, fresh, meta) else {
         return;
     };
-    let item = Item {
+    let mut item = Item {
         consumer: consumer_key as u32,
         stream: fresh.stream,
-        retransmission: false,
+        kind: match consumer.parameters.kind {
+            MediaKind::Audio => ItemKind::Audio,
+            MediaKind::Video => ItemKind::Video,
+        },
         filler: accepted.filler,
+        size: 0,
         sequence: fresh.sequence,
         out: accepted.out,
     };
     let size = packet_size(consumer, stream, &item, meta, descriptor, payload) + overhead;
     if size <= MAX_PACKET {
+        item.size = size as u16;
         fan_out.items.push(item);
-        fan_out.sizes.push(size as u16);
+        fan_out.sizes.push(item.size);
+        fan_out.bytes += size;
     }
 }
 
@@ -331,192 +381,36 @@ fn packet_size(
     header_len + if item.filler { 0 } else { payload.len() }
 }
 
-/// Adds one packet that the receiver asked for again, if its ring still has it.
-fn collect_retransmission(
-    fan_out: &mut FanOut,
+/// A packet to be sent again, if its ring still has it.
+fn retransmission(
     overhead: usize,
     consumer_key: usize,
     consumer: &Consumer,
     producer: &Producer,
     out: u64,
-) {
-    let Some((epoch, sequence)) = consumer.epoch(out).zip(consumer.source(out)) else {
-        return;
-    };
-    let Some(stream) = producer.streams.get(usize::from(epoch.stream)) else {
-        return;
-    };
-    let Some((meta, descriptor, payload)) = stream.packet(sequence) else {
-        return;
-    };
-    let Ok(choice) = consumer.choice(out) else {
-        return;
-    };
-    let item = Item {
+) -> Option<Item> {
+    let (epoch, sequence) = consumer.epoch(out).zip(consumer.source(out))?;
+    let stream = producer.streams.get(usize::from(epoch.stream))?;
+    let (meta, descriptor, payload) = stream.packet(sequence)?;
+    let choice = consumer.choice(out).ok()?;
+    let mut item = Item {
         consumer: consumer_key as u32,
         stream: epoch.stream,
-        retransmission: true,
+        kind: ItemKind::Retransmission,
         filler: choice.is_some_and(|choice| !choice.takes(&meta.layer)),
+        size: 0,
         sequence,
         out,
     };
-    let size = packet_size(consumer, stream, &item, meta, descriptor, payload) + overhead;
+    let mut size = packet_size(consumer, stream, &item, meta, descriptor, payload) + overhead;
     if consumer.parameters.rtx_ssrc.is_some() {
-        if size + OSN_LEN <= MAX_PACKET {
-            fan_out.items.push(item);
-            fan_out.sizes.push((size + OSN_LEN) as u16);
-        }
-    } else if let Some(repeat) = consumer.repeat(out) {
-        let size = size + usize::from(repeat.padding);
-        if size <= MAX_PACKET {
-            fan_out.repetitions.push((item, size as u16));
-        }
-    }
-}
-
-/// Everything needed to write the packets of one group.
-struct GroupWriter<'a> {
-    now: Instant,
-    abs_send_time: [u8; 3],
-    transport: &'a mut Transport,
-    producers: &'a Slab<Producer>,
-    consumers: &'a mut Slab<Consumer>,
-    counters: &'a mut Counters,
-}
-
-impl GroupWriter<'_> {
-    /// Writes and seals the packets one after another; returns the bytes used. A packet that cannot be written ends the
-    /// group early, since a gap inside it would shift every later segment.
-    fn write(&mut self, group: Group, items: &[Item], sizes: &[u16], region: &mut [u8]) -> usize {
-        let Transport {
-            srtp: Some(session),
-            twcc_sequence,
-            sent,
-            ..
-        } = &mut *self.transport
-        else {
-            return 0;
-        };
-        let segment_size = usize::from(group.segment_size);
-        let mut used = 0;
-        for (index, (item, &size)) in items.iter().zip(sizes).enumerate() {
-            let Some(consumer) = self.consumers.get_mut(item.consumer as usize) else {
-                break;
-            };
-            let Some(producer) = self.producers.get(consumer.producer) else {
-                break;
-            };
-            let last = index + 1 == items.len();
-            let mut padding = if last {
-                0
-            } else {
-                segment_size - usize::from(size)
-            };
-            let mut stamp = Stamp {
-                abs_send_time: self.abs_send_time,
-                transport_sequence: *twcc_sequence,
-            };
-            let end = (used + usize::from(size) + padding).min(region.len());
-            let repeat = consumer.repeat(item.out).filter(|_| item.retransmission);
-            if let Some(repeat) = repeat {
-                (padding, stamp) = (usize::from(repeat.padding), repeat.stamp);
-            } else if !item.retransmission {
-                consumer.remember_stamp(item.out, stamp, padding);
-            }
-            let Some(len) = write_packet(
-                session,
-                consumer,
-                producer,
-                item,
-                padding,
-                stamp,
-                &mut region[used..end],
-            ) else {
-                break;
-            };
-            if consumer.template.is_sequenced() && repeat.is_none() {
-                *twcc_sequence = twcc_sequence.wrapping_add(1);
-            }
-            consumer.counters.packets += 1;
-            consumer.counters.bytes += (len - session.profile.rtp_overhead()) as u64;
-            consumer.counters.retransmitted += u64::from(item.retransmission);
-            consumer.rate.add(self.now, len);
-            sent.count_rtp(self.now, len, item.retransmission);
-            self.counters.datagrams_sent += 1;
-            self.counters.bytes_sent += len as u64;
-            used += len;
-        }
-        used
-    }
-}
-
-/// Writes and seals one packet into `buffer`, which is exactly as long as the protected packet.
-fn write_packet(
-    session: &mut SrtpSession,
-    consumer: &mut Consumer,
-    producer: &Producer,
-    item: &Item,
-    padding: usize,
-    stamp: Stamp,
-    buffer: &mut [u8],
-) -> Option<usize> {
-    let stream = producer.streams.get(usize::from(item.stream))?;
-    let (meta, descriptor, payload) = stream.packet(item.sequence)?;
-    let epoch = consumer.epoch(item.out)?;
-    let choice = consumer.choice(item.out).ok()?;
-    let mut descriptor_buffer = [0; MAX_DESCRIPTOR];
-    let (descriptor_len, payload) = if item.filler {
-        (0, &[][..])
-    } else if descriptor.is_empty() {
-        (0, payload)
+        size += OSN_LEN;
     } else {
-        let buffer = &mut descriptor_buffer;
-        let len = consumer.write_descriptor(item.out, descriptor, &stream.reader, buffer);
-        (len, payload)
-    };
-    let rtx = match (item.retransmission, consumer.parameters.rtx_ssrc) {
-        (true, Some(ssrc)) => Some((ssrc, consumer.codec(meta.payload_type)?.rtx_payload_type?)),
-        _ => None,
-    };
-    let index = if rtx.is_some() {
-        consumer.rtx_sequence
-    } else {
-        item.out
-    };
-    let header = crate::consumer::PacketHeader {
-        padding: padding > 0,
-        marker: !item.filler && choice.map_or(meta.marker, |choice| choice.ends_picture(meta)),
-        payload_type: rtx.map_or(meta.payload_type, |(_, payload_type)| payload_type),
-        sequence_number: index as u16,
-        timestamp: meta.timestamp.wrapping_add(epoch.timestamp_offset),
-        ssrc: rtx.map_or(consumer.parameters.ssrc, |(ssrc, _)| ssrc),
-    };
-    let descriptor = descriptor_buffer.get(..descriptor_len)?;
-    let header_len = consumer
-        .template
-        .write(buffer, header, &meta.extensions, descriptor, stamp);
-    let mut at = header_len;
-    if rtx.is_some() {
-        consumer.rtx_sequence += 1;
-        buffer
-            .get_mut(at..at + OSN_LEN)?
-            .copy_from_slice(&(item.out as u16).to_be_bytes());
-        at += OSN_LEN;
+        item.kind = ItemKind::Repetition;
+        size += usize::from(consumer.repeat(out)?.padding);
     }
-    let body = buffer.get_mut(at..at + payload.len())?;
-    body.copy_from_slice(payload);
-    if !consumer.rewrite_picture_id(item.out, meta.payload_type, body) {
-        return None;
-    }
-    at += payload.len();
-    if padding > 0 {
-        // RFC 3550 §5.1: the last padding byte counts the padding, itself included.
-        let bytes = buffer.get_mut(at..at + padding)?;
-        bytes.fill(0);
-        *bytes.last_mut()? = padding as u8;
-        at += padding;
-    }
-    session.sealer.seal_rtp(index, buffer, header_len, at).ok()
+    item.size = u16::try_from(size).ok()?;
+    (size <= MAX_PACKET).then_some(item)
 }
 
 /// 24 bits of NTP seconds in 6.18 fixed point, as `abs-send-time` wants them.

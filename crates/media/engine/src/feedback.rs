@@ -83,22 +83,6 @@ impl Engine {
         }
     }
 
-    /// Gives a consumer what it wants of what arrives.
-    pub(crate) fn retarget(&mut self, now: Instant, consumer_key: usize) {
-        let Some(consumer) = self.consumers.get_mut(consumer_key) else {
-            return;
-        };
-        let Some(producer) = self.producers.get(consumer.producer) else {
-            return;
-        };
-        let target = consumer.wanted(producer);
-        // Most streams begin with a key frame, and asking for another would cost its sender a second one at once.
-        let starts_here = target.is_some_and(|target| producer.brings_sync_point(target.stream));
-        if consumer.set_target(target) && !starts_here {
-            self.request_key_frame_for(now, consumer_key);
-        }
-    }
-
     fn update_consumer_scores(&mut self, producer_key: usize) {
         let Some(producer) = self.producers.get(producer_key) else {
             return;
@@ -161,6 +145,16 @@ impl Engine {
             RtcpPacket::Remb(remb) => {
                 if let Some(transport) = self.transports.get_mut(key) {
                     transport.remb = Some(u32::try_from(remb.bitrate).unwrap_or(u32::MAX));
+                    transport.congestion.handle_remb(now, remb.bitrate);
+                    self.follow_estimate(now, key);
+                }
+            }
+            RtcpPacket::TransportFeedback(feedback) => {
+                if let Some(transport) = self.transports.get_mut(key) {
+                    transport
+                        .congestion
+                        .handle_feedback(now, feedback.arrivals());
+                    self.follow_estimate(now, key);
                 }
             }
             _ => {}
@@ -207,7 +201,11 @@ impl Engine {
             return;
         };
         consumer.handle_report_block(now, block);
-        let producer = consumer.producer;
+        let (producer, round_trip) = (consumer.producer, consumer.report.round_trip);
+        if let Some(transport) = self.transports.get_mut(key) {
+            let congestion = &mut transport.congestion;
+            congestion.handle_report(now, block.fraction_lost, round_trip);
+        }
         self.update_consumer_scores(producer);
     }
 
@@ -230,7 +228,9 @@ impl Engine {
         consumer.counters.nacks += 1;
         for sequence_number in lost {
             consumer.counters.nacked_packets += 1;
-            if let Some((out, _)) = consumer.lost_packet(now, sequence_number) {
+            let lost = consumer.lost_packet(now, sequence_number);
+            let lost = lost.filter(|(out, _)| !transport.pacer.was_dropped(consumer_key, *out));
+            if let Some((out, _)) = lost {
                 transport.retransmissions.push((consumer_key, out));
             }
         }
@@ -268,6 +268,7 @@ impl Engine {
             }
         }
         self.handle_ice_events(now, key);
+        self.handle_congestion_timeout(now, key);
         let Some(transport) = self.transports.get(key) else {
             return;
         };
@@ -328,6 +329,8 @@ impl Engine {
         if transport.srtp.is_some() && transport.path.is_some() {
             consider(Some(transport.next_report));
             consider(transport.twcc_receiver.poll_timeout());
+            consider(transport.pacer.next_release(now));
+            consider(transport.congestion.poll_timeout());
             for producer in transport
                 .producers
                 .iter()

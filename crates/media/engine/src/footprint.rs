@@ -18,6 +18,8 @@ pub struct Footprint {
     pub missing_packets: usize,
     /// Retransmissions that wait for their turn.
     pub retransmissions: usize,
+    /// Packets that wait for their receivers' budgets.
+    pub paced_packets: usize,
     /// Bytes of the packet rings.
     pub ring_bytes: usize,
     /// Bytes of the queue of STUN, DTLS and RTCP to send.
@@ -44,6 +46,7 @@ impl Engine {
             footprint.ssrcs += transport.receive.len();
             footprint.dtls_endpoints += usize::from(transport.dtls.is_some());
             footprint.retransmissions += transport.retransmissions.len();
+            footprint.paced_packets += transport.pacer.len();
             if let Some(session) = &transport.srtp {
                 footprint.rtcp_senders += session.opener.rtcp_senders().count();
             }

@@ -28,6 +28,7 @@
 mod batch;
 mod commands;
 mod config;
+mod congestion;
 mod consumer;
 mod counters;
 mod engine;
@@ -41,6 +42,7 @@ mod layer_reader;
 #[doc(hidden)]
 pub mod measuring;
 mod nack_generator;
+mod pacer;
 mod packet;
 mod packet_ring;
 mod producer;

@@ -59,6 +59,8 @@ pub(crate) struct ProducerStream {
     pub(crate) reception: Reception,
     pub(crate) nacks: NackGenerator,
     pub(crate) key_frames: KeyFrameRequests,
+    /// When the stream began, or began anew.
+    pub(crate) first_packet: Option<Instant>,
     pub(crate) last_packet: Option<Instant>,
     /// Sender report: its NTP time, its RTP timestamp, when it arrived.
     pub(crate) sender_report: Option<(u64, u32, Instant)>,
@@ -113,6 +115,7 @@ impl Producer {
             reception: Reception::default(),
             nacks: NackGenerator::default(),
             key_frames: KeyFrameRequests::default(),
+            first_packet: None,
             last_packet: None,
             sender_report: None,
             score: 0,
@@ -220,6 +223,7 @@ impl Producer {
             .activity
             .handle_packet(now, &meta.layer, payload.len(), told);
         stream.highest = stream.highest.max(Some(sequence));
+        stream.first_packet.get_or_insert(now);
         stream.last_packet = Some(now);
         stream.counters.packets += 1;
         stream.counters.bytes += payload.len() as u64;
@@ -340,6 +344,7 @@ impl ProducerStream {
         self.reception = Reception::default();
         self.nacks = NackGenerator::default();
         self.key_frames = KeyFrameRequests::default();
+        self.first_packet = None;
         self.last_packet = None;
         self.sender_report = None;
         self.highest = None;

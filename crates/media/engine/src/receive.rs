@@ -120,6 +120,10 @@ impl Engine {
                     self.addresses.remove(&(tuple.socket, tuple.remote));
                 }
                 IceEvent::SelectedTuple(tuple) => {
+                    // Another port of the same address is most likely the same path behind a NAT that forgot.
+                    if transport.path.map(|(_, remote)| remote.ip()) != Some(tuple.remote.ip()) {
+                        transport.congestion.handle_new_path(now);
+                    }
                     transport.path = Some((tuple.socket, tuple.remote));
                     selected = true;
                 }

@@ -11,7 +11,10 @@ use plenum_params::{
 };
 use plenum_srtp::{InboundStream, Opener, Sealer, SrtpProfile};
 
-use crate::{packet::ExtensionTable, rate::RateCounter, twcc_receiver::TwccReceiver};
+use crate::{
+    congestion::Congestion, pacer::Pacer, packet::ExtensionTable, rate::RateCounter,
+    twcc_receiver::TwccReceiver,
+};
 
 /// A WebRTC transport. Borrowed apart by the modules that drive it: `receive`, `fan_out`, `feedback`.
 pub(crate) struct Transport {
@@ -44,6 +47,8 @@ pub(crate) struct Transport {
     pub(crate) dirty: bool,
     /// Packets to be sent again: consumer and its outgoing extended sequence number.
     pub(crate) retransmissions: Vec<(usize, u64)>,
+    pub(crate) pacer: Pacer,
+    pub(crate) congestion: Congestion,
 
     pub(crate) next_report: Instant,
     pub(crate) report_count: u32,
@@ -76,6 +81,9 @@ impl Transport {
         now: Instant,
         local: impl Fn(u8) -> Option<SocketAddr>,
     ) -> TransportStats {
+        let (congestion, state) = (&self.congestion, self.congestion.state());
+        let estimate = congestion.estimate(now);
+        let limits = congestion.limits();
         TransportStats {
             ice_state: self.ice_state,
             dtls_state: self.dtls_state,
@@ -86,10 +94,23 @@ impl Transport {
                 .map(|session| profile_name(session.profile).to_owned()),
             received: self.received.snapshot(now),
             sent: self.sent.snapshot(now),
-            available_outgoing_bitrate: self.remb,
+            available_outgoing_bitrate: estimate
+                .map(|estimate| u32::try_from(estimate.bps()).unwrap_or(u32::MAX))
+                .or(self.remb),
+            min_outgoing_bitrate: limits.min,
+            max_outgoing_bitrate: limits.max,
+            probation_bytes: congestion.probing.bytes(),
+            probation_bitrate: congestion.probing.bitrate(now),
+            round_trip_ms: state
+                .and_then(|state| state.round_trip)
+                .map(|round_trip| round_trip.as_secs_f32() * 1000.0),
+            packet_loss_sent: state.map(|state| state.loss as f32),
             max_incoming_bitrate: self.max_incoming_bitrate,
             discarded: self.discarded,
-            ..TransportStats::default()
+            paced_queue_packets: self.pacer.len() as u32,
+            pacing_budget_bytes: u32::try_from(self.pacer.budget.tick_bytes()).unwrap_or(u32::MAX),
+            largest_burst_bytes: self.pacer.bursts.largest(),
+            bursts: self.pacer.bursts.histogram(),
         }
     }
 }

@@ -29,6 +29,9 @@ const SHORTEST_TURN: Duration = Duration::from_micros(10);
 /// Turns that a handshake without a network may take: it needs five.
 const HANDSHAKE_TURNS: u32 = 20;
 
+/// Bit/s that a path is taken for, unless a test says otherwise.
+const WIDE: u32 = 100_000_000;
+
 /// What worlds differ in.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "settings with defaults")]
@@ -141,7 +144,11 @@ impl World {
 
     /// Adds a peer with a transport that was not told the peer's certificate yet.
     pub fn add_peer(&mut self) -> usize {
-        self.add_peer_with(&WebRtcTransportOptions::default())
+        // A path that is known to be wide: what estimates do is for those tests to say that set them.
+        self.add_peer_with(&WebRtcTransportOptions {
+            initial_outgoing_bitrate: Some(WIDE),
+            ..WebRtcTransportOptions::default()
+        })
     }
 
     /// Like [`Self::add_peer`], with these options of its transport.

@@ -47,7 +47,14 @@ impl Engine {
             addresses: sorted(self.addresses.keys().map(|(_, address)| *address)),
             deadlines: self.timers.len(),
             events: self.events.len(),
-            waiting: self.control.waiting() + self.fan_out.waiting() + self.touched.len(),
+            waiting: self.control.waiting()
+                + self.fan_out.waiting()
+                + self.touched.len()
+                + self
+                    .transports
+                    .iter()
+                    .map(|(_, it)| it.pacer.len())
+                    .sum::<usize>(),
             orphans: self.orphans(),
         }
     }
@@ -95,6 +102,9 @@ impl Engine {
             let waiting = transport.retransmissions.iter().map(|(key, _)| key);
             for consumer in waiting.chain(&transport.dirty_consumers) {
                 expect(transport.consumers.contains(consumer));
+            }
+            for consumer in transport.pacer.consumers() {
+                expect(transport.consumers.contains(&consumer));
             }
         }
         for (key, producer) in &self.producers {

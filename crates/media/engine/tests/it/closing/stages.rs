@@ -186,7 +186,7 @@ fn between_two_batches_of_one_burst_the_rest_never_goes_to_an_old_address() {
     world.run(Duration::from_millis(50));
     for sequence_number in 100..500 {
         let mut packet = packet(1000, sequence_number, 7);
-        packet.extend(vec![7; usize::from(sequence_number % 2) * 700]);
+        packet.extend(vec![7; usize::from(sequence_number % 2) * 70]);
         world.peers[0].send_rtp(&packet);
     }
     let mut packets = outgoing(&mut world.peers[0]);

@@ -60,7 +60,11 @@ impl Foreign {
         bandwidth_estimate: Option<Bitrate>,
     ) -> usize {
         let index = self.peers.len();
-        let options = WebRtcTransportOptions::default();
+        // Media comes faster here than in life.
+        let options = WebRtcTransportOptions {
+            initial_outgoing_bitrate: Some(100_000_000),
+            ..WebRtcTransportOptions::default()
+        };
         let created = self.world.engine.create_webrtc_transport(
             self.world.now,
             ROUTER,

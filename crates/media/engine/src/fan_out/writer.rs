@@ -1,0 +1,182 @@
+//! From a planned group to protected packets in the send batch.
+
+use std::time::Instant;
+
+use slab::Slab;
+
+use super::{OSN_LEN, probation};
+use crate::{
+    consumer::{Consumer, MAX_DESCRIPTOR, Stamp},
+    counters::Counters,
+    group_plan::Group,
+    pacer::{Item, ItemKind},
+    producer::Producer,
+    transport::{SrtpSession, Transport},
+};
+
+/// Everything needed to write the packets of one group.
+pub(super) struct GroupWriter<'a> {
+    pub(super) now: Instant,
+    pub(super) abs_send_time: [u8; 3],
+    pub(super) transport: &'a mut Transport,
+    pub(super) producers: &'a Slab<Producer>,
+    pub(super) consumers: &'a mut Slab<Consumer>,
+    pub(super) counters: &'a mut Counters,
+}
+
+impl GroupWriter<'_> {
+    /// Writes and seals the packets one after another; returns the bytes used. A packet that cannot be written ends the
+    /// group early, since a gap inside it would shift every later segment.
+    pub(super) fn write(
+        &mut self,
+        group: Group,
+        items: &[Item],
+        sizes: &[u16],
+        region: &mut [u8],
+    ) -> usize {
+        let Transport {
+            srtp: Some(session),
+            twcc_sequence,
+            congestion,
+            sent,
+            ..
+        } = &mut *self.transport
+        else {
+            return 0;
+        };
+        let segment_size = usize::from(group.segment_size);
+        let mut used = 0;
+        for (index, (item, &size)) in items.iter().zip(sizes).enumerate() {
+            let Some(consumer) = self.consumers.get_mut(item.consumer as usize) else {
+                break;
+            };
+            let Some(producer) = self.producers.get(consumer.producer) else {
+                break;
+            };
+            let last = index + 1 == items.len();
+            let mut padding = if last {
+                0
+            } else {
+                segment_size - usize::from(size)
+            };
+            let mut stamp = Stamp {
+                abs_send_time: self.abs_send_time,
+                transport_sequence: *twcc_sequence,
+            };
+            let end = (used + usize::from(size) + padding).min(region.len());
+            match item.kind {
+                ItemKind::Repetition => {
+                    // Never another packet under the same number: see `Repeat`.
+                    let Some(repeat) = consumer.repeat(item.out) else {
+                        break;
+                    };
+                    (padding, stamp) = (usize::from(repeat.padding), repeat.stamp);
+                }
+                ItemKind::Audio | ItemKind::Video => {
+                    consumer.remember_stamp(item.out, stamp, padding);
+                }
+                ItemKind::Retransmission | ItemKind::Probation | ItemKind::Padding => {}
+            }
+            let buffer = &mut region[used..end];
+            let written = if item.kind == ItemKind::Padding {
+                let sequence = &mut congestion.probing.padding_sequence;
+                probation::write(session, consumer, sequence, stamp, buffer)
+            } else {
+                write_packet(session, consumer, producer, item, padding, stamp, buffer)
+            };
+            let Some(len) = written else {
+                break;
+            };
+            if item.kind != ItemKind::Repetition && consumer.template.is_sequenced() {
+                congestion.handle_sent(self.now, *twcc_sequence, len);
+                *twcc_sequence = twcc_sequence.wrapping_add(1);
+            }
+            if matches!(item.kind, ItemKind::Probation | ItemKind::Padding) {
+                congestion.probing.count_extra(self.now, len);
+                sent.count_rtp(self.now, len, true);
+            } else {
+                let again = matches!(item.kind, ItemKind::Retransmission | ItemKind::Repetition);
+                consumer.counters.packets += 1;
+                consumer.counters.bytes += (len - session.profile.rtp_overhead()) as u64;
+                consumer.counters.retransmitted += u64::from(again);
+                consumer.rate.add(self.now, len);
+                sent.count_rtp(self.now, len, again);
+            }
+            self.counters.datagrams_sent += 1;
+            self.counters.bytes_sent += len as u64;
+            used += len;
+        }
+        used
+    }
+}
+
+/// Writes and seals one packet into `buffer`, which is exactly as long as the protected packet.
+fn write_packet(
+    session: &mut SrtpSession,
+    consumer: &mut Consumer,
+    producer: &Producer,
+    item: &Item,
+    padding: usize,
+    stamp: Stamp,
+    buffer: &mut [u8],
+) -> Option<usize> {
+    let stream = producer.streams.get(usize::from(item.stream))?;
+    let (meta, descriptor, payload) = stream.packet(item.sequence)?;
+    let epoch = consumer.epoch(item.out)?;
+    let choice = consumer.choice(item.out).ok()?;
+    let mut descriptor_buffer = [0; MAX_DESCRIPTOR];
+    let (descriptor_len, payload) = if item.filler {
+        (0, &[][..])
+    } else if descriptor.is_empty() {
+        (0, payload)
+    } else {
+        let buffer = &mut descriptor_buffer;
+        let len = consumer.write_descriptor(item.out, descriptor, &stream.reader, buffer);
+        (len, payload)
+    };
+    let rtx = match (item.kind, consumer.parameters.rtx_ssrc) {
+        (ItemKind::Retransmission | ItemKind::Probation, Some(ssrc)) => {
+            Some((ssrc, consumer.codec(meta.payload_type)?.rtx_payload_type?))
+        }
+        _ => None,
+    };
+    let index = if rtx.is_some() {
+        consumer.rtx_sequence
+    } else {
+        item.out
+    };
+    let header = crate::consumer::PacketHeader {
+        padding: padding > 0,
+        marker: !item.filler && choice.map_or(meta.marker, |choice| choice.ends_picture(meta)),
+        payload_type: rtx.map_or(meta.payload_type, |(_, payload_type)| payload_type),
+        sequence_number: index as u16,
+        timestamp: meta.timestamp.wrapping_add(epoch.timestamp_offset),
+        ssrc: rtx.map_or(consumer.parameters.ssrc, |(ssrc, _)| ssrc),
+    };
+    let descriptor = descriptor_buffer.get(..descriptor_len)?;
+    let header_len = consumer
+        .template
+        .write(buffer, header, &meta.extensions, descriptor, stamp);
+    let mut at = header_len;
+    if rtx.is_some() {
+        consumer.rtx_sequence += 1;
+        buffer
+            .get_mut(at..at + OSN_LEN)?
+            .copy_from_slice(&(item.out as u16).to_be_bytes());
+        at += OSN_LEN;
+    }
+    let body = buffer.get_mut(at..at + payload.len())?;
+    body.copy_from_slice(payload);
+    if !consumer.rewrite_picture_id(item.out, meta.payload_type, body) {
+        return None;
+    }
+    at += payload.len();
+    if padding > 0 {
+        // RFC 3550 §5.1: the last padding byte counts the padding, itself included.
+        let bytes = buffer.get_mut(at..at + padding)?;
+        bytes.fill(0);
+        *bytes.last_mut()? = padding as u8;
+        at += padding;
+    }
+    session.sealer.seal_rtp(index, buffer, header_len, at).ok()
+}

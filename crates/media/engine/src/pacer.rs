@@ -1,0 +1,184 @@
+//! How much leaves towards one receiver, and when.
+//!
+//! Whatever a batch brings for a receiver leaves at once while the budget covers it, which is nearly always. A burst
+//! beyond the budget - key frames of many senders at a time, a stream that is larger than the path - waits here, and
+//! leaves tick by tick. What waits is named, not copied: the packets stay in their producers' rings.
+
+use std::time::{Duration, Instant};
+
+mod budget;
+mod bursts;
+mod queue;
+
+pub(crate) use budget::Budget;
+pub(crate) use bursts::Bursts;
+pub(crate) use queue::{Item, ItemKind, PacedQueue};
+
+/// Between two releases of what waits: the interval of libwebrtc's pacer (`PacingController`, 5 ms).
+pub(crate) const TICK: Duration = Duration::from_millis(5);
+
+/// Video that has waited longer than this is out of date: the frame that it belongs to should have been shown, and the
+/// path will not catch up by sending more. libwebrtc plans for 2 s at most; a conference is over its bearable delay by then.
+const MAX_VIDEO_AGE: Duration = Duration::from_millis(500);
+
+/// A consumer that was cut off is resumed once what waits is younger than this, so that its key frame leaves soon.
+const RESUME_AGE: Duration = Duration::from_millis(100);
+
+/// Packets that wait at most: about two seconds at 10 Mbit/s.
+const MAX_WAITING: usize = 2048;
+
+/// Dropped runs that are remembered, so that they are not sent again when the receiver misses them.
+const MAX_DROPPED_RUNS: usize = 16;
+
+/// The pacer of one transport.
+#[derive(Debug, Default)]
+pub(crate) struct Pacer {
+    pub(crate) budget: Budget,
+    pub(crate) bursts: Bursts,
+    queue: PacedQueue,
+    /// Consumers that are cut off until what waits has become less; then each gets a key frame.
+    held: Vec<u32>,
+    /// Numbers that were given and never sent, by consumer.
+    dropped: Vec<DroppedRun>,
+}
+
+/// Outgoing sequence numbers of a consumer whose packets were dropped while they waited.
+#[derive(Clone, Copy, Debug)]
+struct DroppedRun {
+    consumer: u32,
+    first: u64,
+    last: u64,
+}
+
+impl Pacer {
+    /// Whether nothing waits, and `bytes` may leave at once; then they are spent.
+    #[inline]
+    pub(crate) fn admit(&mut self, now: Instant, bytes: usize) -> bool {
+        let admitted =
+            self.queue.is_empty() && self.held.is_empty() && self.budget.covers(now, bytes);
+        if admitted {
+            self.spend(now, bytes);
+        }
+        admitted
+    }
+
+    #[inline]
+    fn spend(&mut self, now: Instant, bytes: usize) {
+        self.budget.spend(bytes);
+        self.bursts.add(now, bytes);
+    }
+
+    /// Makes a packet wait.
+    pub(crate) fn push(&mut self, now: Instant, item: Item) {
+        self.queue.push(now, item);
+    }
+
+    /// Takes the next packet that may leave now. `extra` bytes may leave beyond the budget: a probe is under way.
+    pub(crate) fn pop(&mut self, now: Instant, extra: usize) -> Option<Item> {
+        let is_open = self.budget.is_open(now);
+        // Sound is little, and worth most in time: it leaves even on credit, which video then pays back.
+        let audio = self.budget.has_credit(now);
+        let item = self.queue.pop(is_open || extra > 0, audio)?;
+        let size = usize::from(item.size);
+        self.bursts.add(now, size);
+        // What leaves as part of a probe is paid for by the probe.
+        if is_open || extra == 0 {
+            self.budget.spend(size);
+        }
+        Some(item)
+    }
+
+    /// When to take packets again; `None`: nothing waits.
+    pub(crate) fn next_release(&self, now: Instant) -> Option<Instant> {
+        (!self.queue.is_empty()).then(|| self.budget.opens_at(now).max(now + TICK))
+    }
+
+    /// Whether too much waits, or waits too long.
+    pub(crate) fn overflowing(&self, now: Instant) -> bool {
+        self.queue.len() > MAX_WAITING
+            || self
+                .queue
+                .video_since()
+                .is_some_and(|since| now.saturating_duration_since(since) > MAX_VIDEO_AGE)
+    }
+
+    /// Bytes of video that wait, by consumer.
+    pub(crate) fn waiting_video(&self, totals: &mut Vec<(u32, usize)>) {
+        self.queue.video_by_consumer(totals);
+    }
+
+    /// Drops what waits of a consumer's video, which stays cut off until [`Self::resumed`] names it.
+    pub(crate) fn cut_off(&mut self, consumer: u32) {
+        let mut run: Option<DroppedRun> = None;
+        self.queue.remove_video(consumer, |out| {
+            let run = run.get_or_insert(DroppedRun {
+                consumer,
+                first: out,
+                last: out,
+            });
+            run.first = run.first.min(out);
+            run.last = run.last.max(out);
+        });
+        if let Some(run) = run {
+            if self.dropped.len() == MAX_DROPPED_RUNS {
+                self.dropped.remove(0);
+            }
+            self.dropped.push(run);
+        }
+        if !self.held.contains(&consumer) {
+            self.held.push(consumer);
+        }
+    }
+
+    /// Whether a consumer's video is cut off.
+    #[inline]
+    pub(crate) fn holds(&self, consumer: usize) -> bool {
+        !self.held.is_empty() && self.held.contains(&(consumer as u32))
+    }
+
+    /// A consumer that may go on, now that what waits is little.
+    pub(crate) fn resumed(&mut self, now: Instant) -> Option<usize> {
+        let is_young = self
+            .queue
+            .video_since()
+            .is_none_or(|since| now.saturating_duration_since(since) < RESUME_AGE);
+        if !is_young || self.queue.len() > MAX_WAITING / 2 {
+            return None;
+        }
+        self.held.pop().map(|consumer| consumer as usize)
+    }
+
+    /// Whether the packet with this outgoing number was dropped on purpose.
+    pub(crate) fn was_dropped(&self, consumer: usize, out: u64) -> bool {
+        self.dropped
+            .iter()
+            .any(|run| run.consumer as usize == consumer && (run.first..=run.last).contains(&out))
+    }
+
+    /// Forgets a closed consumer: its key may soon be another's.
+    pub(crate) fn forget(&mut self, consumer: usize) {
+        let consumer = consumer as u32;
+        self.queue.remove(consumer);
+        self.held.retain(|&held| held != consumer);
+        self.dropped.retain(|run| run.consumer != consumer);
+    }
+
+    /// Forgets everything that waits: there is no way to the receiver any more.
+    pub(crate) fn clear(&mut self) {
+        self.queue.clear();
+    }
+
+    /// Packets that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Consumers with waiting packets, some more than once, and those that are cut off.
+    pub(crate) fn consumers(&self) -> impl Iterator<Item = usize> {
+        let held = self.held.iter().copied();
+        self.queue.consumers().chain(held).map(|key| key as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! A bucket of bytes that fills at a steady rate up to its depth.
+
+use std::time::{Duration, Instant};
+
+use super::TICK;
+
+/// Bytes that any 5 ms may carry to a receiver whose path nobody measures: neither transport-wide feedback nor REMB was
+/// agreed on. One segmented message is not larger; key frames of 50 senders take a tenth of a second.
+pub(crate) const UNMEASURED_TICK_BYTES: u64 = 64 << 10;
+
+/// Half of the budget of a tick may leave at once, the other half as the tick goes on: then no 5 ms carry more than the
+/// budget, wherever they begin.
+const UNMEASURED_DEPTH: u64 = UNMEASURED_TICK_BYTES / 2;
+
+/// Bytes per second of such a receiver.
+const UNMEASURED_RATE: u64 = UNMEASURED_DEPTH * 1000 / TICK.as_millis() as u64;
+
+/// Sustained rate over the estimate, in halves: libwebrtc's pacing factor 2.5.
+const PACING_FACTOR_HALVES: u64 = 5;
+
+/// What the path carries in this time may leave at once: libwebrtc's burst interval (`kDefaultBurstInterval`, 40 ms). A
+/// frame of a stream that the path can take leaves so in one piece.
+const BURST: Duration = Duration::from_millis(40);
+
+/// Depth that a slow path has, too: two full packets.
+const MIN_DEPTH: u64 = 3000;
+
+/// Depth of a fast path: one segmented message.
+const MAX_DEPTH: u64 = 64 << 10;
+
+/// No estimate is taken for more; it keeps the arithmetic inside 64 bits.
+const MAX_RATE: u64 = 1_000_000_000;
+
+/// The smallest rate: a packet within a second or so, whatever the estimate says.
+const MIN_RATE: u64 = 2000;
+
+/// Level and rate are kept in billionths of a byte, so that any number of short steps adds up to the same as a long one.
+const SCALE: i64 = 1_000_000_000;
+
+/// Longest time that is added up at once; every bucket is full by then.
+const MAX_STEP: Duration = Duration::from_secs(4);
+
+/// A token bucket. Spending may overdraw it by the packet that was begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    /// Bytes per second.
+    rate: u64,
+    /// Bytes.
+    depth: u64,
+    /// Billionths of a byte.
+    level: i64,
+    filled: Option<Instant>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            rate: UNMEASURED_RATE,
+            depth: UNMEASURED_DEPTH,
+            level: UNMEASURED_DEPTH.cast_signed() * SCALE,
+            filled: None,
+        }
+    }
+}
+
+impl Budget {
+    /// The path carries this many bits per second; `None`: nobody knows.
+    pub(crate) fn set_estimate(&mut self, now: Instant, bits_per_second: Option<u64>) {
+        self.fill(now);
+        let (rate, depth) = match bits_per_second {
+            Some(estimate) => {
+                let bytes = estimate / 8;
+                let burst = bytes.saturating_mul(BURST.as_millis() as u64) / 1000;
+                (
+                    (bytes.saturating_mul(PACING_FACTOR_HALVES) / 2).clamp(MIN_RATE, MAX_RATE),
+                    burst.clamp(MIN_DEPTH, MAX_DEPTH),
+                )
+            }
+            None => (UNMEASURED_RATE, UNMEASURED_DEPTH),
+        };
+        (self.rate, self.depth) = (rate, depth);
+        self.level = self.level.min(depth.cast_signed() * SCALE);
+    }
+
+    /// Adds what flowed in since the last time.
+    #[inline]
+    fn fill(&mut self, now: Instant) {
+        let filled = *self.filled.get_or_insert(now);
+        if now <= filled {
+            return;
+        }
+        // At most 4e9 ns times 1e9 B/s, which 63 bits hold.
+        let step = now
+            .saturating_duration_since(filled)
+            .min(MAX_STEP)
+            .as_nanos() as i64;
+        let full = self.depth.cast_signed() * SCALE;
+        self.level = (self.level + step * self.rate.cast_signed()).min(full);
+        self.filled = Some(now);
+    }
+
+    /// Whether `bytes` may leave at once.
+    #[inline]
+    pub(crate) fn covers(&mut self, now: Instant, bytes: usize) -> bool {
+        self.fill(now);
+        self.level >= scaled(bytes)
+    }
+
+    /// Whether another packet may leave.
+    pub(crate) fn is_open(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        self.level > 0
+    }
+
+    /// Whether a packet may leave that is worth a debt of one depth.
+    pub(crate) fn has_credit(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        self.level > -(self.depth.cast_signed() * SCALE)
+    }
+
+    /// Takes bytes out.
+    #[inline]
+    pub(crate) fn spend(&mut self, bytes: usize) {
+        self.level = self.level.saturating_sub(scaled(bytes));
+    }
+
+    /// When another packet may leave.
+    pub(crate) fn opens_at(&self, now: Instant) -> Instant {
+        if self.level > 0 {
+            return now;
+        }
+        let missing = self.level.unsigned_abs() + 1;
+        self.filled.unwrap_or(now) + Duration::from_nanos(missing.div_ceil(self.rate))
+    }
+
+    /// Bytes that may leave in any 5 ms.
+    pub(crate) fn tick_bytes(&self) -> u64 {
+        self.depth + self.rate * TICK.as_millis() as u64 / 1000
+    }
+}
+
+fn scaled(bytes: usize) -> i64 {
+    i64::try_from(bytes)
+        .unwrap_or(i64::MAX)
+        .saturating_mul(SCALE)
+}

@@ -1,0 +1,156 @@
+//! Names of packets that wait to be sent to one receiver, most urgent kind first.
+
+use std::{collections::VecDeque, time::Instant};
+
+/// What a packet is sent for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ItemKind {
+    /// Sound, for the first time.
+    Audio,
+    /// A picture, for the first time.
+    Video,
+    /// A packet again, on the retransmission stream.
+    Retransmission,
+    /// A packet again under its own number, the same to the byte.
+    Repetition,
+    /// A packet again on the retransmission stream, though nobody misses it: to find out what the path carries.
+    Probation,
+    /// Nothing but bytes, for the same purpose.
+    Padding,
+}
+
+/// One packet for one consumer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Item {
+    pub(crate) consumer: u32,
+    pub(crate) stream: u8,
+    pub(crate) kind: ItemKind,
+    /// Only the header is sent, to fill a gap in the numbers.
+    pub(crate) filler: bool,
+    /// Protected size.
+    pub(crate) size: u16,
+    /// The producer's extended sequence number.
+    pub(crate) sequence: u64,
+    /// The outgoing extended sequence number.
+    pub(crate) out: u64,
+}
+
+/// Entries that a queue keeps memory for while it is empty.
+const KEPT_CAPACITY: usize = 64;
+
+/// Retransmissions that wait at most; a receiver asks again for what it still misses.
+const MAX_RETRANSMISSIONS: usize = 512;
+
+/// Three queues, served in the order of their urgency.
+#[derive(Debug, Default)]
+pub(crate) struct PacedQueue {
+    audio: VecDeque<(Instant, Item)>,
+    retransmissions: VecDeque<(Instant, Item)>,
+    video: VecDeque<(Instant, Item)>,
+    bytes: usize,
+}
+
+impl PacedQueue {
+    /// Appends a packet.
+    pub(super) fn push(&mut self, now: Instant, item: Item) {
+        let queue = match item.kind {
+            ItemKind::Audio => &mut self.audio,
+            ItemKind::Retransmission | ItemKind::Repetition => {
+                if self.retransmissions.len() >= MAX_RETRANSMISSIONS {
+                    return;
+                }
+                &mut self.retransmissions
+            }
+            ItemKind::Video | ItemKind::Probation | ItemKind::Padding => &mut self.video,
+        };
+        queue.push_back((now, item));
+        self.bytes += usize::from(item.size);
+    }
+
+    /// Takes the most urgent packet: sound if `audio`, others if `open`.
+    pub(super) fn pop(&mut self, open: bool, audio: bool) -> Option<Item> {
+        let queue = if !self.audio.is_empty() {
+            Some(&mut self.audio).filter(|_| audio)
+        } else if !open {
+            None
+        } else if self.retransmissions.is_empty() {
+            Some(&mut self.video)
+        } else {
+            Some(&mut self.retransmissions)
+        };
+        let (_, item) = queue?.pop_front()?;
+        self.bytes -= usize::from(item.size);
+        if self.is_empty() {
+            self.shrink();
+        }
+        Some(item)
+    }
+
+    /// Gives back the memory of a burst.
+    fn shrink(&mut self) {
+        for queue in [&mut self.audio, &mut self.retransmissions, &mut self.video] {
+            if queue.capacity() > KEPT_CAPACITY {
+                queue.shrink_to(KEPT_CAPACITY);
+            }
+        }
+    }
+
+    /// When the oldest waiting picture came.
+    pub(super) fn video_since(&self) -> Option<Instant> {
+        self.video.front().map(|(since, _)| *since)
+    }
+
+    /// Adds up waiting bytes of video by consumer.
+    pub(super) fn video_by_consumer(&self, totals: &mut Vec<(u32, usize)>) {
+        totals.clear();
+        for (_, item) in &self.video {
+            let bytes = usize::from(item.size);
+            match totals.iter_mut().find(|(key, _)| *key == item.consumer) {
+                Some((_, total)) => *total += bytes,
+                None => totals.push((item.consumer, bytes)),
+            }
+        }
+    }
+
+    /// Removes a consumer's video and its retransmissions, naming the numbers that will never be sent.
+    pub(super) fn remove_video(&mut self, consumer: u32, mut dropped: impl FnMut(u64)) {
+        for (_, item) in &self.video {
+            if item.consumer == consumer {
+                dropped(item.out);
+            }
+        }
+        self.remove(consumer);
+    }
+
+    /// Removes everything of a consumer.
+    pub(super) fn remove(&mut self, consumer: u32) {
+        let bytes = &mut self.bytes;
+        for queue in [&mut self.audio, &mut self.retransmissions, &mut self.video] {
+            queue.retain(|(_, item)| {
+                let stays = item.consumer != consumer;
+                if !stays {
+                    *bytes -= usize::from(item.size);
+                }
+                stays
+            });
+        }
+    }
+
+    /// Removes everything.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.audio.len() + self.retransmissions.len() + self.video.len()
+    }
+
+    pub(super) fn consumers(&self) -> impl Iterator<Item = u32> {
+        let all = self.audio.iter().chain(&self.retransmissions);
+        all.chain(&self.video).map(|(_, item)| item.consumer)
+    }
+}

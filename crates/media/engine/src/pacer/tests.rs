@@ -1,0 +1,186 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn item(consumer: u32, kind: ItemKind, size: u16, out: u64) -> Item {
+    Item {
+        consumer,
+        stream: 0,
+        kind,
+        filler: false,
+        size,
+        sequence: out,
+        out,
+    }
+}
+
+fn release(pacer: &mut Pacer, now: Instant) -> Vec<Item> {
+    std::iter::from_fn(|| pacer.pop(now, 0)).collect()
+}
+
+#[test]
+fn what_the_budget_covers_does_not_wait() {
+    let now = Instant::now();
+    let mut pacer = Pacer::default();
+    assert!(pacer.admit(now, 20_000));
+    assert!(pacer.admit(now, 12_000));
+    assert!(!pacer.admit(now, 2_000));
+    assert!(pacer.admit(now + MS, 2_000));
+    assert_eq!(pacer.next_release(now), None);
+}
+
+#[test]
+fn sound_leaves_before_repairs_and_these_before_pictures() {
+    let now = Instant::now();
+    let mut pacer = Pacer::default();
+    for (out, kind) in (0..).zip([
+        ItemKind::Video,
+        ItemKind::Retransmission,
+        ItemKind::Video,
+        ItemKind::Audio,
+    ]) {
+        pacer.push(now, item(1, kind, 100, out));
+    }
+    let order: Vec<_> = release(&mut pacer, now)
+        .iter()
+        .map(|item| item.out)
+        .collect();
+    assert_eq!(order, [3, 1, 0, 2]);
+}
+
+#[test]
+fn sound_leaves_on_credit_and_video_pays_it_back() {
+    let now = Instant::now();
+    let mut pacer = Pacer::default();
+    pacer.budget.set_estimate(now, Some(600_000));
+    pacer.push(now, item(1, ItemKind::Video, 1400, 0));
+    for out in 1..=30 {
+        pacer.push(now, item(2, ItemKind::Audio, 150, out));
+    }
+    let released = release(&mut pacer, now);
+    assert_eq!(
+        released.len(),
+        30,
+        "4500 bytes of sound against a depth of 3000"
+    );
+    let next = pacer.next_release(now).expect("video waits");
+    assert!(release(&mut pacer, now + (next - now) * 9 / 10).is_empty());
+    assert_eq!(release(&mut pacer, next).len(), 1);
+}
+
+#[test]
+fn a_consumer_that_waits_too_long_is_cut_off_and_resumed() {
+    let now = Instant::now();
+    let mut pacer = Pacer::default();
+    pacer.budget.set_estimate(now, Some(100_000));
+    for out in 0..40 {
+        pacer.push(now, item(7, ItemKind::Video, 1200, out));
+        pacer.push(now, item(8, ItemKind::Video, 100, out));
+    }
+    release(&mut pacer, now);
+    assert!(!pacer.overflowing(now + 400 * MS));
+    let late = now + 501 * MS;
+    assert!(pacer.overflowing(late));
+    let mut totals = Vec::new();
+    pacer.waiting_video(&mut totals);
+    assert_eq!(totals.len(), 2);
+    pacer.cut_off(7);
+    assert!(pacer.holds(7) && !pacer.holds(8));
+    assert!(pacer.was_dropped(7, 39) && !pacer.was_dropped(7, 0) && !pacer.was_dropped(8, 39));
+    assert_eq!(pacer.resumed(late), None, "what waits is still old");
+    let mut at = late;
+    while pacer.len() > 0 {
+        at += 5 * MS;
+        release(&mut pacer, at);
+    }
+    assert_eq!(pacer.resumed(at), Some(7));
+    assert_eq!(pacer.resumed(at), None);
+    assert!(!pacer.holds(7));
+}
+
+#[test]
+fn nothing_is_left_of_a_closed_consumer() {
+    let now = Instant::now();
+    let mut pacer = Pacer::default();
+    for kind in [ItemKind::Video, ItemKind::Audio, ItemKind::Retransmission] {
+        pacer.push(now, item(7, kind, 1200, 1));
+    }
+    pacer.cut_off(7);
+    pacer.push(now, item(7, ItemKind::Audio, 1200, 1));
+    pacer.forget(7);
+    assert_eq!(pacer.len(), 0);
+    assert_eq!(pacer.consumers().count(), 0);
+    assert!(!pacer.was_dropped(7, 1));
+}
+
+proptest! {
+    #[test]
+    fn no_window_carries_more_than_its_budget_and_everything_leaves(
+        estimate in prop::option::of(30_000u64..50_000_000),
+        arrivals in prop::collection::vec((0u32..20_000, 1u16..1500, 1u32..30), 1..100),
+    ) {
+        let start = Instant::now();
+        let mut now = start;
+        let mut pacer = Pacer::default();
+        pacer.budget.set_estimate(now, estimate);
+        let budget = pacer.budget.tick_bytes();
+        let mut sent: Vec<(Instant, usize)> = Vec::new();
+        let (mut pushed, mut left) = (0usize, 0usize);
+        let mut deliver = |pacer: &mut Pacer, now: Instant| {
+            while let Some(item) = pacer.pop(now, 0) {
+                sent.push((now, usize::from(item.size)));
+                left += 1;
+            }
+        };
+        for (gap, size, count) in arrivals {
+            let until = now + Duration::from_micros(gap.into());
+            while let Some(due) = pacer.next_release(now).filter(|due| *due <= until) {
+                now = due;
+                deliver(&mut pacer, now);
+            }
+            now = until;
+            for out in 0..count {
+                pushed += 1;
+                pacer.push(now, item(1, ItemKind::Video, size, out.into()));
+            }
+            deliver(&mut pacer, now);
+        }
+        while let Some(due) = pacer.next_release(now) {
+            now = due;
+            deliver(&mut pacer, now);
+        }
+        prop_assert_eq!((pushed, 0), (left, pacer.len()));
+        let mut first = 0;
+        let mut window = 0;
+        for last in 0..sent.len() {
+            window += sent[last].1;
+            while sent[last].0 - sent[first].0 >= TICK {
+                window -= sent[first].1;
+                first += 1;
+            }
+            prop_assert!(window as u64 <= budget + 1500, "{window} > {budget}");
+        }
+        prop_assert!(u64::from(pacer.bursts.largest()) <= budget + 1500);
+    }
+
+    #[test]
+    fn steps_add_up_to_the_same_whatever_their_length(
+        steps in prop::collection::vec(1u64..5_000_000, 1..200),
+        estimate in 30_000u64..50_000_000,
+    ) {
+        let start = Instant::now();
+        let (mut stepped, mut whole) = (Budget::default(), Budget::default());
+        for budget in [&mut stepped, &mut whole] {
+            budget.set_estimate(start, Some(estimate));
+            budget.spend(10_000_000);
+        }
+        let mut now = start;
+        for step in steps {
+            now += Duration::from_nanos(step);
+            stepped.is_open(now);
+        }
+        prop_assert_eq!(stepped.opens_at(now), whole.opens_at(now));
+    }
+}
