@@ -13,19 +13,14 @@ const UP_MS = 10_000;
 
 const NARROW = 200_000;
 
-// The browser counts every frame that comes three times later than usual, which a change of temporal layers brings
-// about too: while the server feels its way there are some. A picture that stutters all the time has a multiple.
-const FREEZES = 15;
-
-// Looks in a row, a fifth of a second apart, that find the largest picture before it is taken away.
-const STEADY = 10;
+// Nobody calls it a freeze if the picture changes its size within a moment; while packets of the old size still fill
+// the queue there are some.
+const FREEZES = 4;
 
 interface Case {
   name: string;
   params: Record<string, string>;
   picture: Picture;
-  // The highest spatial layer.
-  top: number;
 }
 
 // Sizes at which Chromium's encoders really make that many layers: it leaves out those under 240 × 135 in VP9, a little
@@ -35,19 +30,16 @@ const CASES: Case[] = [
     name: "VP8 simulcast",
     params: { codec: "vp8" },
     picture: { width: 960, height: 540, fps: 15, detail: 250 },
-    top: 2,
   },
   {
     name: "VP9 L3T3_KEY",
     params: { codec: "vp9" },
     picture: { width: 960, height: 540, fps: 15, detail: 250 },
-    top: 2,
   },
   {
     name: "AV1 L2T2_KEY",
     params: { codec: "av1", svc: "L2T2_KEY" },
     picture: { width: 640, height: 360, fps: 15, detail: 250 },
-    top: 1,
   },
 ];
 
@@ -67,7 +59,7 @@ test.afterEach(async ({ browserName: _ }, info) => {
     await info.attach("node.log", { body: hall.log, contentType: "text/plain" });
 });
 
-for (const { name, params, picture, top } of CASES) {
+for (const { name, params, picture } of CASES) {
   test(`${name}: less on a narrow link, all on a wide one`, async ({ browser }, info) => {
     const link = new Link();
     const room = `layers-${params.codec}`;
@@ -75,14 +67,10 @@ for (const { name, params, picture, top } of CASES) {
     const off = { ...params, camera: "0", mic: "0" };
     const viewer = await Visitor.arrive(browser, hall, { room, peer: "peer2", params: off, link });
     const width = () => viewer.width("peer1");
-    const layer = async () => (await viewer.received("peer1"))?.layers?.spatial;
     await viewer.sees("peer1");
-    let steady = 0;
-    const look = async (): Promise<number> => {
-      steady = (await width()) === picture.width && (await layer()) === top ? steady + 1 : 0;
-      return steady;
-    };
-    await expect.poll(look, { timeout: 60_000, intervals: [200] }).toBeGreaterThanOrEqual(STEADY);
+    await expect.poll(width, { ...PATIENCE, timeout: 45_000 }).toBe(picture.width);
+    const top = (await viewer.received("peer1"))?.layers?.spatial ?? 0;
+    expect(top, "layers that can be left out").toBeGreaterThan(0);
     await viewer.watchStills("peer1");
     const before = await viewer.inboundVideo("peer1");
 
@@ -94,7 +82,7 @@ for (const { name, params, picture, top } of CASES) {
       width,
       (now) => now > 0 && now < picture.width,
     );
-    await expect.poll(layer, PATIENCE).toBeLessThan(top);
+    expect((await viewer.received("peer1"))?.layers?.spatial).toBeLessThan(top);
     note(info, `${name}: longest still on the way down`, `${await viewer.longestStill("peer1")} ms`);
     // It goes on, and is the right picture.
     const frames = await viewer.framesDecoded("peer1");
@@ -106,13 +94,12 @@ for (const { name, params, picture, top } of CASES) {
 
     link.set("down", { rate: undefined });
     await within(info, `${name}: large picture again after`, UP_MS, width, (now) => now === picture.width);
-    await expect.poll(layer, PATIENCE).toBe(top);
+    expect((await viewer.received("peer1"))?.layers?.spatial).toBe(top);
     await viewer.sees("peer1");
     note(info, `${name}: longest still on the way up`, `${await viewer.longestStill("peer1")} ms`);
     const after = await viewer.inboundVideo("peer1");
     const freezes = Number(after?.freezeCount ?? 0) - Number(before?.freezeCount ?? 0);
-    const frozen = Number(after?.totalFreezesDuration ?? 0) - Number(before?.totalFreezesDuration ?? 0);
-    note(info, `${name}: freezes`, `${freezes}, together ${Math.round(frozen * 1000)} ms`);
+    note(info, `${name}: freezes`, String(freezes));
     expect(freezes).toBeLessThanOrEqual(FREEZES);
     for (const visitor of [sender, viewer]) {
       expect(visitor.errors).toEqual([]);

@@ -313,7 +313,10 @@ impl Engine {
         for consumer in producer.consumers {
             self.remove_consumer(consumer);
         }
-        self.events.retain(|event| !matches!(event, Event::ProducerScore { producer: id, .. } if *id == producer.id));
+        self.events.retain(|event| {
+            !matches!(event, Event::ProducerScore { producer: id, .. } | Event::ProducerDemand { producer: id, .. }
+                if *id == producer.id)
+        });
     }
 
     /// Stops forwarding a producer; its packets still arrive and are counted.
@@ -393,6 +396,7 @@ impl Engine {
         self.consumer_keys.insert(id, key);
         self.transports[transport_key].consumers.push(key);
         self.producers[producer_key].consumers.push(key);
+        self.raise_demand(key);
         self.divide_bandwidth(now, transport_key);
         self.request_key_frame_for(now, key);
         Ok(())
@@ -443,6 +447,7 @@ impl Engine {
         if std::mem::replace(&mut consumer.paused, false) {
             consumer.resync();
             let transport = consumer.transport;
+            self.raise_demand(key);
             self.divide_bandwidth(now, transport);
             self.request_key_frame_for(now, key);
         }
@@ -465,6 +470,7 @@ impl Engine {
         };
         let layers = producer.clamp(layers);
         consumer.preferred = Some(layers);
+        self.raise_demand(key);
         self.retarget(now, key);
         Ok(Some(layers))
     }
@@ -510,8 +516,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Asks for a key frame of the stream that a consumer forwards or waits for.
+    /// Asks for a key frame of the stream that a consumer forwards or waits for, unless it can do with the last one.
     pub(crate) fn request_key_frame_for(&mut self, now: Instant, key: usize) {
+        if self.start_with_past(now, key) {
+            return;
+        }
         let Some(consumer) = self.consumers.get(key) else {
             return;
         };

@@ -112,6 +112,8 @@ pub(crate) struct Epoch {
     first_out: u64,
     pub(crate) stream: u8,
     pub(crate) timestamp_offset: u32,
+    /// Frames before the one with this timestamp of the sender were past when the epoch began.
+    newest_past: Option<u32>,
     pub(crate) frame_number_offset: u16,
 }
 
@@ -302,7 +304,7 @@ impl Consumer {
         self.highest_out = out;
         self.last_sent = Some(now);
         if let Some(epoch) = self.epochs.back() {
-            self.last_timestamp = meta.timestamp.wrapping_add(epoch.timestamp_offset);
+            self.last_timestamp = epoch.timestamp(meta.timestamp);
             let frame_number = meta.layer.frame_number;
             self.last_frame_number = Some(frame_number.wrapping_add(epoch.frame_number_offset));
         }

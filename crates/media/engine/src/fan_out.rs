@@ -284,6 +284,7 @@ fn collect(
     consumer: &mut Consumer,
     producer: &Producer,
 ) {
+    collect_start(fan_out, now, overhead, consumer_key, consumer, producer);
     for &fresh in &producer.fresh {
         collect_packet(
             fan_out,
@@ -294,26 +295,39 @@ fn collect(
             producer,
             fresh,
         );
-        if let Some((stream, first)) = consumer.poll_start(now, producer) {
-            let highest = producer.streams.get(usize::from(stream));
-            let highest = highest.and_then(ProducerStream::highest).unwrap_or(first);
-            for sequence in first..=highest {
-                let fresh = Fresh {
-                    stream,
-                    sequence,
-                    empty: false,
-                };
-                collect_packet(
-                    fan_out,
-                    now,
-                    overhead,
-                    consumer_key,
-                    consumer,
-                    producer,
-                    fresh,
-                );
-            }
-        }
+        collect_start(fan_out, now, overhead, consumer_key, consumer, producer);
+    }
+}
+
+/// Adds what is here of a stream with which a consumer begins now.
+fn collect_start(
+    fan_out: &mut FanOut,
+    now: Instant,
+    overhead: usize,
+    consumer_key: usize,
+    consumer: &mut Consumer,
+    producer: &Producer,
+) {
+    let Some((stream, first)) = consumer.poll_start(now, producer) else {
+        return;
+    };
+    let highest = producer.streams.get(usize::from(stream));
+    let highest = highest.and_then(ProducerStream::highest).unwrap_or(first);
+    for sequence in first..=highest {
+        let fresh = Fresh {
+            stream,
+            sequence,
+            empty: false,
+        };
+        collect_packet(
+            fan_out,
+            now,
+            overhead,
+            consumer_key,
+            consumer,
+            producer,
+            fresh,
+        );
     }
 }
 

@@ -295,6 +295,7 @@ impl Engine {
         transport.report_count = transport.report_count.wrapping_add(1);
         for producer_key in transport.producers.clone() {
             self.update_live(now, producer_key);
+            self.settle_demand(now, producer_key);
             let Some(producer) = self.producers.get_mut(producer_key) else {
                 continue;
             };

@@ -31,12 +31,14 @@ mod config;
 mod congestion;
 mod consumer;
 mod counters;
+mod demand;
 mod engine;
 mod error;
 mod fan_out;
 mod feedback;
 mod footprint;
 mod group_plan;
+mod instant_start;
 mod key_frame_requests;
 mod layer_reader;
 #[doc(hidden)]

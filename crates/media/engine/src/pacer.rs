@@ -88,6 +88,11 @@ impl Pacer {
         Some(item)
     }
 
+    /// How long it takes until `bytes` more have left.
+    pub(crate) fn time_for(&self, bytes: usize) -> Duration {
+        self.budget.time_for(self.queue.bytes() + bytes)
+    }
+
     /// When to take packets again; `None`: nothing waits.
     pub(crate) fn next_release(&self, now: Instant) -> Option<Instant> {
         (!self.queue.is_empty()).then(|| self.budget.opens_at(now).max(now + TICK))

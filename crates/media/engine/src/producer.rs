@@ -10,14 +10,19 @@ use plenum_params::{
 };
 
 use crate::{
-    key_frame_requests::KeyFrameRequests, layer_reader::LayerReader, nack_generator::NackGenerator,
-    packet::PacketMeta, packet_ring::PacketRing, rate::RateCounter, reception::Reception,
+    demand::Demand, key_frame_requests::KeyFrameRequests, layer_reader::LayerReader,
+    nack_generator::NackGenerator, packet::PacketMeta, packet_ring::PacketRing, rate::RateCounter,
+    reception::Reception,
 };
 
 mod activity;
+mod gop;
 mod layers;
 
 use activity::LayerActivity;
+use gop::Gop;
+
+pub(crate) use gop::Past;
 
 /// Between two changes of a stream's SSRC. Senders change it when they negotiate anew, which takes longer; each change
 /// costs events, key frames and memory to begin with, so that a sender must not have one with every packet.
@@ -35,6 +40,8 @@ pub(crate) struct Producer {
     pub(crate) fresh: Vec<Fresh>,
     /// Other layers arrive than consumers were told of.
     pub(crate) layers_changed: bool,
+    /// What its sender was told of what anybody wants.
+    pub(crate) demand: Demand,
     /// Codec by received payload type.
     codecs: PayloadTypes,
 }
@@ -70,6 +77,7 @@ pub(crate) struct ProducerStream {
     pub(crate) counters: StreamCounters,
     pub(crate) reader: LayerReader,
     pub(crate) activity: LayerActivity,
+    pub(crate) gop: Gop,
     /// Whether packets arrive, so that consumers can get the stream.
     pub(crate) live: bool,
     /// Frames of lower streams since the last packet.
@@ -128,6 +136,7 @@ impl Producer {
             counters: StreamCounters::default(),
             reader: LayerReader::new(encoding),
             activity: LayerActivity::new(encoding),
+            gop: Gop::default(),
             live: false,
             missed_frames: 0,
             highest: None,
@@ -140,6 +149,7 @@ impl Producer {
             consumers: Vec::new(),
             fresh: Vec::new(),
             layers_changed: false,
+            demand: Demand::default(),
             codecs: PayloadTypes::new(&parameters.codecs),
             parameters,
         }
@@ -202,6 +212,7 @@ impl Producer {
             stream.counters.repaired += u64::from(repaired);
         }
         if payload.is_empty() {
+            stream.gop.handle_padding(sequence);
             self.fresh.push(Fresh {
                 stream: stream_index,
                 sequence,
@@ -222,6 +233,9 @@ impl Producer {
         self.layers_changed |= stream
             .activity
             .handle_packet(now, &meta.layer, payload.len(), told);
+        if meta.sync_point && !is_audio && codec_kind != CodecKind::Other {
+            stream.gop.handle_key_frame(now, sequence, meta.timestamp);
+        }
         stream.highest = stream.highest.max(Some(sequence));
         stream.first_packet.get_or_insert(now);
         stream.last_packet = Some(now);
@@ -341,6 +355,7 @@ impl ProducerStream {
         self.ring = ring_for(kind);
         self.reader = LayerReader::new(encoding);
         self.activity = LayerActivity::new(encoding);
+        self.gop = Gop::default();
         self.reception = Reception::default();
         self.nacks = NackGenerator::default();
         self.key_frames = KeyFrameRequests::default();

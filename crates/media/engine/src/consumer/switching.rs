@@ -7,7 +7,7 @@ use plenum_params::event::Event;
 use super::{Consumer, Epoch, LayerTarget, MAX_EPOCHS, ticks};
 use crate::{
     packet::PacketMeta,
-    producer::{Fresh, Producer},
+    producer::{Fresh, Past, Producer},
 };
 
 /// How long the first frame of another stream waits for the rest of the present one's last frame: two frames at 30 a
@@ -20,7 +20,13 @@ pub(super) struct Start {
     stream: u8,
     sequence: u64,
     since: Instant,
+    /// The newest frame's timestamp, when the beginning lies in the past.
+    newest: Option<u32>,
 }
+
+/// Times of past frames are drawn together by this factor: a second to 31 ms, less than two frames, while the frames of
+/// 60 a second still have times of their own (1500 ticks of 90 kHz become 46).
+const COMPRESSION: u32 = 32;
 
 impl Consumer {
     /// Sets what to forward; `true` when that takes a key frame of the target's stream which was not needed before.
@@ -98,6 +104,7 @@ impl Consumer {
                     stream: fresh.stream,
                     sequence: fresh.sequence,
                     since: now,
+                    newest: None,
                 });
             }
             return false;
@@ -106,8 +113,11 @@ impl Consumer {
             return true;
         }
         // The present stream ends with the frame that it is in the middle of.
-        let offset = self.epochs.back().map_or(0, |epoch| epoch.timestamp_offset);
-        let same_frame = meta.timestamp.wrapping_add(offset) == self.last_timestamp;
+        let sent_as = self
+            .epochs
+            .back()
+            .map(|epoch| epoch.timestamp(meta.timestamp));
+        let same_frame = sent_as == Some(self.last_timestamp);
         if !same_frame && !fresh.empty {
             let newer = self.map.peek(fresh.sequence).is_some();
             self.frame_is_open &= !newer;
@@ -116,6 +126,39 @@ impl Consumer {
             self.synced = false;
         }
         same_frame || fresh.empty
+    }
+
+    /// Begins in the past, with everything since the last key frame; `false` when that is not possible.
+    pub(crate) fn start_with(&mut self, now: Instant, past: Past) -> bool {
+        let Some(target) = self
+            .target
+            .filter(|_| !self.paused && self.current_stream().is_none())
+        else {
+            return false;
+        };
+        let (key_frame, newest) = past.timestamps;
+        if let Some(epoch) = self
+            .epochs
+            .back()
+            .filter(|epoch| epoch.stream == target.stream && !self.renumbered)
+        {
+            // Who had some of these frames already must not see time go back.
+            let first = Epoch {
+                newest_past: Some(newest),
+                ..*epoch
+            }
+            .timestamp(key_frame);
+            if first.wrapping_sub(self.last_timestamp).cast_signed() <= 0 {
+                return false;
+            }
+        }
+        self.start = Some(Start {
+            stream: target.stream,
+            sequence: past.first,
+            since: now,
+            newest: Some(newest),
+        });
+        true
     }
 
     /// Begins with another stream if one waits and the present one's last frame is through. Returns its stream and first
@@ -141,7 +184,7 @@ impl Consumer {
             .back()
             .filter(|epoch| epoch.stream == start.stream && !self.renumbered)
             .copied();
-        let epoch = if let Some(same) = same {
+        let epoch = if let Some(same) = same.filter(|_| start.newest.is_none()) {
             // The same stream goes on after a pause: its clock ran on.
             Epoch { first_out, ..same }
         } else {
@@ -153,7 +196,11 @@ impl Consumer {
             Epoch {
                 first_out,
                 stream: start.stream,
-                timestamp_offset: self.timestamp_offset(now, producer, start, meta),
+                timestamp_offset: same.map_or_else(
+                    || self.timestamp_offset(now, producer, start, meta),
+                    |same| same.timestamp_offset,
+                ),
+                newest_past: start.newest,
                 frame_number_offset: next_frame.map_or(0, |next| next.wrapping_sub(frame_number)),
             }
         };
@@ -180,9 +227,12 @@ impl Consumer {
         let (Some(previous), Some(last_sent)) = (self.epochs.back(), self.last_sent) else {
             return 0;
         };
+        // Where time is drawn together the first frame is due that much before the newest one.
+        let newest = start.newest.unwrap_or(meta.timestamp);
+        let span = newest.wrapping_sub(meta.timestamp) / COMPRESSION;
         let goes_on = |offset: &u32| {
             // Reports of a confused sender must not move time backwards.
-            let first = meta.timestamp.wrapping_add(*offset);
+            let first = newest.wrapping_sub(span).wrapping_add(*offset);
             first.wrapping_sub(self.last_timestamp).cast_signed() > 0
         };
         let by_reports = self
@@ -193,8 +243,8 @@ impl Consumer {
             let codec = self.codec(meta.payload_type);
             let clock_rate = codec.map_or(90_000, |codec| codec.clock_rate);
             let elapsed = ticks(now.saturating_duration_since(last_sent), clock_rate);
-            let next = self.last_timestamp.wrapping_add(elapsed.max(1));
-            next.wrapping_sub(meta.timestamp)
+            let next = self.last_timestamp.wrapping_add(elapsed.max(span + 1));
+            next.wrapping_sub(newest)
         })
     }
 
@@ -215,5 +265,22 @@ impl Consumer {
                 .wrapping_add(old.timestamp_offset)
                 .wrapping_sub(new_rtp),
         )
+    }
+}
+
+impl Epoch {
+    /// A timestamp of the sender as the receiver sees it.
+    pub(crate) fn timestamp(&self, timestamp: u32) -> u32 {
+        let drawn_together = self.newest_past.map(|newest| {
+            let past = newest.wrapping_sub(timestamp);
+            if past.cast_signed() > 0 {
+                newest.wrapping_sub(past / COMPRESSION)
+            } else {
+                timestamp
+            }
+        });
+        drawn_together
+            .unwrap_or(timestamp)
+            .wrapping_add(self.timestamp_offset)
     }
 }

@@ -150,7 +150,7 @@ fn write_packet(
         marker: !item.filler && choice.map_or(meta.marker, |choice| choice.ends_picture(meta)),
         payload_type: rtx.map_or(meta.payload_type, |(_, payload_type)| payload_type),
         sequence_number: index as u16,
-        timestamp: meta.timestamp.wrapping_add(epoch.timestamp_offset),
+        timestamp: epoch.timestamp(meta.timestamp),
         ssrc: rtx.map_or(consumer.parameters.ssrc, |(ssrc, _)| ssrc),
     };
     let descriptor = descriptor_buffer.get(..descriptor_len)?;

@@ -54,6 +54,7 @@ impl Engine {
                 let Some(ssrc) = stream.ssrc else { continue };
                 lost.clear();
                 if stream.nacks.poll_nacks(now, DEFAULT_ROUND_TRIP, &mut lost) {
+                    stream.gop.handle_loss();
                     stream.key_frames.request(now);
                 }
                 if !lost.is_empty() {

@@ -133,6 +133,11 @@ impl Budget {
         self.filled.unwrap_or(now) + Duration::from_nanos(missing.div_ceil(self.rate))
     }
 
+    /// How long `bytes` take at the steady rate.
+    pub(crate) fn time_for(&self, bytes: usize) -> Duration {
+        Duration::from_nanos(scaled(bytes).unsigned_abs().div_ceil(self.rate))
+    }
+
     /// Bytes that may leave in any 5 ms.
     pub(crate) fn tick_bytes(&self) -> u64 {
         self.depth + self.rate * TICK.as_millis() as u64 / 1000

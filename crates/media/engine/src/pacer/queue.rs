@@ -141,6 +141,11 @@ impl PacedQueue {
         *self = Self::default();
     }
 
+    /// Bytes that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.bytes == 0
     }
