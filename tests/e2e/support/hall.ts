@@ -39,7 +39,13 @@ export class Hall {
   async start(): Promise<void> {
     if (!existsSync(BINARY))
       throw new Error(`${BINARY} is missing: build it, or name another one in PLENUM_BIN`);
-    const settings = { "rtc.min_port": this.#rtcPort, "rtc.ports_per_worker": 8, "log.level": "debug" };
+    const settings = {
+      "rtc.min_port": this.#rtcPort,
+      "rtc.ports_per_worker": 1,
+      // An unoptimised worker beside browsers on few cores is busy, and takes rooms all the same.
+      "workers.max_cpu_percent": 0,
+      "log.level": "debug",
+    };
     const sets = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
     const args = ["serve", "--port", String(this.port), "--workers", "1", ...sets];
     // Settings come from here alone; the node refuses variables that it does not know.
