@@ -34,6 +34,8 @@ impl Node {
     pub(crate) async fn start_with(arguments: &[&str]) -> Self {
         let mut child = command()
             .args(["serve", "--port", "0", "--workers", "2"])
+            // An unoptimised worker on few cores is busy, and takes rooms all the same.
+            .args(["--set", "workers.max_cpu_percent=0"])
             .args(rtc_ports())
             .args(arguments)
             .stdin(Stdio::null())
