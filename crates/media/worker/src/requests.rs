@@ -71,6 +71,12 @@ fn carry_out(engine: &mut Engine, now: Instant, request: Request) -> Result<Answ
         Request::SetPriority { consumer, priority } => {
             engine.set_priority(now, consumer, priority)?;
         }
+        Request::SetMaxIncomingBitrate { transport, bitrate } => {
+            engine.set_max_incoming_bitrate(transport, bitrate)?;
+        }
+        Request::SetOutgoingLimits { transport, limits } => {
+            engine.set_outgoing_limits(now, transport, limits)?;
+        }
         Request::WorkerStats => return Ok(Answer::WorkerStats(Box::new(engine.stats()))),
         _ => return Err(EngineError::Invalid("unknown request".into())),
     }

@@ -163,7 +163,14 @@ async fn what_cannot_be_chosen_is_refused_and_harms_nobody() {
 
 #[tokio::test]
 async fn bounds_of_bitrates_hold_for_every_transport() {
-    let settings = ["--set", "rtc.max_incoming_bitrate=1500000"];
+    let settings = [
+        "--set",
+        "rtc.min_outgoing_bitrate=50000",
+        "--set",
+        "rtc.max_outgoing_bitrate=2000000",
+        "--set",
+        "rtc.max_incoming_bitrate=1500000",
+    ];
     let mut call = Call::start(&settings).await;
     for (client, transport) in [
         (&mut call.ada, &call.ada_session.send["id"]),
@@ -172,6 +179,8 @@ async fn bounds_of_bitrates_hold_for_every_transport() {
         let data = json!({"transportId": transport});
         let stats = client.ask("getTransportStats", data).await;
         let stats = stats.expect("statistics");
-        assert_eq!(stats[0]["maxIncomingBitrate"], 1_500_000, "{stats}");
+        assert_eq!(stats[0]["minOutgoingBitrate"], 50_000, "{stats}");
+        assert_eq!(stats[0]["maxOutgoingBitrate"], 2_000_000);
+        assert_eq!(stats[0]["maxIncomingBitrate"], 1_500_000);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, UdpSocket as StdUdpSocket};
 
-use plenum_ids::{ConsumerId, RouterId};
+use plenum_ids::{ConsumerId, RouterId, TransportId};
 use plenum_ipc::{Answer, ErrorCode, NodeToWorker, Preamble, Request, WorkerToNode};
-use plenum_params::event::Layers;
+use plenum_params::{event::Layers, transport::OutgoingLimits};
 use rustix::process::Signal;
 
 use crate::node::{Node, finish, hello, send_signal, socket};
@@ -41,7 +41,7 @@ fn requests_are_answered_in_order() {
 #[test]
 fn choices_about_what_does_not_exist_are_refused_by_name() {
     let mut node = Node::ready(&[socket()]);
-    let consumer = ConsumerId::random();
+    let (consumer, transport) = (ConsumerId::random(), TransportId::random());
     let layers = Layers {
         spatial: 0,
         temporal: None,
@@ -57,6 +57,20 @@ fn choices_about_what_does_not_exist_are_refused_by_name() {
                 priority: 2,
             },
             consumer.to_string(),
+        ),
+        (
+            Request::SetMaxIncomingBitrate {
+                transport,
+                bitrate: None,
+            },
+            transport.to_string(),
+        ),
+        (
+            Request::SetOutgoingLimits {
+                transport,
+                limits: OutgoingLimits::default(),
+            },
+            transport.to_string(),
         ),
     ] {
         let refused = node.request(1, body).expect_err("there is no such thing");

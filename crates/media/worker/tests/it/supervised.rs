@@ -9,7 +9,7 @@ use std::{
 use plenum_ice::controlling::{BindingRequest, BindingResponse, parse_response};
 use plenum_ids::{RouterId, TransportId, WorkerId};
 use plenum_ipc::{Answer, ErrorCode, Event, Request};
-use plenum_params::transport::{IceParameters, WebRtcTransportOptions};
+use plenum_params::transport::{IceParameters, OutgoingLimits, WebRtcTransportOptions};
 use plenum_supervisor::{
     ListenAddress, RouterHandle, Supervisor, SupervisorConfig, WorkerError, WorkerEvent,
     WorkerFault, WorkerState,
@@ -130,6 +130,40 @@ async fn handles_close_their_objects_when_dropped() {
     assert_eq!(counts().await, (1, 0));
     drop(router);
     assert_eq!(counts().await, (0, 0));
+    supervisor.shutdown().await;
+}
+
+#[tokio::test]
+async fn bounds_of_a_transport_are_set_through_its_handle_and_shown() {
+    let (supervisor, _events) = start(1).await;
+    let worker = supervisor.worker(WorkerId(0)).expect("running");
+    let router = RouterHandle::create(&worker, RouterId::random()).await;
+    let router = router.expect("new");
+    let options = WebRtcTransportOptions {
+        min_outgoing_bitrate: Some(40_000),
+        max_outgoing_bitrate: Some(3_000_000),
+        max_incoming_bitrate: Some(500_000),
+        ..WebRtcTransportOptions::default()
+    };
+    let created = router.create_webrtc_transport(TransportId::random(), options);
+    let (transport, _) = created.await.expect("new");
+    let shown = async || {
+        let stats = transport.stats().await.expect("the counters");
+        (
+            stats.min_outgoing_bitrate,
+            stats.max_outgoing_bitrate,
+            stats.max_incoming_bitrate,
+        )
+    };
+    let first = (Some(40_000), Some(3_000_000), Some(500_000));
+    assert_eq!(shown().await, first);
+    let limits = OutgoingLimits {
+        min: None,
+        max: Some(900_000),
+    };
+    transport.set_outgoing_limits(limits).await.expect("set");
+    transport.set_max_incoming_bitrate(None).await.expect("set");
+    assert_eq!(shown().await, (None, Some(900_000), None));
     supervisor.shutdown().await;
 }
 
