@@ -284,7 +284,8 @@ impl Consumer {
         if let Some(selector) = &mut self.selector {
             let next_out = self.map.peek(fresh.sequence);
             let forwarded = selector.judge(fresh.sequence, meta, self.target, next_out);
-            self.missed_key_frame |= meta.sync_point && self.needs_sync();
+            let is_wanted = self.target.map(|target| target.stream) == stream;
+            self.missed_key_frame |= meta.sync_point && is_wanted && self.needs_sync();
             if !forwarded {
                 return self.leave_out(fresh.sequence, meta);
             }

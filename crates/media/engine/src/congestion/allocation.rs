@@ -28,6 +28,12 @@ const URGENT_CHANGE: u64 = 16;
 /// picture that changes its size more often is worse than a small one.
 const HOLD: Duration = Duration::from_secs(1);
 
+/// More that did not last this long was more than the path carries; the next time is put off twice as long as the last.
+const LASTING: Duration = Duration::from_secs(5);
+
+/// Longest time that more is put off: a step up of the path is used within ten seconds.
+const MAX_HOLD: Duration = Duration::from_secs(4);
+
 /// What a layer costs on the way, in percent of its payload: headers and tags are 40 to 60 bytes on 1100.
 const COST_PERCENT: u64 = 105;
 
@@ -49,8 +55,11 @@ pub(crate) struct Allocation {
     done: Option<(Instant, Option<Bitrate>)>,
     /// When to divide again.
     pub(crate) due: Option<Instant>,
-    /// When somebody last got less than before.
+    /// When somebody last got more than before, and less.
+    last_up: Option<Instant>,
     last_down: Option<Instant>,
+    /// For how long nobody gets more after that.
+    hold: Duration,
     /// What everything takes that was chosen, if everybody has what is wanted.
     satisfied: Option<Bitrate>,
 }
@@ -59,6 +68,18 @@ impl Allocation {
     /// Divides bandwidth again at `due`, or earlier if that was asked for.
     pub(crate) fn request(&mut self, due: Instant) {
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
+    }
+
+    /// Somebody gets less than before.
+    fn fall_back(&mut self, now: Instant) {
+        // One fall may take several steps: only the first one judges what was before.
+        self.hold = match self.last_up.take() {
+            Some(up) if now.saturating_duration_since(up) < LASTING => self.hold * 2,
+            Some(_) => HOLD,
+            None => self.hold,
+        };
+        self.hold = self.hold.clamp(HOLD, MAX_HOLD);
+        self.last_down = Some(now);
     }
 
     /// The estimate may have changed.
@@ -322,11 +343,19 @@ impl Division {
         // A layer that has ended, or is not wanted any more, says nothing of the path.
         let gets_less = choices
             .any(|(candidate, &chosen)| chosen < candidate.current && chosen < candidate.highest());
+        let gets_more = self
+            .candidates
+            .iter()
+            .zip(&self.chosen)
+            .any(|(candidate, &chosen)| chosen > candidate.current);
         if gets_less {
-            allocation.last_down = Some(now);
+            allocation.fall_back(now);
         }
-        let until = allocation.last_down.map(|at| at + HOLD);
+        let until = allocation.last_down.map(|at| at + allocation.hold);
         let Some(until) = until.filter(|until| now < *until) else {
+            if gets_more {
+                allocation.last_up = Some(now);
+            }
             return;
         };
         for (candidate, chosen) in self.candidates.iter().zip(&mut self.chosen) {
