@@ -66,7 +66,7 @@ pub struct Run {
     pub start: Instant,
     /// How long it took.
     pub time: Duration,
-    /// Every [`SAMPLE_TIME`].
+    /// One for every 50 ms.
     pub samples: Vec<Sample>,
     /// Every datagram towards the receiver.
     pub passages: Vec<Passage>,
