@@ -111,6 +111,25 @@ impl Stage {
         }
     }
 
+    /// Sends a frame of four packets on the one stream of the one sender.
+    fn send_picture(&mut self, frame: u16, key_frame: bool) {
+        for index in 0..4 {
+            let packet = Vp8Packet {
+                ssrc: 1000,
+                sequence_number: frame * 4 + index,
+                timestamp: u32::from(frame) * 3000,
+                picture_id: frame,
+                key_frame,
+                first: index == 0,
+                marker: index == 3,
+                len: 1000,
+                rid: None,
+                transport_sequence: None,
+            };
+            self.world.peers[self.speaker].send_rtp(&packet.write());
+        }
+    }
+
     fn speak(&mut self) {
         let mut packet = vec![0x80, 111];
         packet.extend(self.spoken.to_be_bytes());
@@ -274,4 +293,69 @@ fn fifty_switches_at_once_stay_inside_the_budget_of_an_unmeasured_path() {
 #[test]
 fn fifty_switches_at_once_stay_inside_the_budget_of_a_measured_path() {
     everybody_switches(Some(8_000_000));
+}
+
+/// Bit/s of a path that is far too narrow for the picture.
+const NARROW: u32 = 60_000;
+
+#[test]
+fn a_slow_receiver_hears_everything_sees_something_and_delays_nobody() {
+    let mut world = World::new();
+    let (sender, fast) = (world.add_connected_peer(), world.add_connected_peer());
+    let slow = world.add_peer_with(&WebRtcTransportOptions {
+        initial_outgoing_bitrate: Some(NARROW),
+        max_outgoing_bitrate: Some(NARROW),
+        ..WebRtcTransportOptions::default()
+    });
+    world.connect(slow);
+    assert!(world.run_until(5000 * MS, |world| world.peers[slow].is_connected()));
+    let picture = world.produce(sender, 1, vp8(vec![encoding(1000)]));
+    let sound = world.produce(sender, 2, opus());
+    for ssrc in [1000, AUDIO_SSRC] {
+        world.peers[sender].add_sender(SendStream::new(ssrc, None));
+    }
+    for receiver in [fast, slow] {
+        let id = 10 * receiver as u128;
+        world.consume(receiver, id, picture, vp8_receiver(5000));
+        world.consume(receiver, id + 1, sound, opus_receiver());
+    }
+    let now = world.now;
+    world.peers[slow].report_arrivals(now, 5);
+    let mut stage = Stage {
+        world,
+        receiver: slow,
+        speaker: sender,
+        video: vec![5000],
+        spoken: 0,
+    };
+    let (mut seen, mut asked) = (0, 0);
+    for frame in 0..150 {
+        let wanted = stage.world.peers[sender].key_frame_requests.get(&1000);
+        let wanted = wanted.copied().unwrap_or(0);
+        stage.send_picture(frame, frame == 0 || wanted > asked);
+        asked = wanted;
+        stage.speak();
+        stage.world.step();
+        let (all, some) = (stage.world.received(fast), stage.world.received(slow));
+        assert_eq!(
+            all.len(),
+            5,
+            "the fast one has frame {frame} and the sound at once"
+        );
+        assert!(
+            some.iter().any(|bytes| ssrc_of(bytes) == AUDIO_OUT),
+            "the slow one hears frame {frame} at once"
+        );
+        seen += some.iter().filter(|bytes| ssrc_of(bytes) == 5000).count();
+        stage.world.run(32 * MS);
+        let some = stage.world.received(slow);
+        seen += some.iter().filter(|bytes| ssrc_of(bytes) == 5000).count();
+        assert_eq!(stage.world.received(fast).len(), 0);
+    }
+    assert!((20..300).contains(&seen), "{seen} of 600 packets");
+    assert!(
+        (2..20).contains(&asked),
+        "{asked} key frames were asked for"
+    );
+    assert!(stage.world.engine.footprint().paced_packets < 100);
 }
