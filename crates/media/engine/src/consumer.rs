@@ -282,6 +282,9 @@ impl Consumer {
             return None;
         }
         if let Some(selector) = &mut self.selector {
+            if meta.layer.unknown {
+                return None;
+            }
             let next_out = self.map.peek(fresh.sequence);
             let forwarded = selector.judge(fresh.sequence, meta, self.target, next_out);
             let is_wanted = self.target.map(|target| target.stream) == stream;
@@ -447,3 +450,6 @@ impl Consumer {
 pub(crate) fn ticks(duration: Duration, clock_rate: u32) -> u32 {
     (duration.as_micros() * u128::from(clock_rate) / 1_000_000) as u32
 }
+
+#[cfg(test)]
+mod tests;

@@ -387,7 +387,8 @@ fn packet_size(
         0
     } else {
         let mut buffer = [0; MAX_DESCRIPTOR];
-        consumer.write_descriptor(item.out, descriptor, &stream.reader, &mut buffer)
+        let known = stream.reader.structure(item.sequence);
+        consumer.write_descriptor(item.out, descriptor, known, &mut buffer)
     };
     let header_len = consumer
         .template
@@ -407,6 +408,9 @@ fn retransmission(
     let stream = producer.streams.get(usize::from(epoch.stream))?;
     let (meta, descriptor, payload) = stream.packet(sequence)?;
     let choice = consumer.choice(out).ok()?;
+    if choice.is_some() && meta.layer.unknown {
+        return None;
+    }
     let mut item = Item {
         consumer: consumer_key as u32,
         stream: epoch.stream,

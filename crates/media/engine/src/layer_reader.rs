@@ -12,7 +12,7 @@ use plenum_codec::{
     },
     h264, vp8, vp9,
 };
-use plenum_params::media::{CodecKind, ReceiveEncoding};
+use plenum_params::media::{CodecKind, ReceiveEncoding, SpatialDependency};
 
 use crate::packet::{LayerInfo, MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS, PacketMeta};
 
@@ -24,6 +24,7 @@ const RECENT_FRAMES: usize = 8;
 pub(crate) struct LayerReader {
     /// Temporal layers as declared.
     temporal_layers: u8,
+    spatial_dependency: SpatialDependency,
     dependencies: Option<Box<Dependencies>>,
     /// H.264: time and temporal layer of the last frames with prefix units.
     recent: [Option<(u32, u8)>; RECENT_FRAMES],
@@ -31,6 +32,7 @@ pub(crate) struct LayerReader {
     newest: Option<(u64, u32, bool)>,
     /// Spatial layers that the sender says it sends now.
     told_layers: Option<u8>,
+    brought_meaning: bool,
 }
 
 /// What the dependency descriptors of a stream refer to.
@@ -74,10 +76,12 @@ impl LayerReader {
     pub(crate) fn new(encoding: &ReceiveEncoding) -> Self {
         Self {
             temporal_layers: encoding.temporal_layers.clamp(1, MAX_TEMPORAL_LAYERS),
+            spatial_dependency: encoding.spatial_dependency,
             dependencies: None,
             recent: [None; RECENT_FRAMES],
             newest: None,
             told_layers: None,
+            brought_meaning: false,
         }
     }
 
@@ -86,14 +90,15 @@ impl LayerReader {
         self.told_layers
     }
 
-    /// The structure that the descriptors of the newest packets refer to.
-    pub(crate) fn structure(&self) -> Option<&TemplateStructure> {
-        self.dependencies.as_ref()?.structure.as_ref()
-    }
-
-    /// Decode targets that the sender produces now.
-    pub(crate) fn active_targets(&self) -> u32 {
-        self.dependencies.as_ref().map_or(0, |it| it.active)
+    /// The structure that the descriptor of a packet refers to, and the decode targets that are active now.
+    pub(crate) fn structure(&self, sequence: u64) -> Option<(&TemplateStructure, u32)> {
+        let dependencies = self.dependencies.as_ref()?;
+        let structure = if sequence < dependencies.since {
+            &dependencies.previous
+        } else {
+            &dependencies.structure
+        };
+        Some((structure.as_ref()?, dependencies.active))
     }
 
     /// Fills in layer and sync point of a video packet with a payload.
@@ -130,6 +135,11 @@ impl LayerReader {
         }
     }
 
+    /// Whether the packet read last brought what others are understood by, some of which may have come before it.
+    pub(crate) fn brought_meaning(&mut self) -> bool {
+        std::mem::take(&mut self.brought_meaning)
+    }
+
     /// Whether the packet before this one is here and ended a frame: then this one begins the next.
     fn follows_a_frame(&mut self, sequence: u64, meta: &PacketMeta) -> bool {
         let follows = self.newest.is_none_or(|(newest, timestamp, marker)| {
@@ -158,16 +168,18 @@ impl LayerReader {
         };
         layer.spatial = own.spatial_id;
         layer.temporal = own.temporal_id;
-        // With Z nothing above refers to the frame, neither in this picture nor later.
-        layer.needed_by = if descriptor.not_spatial_reference {
+        // With Z nothing above refers to the frame, neither in this picture nor later. Where layers always depend on each
+        // other that is so because there is nothing above now, and then it is what everybody wants to see.
+        let is_apart = self.spatial_dependency != SpatialDependency::Always;
+        layer.needed_by = if descriptor.not_spatial_reference && is_apart {
             1u8.checked_shl(own.spatial_id.into()).unwrap_or(0)
         } else {
             u8::MAX.checked_shl(own.spatial_id.into()).unwrap_or(0)
         };
-        // RFC 9628 says of U what can follow such a picture; libwebrtc, which sends nearly all of these streams, sets it on
-        // pictures that can themselves be the first of their layer. One layer at a time both hold.
+        // U speaks of higher layers in later pictures only; of the picture itself nothing tells whether it refers to
+        // earlier ones of its layer.
         if own.switching_up_point {
-            layer.temporal_up = [own.temporal_id; MAX_SPATIAL_LAYERS as usize];
+            layer.temporal_up = [MAX_TEMPORAL_LAYERS - 1; MAX_SPATIAL_LAYERS as usize];
         }
         is_key
     }
@@ -186,17 +198,25 @@ impl LayerReader {
         if let Some(told) = told {
             self.recent.rotate_right(1);
             self.recent[0] = Some((meta.timestamp, told.temporal_id));
+            self.brought_meaning = true;
         }
         let mut recent = self.recent.iter().flatten();
         let remembered = recent.find(|(timestamp, _)| *timestamp == meta.timestamp);
         let temporal = if let Some((_, temporal)) = remembered {
             *temporal
+        } else if is_key {
+            0
+        } else if self.recent[0].is_some() {
+            // The prefix unit is still on its way.
+            meta.layer.unknown = true;
+            return false;
         } else if h264::reference_idc(payload) == Some(0) {
             self.temporal_layers - 1
         } else {
             0
         };
         meta.layer.temporal = temporal;
+        meta.layer.enters = true;
         meta.layer.temporal_up = [temporal; MAX_SPATIAL_LAYERS as usize];
         is_key
     }
@@ -223,11 +243,13 @@ impl LayerReader {
         meta.layer.needed_by = 0;
         meta.sync_point = false;
         let Some((packet, structure)) = read else {
+            meta.layer.unknown = true;
             return;
         };
         let Some(frame) = packet.frame else {
             return;
         };
+        self.brought_meaning = packet.brings_structure;
         meta.layer.spatial = frame.layer.spatial_id;
         meta.layer.temporal = frame.layer.temporal_id;
         meta.sync_point =
@@ -258,6 +280,7 @@ fn read_vp8(layer: &mut LayerInfo, payload: &[u8]) -> bool {
     layer.tl0 = descriptor.tl0_pic_idx.unwrap_or(0);
     layer.temporal = descriptor.temporal_id.unwrap_or(0);
     if descriptor.layer_sync {
+        layer.enters = true;
         layer.temporal_up = [layer.temporal; MAX_SPATIAL_LAYERS as usize];
     }
     descriptor.is_key_frame
@@ -286,6 +309,7 @@ fn read_targets(layer: &mut LayerInfo, structure: &TemplateStructure, part: u32,
         .rev()
         .find(|spatial| layer.needed_by & !closed & 1 << spatial != 0);
     layer.spatial_up = open.unwrap_or(0);
+    layer.enters = true;
 }
 
 /// Spatial layers up to the highest of these decode targets.

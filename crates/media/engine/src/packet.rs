@@ -59,6 +59,10 @@ pub(crate) const MAX_TEMPORAL_LAYERS: u8 = 4;
 
 /// Where a packet stands among the layers of its stream. What is said of a frame holds for each of its packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, most of them bits of descriptors"
+)]
 pub(crate) struct LayerInfo {
     /// The frame's spatial layer.
     pub(crate) spatial: u8,
@@ -66,14 +70,18 @@ pub(crate) struct LayerInfo {
     pub(crate) temporal: u8,
     /// Bit `n`: who watches spatial layer `n` needs the frame, if its temporal layer is not above.
     pub(crate) needed_by: u8,
+    /// What tells the layer has not come yet: the structure of dependency descriptors, the prefix unit of H.264.
+    pub(crate) unknown: bool,
     /// The first packet of its frame.
     pub(crate) start: bool,
     /// The last packet of its frame.
     pub(crate) end: bool,
     /// Highest spatial layer that can be watched from this frame on.
     pub(crate) spatial_up: u8,
-    /// By spatial layer: the highest temporal layer that can be watched from this frame on by who has everything below
-    /// the frame's own temporal layer.
+    /// Whether the frame can be the first of its temporal layer for who has everything below it.
+    pub(crate) enters: bool,
+    /// By spatial layer: the highest temporal layer that can be watched from this frame on by who has its own layer, or
+    /// enters that here.
     pub(crate) temporal_up: [u8; MAX_SPATIAL_LAYERS as usize],
     /// TL0PICIDX of VP8 and VP9.
     pub(crate) tl0: u8,
@@ -91,9 +99,11 @@ impl LayerInfo {
         spatial: 0,
         temporal: 0,
         needed_by: u8::MAX,
+        unknown: false,
         start: false,
         end: false,
         spatial_up: 0,
+        enters: false,
         temporal_up: [0; MAX_SPATIAL_LAYERS as usize],
         tl0: 0,
         descriptor_len: 0,

@@ -147,6 +147,18 @@ impl<M: Copy> PacketRing<M> {
         ))
     }
 
+    /// Changes what is known of a packet, while it is kept.
+    pub(crate) fn set_meta(&mut self, sequence: u64, meta: M) {
+        let index = self.index(sequence);
+        let slot = index.and_then(|index| self.slots.get_mut(index));
+        if let Some(slot) = slot
+            .and_then(Option::as_mut)
+            .filter(|slot| slot.sequence == sequence)
+        {
+            slot.meta = meta;
+        }
+    }
+
     fn is_kept(&self, slot: &Slot<M>) -> bool {
         slot.position >= self.base
             && self.head - slot.position <= self.bytes.len() as u64

@@ -252,10 +252,43 @@ impl Producer {
             sequence,
             empty: false,
         });
+        if stream.reader.brought_meaning() && !is_next {
+            self.read_again(now, stream_index, codec_kind, sequence);
+        }
         if self.streams.len() > 1 {
             self.handle_simulcast(now, stream_index, is_next && meta.layer.start);
         }
         true
+    }
+
+    /// Reads packets whose layers could not be told before this one came.
+    fn read_again(&mut self, now: Instant, index: u8, codec: CodecKind, sequence: u64) {
+        let Some(stream) = self.streams.get_mut(usize::from(index)) else {
+            return;
+        };
+        for sequence in sequence + 1..=stream.highest.unwrap_or(0) {
+            let Some((&meta, bytes)) = stream.ring.get(sequence) else {
+                continue;
+            };
+            let (mut meta, len) = (meta, usize::from(meta.layer.descriptor_len));
+            let Some((descriptor, payload)) = bytes.split_at_checked(len) else {
+                continue;
+            };
+            if !meta.layer.unknown {
+                continue;
+            }
+            stream
+                .reader
+                .read(codec, sequence, &mut meta, payload, descriptor);
+            let (told, size) = (stream.reader.told_layers(), payload.len());
+            self.layers_changed |= stream.activity.handle_packet(now, &meta.layer, size, told);
+            stream.ring.set_meta(sequence, meta);
+            self.fresh.push(Fresh {
+                stream: index,
+                sequence,
+                empty: false,
+            });
+        }
     }
 
     /// Whether consumers can start at a packet of this batch in a stream.

@@ -34,15 +34,21 @@ struct Shift {
 }
 
 impl PictureIds {
-    /// Goes on with another stream, of which `layer` is the first packet.
-    pub(crate) fn begin(&mut self, first_out: u64, layer: &LayerInfo) {
+    /// Goes on with another stream, or with the same one after a pause, of which `layer` is the first packet. Picture ids
+    /// follow the last one if they close up, else the pause leaves its gap.
+    pub(crate) fn begin(&mut self, first_out: u64, layer: &LayerInfo, closes_up: bool) {
         self.left_out = None;
         let (Some(picture_id), Some((last_id, last_tl0))) = (layer.picture_id, self.last) else {
             return;
         };
+        let now = self.shifts.back().map_or(0, |shift| shift.picture_id);
         self.push(Shift {
             first_out,
-            picture_id: last_id.wrapping_add(1).wrapping_sub(picture_id),
+            picture_id: if closes_up {
+                last_id.wrapping_add(1).wrapping_sub(picture_id)
+            } else {
+                now
+            },
             tl0: last_tl0.wrapping_add(1).wrapping_sub(layer.tl0),
         });
     }

@@ -131,8 +131,8 @@ impl Selector {
             temporal = temporal.min(target.temporal);
         }
         // One layer at a time, since a frame may be the first of its own layer and still refer to the ones between.
-        let can_enter =
-            layer.temporal <= temporal || starts_picture && layer.temporal == temporal + 1;
+        let enters = starts_picture && layer.enters && layer.temporal == temporal + 1;
+        let can_enter = layer.temporal <= temporal || enters;
         let up = layer.temporal_up.get(usize::from(spatial));
         if let Some(&up) = up.filter(|up| can_enter && **up > temporal) {
             temporal = up.min(target.temporal).max(temporal);
@@ -183,9 +183,9 @@ impl Selector {
 }
 
 impl Choice {
-    /// Whether it holds from this packet on.
-    pub(crate) fn begins_at(self, out: u64) -> bool {
-        self.first_out == out
+    /// For how many packets it has held.
+    pub(crate) fn age(self, out: u64) -> u64 {
+        out.saturating_sub(self.first_out)
     }
 
     /// Whether a packet is forwarded.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use plenum_params::event::Event;
+use plenum_params::{event::Event, media::CodecKind};
 
 use super::{Consumer, Epoch, LayerTarget, MAX_EPOCHS, ticks};
 use crate::{
@@ -184,13 +184,16 @@ impl Consumer {
             .back()
             .filter(|epoch| epoch.stream == start.stream && !self.renumbered)
             .copied();
-        let epoch = if let Some(same) = same.filter(|_| start.newest.is_none()) {
+        let goes_on = same.is_some() && start.newest.is_none();
+        let codec = self.codec(meta.payload_type).map(|codec| codec.codec);
+        if let Some(picture_ids) = &mut self.picture_ids {
+            let closes_up = !goes_on || codec == Some(CodecKind::Vp8);
+            picture_ids.begin(first_out, &meta.layer, closes_up);
+        }
+        let epoch = if let Some(same) = same.filter(|_| goes_on) {
             // The same stream goes on after a pause: its clock ran on.
             Epoch { first_out, ..same }
         } else {
-            if let Some(picture_ids) = &mut self.picture_ids {
-                picture_ids.begin(first_out, &meta.layer);
-            }
             let next_frame = self.last_frame_number.map(|last| last.wrapping_add(1));
             let frame_number = meta.layer.frame_number;
             Epoch {

@@ -131,7 +131,8 @@ fn write_packet(
         (0, payload)
     } else {
         let buffer = &mut descriptor_buffer;
-        let len = consumer.write_descriptor(item.out, descriptor, &stream.reader, buffer);
+        let known = stream.reader.structure(item.sequence);
+        let len = consumer.write_descriptor(item.out, descriptor, known, buffer);
         (len, payload)
     };
     let rtx = match (item.kind, consumer.parameters.rtx_ssrc) {

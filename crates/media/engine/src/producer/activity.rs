@@ -13,8 +13,9 @@ use crate::{
 pub(super) const MISSED_FRAMES: u8 = 5;
 
 /// … and this much time. Together they tell a sender that gave a layer up (who watches it sees a frozen picture) from one
-/// that sends a few frames a second, and from a burst of loss. A third of what people call a freeze.
-pub(super) const LAYER_TIMEOUT: Duration = Duration::from_millis(400);
+/// that sends a few frames a second, and from a burst of loss. With the key frame that follows it stays below half a
+/// second, which is where people begin to call it a freeze.
+pub(super) const LAYER_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Layers of one stream, as declared and as they arrive.
 #[derive(Debug)]
