@@ -15,8 +15,11 @@ const HISTORY: usize = 1000;
 /// A gap may just be reordering for this long.
 const REORDER_DELAY: Duration = Duration::from_millis(10);
 
-/// Between two requests for one packet.
-const RETRY_DELAY: Duration = Duration::from_millis(80);
+/// Between two requests for one packet: the round trip that libwebrtc takes for granted when it does not know one.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// Requests for one packet (libwebrtc).
+const MAX_REQUESTS: u8 = 10;
 
 /// A packet that did not come in this time is given up.
 const GIVE_UP: Duration = Duration::from_secs(2);
@@ -98,8 +101,7 @@ pub struct ReceiveStream {
     pub clock_rate: u32,
     reception: Reception,
     unwrapper: SequenceUnwrapper,
-    /// Missing packets: first seen missing, last asked for.
-    missing: BTreeMap<u64, (Instant, Option<Instant>)>,
+    missing: BTreeMap<u64, Missing>,
     /// Packets asked for, each request counted.
     pub nacked: u32,
     /// Missing packets that came after all.
@@ -108,6 +110,31 @@ pub struct ReceiveStream {
     pub lost_for_good: u32,
     /// Packets that came twice.
     pub duplicates: u32,
+}
+
+/// A packet that has not come.
+#[derive(Clone, Copy, Debug)]
+struct Missing {
+    since: Instant,
+    asked: Option<Instant>,
+    requests: u8,
+}
+
+impl Missing {
+    const fn new(since: Instant) -> Self {
+        Self {
+            since,
+            asked: None,
+            requests: 0,
+        }
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        let due = self
+            .asked
+            .map_or(self.since + REORDER_DELAY, |asked| asked + RETRY_DELAY);
+        due <= now && self.requests < MAX_REQUESTS
+    }
 }
 
 impl ReceiveStream {
@@ -144,8 +171,8 @@ impl ReceiveStream {
         match before {
             None => true,
             Some(highest) if sequence > highest => {
-                self.missing
-                    .extend((highest + 1..sequence).map(|missing| (missing, (now, None))));
+                let missing = (highest + 1..sequence).map(|missing| (missing, Missing::new(now)));
+                self.missing.extend(missing);
                 true
             }
             Some(_) if self.missing.remove(&sequence).is_some() => {
@@ -187,12 +214,12 @@ impl ReceiveStream {
         let mut lost = Vec::new();
         let before = self.missing.len();
         self.missing
-            .retain(|_, (since, _)| now.saturating_duration_since(*since) < GIVE_UP);
+            .retain(|_, missing| now.saturating_duration_since(missing.since) < GIVE_UP);
         self.lost_for_good += (before - self.missing.len()) as u32;
-        for (sequence, (since, asked)) in &mut self.missing {
-            let due = asked.map_or(*since + REORDER_DELAY, |asked| asked + RETRY_DELAY);
-            if due <= now && lost.len() < 100 {
-                *asked = Some(now);
+        for (sequence, missing) in &mut self.missing {
+            if missing.is_due(now) && lost.len() < 100 {
+                missing.asked = Some(now);
+                missing.requests += 1;
                 lost.push(*sequence as u16);
             }
         }
