@@ -124,16 +124,17 @@ fn write_packet(
     let (meta, descriptor, payload) = stream.packet(item.sequence)?;
     let epoch = consumer.epoch(item.out)?;
     let choice = consumer.choice(item.out).ok()?;
-    let mut descriptor_buffer = [0; MAX_DESCRIPTOR];
-    let (descriptor_len, payload) = if item.filler {
-        (0, &[][..])
+    // Filled with zeros only where there is a descriptor.
+    let mut descriptor_buffer;
+    let (descriptor, payload) = if item.filler {
+        (&[][..], &[][..])
     } else if descriptor.is_empty() {
-        (0, payload)
+        (descriptor, payload)
     } else {
-        let buffer = &mut descriptor_buffer;
+        descriptor_buffer = [0; MAX_DESCRIPTOR];
         let known = stream.reader.structure(item.sequence);
-        let len = consumer.write_descriptor(item.out, descriptor, known, buffer);
-        (len, payload)
+        let len = consumer.write_descriptor(item.out, descriptor, known, &mut descriptor_buffer);
+        (descriptor_buffer.get(..len)?, payload)
     };
     let rtx = match (item.kind, consumer.parameters.rtx_ssrc) {
         (ItemKind::Retransmission | ItemKind::Probation, Some(ssrc)) => {
@@ -154,7 +155,6 @@ fn write_packet(
         timestamp: epoch.timestamp(meta.timestamp),
         ssrc: rtx.map_or(consumer.parameters.ssrc, |(ssrc, _)| ssrc),
     };
-    let descriptor = descriptor_buffer.get(..descriptor_len)?;
     let header_len = consumer
         .template
         .write(buffer, header, &meta.extensions, descriptor, stamp);

@@ -141,3 +141,67 @@ fn a_late_packet_of_a_frame_left_out_is_filled_in() {
     assert!(rig.fillers > 0);
     assert!(!rig.receiver.is_stuck());
 }
+
+#[test]
+fn what_layers_cost_is_what_forwarding_them_takes() {
+    let mut rig = Rig::new(sending(VideoFormat::Vp9, "L3T3", 1));
+    rig.play(45);
+    let cost =
+        |rig: &Rig, spatial, temporal| rig.producer.layer_bitrate(rig.now, spatial, temporal);
+    for layer in 0..3 {
+        assert!(cost(&rig, layer, 0) < cost(&rig, layer, 1), "{layer}");
+        assert!(cost(&rig, layer, 1) < cost(&rig, layer, 2), "{layer}");
+        assert!(layer == 0 || cost(&rig, layer - 1, 2) < cost(&rig, layer, 2));
+    }
+    let all = rig.producer.stream_stats(rig.now, 0);
+    // The counters' windows do not begin at the same time.
+    let all_layers = cost(&rig, 2, 2).expect("it arrives");
+    assert!(all_layers.abs_diff(all.bitrate) < all.bitrate / 20);
+    assert_eq!(all.bitrate_by_layer.len(), 9);
+    rig.sources[0].set_spatial_layers(1);
+    rig.play(45);
+    assert_eq!(cost(&rig, 1, 0), None, "not sent any more");
+    assert!(cost(&rig, 0, 2).is_some());
+    rig.now += Duration::from_secs(2);
+    assert_eq!(
+        cost(&rig, 0, 2),
+        Some(0),
+        "a stream that rests is still there"
+    );
+    assert_eq!(cost(&rig, 0, 3), None);
+
+    let mut rig = Rig::new(sending(VideoFormat::Vp8, "L1T1", 2));
+    assert_eq!(cost(&rig, 0, 0), None, "nothing has come yet");
+    rig.play(45);
+    assert!(cost(&rig, 0, 0) < cost(&rig, 1, 0));
+    assert_eq!(cost(&rig, 1, 1), None);
+}
+
+#[test]
+fn only_layers_that_exist_can_be_preferred() {
+    let rig = Rig::new(sending(VideoFormat::Vp8, "L1T3", 3));
+    let clamp = |spatial, temporal| rig.producer.clamp(Layers { spatial, temporal });
+    let layers = |spatial, temporal| Layers {
+        spatial,
+        temporal: Some(temporal),
+    };
+    assert_eq!(clamp(7, None), layers(2, 2));
+    assert_eq!(clamp(1, Some(9)), layers(1, 2));
+    assert_eq!(clamp(0, Some(0)), layers(0, 0));
+    assert_eq!(rig.producer.best_target(None), None, "nothing has come yet");
+}
+
+#[test]
+fn the_lowest_stream_that_arrives_is_better_than_none() {
+    let mut rig = Rig::new(sending(VideoFormat::Vp8, "L1T1", 3));
+    rig.prefer(0, 0);
+    for _ in 0..8 {
+        let mut packets = rig.pictures();
+        packets.retain(|(stream, _)| *stream > 0);
+        rig.deliver(&packets);
+    }
+    assert_eq!(rig.shown().last(), Some(&(1, 0, 0)));
+    rig.play(8);
+    assert_eq!(rig.shown().last(), Some(&(0, 0, 0)));
+    rig.assert_clean();
+}
