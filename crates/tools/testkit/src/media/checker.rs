@@ -75,6 +75,13 @@ pub struct PictureChecker {
     stalls: Vec<Duration>,
     violations: Vec<Violation>,
     violation_count: u64,
+    /// The sender of the last picture.
+    source: Option<u16>,
+    /// What was wrong with the last picture, which did not come to its end.
+    cut: Vec<Violation>,
+    /// What is wrong with the one that is being ended without its marker.
+    cutting: Option<Vec<Violation>>,
+    cuts: u32,
 }
 
 impl PictureChecker {
@@ -100,6 +107,10 @@ impl PictureChecker {
             stalls: Vec::new(),
             violations: Vec::new(),
             violation_count: 0,
+            source: None,
+            cut: Vec::new(),
+            cutting: None,
+            cuts: 0,
         }
     }
 
@@ -161,6 +172,12 @@ impl PictureChecker {
         self.violation_count
     }
 
+    /// Pictures that did not come to their end because another sender's key picture took their place. Whoever forwards
+    /// cannot wait for packets that are lost on their way to it.
+    pub const fn cuts(&self) -> u32 {
+        self.cuts
+    }
+
     /// The stream was paused on purpose: the gap that ends with the next picture does not count.
     pub fn forgive_gap(&mut self) {
         self.last_picture_at = None;
@@ -185,7 +202,7 @@ impl PictureChecker {
         let structure = &mut self.structure;
         match Packet::parse(packet, self.format, self.descriptor_id, structure) {
             Ok(Some(packet)) => self.take(now, packet),
-            Ok(None) => self.numbering.handle_filler(),
+            Ok(None) => self.numbering.handle_left_out(),
             Err(what) => self.report(Violation::Malformed(what)),
         }
     }
@@ -198,8 +215,11 @@ impl PictureChecker {
         if let Some(before) = self.open.first().map(|open| open.timestamp)
             && before != timestamp
         {
+            // Whether that was right is known with the next picture.
+            self.cutting = Some(Vec::new());
             self.report(Violation::Marker { timestamp: before });
             self.end_picture(now);
+            self.cut = self.cutting.take().unwrap_or_default();
         }
         let ends_picture = packet.marker;
         self.open.push(packet);
@@ -232,6 +252,16 @@ impl PictureChecker {
         let (Some((_, first)), Some((_, top))) = (frames.first(), frames.last()) else {
             return;
         };
+        let is_taken_over = self.source.replace(first.source) != Some(first.source);
+        let cut = std::mem::take(&mut self.cut);
+        if is_taken_over && first.references.is_empty() && !cut.is_empty() {
+            self.cuts += 1;
+            self.numbering.handle_left_out();
+        } else {
+            for violation in cut {
+                self.record(violation);
+            }
+        }
         let picture_of = |label: &FrameLabel| (label.source, label.picture, label.temporal);
         if frames
             .iter()
@@ -271,6 +301,13 @@ impl PictureChecker {
     }
 
     fn report(&mut self, violation: Violation) {
+        match &mut self.cutting {
+            Some(cutting) => cutting.push(violation),
+            None => self.record(violation),
+        }
+    }
+
+    fn record(&mut self, violation: Violation) {
         self.violation_count += 1;
         if self.violations.len() < MAX_VIOLATIONS {
             self.violations.push(violation);

@@ -18,8 +18,8 @@ pub(super) struct Numbering {
     last: Option<Last>,
     /// The stream was paused since.
     gap: bool,
-    /// Packets without payload since.
-    fillers: u16,
+    /// Pictures that were given up since, at most.
+    left_out: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +40,10 @@ impl Numbering {
         self.gap = true;
     }
 
-    /// A packet without payload stands in the place of one that its forwarder learnt too late to leave out.
-    pub(super) fn handle_filler(&mut self) {
-        self.fillers = self.fillers.saturating_add(1);
+    /// A picture was given up that already had its number: a packet without payload stands in the place of one that came
+    /// too late to be left out without a trace, or a picture was cut off.
+    pub(super) fn handle_left_out(&mut self) {
+        self.left_out = self.left_out.saturating_add(1);
     }
 
     /// Compares a picture with the one before. `frames` are its frames, first packets and labels, at least one.
@@ -66,10 +67,10 @@ impl Numbering {
             frame_number: None,
         };
         let gap = std::mem::take(&mut self.gap);
-        let fillers = std::mem::take(&mut self.fillers);
+        let left_out = std::mem::take(&mut self.left_out);
         if let Some(last) = self.last {
             last.check_timestamp(&next, gap, report);
-            last.check_picture_id(format, &next, (gap, fillers), report);
+            last.check_picture_id(format, &next, (gap, left_out), report);
             if !gap {
                 last.check_tl0(&next, label, report);
             }
@@ -131,13 +132,12 @@ impl Last {
         }
     }
 
-    /// VP8's ids have no gap: a receiver waits for the pictures in it. Only pictures that came late to whoever left them
-    /// out leave one. VP9's keep their distances, since references are counted by them; to another sender's they go up.
+    /// VP8's ids have no gap: a receiver waits for the pictures in it. Only pictures that were given up leave one. VP9's keep their distances, since references are counted by them; to another sender's they go up.
     fn check_picture_id(
         &self,
         format: VideoFormat,
         next: &Self,
-        (gap, fillers): (bool, u16),
+        (gap, left_out): (bool, u16),
         report: &mut impl FnMut(Violation),
     ) {
         let (Some(last), Some(found)) = (self.picture_id, next.picture_id) else {
@@ -152,7 +152,7 @@ impl Last {
         let is_ahead = (1..0x4000).contains(&(found.wrapping_sub(last) & 0x7fff));
         let may_skip = gap || format == VideoFormat::Vp9 && !is_same_source;
         let came_late =
-            format == VideoFormat::Vp8 && found.wrapping_sub(expected) & 0x7fff <= fillers;
+            format == VideoFormat::Vp8 && found.wrapping_sub(expected) & 0x7fff <= left_out;
         if found != expected && !came_late && !(may_skip && is_ahead) {
             report(Violation::Number {
                 what: "picture id",

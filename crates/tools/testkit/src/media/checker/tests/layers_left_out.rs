@@ -95,6 +95,19 @@ fn another_sender_takes_over_at_its_key_picture() {
     }
     let mut accepting = checker(VideoFormat::Vp8);
     assert_eq!(check(&mut accepting, &before), []);
+    assert_eq!(accepting.cuts(), 0);
+    // Of the last picture of the first sender, the end did not come.
+    let mut cut_off = before.clone();
+    cut_off[20].pop();
+    renumber(&mut cut_off);
+    let mut counting = checker(VideoFormat::Vp8);
+    let violations = check(&mut counting, &cut_off);
+    // Were it the only packet, nothing of the picture would be there, its picture id least of all.
+    let is_whole = before[20].len() == 1;
+    assert_eq!(
+        (violations.is_empty(), counting.cuts()),
+        (!is_whole, u32::from(!is_whole))
+    );
     // One picture later it is too late.
     before.remove(21);
     renumber(&mut before);
