@@ -8,7 +8,7 @@
 use plenum_codec::{
     VideoCodec,
     dependency_descriptor::{
-        MandatoryFields, PacketDependencies, TemplateStructure, brings_structure,
+        FrameDependencies, MandatoryFields, PacketDependencies, TemplateStructure, brings_structure,
     },
     h264, vp8, vp9,
 };
@@ -16,8 +16,13 @@ use plenum_params::media::{CodecKind, ReceiveEncoding, SpatialDependency};
 
 use crate::packet::{LayerInfo, MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS, PacketMeta};
 
-/// Frames whose temporal layer is remembered for packets that do not tell it themselves: as many as can be reordered.
-const RECENT_FRAMES: usize = 8;
+/// Frames whose temporal layer is remembered for packets that do not tell it themselves: as many as come in the two
+/// seconds that packets are kept, since a packet that is lost twice comes a quarter of a second late.
+const RECENT_FRAMES: usize = 64;
+
+/// Frames that dependency descriptors may refer back to and that are remembered: a turn of the longest temporal pattern
+/// that libwebrtc has, eight pictures, with four spatial layers.
+const REFERABLE_FRAMES: usize = 32;
 
 /// What reading the packets of one stream has to remember.
 #[derive(Debug)]
@@ -45,9 +50,48 @@ struct Dependencies {
     previous: Option<TemplateStructure>,
     /// Decode targets that the sender produces now.
     active: u32,
+    /// Recent frames, by the low bits of their numbers.
+    frames: [Option<SeenFrame>; REFERABLE_FRAMES],
+}
+
+/// A frame that later ones may refer to.
+#[derive(Clone, Copy, Debug)]
+struct SeenFrame {
+    number: u16,
+    timestamp: u32,
+    temporal: u8,
+    /// Whether it refers to nothing of its own temporal layer or above.
+    enters: bool,
 }
 
 impl Dependencies {
+    /// Whether a frame can be the first of its temporal layer: it refers to lower ones alone, directly or by a frame of
+    /// its own picture. An indication to switch tells it of later frames only (appendix A.4.4): it holds for who can
+    /// decode this one.
+    fn enters(&mut self, number: u16, timestamp: u32, frame: &FrameDependencies) -> bool {
+        let temporal = frame.layer.temporal_id;
+        let enters = frame.references().all(|back| {
+            let referred = number.wrapping_sub(back);
+            let seen = self.frames.get(usize::from(referred) % REFERABLE_FRAMES);
+            let seen = seen
+                .copied()
+                .flatten()
+                .filter(|seen| seen.number == referred);
+            seen.is_some_and(|seen| {
+                seen.temporal < temporal || seen.timestamp == timestamp && seen.enters
+            })
+        });
+        if let Some(place) = self.frames.get_mut(usize::from(number) % REFERABLE_FRAMES) {
+            *place = Some(SeenFrame {
+                number,
+                timestamp,
+                temporal,
+                enters,
+            });
+        }
+        enters
+    }
+
     /// Reads a descriptor by the structure that was in force when it was sent; both are returned.
     fn read(
         &mut self,
@@ -263,6 +307,9 @@ impl LayerReader {
         if let Some(active) = packet.active_decode_targets {
             self.told_layers = Some(spatial_layers(structure, active));
         }
+        if fields.start_of_frame {
+            meta.layer.enters = dependencies.enters(fields.frame_number, meta.timestamp, &frame);
+        }
     }
 }
 
@@ -309,7 +356,6 @@ fn read_targets(layer: &mut LayerInfo, structure: &TemplateStructure, part: u32,
         .rev()
         .find(|spatial| layer.needed_by & !closed & 1 << spatial != 0);
     layer.spatial_up = open.unwrap_or(0);
-    layer.enters = true;
 }
 
 /// Spatial layers up to the highest of these decode targets.

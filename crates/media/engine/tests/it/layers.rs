@@ -3,5 +3,6 @@
 
 mod changes;
 mod networks;
+mod restless;
 mod stage;
 mod walks;

@@ -8,10 +8,10 @@ use plenum_testkit::{
     rng::Rng,
 };
 
-use super::stage::{MS, Setup, Stage};
+use super::stage::{MS, Setup, Stage, seeds};
 
-/// Long enough for a lost packet to be asked for twice; what the eye takes for a hiccup.
-const STALL: Duration = Duration::from_millis(600);
+/// A packet that is lost three times over on its way up and down holds up the pictures behind it that long.
+const STALL: Duration = Duration::from_millis(800);
 
 /// 5 % loss, 15–25 ms each way, order not kept.
 fn bad() -> NetemConfig {
@@ -26,8 +26,14 @@ fn bad() -> NetemConfig {
     }
 }
 
+fn wander(setup: Setup, first_seed: u64) {
+    for seed in seeds(first_seed) {
+        wander_once(setup, seed);
+    }
+}
+
 /// A viewer who changes layers at random for half a minute.
-fn wander(setup: Setup, seed: u64) {
+fn wander_once(setup: Setup, seed: u64) {
     let mut stage = Stage::with_networks(setup, Some((bad(), seed)), STALL);
     let mut rng = Rng::new(seed);
     let highest = (setup.spatial_layers() - 1, setup.mode.temporal - 1);
@@ -41,10 +47,21 @@ fn wander(setup: Setup, seed: u64) {
     stage.prefer(highest.0, highest.1);
     let end = stage.checker.picture_count();
     stage.run(3000 * MS);
-    assert!(stage.checker.picture_count() > end + 60, "{setup:?}");
+    let shown = stage.checker.picture_count() - end;
+    assert!(
+        shown > 60,
+        "{setup:?}, seed {seed}: {shown} pictures, {:?} {} {:?}",
+        stage.checker.stalls(),
+        stage.checker.is_stuck(),
+        stage.told()
+    );
     let told = stage.told().map(|layers| (layers.spatial, layers.temporal));
-    assert_eq!(told, Some((highest.0, Some(highest.1))), "{setup:?}");
-    stage.finish();
+    assert_eq!(
+        told,
+        Some((highest.0, Some(highest.1))),
+        "{setup:?}, seed {seed}"
+    );
+    stage.finish_after_losses();
 }
 
 #[test]
@@ -69,5 +86,47 @@ fn vp9_svc() {
 #[test]
 fn av1_svc() {
     wander(Setup::svc(VideoFormat::Av1, "L3T3"), 8);
+    wander(Setup::svc(VideoFormat::Av1, "L3T3_KEY"), 9);
     wander(Setup::svc(VideoFormat::Av1, "L1T3"), 10);
+}
+
+#[test]
+fn av1_simulcast() {
+    wander(Setup::simulcast(VideoFormat::Av1, "L1T3"), 11);
+}
+
+/// What tells the layers of a key picture, and begins it, comes after the rest of it and after the pictures behind it.
+#[test]
+fn the_first_packet_of_a_key_picture_comes_late() {
+    for setup in [
+        Setup::simulcast(VideoFormat::Vp8, "L1T3"),
+        Setup::simulcast(VideoFormat::H264, "L1T3"),
+        Setup::svc(VideoFormat::Vp9, "L3T3"),
+        Setup::svc(VideoFormat::Vp9, "L3T3_KEY"),
+        Setup::svc(VideoFormat::Av1, "L3T3"),
+        Setup::svc(VideoFormat::Av1, "L3T3_KEY"),
+        Setup::svc(VideoFormat::Av1, "L1T3"),
+        Setup::simulcast(VideoFormat::Av1, "L1T3"),
+    ] {
+        let network = NetemConfig {
+            delay: 20 * MS,
+            ..NetemConfig::default()
+        };
+        let mut stage = Stage::with_networks(setup, Some((network, 1)), STALL);
+        stage.run(1500 * MS);
+        for lost in [0, 1, 0, 2] {
+            stage.lose_of_key = Some(lost);
+            let now = stage.world.now;
+            let consumer = stage.consumer;
+            let asked = stage.world.engine.request_key_frame(now, consumer);
+            asked.expect("exists");
+            stage.world.drain();
+            stage.run(1500 * MS);
+            assert_eq!(
+                stage.lose_of_key, None,
+                "{setup:?}: there was no key picture"
+            );
+        }
+        stage.finish();
+    }
 }

@@ -36,6 +36,13 @@ const BITRATES: [u32; 3] = [60_000, 150_000, 400_000];
 /// Between two sender reports of a stream, as browsers send them.
 const REPORT_INTERVAL: u32 = 30;
 
+/// The seeds to run something with: one, or with `PLENUM_LONG_TESTS=1` twenty.
+pub(crate) fn seeds(first: u64) -> impl Iterator<Item = u64> {
+    let is_long = std::env::var("PLENUM_LONG_TESTS").is_ok_and(|value| value == "1");
+    let count = if is_long { 20 } else { 1 };
+    (0..count).map(move |index| first + 1000 * index)
+}
+
 /// What is sent.
 #[derive(Clone, Copy, Debug)]
 #[expect(
@@ -136,6 +143,8 @@ pub(crate) struct Stage {
     pub(crate) checker: PictureChecker,
     /// Pictures shown since they were last looked at.
     pub(crate) shown: Vec<Picture>,
+    /// Which packet of the next key picture of any stream is lost on its way, at first.
+    pub(crate) lose_of_key: Option<usize>,
     stamper: Stamper,
     elapsed: Duration,
     pictures: u32,
@@ -156,11 +165,8 @@ impl Stage {
         stall: Duration,
     ) -> Self {
         let mut world = World::new();
-        for peer in 0..2 {
+        for _ in 0..2 {
             world.add_connected_peer();
-            if let Some((config, seed)) = networks {
-                world.set_network(peer, Network::new(config, config, seed + peer as u64));
-            }
         }
         let (kind, mime_type) = setup.codec();
         let mut sent = parameters::video(kind, mime_type, setup.encodings());
@@ -188,6 +194,7 @@ impl Stage {
             consumer,
             checker: PictureChecker::new(setup.format, descriptor, stall),
             shown: Vec::new(),
+            lose_of_key: None,
             stamper: Stamper::default(),
             elapsed: Duration::ZERO,
             pictures: 0,
@@ -196,6 +203,14 @@ impl Stage {
         for index in 0..setup.streams {
             let stream = stage.start_stream(index, ssrc(index));
             stage.streams.push(stream);
+        }
+        if let Some((config, seed)) = networks {
+            // A receiver that misses the very first packet does not know of it.
+            stage.run(200 * MS);
+            for peer in 0..2u8 {
+                let network = Network::new(config, config, seed + u64::from(peer));
+                stage.world.set_network(peer.into(), network);
+            }
         }
         stage
     }
@@ -294,9 +309,15 @@ impl Stage {
             }
             let is_key = std::mem::replace(&mut stream.answered, requests) < requests;
             let ids = stream.source.rtp().config().extensions.clone();
-            for mut packet in stream.source.picture(self.elapsed, is_key) {
+            let lost = self.lose_of_key.take_if(|_| is_key);
+            let packets = stream.source.picture(self.elapsed, is_key);
+            for (index, mut packet) in packets.into_iter().enumerate() {
                 self.stamper.stamp(&ids, &mut packet, self.elapsed);
-                peer.send_rtp(&packet);
+                if lost == Some(index) {
+                    peer.forget_on_the_way(&packet);
+                } else {
+                    peer.send_rtp(&packet);
+                }
             }
             if self.setup.reports && self.pictures.is_multiple_of(REPORT_INTERVAL) {
                 let ntp = NtpTime::from_unix(Duration::from_hours(500_000) + self.elapsed);
@@ -387,8 +408,14 @@ impl Stage {
         (spatial, picture.temporal)
     }
 
+    /// Nothing was wrong, nothing is missing, no picture was cut off.
+    pub(crate) fn finish(self) {
+        assert_eq!(self.checker.cuts(), 0, "{:?}", self.setup);
+        self.finish_after_losses();
+    }
+
     /// Nothing was wrong, nothing is missing.
-    pub(crate) fn finish(mut self) {
+    pub(crate) fn finish_after_losses(mut self) {
         self.settle();
         assert_eq!(self.checker.violations(), [], "{:?}", self.setup);
         let stalls = self.checker.stalls();

@@ -80,6 +80,14 @@ fn vp9_temporal_layers() {
 }
 
 #[test]
+fn vp9_temporal_layers_that_cannot_be_joined_everywhere() {
+    walk(Setup {
+        long_pattern: true,
+        ..Setup::svc(VideoFormat::Vp9, "L1T3")
+    });
+}
+
+#[test]
 fn vp9_full_svc() {
     walk_all(VideoFormat::Vp9, &["L2T1", "L2T3", "L3T1", "L3T2", "L3T3"]);
 }
@@ -120,6 +128,16 @@ fn vp9_simulcast() {
 #[test]
 fn av1_temporal_layers() {
     walk_all(VideoFormat::Av1, &["L1T2", "L1T3"]);
+}
+
+#[test]
+fn av1_temporal_layers_that_cannot_be_joined_everywhere() {
+    for mode in ["L1T2", "L1T3", "L2T3"] {
+        walk(Setup {
+            long_pattern: true,
+            ..Setup::svc(VideoFormat::Av1, mode)
+        });
+    }
 }
 
 #[test]
