@@ -314,7 +314,7 @@ impl Consumer {
         }
         self.frame_is_open = !self.ends_picture(out, meta);
         if let Some(picture_ids) = &mut self.picture_ids {
-            picture_ids.advance(&meta.layer);
+            picture_ids.advance(out, &meta.layer);
         }
     }
 

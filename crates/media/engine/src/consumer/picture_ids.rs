@@ -67,10 +67,13 @@ impl PictureIds {
         });
     }
 
-    /// A packet was sent, newer than all others.
-    pub(crate) fn advance(&mut self, layer: &LayerInfo) {
+    /// A packet is sent as number `out`, newer than all others. It may come late, when frames behind it have been left out
+    /// already.
+    pub(crate) fn advance(&mut self, out: u64, layer: &LayerInfo) {
         if let Some(picture_id) = layer.picture_id {
-            let shift = self.shifts.back().copied().unwrap_or_default();
+            let mut shifts = self.shifts.iter().rev();
+            let shift = shifts.find(|shift| shift.first_out <= out);
+            let shift = shift.copied().unwrap_or_default();
             self.last = Some((
                 picture_id.wrapping_add(shift.picture_id),
                 layer.tl0.wrapping_add(shift.tl0),
