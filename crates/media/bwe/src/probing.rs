@@ -9,7 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Bitrate, Probe, ProbeId, sent_history::SentPacket};
+use crate::{Bitrate, Probe, ProbeId, allocation::HEADROOM, sent_history::SentPacket};
 
 /// First probes, in times of the first estimate (libwebrtc).
 const FIRST_FACTORS: [f64; 2] = [3.0, 6.0];
@@ -20,7 +20,8 @@ const MAX_FACTOR: f64 = 2.0;
 /// A probe is at least so many times the estimate: less would tell nothing new.
 const MIN_FACTOR: f64 = 1.15;
 
-/// Above what is aimed at: the allocation's headroom of 1.12, and the 5 % that a probe which fills the path gives up.
+/// Above what is aimed at: the allocation's headroom of 1.12, the 5 % that a probe which fills the path gives up, and
+/// as much again for what is measured short.
 const AIM_FACTOR: f64 = 1.2;
 
 /// Never above this much of all that is wanted.
@@ -320,7 +321,8 @@ impl Probing {
     /// The rate to probe at; `None` without a reason.
     fn target(&self, aim: &Aim) -> Option<Bitrate> {
         let wanted = aim.wanted.min(aim.max);
-        if wanted <= aim.estimate {
+        // All of it is sent only when there is headroom, too.
+        if wanted.scaled(HEADROOM).min(aim.max) <= aim.estimate {
             return None;
         }
         let most = aim.wanted.scaled(WANTED_FACTOR).min(aim.max);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use plenum_bwe::{ArrivalTime, BandwidthEstimator, Bitrate, EstimatorConfig};
 use plenum_params::transport::{OutgoingLimits, WebRtcTransportOptions};
 
-use crate::{consumer::Consumer, engine::Engine, pacer::Budget};
+use crate::{consumer::Consumer, engine::Engine, pacer::Pacer};
 
 mod allocation;
 mod probing;
@@ -184,11 +184,11 @@ impl Congestion {
     }
 
     /// Hands the estimate on: to the pacer at once, to the allocation when it is urgent or its time has come.
-    pub(crate) fn apply(&mut self, now: Instant, budget: &mut Budget) {
+    pub(crate) fn apply(&mut self, now: Instant, pacer: &mut Pacer) {
         let estimate = self.estimate(now);
         if self.paced != estimate {
             self.paced = estimate;
-            budget.set_estimate(now, estimate.map(Bitrate::bps));
+            pacer.set_estimate(now, estimate.map(Bitrate::bps));
         }
         self.allocation.handle_estimate(now, estimate);
     }
@@ -231,7 +231,7 @@ impl Engine {
             self.fan_out.enqueue(key, transport);
         }
         let congestion = &mut transport.congestion;
-        congestion.apply(now, &mut transport.pacer.budget);
+        congestion.apply(now, &mut transport.pacer);
         if let Some(due) = congestion.poll_timeout() {
             // What is due was just done, or is done when what waits is sent.
             let soonest = now + Duration::from_millis(1);

@@ -36,6 +36,10 @@ pub(crate) use header::{HeaderTemplate, PacketHeader, Stamp};
 /// A packet asked for again within this time was most likely asked for twice: about a round trip inside one region.
 const RESEND_INTERVAL: Duration = Duration::from_millis(30);
 
+/// A round trip is longer than this only through a queue that is already full; who still misses a packet then shall not
+/// have to wait for the queue to drain.
+const MAX_RESEND_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Recently retransmitted packets that are remembered per consumer.
 const RESENT_HISTORY: usize = 64;
 
@@ -396,7 +400,7 @@ impl Consumer {
             .report
             .round_trip
             .unwrap_or(RESEND_INTERVAL)
-            .min(Duration::from_millis(200));
+            .min(MAX_RESEND_INTERVAL);
         self.resent
             .retain(|(_, at)| now.saturating_duration_since(*at) < interval);
         if self.resent.iter().any(|(resent, _)| *resent == out)

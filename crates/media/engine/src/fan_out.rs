@@ -164,7 +164,7 @@ impl Engine {
         while let Some(consumer) = self.fan_out.missed_key_frames.pop() {
             self.request_key_frame_for(now, consumer);
         }
-        self.collect_retransmissions(key, overhead);
+        self.collect_retransmissions(now, key, overhead);
         let bytes = self.fan_out.bytes;
         let admitted = self.transports.get_mut(key).is_some_and(|transport| {
             !transport.congestion.probing.is_active() && transport.pacer.admit(now, bytes)
@@ -214,8 +214,9 @@ impl Engine {
         transport.dirty_consumers.clear();
     }
 
-    /// Collects what the receiver of one transport asked for again.
-    fn collect_retransmissions(&mut self, key: usize, overhead: usize) {
+    /// Collects what the receiver of one transport asked for again, as far as its path has room. What is left out it asks
+    /// for another time.
+    fn collect_retransmissions(&mut self, now: Instant, key: usize, overhead: usize) {
         let Some(transport) = self.transports.get_mut(key) else {
             return;
         };
@@ -227,7 +228,9 @@ impl Engine {
                 continue;
             };
             let found = retransmission(overhead, consumer_key, consumer, producer, out);
-            if let Some(item) = found {
+            let Some(item) = found else { continue };
+            let is_sound = consumer.parameters.kind == MediaKind::Audio;
+            if is_sound || transport.pacer.admit_repair(now, item.size.into()) {
                 self.fan_out.push(item);
             }
         }

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 mod budget;
 mod bursts;
 mod queue;
+mod repairs;
 
 pub(crate) use budget::Budget;
 pub(crate) use bursts::Bursts;
 pub(crate) use queue::{Item, ItemKind, PacedQueue};
+use repairs::Repairs;
 
 /// Between two releases of what waits: the interval of libwebrtc's pacer (`PacingController`, 5 ms).
 pub(crate) const TICK: Duration = Duration::from_millis(5);
@@ -33,7 +35,8 @@ const MAX_DROPPED_RUNS: usize = 16;
 /// The pacer of one transport.
 #[derive(Debug, Default)]
 pub(crate) struct Pacer {
-    pub(crate) budget: Budget,
+    budget: Budget,
+    repairs: Repairs,
     pub(crate) bursts: Bursts,
     queue: PacedQueue,
     /// Consumers that are cut off until what waits has become less; then each gets a key frame.
@@ -65,7 +68,28 @@ impl Pacer {
     #[inline]
     fn spend(&mut self, now: Instant, bytes: usize) {
         self.budget.spend(bytes);
+        self.repairs.spend(bytes);
         self.bursts.add(now, bytes);
+    }
+
+    /// The path carries this many bits per second; `None`: nobody knows.
+    pub(crate) fn set_estimate(&mut self, now: Instant, bits_per_second: Option<u64>) {
+        self.budget.set_estimate(now, bits_per_second);
+        self.repairs.set_estimate(now, bits_per_second);
+    }
+
+    /// Bytes that may leave in any 5 ms.
+    pub(crate) fn tick_bytes(&self) -> u64 {
+        self.budget.tick_bytes()
+    }
+
+    /// Whether there is room for a packet of `size` bytes that the receiver asked for again; then it is taken.
+    pub(crate) fn admit_repair(&mut self, now: Instant, size: usize) -> bool {
+        let is_open = self.repairs.is_open(now);
+        if is_open {
+            self.repairs.repair(size);
+        }
+        is_open
     }
 
     /// Makes a packet wait.
@@ -84,6 +108,7 @@ impl Pacer {
         // What leaves as part of a probe is paid for by the probe.
         if is_open || extra == 0 {
             self.budget.spend(size);
+            self.repairs.spend(size);
         }
         Some(item)
     }

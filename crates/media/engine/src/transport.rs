@@ -108,7 +108,7 @@ impl Transport {
             max_incoming_bitrate: self.max_incoming_bitrate,
             discarded: self.discarded,
             paced_queue_packets: self.pacer.len() as u32,
-            pacing_budget_bytes: u32::try_from(self.pacer.budget.tick_bytes()).unwrap_or(u32::MAX),
+            pacing_budget_bytes: u32::try_from(self.pacer.tick_bytes()).unwrap_or(u32::MAX),
             largest_burst_bytes: self.pacer.bursts.largest(),
             bursts: self.pacer.bursts.histogram(),
         }

@@ -107,9 +107,10 @@ fn later_probes_aim_at_the_next_step_and_become_rare_when_they_fail() {
 fn nothing_is_probed_without_a_reason() {
     let start = Instant::now();
     let mut probing = Probing::new(kbps(1000), start);
-    probing.consider(start, &aim(1000, None, 1000));
+    // Everything and the headroom that it takes.
+    probing.consider(start, &aim(1000, None, 890));
     assert_eq!(probing.take_order(start), None);
-    assert_eq!(probing.deadline(&aim(1000, None, 900)), None);
+    assert_eq!(probing.deadline(&aim(1000, None, 890)), None);
 
     probing.consider(start, &aim(1000, None, 5000));
     probing.consider(start, &aim(1000, None, 800));

@@ -54,7 +54,7 @@ fn sound_leaves_before_repairs_and_these_before_pictures() {
 fn sound_leaves_on_credit_and_video_pays_it_back() {
     let now = Instant::now();
     let mut pacer = Pacer::default();
-    pacer.budget.set_estimate(now, Some(600_000));
+    pacer.set_estimate(now, Some(600_000));
     pacer.push(now, item(1, ItemKind::Video, 1400, 0));
     for out in 1..=30 {
         pacer.push(now, item(2, ItemKind::Audio, 150, out));
@@ -74,7 +74,7 @@ fn sound_leaves_on_credit_and_video_pays_it_back() {
 fn a_consumer_that_waits_too_long_is_cut_off_and_resumed() {
     let now = Instant::now();
     let mut pacer = Pacer::default();
-    pacer.budget.set_estimate(now, Some(100_000));
+    pacer.set_estimate(now, Some(100_000));
     for out in 0..40 {
         pacer.push(now, item(7, ItemKind::Video, 1200, out));
         pacer.push(now, item(8, ItemKind::Video, 100, out));
@@ -124,8 +124,8 @@ proptest! {
         let start = Instant::now();
         let mut now = start;
         let mut pacer = Pacer::default();
-        pacer.budget.set_estimate(now, estimate);
-        let budget = pacer.budget.tick_bytes();
+        pacer.set_estimate(now, estimate);
+        let budget = pacer.tick_bytes();
         let mut sent: Vec<(Instant, usize)> = Vec::new();
         let (mut pushed, mut left) = (0usize, 0usize);
         let mut deliver = |pacer: &mut Pacer, now: Instant| {

@@ -209,6 +209,9 @@ fn opus_receiver() -> SendParameters {
     }
 }
 
+/// Ten frames a second for a second and more, after which rates of streams are measured and not guessed.
+const KNOWN_FRAMES: u16 = 12;
+
 /// Fifty consumers switch to a higher stream in one batch, while somebody speaks.
 fn everybody_switches(initial: Option<u32>) {
     let mut stage = Stage::new(initial);
@@ -217,15 +220,21 @@ fn everybody_switches(initial: Option<u32>) {
     let before = stage.world.received(stage.receiver).len();
     assert_eq!(before, stage.video.len(), "the lower streams flow");
 
-    stage.send_frames(1, 1, 1, false);
-    stage.world.run(200 * MS);
+    // For long enough to know what the higher streams take.
+    for frame in 1..=KNOWN_FRAMES {
+        stage.send_frames(0, frame, 1, false);
+        stage.send_frames(1, frame, 1, false);
+        stage.world.run(100 * MS);
+    }
+    stage.world.received(stage.receiver);
+    stage.world.run(100 * MS);
     assert!(
         stage.world.received(stage.receiver).is_empty(),
         "key frames are waited for"
     );
 
     stage.world.departures = Some(Vec::new());
-    stage.send_frames(1, 2, KEY_FRAME_PACKETS, true);
+    stage.send_frames(1, KNOWN_FRAMES + 1, KEY_FRAME_PACKETS, true);
     stage.speak();
     stage.world.step();
     let arrived = stage.world.received(stage.receiver);
