@@ -32,6 +32,19 @@ const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(2);
 /// Weight of a new round trip in the average (RFC 6298 §2: one eighth).
 const ROUND_TRIP_WEIGHT: u32 = 8;
 
+/// How much of a longer round trip is believed each time: a path that became longer is known after a minute.
+const LENGTHENING: u32 = 512;
+
+/// What may be on its way beyond the shortest round trip, as time: feedback that is up to 250 ms old and a queue that is
+/// bearable. libwebrtc's congestion window (`WebRTC-CongestionWindow`, `QueueSize:350`).
+const QUEUE_ALLOWANCE: Duration = Duration::from_millis(350);
+
+/// Two full packets are always allowed (libwebrtc's window has the same floor).
+const MIN_WINDOW: u64 = 3000;
+
+/// Without feedback for this long what is on its way is not known.
+const STALE: Duration = Duration::from_secs(1);
+
 /// Sending begins to be application-limited below this part of the estimate and ends above the second one. (libwebrtc:
 /// a budget that fills while less than 65 % is sent.)
 const LIMITED_BELOW: f64 = 0.65;
@@ -68,6 +81,8 @@ pub struct BandwidthEstimator {
     probing: Probing,
     reports: Reports,
     round_trip: Option<Duration>,
+    /// The shortest so far, which a path that becomes longer leaves slowly.
+    shortest_round_trip: Option<Duration>,
     application_limited: bool,
     /// A probe that measures less than the estimate is believed.
     low_probe_lowers: bool,
@@ -111,6 +126,7 @@ impl BandwidthEstimator {
             probing: Probing::new(initial, now),
             reports: Reports::new(now),
             round_trip: None,
+            shortest_round_trip: None,
             application_limited: false,
             low_probe_lowers: true,
             feedback: Feedback::Never,
@@ -182,6 +198,7 @@ impl BandwidthEstimator {
         let Some(newest) = read.newest else {
             return;
         };
+        self.history.cover(newest.sequence);
         let silent = self.feedback == Feedback::Silent;
         self.feedback = Feedback::Flowing;
         self.unanswered_since = None;
@@ -269,6 +286,24 @@ impl BandwidthEstimator {
         rate.min(self.config.max).max(self.config.min)
     }
 
+    /// Whether the path can take more now: what is on its way is not more than it carries in a round trip, with some queue.
+    ///
+    /// A path that suddenly carries less is noticed here within that time, before any delay has been measured; and
+    /// after it was noticed, nothing new meets a queue that is still full. Without fresh feedback there is no telling.
+    pub fn has_room(&self, now: Instant) -> bool {
+        let unanswered = self
+            .unanswered_since
+            .map_or(0, |since| self.micros(now).saturating_sub(since));
+        let Some(shortest) = self.shortest_round_trip.filter(|_| {
+            self.feedback == Feedback::Flowing && unanswered < STALE.as_micros() as u64
+        }) else {
+            return true;
+        };
+        let window =
+            self.estimate().bps() / 8 * (shortest + QUEUE_ALLOWANCE).as_millis() as u64 / 1000;
+        self.history.in_flight() < window.max(MIN_WINDOW)
+    }
+
     /// What stands behind the estimate.
     pub fn state(&self) -> EstimatorState {
         EstimatorState {
@@ -333,6 +368,12 @@ impl BandwidthEstimator {
 
     fn handle_round_trip(&mut self, sample: Duration) {
         let sample = sample.min(LONGEST_ROUND_TRIP);
+        self.shortest_round_trip = Some(match self.shortest_round_trip {
+            Some(shortest) if shortest < sample => {
+                shortest + sample.saturating_sub(shortest) / LENGTHENING
+            }
+            _ => sample,
+        });
         self.round_trip = Some(match self.round_trip {
             Some(known) => (known * (ROUND_TRIP_WEIGHT - 1) + sample) / ROUND_TRIP_WEIGHT,
             None => sample,

@@ -67,6 +67,10 @@ pub(crate) struct SentHistory {
     slots: Vec<SentPacket>,
     newest: u32,
     newest_sent: u64,
+    /// Bytes that left after the newest packet that feedback has covered.
+    in_flight: u64,
+    /// The packet after the newest one that feedback has covered; `None` before the first packet.
+    uncovered: Option<u32>,
 }
 
 impl SentHistory {
@@ -78,6 +82,8 @@ impl SentHistory {
             self.newest = sequence;
         }
         self.newest_sent = sent;
+        self.in_flight += size as u64;
+        self.uncovered.get_or_insert(sequence);
         let packet = SentPacket {
             sent,
             sequence,
@@ -119,6 +125,30 @@ impl SentHistory {
             }
             (State::Empty | State::Received, _) | (State::Lost, false) => None,
         }
+    }
+
+    /// Feedback has covered everything up to this packet: what it does not mention it will not mention any more.
+    pub(crate) fn cover(&mut self, newest: u32) {
+        let Some(first) = self.uncovered else { return };
+        let count = newest.wrapping_sub(first).wrapping_add(1);
+        // Nothing new, or more than is remembered.
+        if count.cast_signed() <= 0 {
+            return;
+        }
+        for sequence in (0..count.min(MAX_SLOTS as u32)).map(|step| newest.wrapping_sub(step)) {
+            let covered = self.slot(sequence).filter(|slot| slot.sequence == sequence);
+            let size = covered.map_or(0, |slot| u64::from(slot.size));
+            self.in_flight = self.in_flight.saturating_sub(size);
+        }
+        if newest == self.newest {
+            self.in_flight = 0;
+        }
+        self.uncovered = Some(newest.wrapping_add(1));
+    }
+
+    /// Bytes that left and that no feedback has covered yet.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight
     }
 
     /// Gives the memory back when nothing was sent for long.
@@ -190,6 +220,30 @@ mod tests {
             assert_eq!(history.answer(number, true), None, "a duplicate");
         }
         assert_eq!(history.answer(1000, true), None, "never sent");
+    }
+
+    #[test]
+    fn what_is_in_flight_is_what_no_feedback_has_covered() {
+        let mut history = SentHistory::default();
+        for number in 65_530..65_540_u32 {
+            history.record(0, number as u16, 100);
+        }
+        assert_eq!(history.in_flight(), 1000);
+        let Some(Answer::Received(packet)) = history.answer(65_533, true) else {
+            panic!("it was sent");
+        };
+        history.cover(packet.sequence);
+        assert_eq!(history.in_flight(), 600);
+        history.cover(packet.sequence);
+        history.cover(packet.sequence.wrapping_sub(2));
+        assert_eq!(history.in_flight(), 600, "nothing new");
+        let Some(Answer::Lost(packet)) = history.answer(3, false) else {
+            panic!("it was sent");
+        };
+        history.cover(packet.sequence);
+        assert_eq!(history.in_flight(), 0);
+        history.cover(packet.sequence.wrapping_add(1000));
+        assert_eq!(history.in_flight(), 0, "never sent");
     }
 
     #[test]

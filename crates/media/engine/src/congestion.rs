@@ -183,6 +183,14 @@ impl Congestion {
         is_told.then(|| estimator.estimate())
     }
 
+    /// Whether the path can take more now.
+    #[inline]
+    pub(crate) fn has_room(&self, now: Instant) -> bool {
+        self.estimator
+            .as_ref()
+            .is_none_or(|estimator| estimator.has_room(now))
+    }
+
     /// Hands the estimate on: to the pacer at once, to the allocation when it is urgent or its time has come.
     pub(crate) fn apply(&mut self, now: Instant, pacer: &mut Pacer) {
         let estimate = self.estimate(now);

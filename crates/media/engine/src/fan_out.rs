@@ -167,7 +167,9 @@ impl Engine {
         self.collect_retransmissions(now, key, overhead);
         let bytes = self.fan_out.bytes;
         let admitted = self.transports.get_mut(key).is_some_and(|transport| {
-            !transport.congestion.probing.is_active() && transport.pacer.admit(now, bytes)
+            !transport.congestion.probing.is_active()
+                && transport.congestion.has_room(now)
+                && transport.pacer.admit(now, bytes)
         });
         if !admitted {
             self.pace(now, key, overhead);

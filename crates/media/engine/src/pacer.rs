@@ -97,12 +97,13 @@ impl Pacer {
         self.queue.push(now, item);
     }
 
-    /// Takes the next packet that may leave now. `extra` bytes may leave beyond the budget: a probe is under way.
-    pub(crate) fn pop(&mut self, now: Instant, extra: usize) -> Option<Item> {
-        let is_open = self.budget.is_open(now);
+    /// Takes the next packet that may leave now. `extra` bytes may leave beyond the budget: a probe is under way. While the
+    /// path has no room only sound may.
+    pub(crate) fn pop(&mut self, now: Instant, extra: usize, has_room: bool) -> Option<Item> {
+        let is_open = self.budget.is_open(now) && has_room;
         // Sound is little, and worth most in time: it leaves even on credit, which video then pays back.
         let audio = self.budget.has_credit(now);
-        let item = self.queue.pop(is_open || extra > 0, audio)?;
+        let item = self.queue.pop(is_open || extra > 0 && has_room, audio)?;
         let size = usize::from(item.size);
         self.bursts.add(now, size);
         // What leaves as part of a probe is paid for by the probe.

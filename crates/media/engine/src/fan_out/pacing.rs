@@ -20,7 +20,8 @@ impl Engine {
         }
         fan_out.clear_items();
         let mut extra = transport.congestion.probing.wanted(now);
-        while let Some(item) = pacer.pop(now, extra) {
+        let has_room = transport.congestion.has_room(now);
+        while let Some(item) = pacer.pop(now, extra, has_room) {
             if is_there(&self.consumers, &self.producers, &item) {
                 extra = extra.saturating_sub(item.size.into());
                 fan_out.push(item);

@@ -17,7 +17,7 @@ fn item(consumer: u32, kind: ItemKind, size: u16, out: u64) -> Item {
 }
 
 fn release(pacer: &mut Pacer, now: Instant) -> Vec<Item> {
-    std::iter::from_fn(|| pacer.pop(now, 0)).collect()
+    std::iter::from_fn(|| pacer.pop(now, 0, true)).collect()
 }
 
 #[test]
@@ -129,7 +129,7 @@ proptest! {
         let mut sent: Vec<(Instant, usize)> = Vec::new();
         let (mut pushed, mut left) = (0usize, 0usize);
         let mut deliver = |pacer: &mut Pacer, now: Instant| {
-            while let Some(item) = pacer.pop(now, 0) {
+            while let Some(item) = pacer.pop(now, 0, true) {
                 sent.push((now, usize::from(item.size)));
                 left += 1;
             }

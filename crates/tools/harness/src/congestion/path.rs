@@ -78,6 +78,7 @@ pub fn paths() -> Vec<Path> {
             ..Path::steady("steady-3m-sharp", "3 Mb/s, highest stream 2.5 Mb/s", 3000)
         },
         step_down(),
+        narrow(),
         step_up(),
         lossy(),
         bloated(),
@@ -93,6 +94,18 @@ fn step_down() -> Path {
         (40 * S, 500_000),
     ];
     Path::new("step-down", "3 → 1 → 0.5 Mb/s", Capacity::steps(&steps))
+}
+
+/// Somebody walks away from the window: only the lowest stream fits, and its key frames hardly.
+fn narrow() -> Path {
+    let steps = [
+        (Duration::ZERO, 3_000_000),
+        (20 * S, 200_000),
+        (40 * S, 3_000_000),
+    ];
+    let mut path = Path::new("narrow", "3 → 0.2 → 3 Mb/s", Capacity::steps(&steps));
+    path.link.max_queue = 250 * MS;
+    path
 }
 
 fn step_up() -> Path {
