@@ -39,11 +39,13 @@ const LENGTHENING: u32 = 512;
 /// bearable. libwebrtc's congestion window (`WebRTC-CongestionWindow`, `QueueSize:350`).
 const QUEUE_ALLOWANCE: Duration = Duration::from_millis(350);
 
-/// Two full packets are always allowed (libwebrtc's window has the same floor).
-const MIN_WINDOW: u64 = 3000;
+/// This much is always allowed: a key frame of the smallest picture (libwebrtc's window ends at two packets, but it makes
+/// the encoder slower and holds nothing back).
+const MIN_WINDOW: u64 = 6000;
 
-/// Without feedback for this long what is on its way is not known.
-const STALE: Duration = Duration::from_secs(1);
+/// Without feedback for this long beyond the round trip what is on its way is not known, or all of it is lost: receivers
+/// send feedback at least every 250 ms (libwebrtc) while anything arrives, and none when nothing does.
+const STALE: Duration = Duration::from_millis(300);
 
 /// Sending begins to be application-limited below this part of the estimate and ends above the second one. (libwebrtc:
 /// a budget that fills while less than 65 % is sent.)
@@ -83,6 +85,7 @@ pub struct BandwidthEstimator {
     round_trip: Option<Duration>,
     /// The shortest so far, which a path that becomes longer leaves slowly.
     shortest_round_trip: Option<Duration>,
+    last_feedback: Option<Instant>,
     application_limited: bool,
     /// A probe that measures less than the estimate is believed.
     low_probe_lowers: bool,
@@ -127,6 +130,7 @@ impl BandwidthEstimator {
             reports: Reports::new(now),
             round_trip: None,
             shortest_round_trip: None,
+            last_feedback: None,
             application_limited: false,
             low_probe_lowers: true,
             feedback: Feedback::Never,
@@ -199,6 +203,7 @@ impl BandwidthEstimator {
             return;
         };
         self.history.cover(newest.sequence);
+        self.last_feedback = Some(now);
         let silent = self.feedback == Feedback::Silent;
         self.feedback = Feedback::Flowing;
         self.unanswered_since = None;
@@ -291,14 +296,12 @@ impl BandwidthEstimator {
     /// A path that suddenly carries less is noticed here within that time, before any delay has been measured; and
     /// after it was noticed, nothing new meets a queue that is still full. Without fresh feedback there is no telling.
     pub fn has_room(&self, now: Instant) -> bool {
-        let unanswered = self
-            .unanswered_since
-            .map_or(0, |since| self.micros(now).saturating_sub(since));
-        let Some(shortest) = self.shortest_round_trip.filter(|_| {
-            self.feedback == Feedback::Flowing && unanswered < STALE.as_micros() as u64
-        }) else {
+        let (Some(shortest), Some(heard)) = (self.shortest_round_trip, self.last_feedback) else {
             return true;
         };
+        if now.saturating_duration_since(heard) > shortest + STALE {
+            return true;
+        }
         let window =
             self.estimate().bps() / 8 * (shortest + QUEUE_ALLOWANCE).as_millis() as u64 / 1000;
         self.history.in_flight() < window.max(MIN_WINDOW)

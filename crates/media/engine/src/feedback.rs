@@ -230,6 +230,11 @@ impl Engine {
             consumer.counters.nacked_packets += 1;
             let lost = consumer.lost_packet(now, sequence_number);
             let lost = lost.filter(|(out, _)| !transport.pacer.was_dropped(consumer_key, *out));
+            // While pictures wait, those of the stream before this one are not worth it: its key frame is on its way.
+            let begins = consumer
+                .current_epoch()
+                .map_or(0, |epoch| epoch.first_out());
+            let lost = lost.filter(|(out, _)| *out >= begins || transport.pacer.len() == 0);
             if let Some((out, _)) = lost {
                 transport.retransmissions.push((consumer_key, out));
             }

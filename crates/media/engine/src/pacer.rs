@@ -19,9 +19,9 @@ use repairs::Repairs;
 /// Between two releases of what waits: the interval of libwebrtc's pacer (`PacingController`, 5 ms).
 pub(crate) const TICK: Duration = Duration::from_millis(5);
 
-/// Video that has waited longer than this is out of date: the frame that it belongs to should have been shown, and the
-/// path will not catch up by sending more. libwebrtc plans for 2 s at most; a conference is over its bearable delay by then.
-const MAX_VIDEO_AGE: Duration = Duration::from_millis(500);
+/// Video that has waited longer than this is out of date, and the path will not catch up by sending more: libwebrtc's
+/// limit (2 s). Less would cut off the key frame that a narrow path needs a second for.
+const MAX_VIDEO_AGE: Duration = Duration::from_secs(2);
 
 /// A consumer that was cut off is resumed once what waits is younger than this, so that its key frame leaves soon.
 const RESUME_AGE: Duration = Duration::from_millis(100);
@@ -131,6 +131,13 @@ impl Pacer {
                 .queue
                 .video_since()
                 .is_some_and(|since| now.saturating_duration_since(since) > MAX_VIDEO_AGE)
+    }
+
+    /// How long the oldest picture has waited.
+    pub(crate) fn video_age(&self, now: Instant) -> Duration {
+        self.queue
+            .video_since()
+            .map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
     /// Bytes of video that wait, by consumer.

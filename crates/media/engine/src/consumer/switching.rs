@@ -272,6 +272,11 @@ impl Consumer {
 }
 
 impl Epoch {
+    /// The outgoing number of its first packet.
+    pub(crate) fn first_out(&self) -> u64 {
+        self.first_out
+    }
+
     /// A timestamp of the sender as the receiver sees it.
     pub(crate) fn timestamp(&self, timestamp: u32) -> u32 {
         let drawn_together = self.newest_past.map(|newest| {

@@ -80,8 +80,8 @@ fn a_consumer_that_waits_too_long_is_cut_off_and_resumed() {
         pacer.push(now, item(8, ItemKind::Video, 100, out));
     }
     release(&mut pacer, now);
-    assert!(!pacer.overflowing(now + 400 * MS));
-    let late = now + 501 * MS;
+    assert!(!pacer.overflowing(now + 1900 * MS));
+    let late = now + 2001 * MS;
     assert!(pacer.overflowing(late));
     let mut totals = Vec::new();
     pacer.waiting_video(&mut totals);
