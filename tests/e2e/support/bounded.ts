@@ -3,7 +3,7 @@
 import { expect, type TestInfo } from "@playwright/test";
 
 // Added to every such time: the machine has two cores, and encoders, decoders, the node and the test share them.
-export const SLACK_MS = 3_000;
+export const SLACK_MS = 5_000;
 
 // How exactly a moment is found.
 const LOOK_EVERY_MS = 100;
