@@ -15,7 +15,7 @@ const NARROW = 200_000;
 
 // Nobody calls it a freeze if the picture changes its size within a moment; while packets of the old size still fill
 // the queue there are some.
-const FREEZES = 8;
+const FREEZES = 15;
 
 interface Case {
   name: string;
