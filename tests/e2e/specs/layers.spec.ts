@@ -82,7 +82,8 @@ for (const { name, params, picture } of CASES) {
       width,
       (now) => now > 0 && now < picture.width,
     );
-    expect((await viewer.received("peer1"))?.layers?.spatial).toBeLessThan(top);
+    const layer = async () => (await viewer.received("peer1"))?.layers?.spatial;
+    await expect.poll(layer, PATIENCE).toBeLessThan(top);
     note(info, `${name}: longest still on the way down`, `${await viewer.longestStill("peer1")} ms`);
     // It goes on, and is the right picture. A still that began on the way down counts with all its length.
     const frames = await viewer.framesDecoded("peer1");
@@ -94,7 +95,7 @@ for (const { name, params, picture } of CASES) {
 
     link.set("down", { rate: undefined });
     await within(info, `${name}: large picture again after`, UP_MS, width, (now) => now === picture.width);
-    expect((await viewer.received("peer1"))?.layers?.spatial).toBe(top);
+    await expect.poll(layer, PATIENCE).toBe(top);
     await viewer.sees("peer1");
     note(info, `${name}: longest still on the way up`, `${await viewer.longestStill("peer1")} ms`);
     const after = await viewer.inboundVideo("peer1");

@@ -60,7 +60,7 @@ const YOUNG_LEAST: Bitrate = Bitrate::from_bps(150_000);
 /// height and three times the rate.
 const YOUNG_PERCENT: u64 = 300;
 
-/// Pictures of a stream that is too much for the path are dropped when they have waited for longer than this, as soon as
+/// Pictures of a layer that is too much for the path are dropped when they have waited for longer than this, as soon as
 /// a lower one is chosen: more than a key frame takes that the pacer spreads out.
 const MAX_OUTDATED: Duration = Duration::from_millis(100);
 
@@ -188,15 +188,19 @@ impl Engine {
         let starts_here = target
             .zip(producer)
             .is_some_and(|(target, producer)| producer.brings_sync_point(target.stream));
-        let before = consumer.current_stream();
         let needs_key_frame = consumer.set_target(target);
-        let is_lower = target.is_some_and(|target| Some(target.stream) < before);
+        let layers = producer.and_then(|producer| {
+            consumer
+                .target_layers(producer)
+                .zip(consumer.layers(producer))
+        });
+        let is_lower = layers.is_some_and(|(target, current)| target.spatial < current.spatial);
         if needs_key_frame
             && is_lower
             && let Some(transport) = self.transports.get_mut(consumer.transport)
             && transport.pacer.video_age(now) > MAX_OUTDATED
         {
-            // What waits of the higher stream would hold up the lower one's key frame, and nobody needs it after that.
+            // What waits of the higher layer would hold up the lower one's key frame, and nobody needs it after that.
             transport.pacer.cut_off(consumer_key as u32);
             consumer.resync();
         }
