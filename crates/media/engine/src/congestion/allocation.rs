@@ -203,6 +203,8 @@ impl Engine {
             // What waits of the higher layer would hold up the lower one's key frame, and nobody needs it after that.
             transport.pacer.cut_off(consumer_key as u32);
             consumer.resync();
+            // It goes on when the pacer next looks, which may be long if nothing else is sent.
+            self.fan_out.enqueue(consumer.transport, transport);
         }
         if needs_key_frame && !starts_here {
             self.request_key_frame_for(now, consumer_key);
