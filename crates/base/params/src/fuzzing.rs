@@ -9,6 +9,7 @@ use crate::{
     resolve,
     rtp_parameters::{RtpCapabilities, RtpParameters},
     scalability_mode::ScalabilityMode,
+    transport::TrunkSsrcs,
 };
 
 /// A JSON array of a producer's parameters and a consuming client's capabilities, taken through all of ORTC.
@@ -55,6 +56,9 @@ pub(crate) fn check_ortc(kind: MediaKind, parameters: &Value, remote: &Value) {
     };
     let consumer = ortc::consumer_parameters(&consumable, &remote, options, &mut rng);
     assert_eq!(consumer.is_ok(), ortc::can_consume(&consumable, &remote));
+    let piped = resolve::pipe_parameters(kind, &consumable, &mut TrunkSsrcs::default());
+    let (piped, sent) = piped.expect("whatever can be produced can be piped");
+    assert_eq!(piped.encodings.len(), sent.len());
     if let Ok(consumer) = consumer {
         assert!(resolve::send_parameters(kind, &consumer).is_ok());
     }

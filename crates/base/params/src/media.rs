@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Simulcast streams of one producer that a worker looks at; further ones are left out. Browsers send at most 3.
+pub const MAX_STREAMS: usize = 4;
+
 /// Audio or video.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[expect(

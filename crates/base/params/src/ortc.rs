@@ -38,6 +38,9 @@ pub enum Error {
     /// The dynamic payload types are used up.
     #[error("no payload type left for the configured codecs")]
     NoPayloadTypeLeft,
+    /// The trunk has given out every number that streams can have.
+    #[error("no SSRC left on the trunk")]
+    NoSsrcLeft,
     /// A configured payload type is used twice or is out of range.
     #[error("payload type {0} is taken or out of range")]
     PayloadTypeTaken(u8),

@@ -13,6 +13,10 @@ use crate::{
     scalability_mode::ScalabilityMode,
 };
 
+pub use pipe::pipe_parameters;
+
+mod pipe;
+
 /// What the engine must know to receive a producer. `parameters` and `mapping` are those of
 /// [`crate::ortc::producer_mapping`], after [`crate::ortc::assign_cname`].
 pub fn receive_parameters(

@@ -4,6 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+pub use trunk::{TrunkKey, TrunkOptions, TrunkSsrcs};
+
+mod trunk;
+
 /// What a WebRTC transport shall be like.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebRtcTransportOptions {

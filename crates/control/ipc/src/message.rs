@@ -6,7 +6,8 @@ use plenum_params::{
     media::{ReceiveParameters, SendParameters},
     stats::{ConsumerStats, StreamStats, TransportStats, WorkerStats},
     transport::{
-        DtlsParameters, IceParameters, OutgoingLimits, WebRtcTransportInfo, WebRtcTransportOptions,
+        DtlsParameters, IceParameters, OutgoingLimits, TrunkOptions, WebRtcTransportInfo,
+        WebRtcTransportOptions,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,31 @@ pub enum Request {
     SetOutgoingLimits {
         transport: TransportId,
         limits: OutgoingLimits,
+    },
+    /// → [`Answer::Done`]; one end of a connection to another worker, which belongs to no router. Closed by
+    /// [`Request::CloseTransport`].
+    CreateTrunk {
+        trunk: TransportId,
+        options: TrunkOptions,
+    },
+    /// → [`Answer::Done`]; the far end of a pipe: a producer of the router named here that another worker sends over the
+    /// trunk, one stream for each of its [`Request::PipeConsume`]. It has the identifier that it has there.
+    PipeProduce {
+        trunk: TransportId,
+        router: RouterId,
+        producer: ProducerId,
+        parameters: ReceiveParameters,
+        paused: bool,
+    },
+    /// → [`Answer::Done`]; the near end of a pipe: one stream of a producer, with all layers in it, is sent over the
+    /// trunk. Closed, paused and resumed like any consumer.
+    PipeConsume {
+        trunk: TransportId,
+        consumer: ConsumerId,
+        producer: ProducerId,
+        stream: u8,
+        parameters: SendParameters,
+        paused: bool,
     },
 }
 

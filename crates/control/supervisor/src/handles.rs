@@ -9,7 +9,8 @@ use plenum_params::{
     media::{ReceiveParameters, SendParameters},
     stats::{ConsumerStats, StreamStats, TransportStats},
     transport::{
-        DtlsParameters, IceParameters, OutgoingLimits, WebRtcTransportInfo, WebRtcTransportOptions,
+        DtlsParameters, IceParameters, OutgoingLimits, TrunkOptions, WebRtcTransportInfo,
+        WebRtcTransportOptions,
     },
 };
 
@@ -25,6 +26,13 @@ pub struct RouterHandle {
 /// A WebRTC transport in a worker.
 #[derive(Debug)]
 pub struct TransportHandle {
+    id: TransportId,
+    object: Object,
+}
+
+/// A worker's end of a trunk to another one.
+#[derive(Debug)]
+pub struct TrunkHandle {
     id: TransportId,
     object: Object,
 }
@@ -157,15 +165,75 @@ impl TransportHandle {
 
     /// Its counters.
     pub async fn stats(&self) -> Result<TransportStats, WorkerError> {
-        let transport = self.id;
-        match self
-            .object
-            .ask(Request::TransportStats { transport })
-            .await?
-        {
-            Answer::TransportStats(stats) => Ok(*stats),
-            _ => Err(WorkerError::UnexpectedAnswer),
-        }
+        transport_stats(&self.object, self.id).await
+    }
+
+    /// Its identifier.
+    pub fn id(&self) -> TransportId {
+        self.id
+    }
+}
+
+impl TrunkHandle {
+    /// Creates one end of a trunk.
+    pub async fn create(
+        worker: &Worker,
+        id: TransportId,
+        options: TrunkOptions,
+    ) -> Result<Self, WorkerError> {
+        let object = Object::new(worker, Request::CloseTransport { transport: id });
+        let request = Request::CreateTrunk { trunk: id, options };
+        let (object, answer) = object.create(request).await?;
+        done(&answer)?;
+        Ok(Self { id, object })
+    }
+
+    /// Creates the far end of a pipe: a producer of `router` that comes over it.
+    pub async fn pipe_produce(
+        &self,
+        router: RouterId,
+        id: ProducerId,
+        parameters: ReceiveParameters,
+        paused: bool,
+    ) -> Result<ProducerHandle, WorkerError> {
+        let request = Request::PipeProduce {
+            trunk: self.id,
+            router,
+            producer: id,
+            parameters,
+            paused,
+        };
+        let object = self.object.under(Request::CloseProducer { producer: id });
+        let (object, answer) = object.create(request).await?;
+        done(&answer)?;
+        Ok(ProducerHandle { id, object })
+    }
+
+    /// Creates the near end of a pipe: one stream of a producer that leaves over it.
+    pub async fn pipe_consume(
+        &self,
+        id: ConsumerId,
+        (producer, stream): (ProducerId, u8),
+        parameters: SendParameters,
+        paused: bool,
+    ) -> Result<ConsumerHandle, WorkerError> {
+        let request = Request::PipeConsume {
+            trunk: self.id,
+            consumer: id,
+            producer,
+            stream,
+            parameters,
+            paused,
+        };
+        let object = self.object.under(Request::CloseConsumer { consumer: id });
+        let (object, answer) = object.create(request).await?;
+        done(&answer)?;
+        Ok(ConsumerHandle { id, object })
+    }
+
+    /// Its counters.
+    pub async fn stats(&self) -> Result<TransportStats, WorkerError> {
+        transport_stats(&self.object, self.id).await
     }
 
     /// Its identifier.
@@ -312,6 +380,16 @@ impl Drop for Object {
         if let Some(close) = self.close.take() {
             self.worker.notify(close);
         }
+    }
+}
+
+async fn transport_stats(
+    object: &Object,
+    transport: TransportId,
+) -> Result<TransportStats, WorkerError> {
+    match object.ask(Request::TransportStats { transport }).await? {
+        Answer::TransportStats(stats) => Ok(*stats),
+        _ => Err(WorkerError::UnexpectedAnswer),
     }
 }
 

@@ -6,7 +6,8 @@
 //!   own; everything that was in the old one is gone.
 //! * Packets of direct transports go past all that ([`Worker::send_packet`], [`Worker::listen_packets`]), and are lost
 //!   where they would have to wait.
-//! * [`RouterHandle`], [`TransportHandle`], [`ProducerHandle`] and [`ConsumerHandle`] close their object when dropped.
+//! * [`RouterHandle`], [`TransportHandle`], [`TrunkHandle`], [`ProducerHandle`] and [`ConsumerHandle`] close their object
+//!   when dropped.
 //! * [`WorkerEvent`]s come out of one channel, ordered per worker; after [`WorkerEvent::Died`] nothing comes from that
 //!   process any more.
 //!
@@ -31,7 +32,7 @@ mod worker;
 
 pub use config::{ListenAddress, SupervisorConfig};
 pub use error::{StartError, WorkerError, WorkerFault};
-pub use handles::{ConsumerHandle, ProducerHandle, RouterHandle, TransportHandle};
+pub use handles::{ConsumerHandle, ProducerHandle, RouterHandle, TransportHandle, TrunkHandle};
 pub use packets::{PacketCounters, ReceivedPacket};
 pub use supervisor::{Supervisor, WorkerEvent, WorkerInfo, WorkerState};
 pub use vitals::WorkerRates;

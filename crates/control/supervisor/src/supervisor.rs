@@ -1,7 +1,7 @@
 //! All workers of a node.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitStatus,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -165,6 +165,13 @@ impl Supervisor {
         slots.filter_map(|slot| slot.worker.clone()).collect()
     }
 
+    /// Where another worker of this machine reaches a worker: what a trunk between the two takes for its `remote`. It
+    /// stays the same when the worker is replaced. `None`: there is no such worker, or it has no address.
+    pub fn trunk_address(&self, id: WorkerId) -> Option<SocketAddr> {
+        let slot = self.shared.slots.get(usize::from(id.0))?;
+        lock(slot).addresses.first().copied().map(reachable)
+    }
+
     /// Ends all workers: closes their control sockets, and kills those that have not ended a second later.
     pub async fn shutdown(&self) {
         self.stop.send_replace(true);
@@ -298,7 +305,36 @@ async fn sample(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     }
 }
 
+/// A wildcard address is none to send to. What is sent to the loopback address comes from there, too: both ends of a
+/// trunk name each other by it.
+fn reachable(local: SocketAddr) -> SocketAddr {
+    let ip = match local.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, local.port())
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Whatever a panicking holder left is still a whole value: every change is a plain assignment.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_listens_everywhere_is_reached_over_loopback() {
+        for (local, remote) in [
+            ("0.0.0.0:10000", "127.0.0.1:10000"),
+            ("[::]:11000", "[::1]:11000"),
+            ("192.0.2.7:12000", "192.0.2.7:12000"),
+            ("[2001:db8::7]:13000", "[2001:db8::7]:13000"),
+        ] {
+            let local: SocketAddr = local.parse().expect("an address");
+            assert_eq!(reachable(local).to_string(), remote);
+        }
+    }
 }

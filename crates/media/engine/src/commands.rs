@@ -11,7 +11,7 @@ use plenum_ice::{
 use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
 use plenum_params::{
     event::{Event, Layers},
-    media::{MediaKind, ReceiveParameters, SendParameters},
+    media::{MAX_STREAMS, MediaKind, ReceiveParameters, SendParameters},
     stats::{ConsumerStats, StreamStats, TransportStats, WorkerStats},
     transport::{
         DtlsFingerprint, DtlsParameters, DtlsState, IceCandidate, IceParameters, IceState,
@@ -36,9 +36,6 @@ type Result<T> = std::result::Result<T, EngineError>;
 
 /// Producers of one transport: a browser sends a handful of tracks; more is a mistake or an attack.
 const MAX_PRODUCERS_PER_TRANSPORT: usize = 32;
-
-/// Simulcast streams of one producer that are looked at.
-const MAX_ENCODINGS: usize = 4;
 
 impl Engine {
     /// Makes a router.
@@ -245,7 +242,7 @@ impl Engine {
                 "a producer needs a codec and an encoding".into(),
             ));
         }
-        parameters.encodings.truncate(MAX_ENCODINGS);
+        parameters.encodings.truncate(MAX_STREAMS);
         let transport = &mut self.transports[transport_key];
         if transport.producers.len() >= MAX_PRODUCERS_PER_TRANSPORT {
             return Err(EngineError::Limit(format!(

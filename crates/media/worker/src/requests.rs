@@ -77,6 +77,9 @@ fn carry_out(engine: &mut Engine, now: Instant, request: Request) -> Result<Answ
         Request::SetOutgoingLimits { transport, limits } => {
             engine.set_outgoing_limits(now, transport, limits)?;
         }
+        Request::CreateTrunk { .. } | Request::PipeProduce { .. } | Request::PipeConsume { .. } => {
+            return Err(EngineError::Invalid("this worker has no trunks".into()));
+        }
         Request::WorkerStats => return Ok(Answer::WorkerStats(Box::new(engine.stats()))),
         _ => return Err(EngineError::Invalid("unknown request".into())),
     }

@@ -1,9 +1,13 @@
 use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId, WorkerId};
 use plenum_params::{
     event::Layers,
-    transport::{DtlsFingerprint, DtlsParameters, DtlsRole, IceState, OutgoingLimits},
+    media::{MediaKind, SendParameters},
+    transport::{
+        DtlsFingerprint, DtlsParameters, DtlsRole, IceState, OutgoingLimits, TrunkKey, TrunkOptions,
+    },
 };
 use proptest::prelude::*;
+use rand::{SeedableRng, rngs::StdRng};
 
 use super::*;
 use crate::{
@@ -47,6 +51,35 @@ fn request() -> impl Strategy<Value = Request> {
             Request::SetOutgoingLimits {
                 transport: TransportId::from_u128(id),
                 limits: OutgoingLimits { min, max },
+            }
+        }),
+        (id, any::<u16>(), any::<u64>()).prop_map(|(id, port, seed)| {
+            let mut rng = StdRng::seed_from_u64(seed);
+            Request::CreateTrunk {
+                trunk: TransportId::from_u128(id),
+                options: TrunkOptions {
+                    remote: ([127, 0, 0, 1], port).into(),
+                    send_key: TrunkKey::random(&mut rng),
+                    receive_key: TrunkKey::random(&mut rng),
+                },
+            }
+        }),
+        (id, id, any::<u8>(), any::<u32>()).prop_map(|(trunk, id, stream, ssrc)| {
+            Request::PipeConsume {
+                trunk: TransportId::from_u128(trunk),
+                consumer: ConsumerId::from_u128(id),
+                producer: ProducerId::from_u128(id),
+                stream,
+                parameters: SendParameters {
+                    kind: MediaKind::Video,
+                    mid: None,
+                    codecs: Vec::new(),
+                    extensions: Vec::new(),
+                    ssrc,
+                    rtx_ssrc: ssrc.checked_add(1),
+                    cname: "name".into(),
+                },
+                paused: stream > 1,
             }
         }),
     ]
