@@ -7,7 +7,10 @@ use plenum_supervisor::WorkerEvent;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::{host::Shared, room_task::Input};
+use crate::{
+    host::Shared,
+    room_task::{Input, Owner},
+};
 
 /// Until the supervisor is gone. Waiting for a room's queue is safe: rooms' tasks wait for nobody.
 pub(crate) async fn run(shared: Arc<Shared>, mut events: mpsc::UnboundedReceiver<WorkerEvent>) {
@@ -15,10 +18,11 @@ pub(crate) async fn run(shared: Arc<Shared>, mut events: mpsc::UnboundedReceiver
         match event {
             // The supervisor has written down who died, and who lives again.
             WorkerEvent::Died { .. } => shared.handle_worker_death().await,
-            WorkerEvent::Media { event, .. } => {
+            WorkerEvent::Media { worker, event } => {
                 // Events of objects that were closed meanwhile find nobody.
-                if let Some(room) = shared.objects.room_of(&event) {
-                    let _ = room.send(Input::Command(Command::MediaEvent(event))).await;
+                if let Some(Owner { room, place }) = shared.objects.owner_of(worker, &event) {
+                    let command = Command::MediaEvent { place, event };
+                    let _ = room.send(Input::Command(command)).await;
                 }
             }
             WorkerEvent::Started { .. } => {}

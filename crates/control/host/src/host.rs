@@ -19,7 +19,7 @@ use plenum_ipc::{Answer, Request};
 use plenum_params::{
     rtp_parameters::RtpCapabilities, stats::WorkerStats, transport::WebRtcTransportOptions,
 };
-use plenum_room::{Command, DEFAULT_JOIN_TIMEOUT, Limits, RoomConfig, SessionId};
+use plenum_room::{Command, DEFAULT_JOIN_TIMEOUT, Limits, PlaceId, RoomConfig, SessionId};
 use plenum_supervisor::{Supervisor, Worker, WorkerEvent, WorkerState};
 use tokio::{
     sync::{mpsc, watch},
@@ -31,7 +31,7 @@ use crate::{
     dispatch,
     objects::Objects,
     placement::{self, Candidate, Capacity, NoPlace, Placement, Resource},
-    room_task::{Figures, Input, RoomTask},
+    room_task::{Figures, Input, Owner, RoomTask},
     session::Session,
     status::{load, worker_status},
 };
@@ -170,6 +170,8 @@ impl Host {
         let arrival = Input::Connect {
             session: id,
             peer,
+            place: PlaceId::FIRST,
+            opening: None,
             events: sender,
         };
         entry
@@ -213,14 +215,15 @@ impl Host {
         let mut total_peers = 0;
         let mut placements = BTreeMap::new();
         for (id, entry) in &rooms.by_id {
-            let names = distribution.entry(entry.worker.id().0).or_default();
-            names.push(id.to_string());
             total_peers += entry.figures.joined.load(Ordering::Relaxed);
-            let placement = RoomPlacement {
-                worker_id: entry.worker.id().0,
-                reason: entry.placement.to_string(),
-            };
-            placements.insert(id.to_string(), placement);
+            for spot in &entry.spots {
+                let worker_id = spot.worker.id().0;
+                let names = distribution.entry(worker_id).or_default();
+                names.push(id.to_string());
+                let reason = spot.placement.to_string();
+                let placement = RoomPlacement { worker_id, reason };
+                placements.entry(id.to_string()).or_insert(placement);
+            }
         }
         for names in distribution.values_mut() {
             names.sort_unstable();
@@ -274,8 +277,11 @@ impl Host {
             id.clone(),
             Entry {
                 key,
-                worker: worker.clone(),
-                placement,
+                spots: vec![Spot {
+                    place: PlaceId::FIRST,
+                    worker: worker.clone(),
+                    placement,
+                }],
                 sender: sender.clone(),
                 arriving: 0,
                 figures: Arc::clone(&figures),
@@ -345,7 +351,7 @@ const STATS_TIMEOUT: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: HostConfig,
-    pub(crate) objects: Objects<mpsc::Sender<Input>>,
+    pub(crate) objects: Objects<Owner>,
     supervisor: Arc<Supervisor>,
     rooms: Mutex<Rooms>,
     next_session: AtomicU64,
@@ -367,12 +373,20 @@ struct Rooms {
 #[derive(Debug)]
 struct Entry {
     key: u64,
-    worker: Worker,
-    placement: Placement,
+    /// At least one.
+    spots: Vec<Spot>,
     sender: mpsc::Sender<Input>,
     /// Sessions on their way to the room's task.
     arriving: usize,
     figures: Arc<Figures>,
+}
+
+/// A worker that a room is on.
+#[derive(Debug)]
+struct Spot {
+    place: PlaceId,
+    worker: Worker,
+    placement: Placement,
 }
 
 impl Shared {
@@ -403,24 +417,25 @@ impl Shared {
         self.rooms().remove(id, key);
     }
 
-    /// Takes the rooms of ended workers off the list and tells them.
+    /// A room has given up one of its places.
+    pub(crate) fn remove_place(&self, id: &RoomId, key: u64, place: PlaceId) {
+        self.rooms().remove_place(id, key, place);
+    }
+
+    /// Takes what rooms had at ended workers off the list, and rooms that had nothing else, and tells them.
     pub(crate) async fn handle_worker_death(&self) {
-        let lost: Vec<_> = {
+        let lost = {
             let mut rooms = self.rooms();
-            let lost: Vec<_> = rooms
-                .by_id
-                .iter()
-                .filter(|(_, entry)| entry.worker.is_closed())
-                .map(|(id, entry)| (id.clone(), entry.key, entry.sender.clone()))
-                .collect();
-            for (id, key, _) in &lost {
-                rooms.remove(id, *key);
+            let lost = rooms.at_closed_workers();
+            for (id, key, place, _) in &lost {
+                rooms.remove_place(id, *key, *place);
             }
             lost
         };
-        for (_, _, sender) in lost {
+        for (_, _, place, sender) in lost {
+            let command = Command::PlaceLost { place };
             // A room that has ended meanwhile need not know.
-            let _ = sender.send(Input::Command(Command::RouterLost)).await;
+            let _ = sender.send(Input::Command(command)).await;
         }
     }
 
@@ -448,7 +463,9 @@ impl Rooms {
     }
 
     fn insert(&mut self, id: RoomId, entry: Entry) {
-        *self.per_worker.entry(entry.worker.id()).or_default() += 1;
+        for spot in &entry.spots {
+            *self.per_worker.entry(spot.worker.id()).or_default() += 1;
+        }
         self.by_id.insert(id, entry);
     }
 
@@ -456,11 +473,41 @@ impl Rooms {
         if self.by_id.get(id).is_none_or(|entry| entry.key != key) {
             return;
         }
-        if let Some(entry) = self.by_id.remove(id)
-            && let Some(count) = self.per_worker.get_mut(&entry.worker.id())
-        {
+        for spot in self.by_id.remove(id).into_iter().flat_map(|it| it.spots) {
+            self.uncount(spot.worker.id());
+        }
+    }
+
+    /// Takes a place off the list, and the room if it has no other.
+    fn remove_place(&mut self, id: &RoomId, key: u64, place: PlaceId) {
+        let entry = self.by_id.get_mut(id).filter(|entry| entry.key == key);
+        let Some(entry) = entry else {
+            return;
+        };
+        let Some(index) = entry.spots.iter().position(|spot| spot.place == place) else {
+            return;
+        };
+        let spot = entry.spots.remove(index);
+        if entry.spots.is_empty() {
+            self.by_id.remove(id);
+        }
+        self.uncount(spot.worker.id());
+    }
+
+    fn uncount(&mut self, worker: WorkerId) {
+        if let Some(count) = self.per_worker.get_mut(&worker) {
             *count -= 1;
         }
+    }
+
+    fn at_closed_workers(&self) -> Vec<(RoomId, u64, PlaceId, mpsc::Sender<Input>)> {
+        let mut lost = Vec::new();
+        for (id, entry) in &self.by_id {
+            for spot in entry.spots.iter().filter(|spot| spot.worker.is_closed()) {
+                lost.push((id.clone(), entry.key, spot.place, entry.sender.clone()));
+            }
+        }
+        lost
     }
 }
 

@@ -1,11 +1,12 @@
-//! Which room a media object belongs to: workers' events name only the object.
+//! Which room a media object belongs to: workers' events name only the object. A producer that is piped has the same
+//! identifier at each worker, so that an object is known by its worker, too.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
+use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId, WorkerId};
 use plenum_ipc::{Event, Request};
 
 /// A media object of any kind.
@@ -17,16 +18,19 @@ pub(crate) enum ObjectId {
     Transport(TransportId),
 }
 
-/// All media objects of a node's rooms, with `R` as whatever leads to the room. Closing an object forgets what is
+/// All media objects of a node's rooms, with `R` as whatever leads to their owner. Closing an object forgets what is
 /// under it, as workers do.
 #[derive(Debug)]
 pub(crate) struct Objects<R> {
-    entries: Mutex<HashMap<ObjectId, Entry<R>>>,
+    entries: Mutex<HashMap<Key, Entry<R>>>,
 }
+
+/// Parents and children are at the same worker.
+type Key = (WorkerId, ObjectId);
 
 #[derive(Debug)]
 struct Entry<R> {
-    room: R,
+    owner: R,
     parents: Vec<ObjectId>,
     children: HashSet<ObjectId>,
 }
@@ -39,44 +43,44 @@ impl<R: Clone> Objects<R> {
     }
 
     /// Follows a request of a room on its way to the worker.
-    pub(crate) fn note(&self, room: &R, request: &Request) {
+    pub(crate) fn note(&self, owner: &R, worker: WorkerId, request: &Request) {
         use ObjectId::{Consumer, Producer, Router, Transport};
+        let insert = |id, parents| self.insert(owner, worker, id, parents);
         match request {
-            Request::CreateRouter { router } => self.insert(room, Router(*router), Vec::new()),
+            Request::CreateRouter { router } => insert(Router(*router), Vec::new()),
             Request::CreateWebRtcTransport {
                 router, transport, ..
-            } => self.insert(room, Transport(*transport), vec![Router(*router)]),
+            } => insert(Transport(*transport), vec![Router(*router)]),
             Request::Produce {
                 transport,
                 producer,
                 ..
-            } => self.insert(room, Producer(*producer), vec![Transport(*transport)]),
+            } => insert(Producer(*producer), vec![Transport(*transport)]),
             Request::Consume {
                 transport,
                 consumer,
                 producer,
                 ..
-            } => self.insert(
-                room,
+            } => insert(
                 Consumer(*consumer),
                 vec![Transport(*transport), Producer(*producer)],
             ),
-            Request::CloseRouter { router } => self.remove(Router(*router)),
-            Request::CloseTransport { transport } => self.remove(Transport(*transport)),
-            Request::CloseProducer { producer } => self.remove(Producer(*producer)),
-            Request::CloseConsumer { consumer } => self.remove(Consumer(*consumer)),
+            Request::CloseRouter { router } => self.remove(worker, Router(*router)),
+            Request::CloseTransport { transport } => self.remove(worker, Transport(*transport)),
+            Request::CloseProducer { producer } => self.remove(worker, Producer(*producer)),
+            Request::CloseConsumer { consumer } => self.remove(worker, Consumer(*consumer)),
             _ => {}
         }
     }
 
     /// A worker refused to make what a request asked for. It may never be closed, as it never was. Routers stay: their
     /// room ends, and then they are forgotten with everything under them.
-    pub(crate) fn forget_refused(&self, request: &Refusable) {
-        self.remove(request.0);
+    pub(crate) fn forget_refused(&self, worker: WorkerId, request: &Refusable) {
+        self.remove(worker, request.0);
     }
 
-    /// The room that an event is for.
-    pub(crate) fn room_of(&self, event: &Event) -> Option<R> {
+    /// Whom an event of a worker is for.
+    pub(crate) fn owner_of(&self, worker: WorkerId, event: &Event) -> Option<R> {
         let id = match event {
             Event::IceState { transport, .. } | Event::DtlsState { transport, .. } => {
                 ObjectId::Transport(*transport)
@@ -89,40 +93,41 @@ impl<R: Clone> Objects<R> {
             }
             _ => return None,
         };
-        self.lock().get(&id).map(|entry| entry.room.clone())
+        let entries = self.lock();
+        entries.get(&(worker, id)).map(|entry| entry.owner.clone())
     }
 
     /// Forgets a router and everything in it.
-    pub(crate) fn forget(&self, router: RouterId) {
-        self.remove(ObjectId::Router(router));
+    pub(crate) fn forget(&self, worker: WorkerId, router: RouterId) {
+        self.remove(worker, ObjectId::Router(router));
     }
 
-    fn insert(&self, room: &R, id: ObjectId, parents: Vec<ObjectId>) {
+    fn insert(&self, owner: &R, worker: WorkerId, id: ObjectId, parents: Vec<ObjectId>) {
         let mut entries = self.lock();
         for parent in &parents {
-            if let Some(parent) = entries.get_mut(parent) {
+            if let Some(parent) = entries.get_mut(&(worker, *parent)) {
                 parent.children.insert(id);
             }
         }
         entries.insert(
-            id,
+            (worker, id),
             Entry {
-                room: room.clone(),
+                owner: owner.clone(),
                 parents,
                 children: HashSet::new(),
             },
         );
     }
 
-    fn remove(&self, id: ObjectId) {
+    fn remove(&self, worker: WorkerId, id: ObjectId) {
         let mut entries = self.lock();
         let mut going = vec![id];
         while let Some(id) = going.pop() {
-            let Some(entry) = entries.remove(&id) else {
+            let Some(entry) = entries.remove(&(worker, id)) else {
                 continue;
             };
             for parent in &entry.parents {
-                if let Some(parent) = entries.get_mut(parent) {
+                if let Some(parent) = entries.get_mut(&(worker, *parent)) {
                     parent.children.remove(&id);
                 }
             }
@@ -130,7 +135,7 @@ impl<R: Clone> Objects<R> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ObjectId, Entry<R>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Entry<R>>> {
         // Every change leaves a whole map, whatever panics in between.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -162,6 +167,8 @@ mod tests {
     };
 
     use super::*;
+
+    const W: WorkerId = WorkerId(3);
 
     fn router(n: u128) -> Request {
         Request::CreateRouter {
@@ -218,36 +225,39 @@ mod tests {
     #[test]
     fn events_lead_to_the_room_until_the_object_or_its_parent_closes() {
         let objects = Objects::new();
-        objects.note(&"a", &router(10));
-        objects.note(&"b", &router(20));
-        objects.note(&"a", &transport(1, 10));
-        objects.note(&"b", &transport(2, 20));
-        objects.note(&"a", &producer(3, 1));
-        objects.note(&"a", &producer(4, 1));
-        assert_eq!(objects.room_of(&ice(2)), Some("b"));
-        assert_eq!(objects.room_of(&score(3)), Some("a"));
-        assert_eq!(objects.room_of(&demand(3)), Some("a"));
+        objects.note(&"a", W, &router(10));
+        objects.note(&"b", W, &router(20));
+        objects.note(&"a", W, &transport(1, 10));
+        objects.note(&"b", W, &transport(2, 20));
+        objects.note(&"a", W, &producer(3, 1));
+        objects.note(&"a", W, &producer(4, 1));
+        assert_eq!(objects.owner_of(W, &ice(2)), Some("b"));
+        assert_eq!(objects.owner_of(W, &score(3)), Some("a"));
+        assert_eq!(objects.owner_of(W, &demand(3)), Some("a"));
         objects.note(
             &"a",
+            W,
             &Request::CloseProducer {
                 producer: ProducerId::from_u128(3),
             },
         );
-        assert_eq!(objects.room_of(&score(3)), None);
-        assert_eq!(objects.room_of(&demand(3)), None);
-        assert_eq!(objects.room_of(&score(4)), Some("a"));
+        assert_eq!(objects.owner_of(W, &score(3)), None);
+        assert_eq!(objects.owner_of(W, &demand(3)), None);
+        assert_eq!(objects.owner_of(W, &score(4)), Some("a"));
         objects.note(
             &"a",
+            W,
             &Request::CloseTransport {
                 transport: TransportId::from_u128(1),
             },
         );
-        assert_eq!(objects.room_of(&score(4)), None);
-        assert_eq!(objects.room_of(&ice(1)), None);
-        objects.forget(RouterId::from_u128(20));
-        assert_eq!(objects.room_of(&ice(2)), None);
+        assert_eq!(objects.owner_of(W, &score(4)), None);
+        assert_eq!(objects.owner_of(W, &ice(1)), None);
+        objects.forget(W, RouterId::from_u128(20));
+        assert_eq!(objects.owner_of(W, &ice(2)), None);
         objects.note(
             &"a",
+            W,
             &Request::CloseRouter {
                 router: RouterId::from_u128(10),
             },
@@ -256,21 +266,37 @@ mod tests {
     }
 
     #[test]
+    fn a_producer_may_be_at_two_workers() {
+        let objects = Objects::new();
+        let (origin, beyond) = (WorkerId(0), WorkerId(1));
+        objects.note(&"origin", origin, &producer(3, 1));
+        objects.note(&"beyond", beyond, &producer(3, 2));
+        assert_eq!(objects.owner_of(origin, &demand(3)), Some("origin"));
+        assert_eq!(objects.owner_of(beyond, &demand(3)), Some("beyond"));
+        let close = Request::CloseProducer {
+            producer: ProducerId::from_u128(3),
+        };
+        objects.note(&"beyond", beyond, &close);
+        assert_eq!(objects.owner_of(origin, &demand(3)), Some("origin"));
+        assert_eq!(objects.owner_of(beyond, &demand(3)), None);
+    }
+
+    #[test]
     fn what_a_worker_refused_to_make_is_forgotten() {
         let objects = Objects::new();
-        objects.note(&"a", &router(10));
-        objects.note(&"a", &transport(1, 10));
+        objects.note(&"a", W, &router(10));
+        objects.note(&"a", W, &transport(1, 10));
         for n in 2..1000 {
             let request = producer(n, 1);
-            objects.note(&"a", &request);
+            objects.note(&"a", W, &request);
             let refused = Refusable::of(&request).expect("makes a producer");
-            objects.forget_refused(&refused);
+            objects.forget_refused(W, &refused);
             assert_eq!(objects.lock().len(), 2);
         }
         assert!(Refusable::of(&router(10)).is_none());
         let lives = |entry: &Entry<&str>| entry.children.is_empty();
         assert!(lives(
-            &objects.lock()[&ObjectId::Transport(TransportId::from_u128(1))]
+            &objects.lock()[&(W, ObjectId::Transport(TransportId::from_u128(1)))]
         ));
     }
 
@@ -291,20 +317,21 @@ mod tests {
             },
             Request::CloseConsumer { consumer },
         ] {
-            objects.note(&"a", &transport(1, 10));
-            objects.note(&"a", &transport(2, 10));
-            objects.note(&"a", &producer(3, 1));
+            objects.note(&"a", W, &transport(1, 10));
+            objects.note(&"a", W, &transport(2, 10));
+            objects.note(&"a", W, &producer(3, 1));
             objects.insert(
                 &"a",
+                W,
                 ObjectId::Consumer(consumer),
                 vec![
                     ObjectId::Transport(TransportId::from_u128(2)),
                     ObjectId::Producer(ProducerId::from_u128(3)),
                 ],
             );
-            assert_eq!(objects.room_of(&event), Some("a"));
-            objects.note(&"a", &closing);
-            assert_eq!(objects.room_of(&event), None, "{closing:?}");
+            assert_eq!(objects.owner_of(W, &event), Some("a"));
+            objects.note(&"a", W, &closing);
+            assert_eq!(objects.owner_of(W, &event), None, "{closing:?}");
             let children = |entries: &HashMap<_, Entry<_>>| {
                 entries.values().any(|entry: &Entry<&str>| {
                     entry.children.contains(&ObjectId::Consumer(consumer))

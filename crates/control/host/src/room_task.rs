@@ -13,9 +13,11 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use plenum_ids::{PeerId, RoomId, RouterId};
+use plenum_ids::{PeerId, RoomId, RouterId, WorkerId};
 use plenum_ipc::{Answer, ErrorCode, Request, RequestError};
-use plenum_room::{Command, Effect, OpId, Room, RoomConfig, SessionId, WorkerFailure};
+use plenum_room::{
+    CloseReason, Command, Effect, OpId, PlaceId, Room, RoomConfig, SessionId, WorkerFailure,
+};
 use plenum_supervisor::{Worker, WorkerError};
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
@@ -36,9 +38,19 @@ pub(crate) enum Input {
     Connect {
         session: SessionId,
         peer: PeerId,
+        place: PlaceId,
+        /// The worker of a place that the room does not have yet.
+        opening: Option<Worker>,
         events: mpsc::Sender<SessionEvent>,
     },
     Shutdown,
+}
+
+/// Whom a worker's events are for.
+#[derive(Clone, Debug)]
+pub(crate) struct Owner {
+    pub(crate) room: mpsc::Sender<Input>,
+    pub(crate) place: PlaceId,
 }
 
 /// Figures of a room that others read at any time.
@@ -53,8 +65,7 @@ pub(crate) struct RoomTask {
     /// Tells this room from an earlier or later one of the same name.
     key: u64,
     room: Room,
-    worker: Worker,
-    router: RouterId,
+    places: HashMap<PlaceId, Seat>,
     sender: mpsc::Sender<Input>,
     sessions: HashMap<SessionId, mpsc::Sender<SessionEvent>>,
     in_flight: FuturesUnordered<InFlight>,
@@ -63,6 +74,12 @@ pub(crate) struct RoomTask {
     ended: bool,
     figures: Arc<Figures>,
     shared: Arc<Shared>,
+}
+
+/// The worker under a place, and what the room has there.
+struct Seat {
+    worker: Worker,
+    router: Option<RouterId>,
 }
 
 type InFlight = Pin<Box<dyn Future<Output = (OpId, Result<Answer, WorkerFailure>)> + Send>>;
@@ -78,14 +95,12 @@ impl RoomTask {
         shared: Arc<Shared>,
     ) -> Self {
         let mut effects = Vec::new();
-        let router = config.router;
         let room = Room::new(config, random_seed(), &mut effects);
         let mut task = Self {
             id,
             key,
             room,
-            worker,
-            router,
+            places: HashMap::new(),
             sender,
             sessions: HashMap::new(),
             in_flight: FuturesUnordered::new(),
@@ -94,6 +109,7 @@ impl RoomTask {
             figures,
             shared,
         };
+        task.open_place(PlaceId::FIRST, worker);
         for effect in effects {
             task.carry_out(effect);
         }
@@ -102,7 +118,7 @@ impl RoomTask {
 
     /// Until the room has ended and everybody who was on the way has been told.
     pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
-        info!(room = %self.id, worker = %self.worker.id(), "room opened");
+        info!(room = %self.id, "room opened");
         self.handle_todo();
         while !self.ended {
             let deadline = self.room.poll_timeout();
@@ -124,25 +140,47 @@ impl RoomTask {
         while let Some(input) = inputs.recv().await {
             self.handle_input(input);
         }
-        self.shared.objects.forget(self.router);
+        let places: Vec<_> = self.places.keys().copied().collect();
+        for place in places {
+            self.leave_place(place);
+        }
         info!(room = %self.id, "room closed");
     }
 
     fn handle_input(&mut self, input: Input) {
         match input {
             Input::Command(command) => {
-                if let Command::PeerDisconnected { session } = &command {
-                    self.sessions.remove(session);
+                match &command {
+                    Command::PeerDisconnected { session } => {
+                        self.sessions.remove(session);
+                    }
+                    Command::PlaceLost { place } => self.leave_place(*place),
+                    _ => {}
                 }
                 self.handle(command);
             }
             Input::Connect {
                 session,
                 peer,
+                place,
+                opening,
                 events,
             } => {
-                self.sessions.insert(session, events);
-                self.handle(Command::PeerConnected { session, peer });
+                if let Some(worker) = opening {
+                    self.open_place(place, worker);
+                }
+                if self.places.contains_key(&place) {
+                    self.sessions.insert(session, events);
+                    self.handle(Command::PeerConnected {
+                        session,
+                        peer,
+                        place,
+                    });
+                } else {
+                    // It was given up meanwhile.
+                    let lost = SessionEnd::Room(CloseReason::RouterLost);
+                    let _ = events.try_send(SessionEvent::End(lost));
+                }
                 self.shared.arrived(&self.id, self.key);
             }
             Input::Shutdown => {
@@ -184,6 +222,10 @@ impl RoomTask {
                 request,
                 result,
             } => self.tell(session, SessionEvent::Reply { request, result }),
+            Effect::PlaceClosed { place } => {
+                self.leave_place(place);
+                self.shared.remove_place(&self.id, self.key, place);
+            }
             Effect::RoomClosed => {
                 self.shared.remove_room(&self.id, self.key);
                 self.ended = true;
@@ -193,9 +235,37 @@ impl RoomTask {
                     self.todo.push_back(Command::Close);
                 }
             }
-            Effect::Worker { op, request } => self.ask_worker(op, request),
+            Effect::Worker { place, op, request } => self.ask_worker(place, op, request),
             other => warn!(room = %self.id, ?other, "unknown effect"),
         }
+    }
+
+    fn open_place(&mut self, place: PlaceId, worker: Worker) {
+        let router = None;
+        self.places.insert(place, Seat { worker, router });
+    }
+
+    /// Events of what was there find nobody from here on.
+    fn leave_place(&mut self, place: PlaceId) {
+        if let Some(Seat { worker, router }) = self.places.remove(&place)
+            && let Some(router) = router
+        {
+            self.shared.objects.forget(worker.id(), router);
+        }
+    }
+
+    /// Remembers whom the events of new objects are for.
+    fn note(&mut self, place: PlaceId, worker: WorkerId, request: &Request) {
+        if let Request::CreateRouter { router } = request
+            && let Some(seat) = self.places.get_mut(&place)
+        {
+            seat.router = Some(*router);
+        }
+        let owner = Owner {
+            room: self.sender.clone(),
+            place,
+        };
+        self.shared.objects.note(&owner, worker, request);
     }
 
     fn tell(&mut self, session: SessionId, event: SessionEvent) {
@@ -209,18 +279,24 @@ impl RoomTask {
         }
     }
 
-    fn ask_worker(&mut self, op: Option<OpId>, request: Request) {
-        self.shared.objects.note(&self.sender, &request);
-        let Some(op) = op else {
-            self.worker.notify(request);
+    fn ask_worker(&mut self, place: PlaceId, op: Option<OpId>, request: Request) {
+        let Some(worker) = self.places.get(&place).map(|seat| seat.worker.clone()) else {
+            if let Some(op) = op {
+                let result = Err(WorkerFailure::Lost);
+                self.todo.push_back(Command::WorkerAnswer { op, result });
+            }
             return;
         };
-        let worker = self.worker.clone();
+        self.note(place, worker.id(), &request);
+        let Some(op) = op else {
+            worker.notify(request);
+            return;
+        };
         let (refusable, shared) = (Refusable::of(&request), Arc::clone(&self.shared));
         let mut asking: InFlight = Box::pin(async move {
             let result = worker.request(request).await.map_err(failure);
             if let (Some(object), Err(WorkerFailure::Refused(_))) = (&refusable, &result) {
-                shared.objects.forget_refused(object);
+                shared.objects.forget_refused(worker.id(), object);
             }
             (op, result)
         });

@@ -12,6 +12,16 @@ use serde_json::{Map, Value};
 
 use crate::effect::{AskId, OpId};
 
+/// Where a part of the room lives: one router at one worker. Chosen by the host, given once among the places that a room
+/// has at a time; the room is made with [`PlaceId::FIRST`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlaceId(pub u16);
+
+impl PlaceId {
+    /// The place that a room begins with.
+    pub const FIRST: Self = Self(0);
+}
+
 /// One connection of a client. Never used twice in the life of a room; a client that reconnects is a new session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
@@ -30,6 +40,8 @@ pub enum Command {
         session: SessionId,
         /// Who it says it is.
         peer: PeerId,
+        /// Where its transports shall be. The room opens a place that it does not have yet.
+        place: PlaceId,
     },
     /// A client's connection is gone. Unknown sessions are ignored, so that it may follow `CloseSession`.
     PeerDisconnected {
@@ -60,11 +72,19 @@ pub enum Command {
         result: Result<Answer, WorkerFailure>,
     },
     /// A worker told something about an object of this room.
-    MediaEvent(Event),
+    MediaEvent {
+        /// Which worker's place.
+        place: PlaceId,
+        /// What it told.
+        event: Event,
+    },
+    /// The worker under a place is gone, and everything on it. Without another place the room ends.
+    PlaceLost {
+        /// Which place.
+        place: PlaceId,
+    },
     /// Time passed; see [`crate::Room::poll_timeout`].
     Tick,
-    /// The worker that held this room's router is gone, and everything on it.
-    RouterLost,
     /// End of the room: every session is closed, the router too.
     Close,
 }

@@ -15,7 +15,7 @@ use plenum_params::{
 };
 use serde_json::{Map, Value};
 
-use crate::command::{RequestId, SessionId};
+use crate::command::{PlaceId, RequestId, SessionId};
 
 /// A request to a worker that is to be answered with [`crate::Command::WorkerAnswer`]. Unique in a room's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,12 +61,19 @@ pub enum Effect {
         /// The answer.
         result: Result<PeerReply, RoomError>,
     },
-    /// The room has ended, after `Close` or `RouterLost`. No effect follows except `CloseSession` for late arrivals.
+    /// The room has ended, after `Close` or because its last place was lost. No effect follows except `CloseSession` for late arrivals.
     RoomClosed,
     /// The last session left. The host sends `Close`, unless another session is already on its way to this room.
     RoomEmpty,
-    /// Ask the worker that holds this room's router. Requests of a room must reach the worker in order.
+    /// The room has given up a place whose worker would not make a router. No request for it follows.
+    PlaceClosed {
+        /// Which place.
+        place: PlaceId,
+    },
+    /// Ask the worker under a place. Requests of a room must reach each worker in order.
     Worker {
+        /// Which place.
+        place: PlaceId,
         /// Repeated in the answer; `None`: the answer is of no interest.
         op: Option<OpId>,
         /// The request.
@@ -236,7 +243,7 @@ pub enum CloseReason {
     RoomClosed,
     /// The room has as many peers as it may have.
     RoomFull,
-    /// The worker under the room is gone; connecting again gives a new one.
+    /// The worker under its place is gone; connecting again gives a new one.
     RouterLost,
     /// One of its transports lost ICE consent, or failed or ended its DTLS.
     TransportLost,

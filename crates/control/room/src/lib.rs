@@ -30,7 +30,7 @@ mod effect;
 mod room;
 mod state;
 
-pub use command::{Command, PeerRequest, RequestId, SessionId, WorkerFailure};
+pub use command::{Command, PeerRequest, PlaceId, RequestId, SessionId, WorkerFailure};
 pub use config::{DEFAULT_JOIN_TIMEOUT, Limits, MAX_CONSUMER_REPLICAS, RoomConfig};
 pub use effect::{
     AskId, ClientRequest, CloseReason, Effect, NewConsumer, OpId, PeerEvent, PeerInfo, PeerReply,

@@ -2,6 +2,7 @@
 
 mod answers;
 mod consumers;
+mod places;
 mod producers;
 mod requests;
 mod transports;
@@ -9,15 +10,15 @@ mod transports;
 use std::{collections::BTreeMap, time::Instant};
 
 use plenum_api::error::ErrorKind;
-use plenum_ids::{ConsumerId, PeerId, ProducerId, TransportId};
+use plenum_ids::{ConsumerId, PeerId, ProducerId, RouterId, TransportId};
 use plenum_ipc::message::Request;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::{
-    command::{Command, SessionId},
+    command::{Command, PlaceId, SessionId},
     config::{MAX_CONSUMER_REPLICAS, RoomConfig},
     effect::{AskId, CloseReason, Effect, OpId, PeerEvent, PeerReply, RoomError},
-    state::{Consumer, Op, Peer, Producer, Transport},
+    state::{Consumer, Op, Peer, Place, Producer, Transport},
 };
 
 /// One room.
@@ -27,6 +28,7 @@ pub struct Room {
     rng: StdRng,
     /// Why the room has ended.
     ended: Option<CloseReason>,
+    places: BTreeMap<PlaceId, Place>,
     sessions: BTreeMap<SessionId, Peer>,
     names: BTreeMap<PeerId, SessionId>,
     transports: BTreeMap<TransportId, Transport>,
@@ -51,6 +53,7 @@ impl Room {
             config,
             rng: StdRng::from_seed(seed),
             ended: None,
+            places: BTreeMap::new(),
             sessions: BTreeMap::new(),
             names: BTreeMap::new(),
             transports: BTreeMap::new(),
@@ -61,7 +64,7 @@ impl Room {
             next_op: 0,
             next_ask: 0,
         };
-        room.ask_worker(Op::CreateRouter, Request::CreateRouter { router }, effects);
+        room.open_place(PlaceId::FIRST, router, effects);
         room
     }
 
@@ -79,15 +82,19 @@ impl Room {
                 self.handle_client_answer(ask, accepted, effects);
             }
             Command::Close => self.end(CloseReason::RoomClosed, effects),
-            Command::MediaEvent(event) => self.handle_media_event(event, effects),
-            Command::PeerConnected { session, peer } => self.connect(now, session, peer, effects),
+            Command::MediaEvent { place, event } => self.handle_media_event(place, event, effects),
+            Command::PeerConnected {
+                session,
+                peer,
+                place,
+            } => self.connect(now, session, (peer, place), effects),
             Command::PeerDisconnected { session } => self.leave(session, None, effects),
+            Command::PlaceLost { place } => self.lose_place(place, effects),
             Command::Request {
                 session,
                 request,
                 body,
             } => self.handle_request(session, request, body, effects),
-            Command::RouterLost => self.end(CloseReason::RouterLost, effects),
             Command::Tick => self.close_late(now, effects),
             Command::WorkerAnswer { op, result } => self.handle_worker_answer(op, result, effects),
         }
@@ -113,6 +120,7 @@ impl Room {
     /// Everything that the room holds, for tests and for looking into a running node.
     pub fn dump(&self) -> RoomDump {
         RoomDump {
+            places: self.places.keys().copied().collect(),
             sessions: self.sessions.keys().copied().collect(),
             transports: self.transports.keys().copied().collect(),
             producers: self.producers.keys().copied().collect(),
@@ -126,7 +134,7 @@ impl Room {
         &mut self,
         now: Instant,
         session: SessionId,
-        peer: PeerId,
+        (peer, place): (PeerId, PlaceId),
         effects: &mut Vec<Effect>,
     ) {
         if self.sessions.contains_key(&session) {
@@ -146,11 +154,16 @@ impl Room {
             });
             return;
         }
+        if !self.places.contains_key(&place) {
+            let router = RouterId::from_u128(self.fresh_id());
+            self.open_place(place, router, effects);
+        }
         self.names.insert(peer.clone(), session);
         self.sessions.insert(
             session,
             Peer {
                 id: peer,
+                place,
                 membership: None,
                 join_deadline: now.checked_add(self.config.join_timeout),
                 transports: Vec::new(),
@@ -231,9 +244,12 @@ impl Room {
         self.producers.clear();
         self.consumers.clear();
         self.asks.clear();
-        if reason != CloseReason::RouterLost {
-            let router = self.config.router;
-            tell_worker(Request::CloseRouter { router }, effects);
+        for (place, Place { router }) in std::mem::take(&mut self.places) {
+            effects.push(Effect::Worker {
+                place,
+                op: None,
+                request: Request::CloseRouter { router },
+            });
         }
         effects.push(Effect::RoomClosed);
     }
@@ -256,14 +272,26 @@ impl Room {
     }
 
     /// Sends a request to the worker and remembers what its answer is for.
-    fn ask_worker(&mut self, op: Op, request: Request, effects: &mut Vec<Effect>) {
+    fn ask_worker(&mut self, place: PlaceId, op: Op, request: Request, effects: &mut Vec<Effect>) {
         let id = OpId(self.next_op);
         self.next_op += 1;
         self.ops.insert(id, op);
         effects.push(Effect::Worker {
+            place,
             op: Some(id),
             request,
         });
+    }
+
+    /// Sends a request whose answer is of no interest to the worker, if it is still there.
+    fn tell_worker(&self, place: PlaceId, request: Request, effects: &mut Vec<Effect>) {
+        if self.places.contains_key(&place) {
+            effects.push(Effect::Worker {
+                place,
+                op: None,
+                request,
+            });
+        }
     }
 
     /// An identifier with the form of a UUID version 4 (RFC 9562 §5.4).
@@ -273,17 +301,14 @@ impl Room {
     }
 }
 
-/// Sends a request to the worker whose answer is of no interest.
-fn tell_worker(request: Request, effects: &mut Vec<Effect>) {
-    effects.push(Effect::Worker { op: None, request });
-}
-
 /// What answers a request: a reply now, or nothing yet because the worker was asked.
 type Outcome = Result<Option<PeerReply>, RoomError>;
 
 /// Everything that a room holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoomDump {
+    /// Places.
+    pub places: Vec<PlaceId>,
     /// Sessions.
     pub sessions: Vec<SessionId>,
     /// Transports.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Instant};
 
-use plenum_ids::{ConsumerId, PeerId, ProducerId, TransportId};
+use plenum_ids::{ConsumerId, PeerId, ProducerId, RouterId, TransportId};
 use plenum_params::{
     event::{ConsumerScore, EncodingScore},
     media::MediaKind,
@@ -12,14 +12,22 @@ use plenum_params::{
 use serde_json::{Map, Value};
 
 use crate::{
-    command::{RequestId, SessionId},
+    command::{PlaceId, RequestId, SessionId},
     effect::{AskId, PeerInfo},
 };
+
+/// A router of the room at one worker.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) router: RouterId,
+}
 
 /// A session and the peer behind it.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) id: PeerId,
+    /// Where all its transports are.
+    pub(crate) place: PlaceId,
     pub(crate) membership: Option<Membership>,
     /// When it must have joined.
     pub(crate) join_deadline: Option<Instant>,
@@ -61,6 +69,7 @@ pub(crate) enum Presence {
 #[derive(Debug)]
 pub(crate) struct Transport {
     pub(crate) session: SessionId,
+    pub(crate) place: PlaceId,
     pub(crate) consuming: bool,
     pub(crate) presence: Presence,
     /// The client's DTLS parameters are on their way to the worker, or there.
@@ -75,9 +84,10 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    pub(crate) fn new(session: SessionId, consuming: bool) -> Self {
+    pub(crate) fn new(session: SessionId, place: PlaceId, consuming: bool) -> Self {
         Self {
             session,
+            place,
             consuming,
             presence: Presence::Requested,
             connected: false,
@@ -103,6 +113,8 @@ const MID_WRAP: u32 = 100_000_000;
 #[derive(Debug)]
 pub(crate) struct Producer {
     pub(crate) session: SessionId,
+    /// Where it comes in.
+    pub(crate) place: PlaceId,
     pub(crate) transport: TransportId,
     pub(crate) presence: Presence,
     pub(crate) kind: MediaKind,
@@ -122,6 +134,7 @@ pub(crate) struct Producer {
 #[derive(Debug)]
 pub(crate) struct Consumer {
     pub(crate) session: SessionId,
+    pub(crate) place: PlaceId,
     pub(crate) transport: TransportId,
     pub(crate) producer: ProducerId,
     pub(crate) stage: Stage,
@@ -154,8 +167,8 @@ impl Consumer {
 /// A request to the worker whose answer is awaited.
 #[derive(Debug)]
 pub(crate) enum Op {
-    /// Nothing works without it.
-    CreateRouter,
+    /// Nothing works at a place without it.
+    CreateRouter(PlaceId),
     /// A consumer that no client asked for.
     Consume(ConsumerId),
     /// The worker's answer answers a client.

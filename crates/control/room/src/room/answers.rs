@@ -10,9 +10,9 @@ use plenum_params::{
 };
 
 use crate::{
-    command::WorkerFailure,
+    command::{PlaceId, WorkerFailure},
     effect::{CloseReason, Effect, OpId, PeerEvent, PeerReply, RoomError},
-    room::{Room, tell_worker},
+    room::Room,
     state::{Op, Presence, Work},
 };
 
@@ -24,8 +24,10 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) {
         match self.ops.remove(&op) {
-            Some(Op::CreateRouter) if result.is_err() => {
-                self.end(CloseReason::RouterLost, effects);
+            Some(Op::CreateRouter(place)) => {
+                if let Err(failure) = result {
+                    self.handle_no_router(place, &failure, effects);
+                }
             }
             Some(Op::Consume(consumer)) => match result {
                 Ok(_) => self.announce(consumer, effects),
@@ -60,7 +62,7 @@ impl Room {
                 self.tell_first_score(consumer, effects);
             }
             // Without an entry the asker is gone, and what it asked for was undone when it went.
-            Some(Op::CreateRouter | Op::Start(_)) | None => {}
+            Some(Op::Start(_)) | None => {}
         }
     }
 
@@ -145,12 +147,14 @@ impl Room {
                 }
             }
             Work::CreateTransport(id) => {
-                self.forget_transport(id, effects);
-                close_if_unsure(failure, Request::CloseTransport { transport: id }, effects);
+                let place = self.forget_transport(id, effects).map(|it| it.place);
+                let close = Request::CloseTransport { transport: id };
+                self.close_if_unsure(place, failure, close, effects);
             }
             Work::Produce(id) => {
-                self.forget_producer(id, effects);
-                close_if_unsure(failure, Request::CloseProducer { producer: id }, effects);
+                let place = self.forget_producer(id, effects).map(|it| it.place);
+                let close = Request::CloseProducer { producer: id };
+                self.close_if_unsure(place, failure, close, effects);
             }
             Work::Forward
             | Work::PauseProducer(_)
@@ -166,11 +170,30 @@ impl Room {
         failure: &WorkerFailure,
         effects: &mut Vec<Effect>,
     ) {
-        self.forget_consumer(id);
-        close_if_unsure(failure, Request::CloseConsumer { consumer: id }, effects);
+        let place = self.forget_consumer(id).map(|it| it.place);
+        let close = Request::CloseConsumer { consumer: id };
+        self.close_if_unsure(place, failure, close, effects);
     }
 
-    pub(super) fn handle_media_event(&mut self, event: Event, effects: &mut Vec<Effect>) {
+    /// A worker that did not answer may still have made the object.
+    fn close_if_unsure(
+        &self,
+        place: Option<PlaceId>,
+        failure: &WorkerFailure,
+        request: Request,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let (Some(place), WorkerFailure::Lost) = (place, failure) {
+            self.tell_worker(place, request, effects);
+        }
+    }
+
+    pub(super) fn handle_media_event(
+        &mut self,
+        _place: PlaceId,
+        event: Event,
+        effects: &mut Vec<Effect>,
+    ) {
         match event {
             Event::IceState {
                 transport,
@@ -252,13 +275,6 @@ impl Room {
                 event,
             });
         }
-    }
-}
-
-/// A worker that did not answer may still have made the object.
-fn close_if_unsure(failure: &WorkerFailure, request: Request, effects: &mut Vec<Effect>) {
-    if *failure == WorkerFailure::Lost {
-        tell_worker(request, effects);
     }
 }
 

@@ -12,7 +12,7 @@ use plenum_params::{
 use rand::rngs::StdRng;
 
 use crate::{
-    command::SessionId,
+    command::{PlaceId, SessionId},
     effect::{AskId, ClientRequest, Effect, NewConsumer, PeerEvent},
     room::Room,
     state::{Consumer, Op, Presence, Producer, Stage, Transport},
@@ -49,16 +49,10 @@ impl Room {
 
     fn consume(&mut self, session: SessionId, producer: ProducerId, effects: &mut Vec<Effect>) {
         for _ in 0..=self.config.consumer_replicas {
-            let Some((transport, consumer, request)) = self.new_consumer(session, producer) else {
+            let Some((place, consumer, request)) = self.new_consumer(session, producer) else {
                 return;
             };
-            if let Some(transport) = self.transports.get_mut(&transport) {
-                transport.consumers.push(consumer);
-            }
-            if let Some(producer) = self.producers.get_mut(&producer) {
-                producer.consumers.push(consumer);
-            }
-            self.ask_worker(Op::Consume(consumer), request, effects);
+            self.ask_worker(place, Op::Consume(consumer), request, effects);
         }
     }
 
@@ -67,7 +61,7 @@ impl Room {
         &mut self,
         session: SessionId,
         producer_id: ProducerId,
-    ) -> Option<(TransportId, ConsumerId, Request)> {
+    ) -> Option<(PlaceId, ConsumerId, Request)> {
         let id = ConsumerId::from_u128(self.fresh_id());
         let transport_id = self.consuming_transport(session)?;
         let peer = self.sessions.get(&session)?;
@@ -89,10 +83,16 @@ impl Room {
         let sent = resolve::send_parameters(producer.kind, &parameters).ok()?;
         let ssrcs = [Some(sent.ssrc), sent.rtx_ssrc];
         transport.ssrcs.extend(ssrcs.into_iter().flatten());
+        transport.consumers.push(id);
+        let place = transport.place;
+        if let Some(producer) = self.producers.get_mut(&producer_id) {
+            producer.consumers.push(id);
+        }
         self.consumers.insert(
             id,
             Consumer {
                 session,
+                place,
                 transport: transport_id,
                 producer: producer_id,
                 stage: Stage::Requested(Box::new(parameters)),
@@ -109,7 +109,7 @@ impl Room {
             parameters: sent,
             paused: true,
         };
-        Some((transport_id, id, request))
+        Some((place, id, request))
     }
 
     /// The first transport that the client created for receiving.
@@ -178,7 +178,8 @@ impl Room {
         consumer.stage = Stage::Answered;
         if accepted && !consumer.paused_by_client {
             let request = Request::ResumeConsumer { consumer: id };
-            self.ask_worker(Op::Start(id), request, effects);
+            let place = consumer.place;
+            self.ask_worker(place, Op::Start(id), request, effects);
         }
     }
 

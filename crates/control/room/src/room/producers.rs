@@ -62,6 +62,7 @@ impl Room {
             id,
             Producer {
                 session,
+                place: transport.place,
                 transport: source.transport,
                 presence: Presence::Requested,
                 kind,
@@ -113,11 +114,12 @@ impl Room {
 
     /// Takes a producer out of the room's books, with its consumers, whose clients are told. The worker closes the
     /// consumers together with the producer.
-    pub(super) fn forget_producer(&mut self, id: ProducerId, effects: &mut Vec<Effect>) {
-        let Some(producer) = self.producers.get(&id) else {
-            return;
-        };
-        for consumer in producer.consumers.clone() {
+    pub(super) fn forget_producer(
+        &mut self,
+        id: ProducerId,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Producer> {
+        for consumer in self.producers.get(&id)?.consumers.clone() {
             let forgotten = self.forget_consumer(consumer);
             if let Some(forgotten) = forgotten.filter(Consumer::is_announced) {
                 effects.push(Effect::Notify {
@@ -126,11 +128,11 @@ impl Room {
                 });
             }
         }
-        let producer = self.producers.remove(&id);
-        let transport = producer.and_then(|producer| self.transports.get_mut(&producer.transport));
-        if let Some(transport) = transport {
+        let producer = self.producers.remove(&id)?;
+        if let Some(transport) = self.transports.get_mut(&producer.transport) {
             transport.producers.retain(|other| *other != id);
         }
+        Some(producer)
     }
 
     /// The worker says which encodings of a producer are of any use.

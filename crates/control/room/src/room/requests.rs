@@ -178,15 +178,17 @@ impl Room {
         body: Request,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
-        if let Some(peer) = self.sessions.get_mut(&session) {
-            peer.pending += 1;
-        }
+        let Some(peer) = self.sessions.get_mut(&session) else {
+            return Ok(None);
+        };
+        peer.pending += 1;
+        let place = peer.place;
         let op = Op::Request {
             session,
             request,
             work,
         };
-        self.ask_worker(op, body, effects);
+        self.ask_worker(place, op, body, effects);
         Ok(None)
     }
 

@@ -17,6 +17,7 @@ use std::{
 use plenum_ids::RouterId;
 use plenum_ipc::message::Answer;
 use plenum_params::{
+    event::Event,
     ortc,
     transport::{DtlsParameters, DtlsRole},
 };
@@ -76,10 +77,16 @@ impl World {
         self.carry_out(effects);
     }
 
+    /// Something happened to an object at the first place.
+    fn event(&mut self, event: Event) {
+        let place = PlaceId::FIRST;
+        self.handle(Command::MediaEvent { place, event });
+    }
+
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match &effect {
-                Effect::Worker { op, request } => {
+                Effect::Worker { op, request, .. } => {
                     let answer = self.worker.carry_out(request);
                     self.answers.extend(op.map(|op| (op, answer)));
                     continue;
@@ -94,7 +101,7 @@ impl World {
                     assert!(self.live.contains(session), "for nobody: {effect:?}");
                 }
                 Effect::CloseSession { session, .. } => self.forget(*session),
-                Effect::RoomClosed | Effect::RoomEmpty => {}
+                Effect::PlaceClosed { .. } | Effect::RoomClosed | Effect::RoomEmpty => {}
             }
             self.effects.push_back(effect);
         }
@@ -124,6 +131,7 @@ impl World {
         self.handle(Command::PeerConnected {
             session,
             peer: peer.into(),
+            place: PlaceId::FIRST,
         });
         session
     }

@@ -8,7 +8,7 @@ use plenum_params::transport::DtlsParameters;
 use crate::{
     command::{RequestId, SessionId},
     effect::{Effect, RoomError},
-    room::{Outcome, Room, requests::not_offered, tell_worker},
+    room::{Outcome, Room, requests::not_offered},
     state::{Presence, Transport, Work},
 };
 
@@ -32,11 +32,15 @@ impl Room {
             let reason = format!("a peer may have {limit} transports");
             return Err(RoomError::new(ErrorKind::TooMany, reason));
         }
+        let place = peer.place;
+        let Some(router) = self.places.get(&place).map(|place| place.router) else {
+            return Ok(None);
+        };
         peer.transports.push(id);
-        self.transports
-            .insert(id, Transport::new(caller.0, consuming));
+        let transport = Transport::new(caller.0, place, consuming);
+        self.transports.insert(id, transport);
         let request = Request::CreateWebRtcTransport {
-            router: self.config.router,
+            router,
             transport: id,
             options: self.config.transport.clone(),
         };
@@ -80,7 +84,8 @@ impl Room {
     pub(super) fn close_transport(&mut self, id: TransportId, effects: &mut Vec<Effect>) {
         if let Some(transport) = self.forget_transport(id, effects) {
             debug_assert!(transport.producers.is_empty() && transport.consumers.is_empty());
-            tell_worker(Request::CloseTransport { transport: id }, effects);
+            let request = Request::CloseTransport { transport: id };
+            self.tell_worker(transport.place, request, effects);
         }
     }
 

@@ -85,7 +85,9 @@ fn a_lost_router_ends_the_room_and_lets_everybody_reconnect() {
     let alice = world.join(1, "alice");
     world.produce(alice);
     world.rest();
-    world.handle(Command::RouterLost);
+    world.handle(Command::PlaceLost {
+        place: PlaceId::FIRST,
+    });
     let lost = CloseReason::RouterLost;
     let closed = Effect::CloseSession {
         session: alice.0,

@@ -36,10 +36,10 @@ fn call() -> Call {
 
 fn demand(world: &mut World, producer: ProducerId, encodings: &[bool]) {
     let encodings = encodings.to_vec();
-    world.handle(Command::MediaEvent(Event::ProducerDemand {
+    world.event(Event::ProducerDemand {
         producer,
         encodings,
-    }));
+    });
 }
 
 fn told(producer: ProducerId, encodings: &[bool]) -> PeerEvent {
@@ -176,10 +176,7 @@ fn of_a_single_stream_without_layers_no_layers_are_told() {
         spatial: 0,
         temporal: Some(0),
     });
-    world.handle(Command::MediaEvent(Event::ConsumerLayers {
-        consumer,
-        layers,
-    }));
+    world.event(Event::ConsumerLayers { consumer, layers });
     assert_eq!(world.events(bob), []);
 }
 

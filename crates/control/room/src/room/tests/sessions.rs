@@ -156,14 +156,14 @@ fn a_peer_whose_media_path_breaks_is_closed() {
         let (alice, transport) = world.join(1, "alice");
         let (bob, _) = world.join(2, "bob");
         world.rest();
-        world.handle(Command::MediaEvent(Event::IceState {
+        world.event(Event::IceState {
             transport,
             state: IceState::Connected,
             tuple: None,
-        }));
+        });
         assert_eq!(world.rest(), []);
         let event = states(transport)[index].clone();
-        world.handle(Command::MediaEvent(event.clone()));
+        world.event(event.clone());
         assert_eq!(
             world.events(bob),
             [PeerEvent::PeerClosed {
@@ -177,7 +177,7 @@ fn a_peer_whose_media_path_breaks_is_closed() {
                 reason: CloseReason::TransportLost
             }]
         );
-        world.handle(Command::MediaEvent(event));
+        world.event(event);
         assert_eq!(world.rest(), [], "the transport is unknown by now");
     }
 }

@@ -370,10 +370,10 @@ fn scores_and_layers_reach_those_they_concern() {
         rid: Some("r0".to_owned()),
         score: 9,
     }];
-    world.handle(Command::MediaEvent(Event::ProducerScore {
+    world.event(Event::ProducerScore {
         producer,
         scores: scores.clone(),
-    }));
+    });
     assert_eq!(
         world.events(alice.0),
         [PeerEvent::ProducerScore { producer, scores }]
@@ -387,14 +387,11 @@ fn scores_and_layers_reach_those_they_concern() {
         spatial: 1,
         temporal: Some(0),
     });
-    world.handle(Command::MediaEvent(Event::ConsumerScore {
+    world.event(Event::ConsumerScore {
         consumer,
         score: score.clone(),
-    }));
-    world.handle(Command::MediaEvent(Event::ConsumerLayers {
-        consumer,
-        layers,
-    }));
+    });
+    world.event(Event::ConsumerLayers { consumer, layers });
     assert_eq!(
         world.events(bob),
         [
