@@ -1,0 +1,184 @@
+//! Consumers: what peers are sent.
+
+use std::time::Instant;
+
+use plenum_ids::{ConsumerId, ProducerId, TransportId};
+use plenum_params::{
+    event::{Event, Layers},
+    media::{MediaKind, SendParameters},
+};
+
+use super::Result;
+use crate::{consumer::Consumer, engine::Engine, error::EngineError};
+
+impl Engine {
+    /// Starts to send a producer of the same router to a transport's peer.
+    pub fn consume(
+        &mut self,
+        now: Instant,
+        transport_id: TransportId,
+        id: ConsumerId,
+        producer_id: ProducerId,
+        parameters: SendParameters,
+        paused: bool,
+    ) -> Result<()> {
+        let transport_key = self.transport_key(transport_id)?;
+        let producer_key = self.producer_key(producer_id)?;
+        if self.consumer_keys.contains_key(&id) {
+            return Err(EngineError::AlreadyExists(format!("consumer {id}")));
+        }
+        let same_router = self
+            .transports
+            .get(self.producers[producer_key].transport)
+            .map(|transport| transport.router)
+            == Some(self.transports[transport_key].router);
+        if !same_router {
+            return Err(EngineError::Invalid(format!(
+                "producer {producer_id} belongs to another router"
+            )));
+        }
+        if parameters.codecs.is_empty() {
+            return Err(EngineError::Invalid("a consumer needs a codec".into()));
+        }
+        // A first number in the lower half leaves room for the first packets to arrive out of order (RFC 3711 §3.3.1).
+        let (first, first_rtx) = (self.random_u32() as u16 >> 1, self.random_u32() as u16 >> 1);
+        let mut consumer = Consumer::new(
+            id,
+            transport_key,
+            (producer_key, &self.producers[producer_key]),
+            parameters,
+            paused,
+            first,
+            first_rtx,
+        );
+        let congestion = &mut self.transports[transport_key].congestion;
+        congestion.add_consumer(now, &consumer);
+        // On a measured path the division of its bandwidth says what to begin with.
+        if congestion.estimate(now).is_none() || consumer.parameters.kind == MediaKind::Audio {
+            let target = consumer.wanted(&self.producers[producer_key]);
+            consumer.set_target(target);
+        }
+        let key = self.consumers.insert(consumer);
+        self.consumer_keys.insert(id, key);
+        self.transports[transport_key].consumers.push(key);
+        self.producers[producer_key].consumers.push(key);
+        self.raise_demand(key);
+        self.divide_bandwidth(now, transport_key);
+        self.request_key_frame_for(now, key);
+        Ok(())
+    }
+
+    /// Closes a consumer. Closing what is gone is no error.
+    pub fn close_consumer(&mut self, id: ConsumerId) {
+        if let Some(&key) = self.consumer_keys.get(&id) {
+            self.remove_consumer(key);
+        }
+    }
+
+    pub(super) fn remove_consumer(&mut self, key: usize) {
+        let Some(consumer) = self.consumers.try_remove(key) else {
+            return;
+        };
+        self.consumer_keys.remove(&consumer.id);
+        if let Some(transport) = self.transports.get_mut(consumer.transport) {
+            transport.consumers.retain(|&other| other != key);
+            transport.dirty_consumers.retain(|&other| other != key);
+            transport.retransmissions.retain(|&(other, _)| other != key);
+            transport.pacer.forget(key);
+        }
+        if let Some(producer) = self.producers.get_mut(consumer.producer) {
+            producer.consumers.retain(|&other| other != key);
+        }
+        self.events.retain(|event| {
+            !matches!(event, Event::ConsumerScore { consumer: id, .. } | Event::ConsumerLayers { consumer: id, .. }
+                if *id == consumer.id)
+        });
+    }
+
+    /// Stops sending a consumer.
+    pub fn pause_consumer(&mut self, id: ConsumerId) -> Result<()> {
+        let key = self.consumer_key(id)?;
+        let consumer = &mut self.consumers[key];
+        consumer.paused = true;
+        if let Some(producer) = self.producers.get(consumer.producer) {
+            self.events.extend(consumer.announce_layers(producer));
+        }
+        Ok(())
+    }
+
+    /// Sends a consumer again, from the next key frame on, which is asked for.
+    pub fn resume_consumer(&mut self, now: Instant, id: ConsumerId) -> Result<()> {
+        let key = self.consumer_key(id)?;
+        let consumer = &mut self.consumers[key];
+        if std::mem::replace(&mut consumer.paused, false) {
+            consumer.resync();
+            let transport = consumer.transport;
+            self.raise_demand(key);
+            self.divide_bandwidth(now, transport);
+            self.request_key_frame_for(now, key);
+        }
+        Ok(())
+    }
+
+    /// Sets the highest layers that a consumer is to get. Returns the nearest ones that its producer has, `None` when
+    /// there is nothing to choose.
+    pub fn set_preferred_layers(
+        &mut self,
+        now: Instant,
+        id: ConsumerId,
+        layers: Layers,
+    ) -> Result<Option<Layers>> {
+        let key = self.consumer_key(id)?;
+        let consumer = &mut self.consumers[key];
+        let producer = self.producers.get(consumer.producer);
+        let Some(producer) = producer.filter(|producer| producer.is_layered()) else {
+            return Ok(None);
+        };
+        let layers = producer.clamp(layers);
+        consumer.preferred = Some(layers);
+        self.raise_demand(key);
+        self.retarget(now, key);
+        Ok(Some(layers))
+    }
+
+    /// Sets a consumer's weight when bandwidth is shared out, 1 to 255; 0 counts as 1.
+    pub fn set_priority(&mut self, now: Instant, id: ConsumerId, priority: u8) -> Result<()> {
+        let key = self.consumer_key(id)?;
+        let consumer = &mut self.consumers[key];
+        consumer.priority = priority.max(1);
+        let transport = consumer.transport;
+        self.request_allocation(now, transport);
+        Ok(())
+    }
+
+    /// Asks the producer behind a consumer for a key frame.
+    pub fn request_key_frame(&mut self, now: Instant, id: ConsumerId) -> Result<()> {
+        let key = self.consumer_key(id)?;
+        self.request_key_frame_for(now, key);
+        Ok(())
+    }
+
+    /// Asks for a key frame of the stream that a consumer forwards or waits for, unless it can do with the last one.
+    pub(crate) fn request_key_frame_for(&mut self, now: Instant, key: usize) {
+        if self.start_with_past(now, key) {
+            return;
+        }
+        let Some(consumer) = self.consumers.get(key) else {
+            return;
+        };
+        if consumer.paused || consumer.parameters.kind == MediaKind::Audio {
+            return;
+        }
+        let Some(producer) = self.producers.get_mut(consumer.producer) else {
+            return;
+        };
+        let wanted = consumer.target().map(|target| target.stream);
+        let wanted = wanted.or_else(|| consumer.current_stream());
+        if let Some(stream) =
+            wanted.and_then(|stream| producer.streams.get_mut(usize::from(stream)))
+        {
+            stream.key_frames.request(now);
+            self.timers.schedule(producer.transport, now);
+        }
+    }
+}

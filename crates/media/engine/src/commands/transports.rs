@@ -1,0 +1,270 @@
+//! Transports: where a peer's packets come from and go to.
+
+use std::time::Instant;
+
+use plenum_dtls::{DtlsEndpoint, DtlsRole, DtlsSettings, Fingerprint};
+use plenum_ice::{
+    IceCredentials, IceLite, IceLiteConfig, UfragCode,
+    candidate::{UDP_FOUNDATION, host_priority, local_preference},
+    password_from_random,
+};
+use plenum_ids::{RouterId, TransportId};
+use plenum_params::{
+    event::Event,
+    transport::{
+        DtlsFingerprint, DtlsParameters, DtlsState, IceCandidate, IceParameters, IceState,
+        OutgoingLimits, Protocol, WebRtcTransportInfo, WebRtcTransportOptions,
+    },
+};
+use rand::Rng;
+
+use super::Result;
+use crate::{
+    congestion::Congestion,
+    engine::Engine,
+    error::EngineError,
+    pacer::Pacer,
+    transport::{DirectionCounters, ReceiveTable, Transport},
+    twcc_receiver::TwccReceiver,
+};
+
+impl Engine {
+    /// Makes a WebRTC transport and returns what the client must know to connect to it.
+    pub fn create_webrtc_transport(
+        &mut self,
+        now: Instant,
+        router_id: RouterId,
+        id: TransportId,
+        options: &WebRtcTransportOptions,
+    ) -> Result<WebRtcTransportInfo> {
+        if self.transport_keys.contains_key(&id) {
+            return Err(EngineError::AlreadyExists(format!("transport {id}")));
+        }
+        if !self.routers.contains_key(&router_id) {
+            return Err(EngineError::RouterNotFound(router_id));
+        }
+        let key = self.transports.vacant_key();
+        let credentials = self.ice_credentials(key);
+        let info = WebRtcTransportInfo {
+            ice_parameters: ice_parameters(&credentials),
+            ice_candidates: self.ice_candidates(),
+            dtls_parameters: self.dtls_parameters(),
+        };
+        let config = IceLiteConfig {
+            credentials,
+            consent_timeout: self.config.consent_timeout,
+        };
+        let local_ssrc = self.random_u32();
+        let twcc_sequence = self.random_u32() as u16;
+        self.transports.insert(Transport {
+            id,
+            router: router_id,
+            ice: IceLite::new(config, now),
+            ice_state: IceState::New,
+            path: None,
+            dtls: None,
+            dtls_state: DtlsState::New,
+            fingerprints: Vec::new(),
+            srtp: None,
+            local_ssrc,
+            producers: Vec::new(),
+            consumers: Vec::new(),
+            receive: ReceiveTable::default(),
+            extensions: crate::packet::ExtensionTable::default(),
+            twcc_receiver: TwccReceiver::default(),
+            twcc_media_ssrc: 0,
+            twcc_feedback_count: 0,
+            twcc_sequence,
+            dirty_consumers: Vec::new(),
+            dirty: false,
+            retransmissions: Vec::new(),
+            pacer: Pacer::default(),
+            congestion: Congestion::new(options),
+            next_report: now,
+            report_count: 0,
+            max_incoming_bitrate: options.max_incoming_bitrate,
+            remb: None,
+            received: DirectionCounters::default(),
+            sent: DirectionCounters::default(),
+            discarded: 0,
+        });
+        self.transport_keys.insert(id, key);
+        self.routers
+            .entry(router_id)
+            .or_default()
+            .transports
+            .push(key);
+        Ok(info)
+    }
+
+    /// Tells a transport its peer's DTLS parameters, which starts the handshake.
+    pub fn connect_webrtc_transport(
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        dtls: &DtlsParameters,
+    ) -> Result<()> {
+        let key = self.transport_key(id)?;
+        let transport = &mut self.transports[key];
+        if transport.dtls_state != DtlsState::New {
+            return Err(EngineError::AlreadyConnected(id));
+        }
+        let fingerprints: Vec<Fingerprint> = dtls
+            .fingerprints
+            .iter()
+            .filter_map(|entry| Fingerprint::parse(&entry.algorithm, &entry.value).ok())
+            .collect();
+        if fingerprints.is_empty() {
+            return Err(EngineError::Invalid(
+                "no usable certificate fingerprint in dtlsParameters".into(),
+            ));
+        }
+        let role = match dtls.role {
+            plenum_params::transport::DtlsRole::Server => DtlsRole::Client,
+            _ => DtlsRole::Server,
+        };
+        let settings = if self.config.srtp_profiles.is_empty() {
+            DtlsSettings::default()
+        } else {
+            DtlsSettings::with_profiles(&self.config.srtp_profiles)
+        };
+        let endpoint = DtlsEndpoint::with_settings(role, &self.config.certificate, &settings, now)
+            .map_err(|error| EngineError::Invalid(format!("DTLS cannot start: {error}")))?;
+        transport.dtls = Some(endpoint);
+        transport.fingerprints = fingerprints;
+        self.set_dtls_state(key, DtlsState::Connecting);
+        self.drive_dtls(now, key);
+        Ok(())
+    }
+
+    /// Gives a transport new ICE credentials; the old ones hold until the new ones are used.
+    pub fn restart_ice(&mut self, id: TransportId) -> Result<IceParameters> {
+        let key = self.transport_key(id)?;
+        let credentials = self.ice_credentials(key);
+        let parameters = ice_parameters(&credentials);
+        self.transports[key].ice.restart(credentials);
+        Ok(parameters)
+    }
+
+    /// Closes a transport with its producers (and their consumers) and consumers. Closing what is gone is no error.
+    pub fn close_transport(&mut self, now: Instant, id: TransportId) {
+        if let Some(&key) = self.transport_keys.get(&id) {
+            if let Some(router) = self
+                .transports
+                .get(key)
+                .and_then(|transport| self.routers.get_mut(&transport.router))
+            {
+                router.transports.retain(|&other| other != key);
+            }
+            self.remove_transport(now, key);
+        }
+    }
+
+    pub(super) fn remove_transport(&mut self, now: Instant, key: usize) {
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        let id = transport.id;
+        let (producers, consumers) = (
+            std::mem::take(&mut transport.producers),
+            std::mem::take(&mut transport.consumers),
+        );
+        for producer in producers {
+            self.remove_producer(producer);
+        }
+        for consumer in consumers {
+            self.remove_consumer(consumer);
+        }
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        if let Some(endpoint) = transport.dtls.as_mut() {
+            endpoint.close();
+        }
+        self.drive_dtls(now, key);
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        transport.ice.close();
+        self.handle_ice_events(now, key);
+        self.timers.cancel(key);
+        self.fan_out.forget(key);
+        self.transports.remove(key);
+        self.transport_keys.remove(&id);
+        // Whoever closes knows: no event follows the close.
+        self.events.retain(|event| {
+            !matches!(event, Event::IceState { transport, .. } | Event::DtlsState { transport, .. } if *transport == id)
+        });
+    }
+
+    /// Sets the bounds of the estimate towards a transport's receiver.
+    pub fn set_outgoing_limits(
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        limits: OutgoingLimits,
+    ) -> Result<()> {
+        let key = self.transport_key(id)?;
+        self.transports[key].congestion.set_limits(now, limits);
+        self.follow_estimate(now, key);
+        Ok(())
+    }
+
+    /// Sets the limit that a transport's sender is told from its next report on; `None`: no limit.
+    pub fn set_max_incoming_bitrate(
+        &mut self,
+        id: TransportId,
+        bitrate: Option<u32>,
+    ) -> Result<()> {
+        let key = self.transport_key(id)?;
+        self.transports[key].max_incoming_bitrate = bitrate;
+        Ok(())
+    }
+
+    fn ice_credentials(&mut self, key: usize) -> IceCredentials {
+        let mut nonce = [0; 10];
+        let mut secret = [0; 24];
+        self.rng.fill_bytes(&mut nonce);
+        self.rng.fill_bytes(&mut secret);
+        let code = UfragCode {
+            node: self.config.node,
+            worker: self.config.worker,
+            transport: key as u32,
+            nonce,
+        };
+        IceCredentials {
+            username_fragment: code.encode(),
+            password: password_from_random(&secret),
+        }
+    }
+
+    fn ice_candidates(&self) -> Vec<IceCandidate> {
+        let sockets = self.config.sockets.iter().enumerate();
+        let candidate = |(index, socket): (usize, &crate::config::SocketConfig)| IceCandidate {
+            foundation: UDP_FOUNDATION.into(),
+            priority: host_priority(local_preference(index as u16, false)),
+            address: socket.announced.unwrap_or_else(|| socket.local.ip()),
+            port: socket.local.port(),
+            protocol: Protocol::Udp,
+        };
+        sockets.map(candidate).collect()
+    }
+
+    fn dtls_parameters(&self) -> DtlsParameters {
+        let fingerprint = self.config.certificate.fingerprint();
+        DtlsParameters {
+            role: plenum_params::transport::DtlsRole::Auto,
+            fingerprints: vec![DtlsFingerprint {
+                algorithm: fingerprint.algorithm.name().into(),
+                value: fingerprint.to_string(),
+            }],
+        }
+    }
+}
+
+fn ice_parameters(credentials: &IceCredentials) -> IceParameters {
+    IceParameters {
+        username_fragment: credentials.username_fragment.clone(),
+        password: credentials.password.clone(),
+    }
+}
