@@ -58,7 +58,8 @@ pub struct Join {
     pub device: Option<Value>,
     /// Absent when the client does not receive.
     pub rtp_capabilities: Option<RtpCapabilities>,
-    /// `{demand: true}`: which of our own messages the client understands. Absent with other servers' clients.
+    /// `{demand: true, migrate: true}`: which of our own messages the client understands. Absent with other servers'
+    /// clients.
     pub plenum: Option<Value>,
 }
 
@@ -66,8 +67,18 @@ impl Join {
     /// Whether the client wants to hear `producerDemand`.
     #[must_use]
     pub fn demand(&self) -> bool {
+        self.says("demand")
+    }
+
+    /// Whether the client joins again when it hears `migrate`.
+    #[must_use]
+    pub fn migrate(&self) -> bool {
+        self.says("migrate")
+    }
+
+    fn says(&self, word: &str) -> bool {
         let plenum = self.plenum.as_ref();
-        plenum.and_then(|plenum| plenum.get("demand")) == Some(&Value::Bool(true))
+        plenum.and_then(|plenum| plenum.get(word)) == Some(&Value::Bool(true))
     }
 }
 
@@ -84,6 +95,17 @@ pub struct Produce {
     /// Passed on to the consumers.
     #[serde(default)]
     pub app_data: Option<Value>,
+    /// `{producerId}`: an identifier that the producer had before `migrate` and wants to keep.
+    #[serde(default)]
+    pub plenum: Option<Value>,
+}
+
+impl Produce {
+    /// The identifier that the client wishes for, as it wrote it.
+    #[must_use]
+    pub fn wished_id(&self) -> Option<&str> {
+        self.plenum.as_ref()?.get("producerId")?.as_str()
+    }
 }
 
 /// `restartIce`, `getTransportStats`
@@ -305,6 +327,16 @@ pub struct ProducerDemand<'a> {
     pub encodings: &'a [bool],
 }
 
+/// `migrate`, one of our own (`docs/protocol/extensions.md`)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Migrate {
+    /// `workerLost` or `maintenance`.
+    pub reason: &'static str,
+    /// The old session goes on until the client says `migrated`.
+    pub make_before_break: bool,
+}
+
 /// `consumerScore`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -403,6 +435,27 @@ mod tests {
             assert!(!says(odd.clone()), "{odd}");
         }
         assert!(!Join::default().demand());
+    }
+
+    #[test]
+    fn only_clients_who_say_so_migrate_and_they_may_wish_for_an_id() {
+        let join = |plenum: Value| {
+            serde_json::from_value::<Join>(json!({"plenum": plenum})).expect("decodes")
+        };
+        assert!(join(json!({"migrate": true})).migrate());
+        assert!(!join(json!({"demand": true})).migrate());
+        let wish = |plenum: Value| {
+            let data = json!({
+                "transportId": "t", "kind": "audio", "plenum": plenum,
+                "rtpParameters": {"codecs": []},
+            });
+            let produce = serde_json::from_value::<Produce>(data).expect("decodes");
+            produce.wished_id().map(str::to_owned)
+        };
+        assert_eq!(wish(json!({"producerId": "p"})).as_deref(), Some("p"));
+        for odd in [json!({}), json!({"producerId": 1}), json!([]), json!(null)] {
+            assert_eq!(wish(odd.clone()), None, "{odd}");
+        }
     }
 
     #[test]

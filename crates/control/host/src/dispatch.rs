@@ -25,7 +25,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut events: mpsc::UnboundedReceiver
                     let _ = room.send(Input::Command(command)).await;
                 }
             }
-            WorkerEvent::Started { .. } => {}
+            WorkerEvent::Started { .. } => shared.worker_starts.send_modify(|count| *count += 1),
             other => warn!(?other, "unknown event of a worker"),
         }
     }

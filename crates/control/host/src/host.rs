@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
@@ -19,7 +19,7 @@ use plenum_ipc::{Answer, Request};
 use plenum_params::{
     rtp_parameters::RtpCapabilities, stats::WorkerStats, transport::WebRtcTransportOptions,
 };
-use plenum_room::{Command, DEFAULT_JOIN_TIMEOUT, Limits, PlaceId, RoomConfig, SessionId};
+use plenum_room::{DEFAULT_JOIN_TIMEOUT, Limits, PlaceId, RoomConfig, SessionId};
 use plenum_supervisor::{Supervisor, Worker, WorkerEvent, WorkerState};
 use tokio::{
     sync::{mpsc, watch},
@@ -29,6 +29,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     dispatch,
+    moving::Displaced,
     objects::Objects,
     placement::{self, Candidate, Capacity, NoPlace, Placement, Resource},
     room_task::{Figures, Input, Owner, RoomTask},
@@ -85,7 +86,7 @@ impl HostConfig {
 /// The rooms of a node. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Host {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What the first client of a room may ask of it.
@@ -143,6 +144,7 @@ impl Host {
             rooms: Mutex::new(Rooms::default()),
             next_session: AtomicU64::new(0),
             running_tasks: watch::Sender::new(0),
+            worker_starts: watch::Sender::new(0),
         });
         tokio::spawn(dispatch::run(Arc::clone(&shared), events));
         Self { shared }
@@ -163,6 +165,7 @@ impl Host {
         if rooms.closing {
             return Err(ConnectError::ShuttingDown);
         }
+        rooms.give_up_lost(room);
         if !rooms.by_id.contains_key(room) {
             self.open_room(&mut rooms, room, options)?;
         }
@@ -271,6 +274,9 @@ impl Host {
         rooms.last_key += 1;
         let key = rooms.last_key;
         rooms.last_used.insert(placement.worker, key);
+        rooms
+            .displaced
+            .handle_reopened(id, placement.worker, Instant::now());
         let (sender, inputs) = mpsc::channel(shared.config.room_queue);
         let figures = Arc::new(Figures::default());
         rooms.insert(
@@ -308,6 +314,7 @@ impl Host {
     fn place(&self, rooms: &mut Rooms) -> Result<(Worker, Placement), ConnectError> {
         let supervisor = &self.shared.supervisor;
         let infos = supervisor.workers().into_iter();
+        let now = Instant::now();
         let (candidates, workers): (Vec<_>, Vec<_>) = infos
             .map(|info| {
                 let worker = supervisor.worker(info.id);
@@ -316,7 +323,7 @@ impl Host {
                     open: worker.as_ref().is_some_and(|worker| !worker.is_closed()),
                     rooms: rooms.on(info.id),
                     last_used: rooms.last_used.get(&info.id).copied().unwrap_or(0),
-                    load: load(&info),
+                    load: rooms.displaced.expected(load(&info), info.id, now),
                 };
                 (candidate, worker)
             })
@@ -356,11 +363,13 @@ pub(crate) struct Shared {
     rooms: Mutex<Rooms>,
     next_session: AtomicU64,
     running_tasks: watch::Sender<usize>,
+    /// How often a worker was started again.
+    pub(crate) worker_starts: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
-struct Rooms {
-    by_id: HashMap<RoomId, Entry>,
+pub(crate) struct Rooms {
+    pub(crate) by_id: HashMap<RoomId, Entry>,
     per_worker: HashMap<WorkerId, usize>,
     last_key: u64,
     /// The key of the latest room that each worker got.
@@ -368,24 +377,26 @@ struct Rooms {
     /// Why the latest room had no place.
     refusal: Option<NoPlace>,
     closing: bool,
+    /// Rooms that lost their worker and consumers that are about to appear on others.
+    pub(crate) displaced: Displaced,
 }
 
 #[derive(Debug)]
-struct Entry {
-    key: u64,
+pub(crate) struct Entry {
+    pub(crate) key: u64,
     /// At least one.
-    spots: Vec<Spot>,
-    sender: mpsc::Sender<Input>,
+    pub(crate) spots: Vec<Spot>,
+    pub(crate) sender: mpsc::Sender<Input>,
     /// Sessions on their way to the room's task.
     arriving: usize,
-    figures: Arc<Figures>,
+    pub(crate) figures: Arc<Figures>,
 }
 
 /// A worker that a room is on.
 #[derive(Debug)]
-struct Spot {
-    place: PlaceId,
-    worker: Worker,
+pub(crate) struct Spot {
+    pub(crate) place: PlaceId,
+    pub(crate) worker: Worker,
     placement: Placement,
 }
 
@@ -422,24 +433,7 @@ impl Shared {
         self.rooms().remove_place(id, key, place);
     }
 
-    /// Takes what rooms had at ended workers off the list, and rooms that had nothing else, and tells them.
-    pub(crate) async fn handle_worker_death(&self) {
-        let lost = {
-            let mut rooms = self.rooms();
-            let lost = rooms.at_closed_workers();
-            for (id, key, place, _) in &lost {
-                rooms.remove_place(id, *key, *place);
-            }
-            lost
-        };
-        for (_, _, place, sender) in lost {
-            let command = Command::PlaceLost { place };
-            // A room that has ended meanwhile need not know.
-            let _ = sender.send(Input::Command(command)).await;
-        }
-    }
-
-    fn rooms(&self) -> MutexGuard<'_, Rooms> {
+    pub(crate) fn rooms(&self) -> MutexGuard<'_, Rooms> {
         // Every change leaves a whole table, whatever panics in between.
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -469,7 +463,7 @@ impl Rooms {
         self.by_id.insert(id, entry);
     }
 
-    fn remove(&mut self, id: &RoomId, key: u64) {
+    pub(crate) fn remove(&mut self, id: &RoomId, key: u64) {
         if self.by_id.get(id).is_none_or(|entry| entry.key != key) {
             return;
         }
@@ -479,7 +473,7 @@ impl Rooms {
     }
 
     /// Takes a place off the list, and the room if it has no other.
-    fn remove_place(&mut self, id: &RoomId, key: u64, place: PlaceId) {
+    pub(crate) fn remove_place(&mut self, id: &RoomId, key: u64, place: PlaceId) {
         let entry = self.by_id.get_mut(id).filter(|entry| entry.key == key);
         let Some(entry) = entry else {
             return;
@@ -498,16 +492,6 @@ impl Rooms {
         if let Some(count) = self.per_worker.get_mut(&worker) {
             *count -= 1;
         }
-    }
-
-    fn at_closed_workers(&self) -> Vec<(RoomId, u64, PlaceId, mpsc::Sender<Input>)> {
-        let mut lost = Vec::new();
-        for (id, entry) in &self.by_id {
-            for spot in entry.spots.iter().filter(|spot| spot.worker.is_closed()) {
-                lost.push((id.clone(), entry.key, spot.place, entry.sender.clone()));
-            }
-        }
-        lost
     }
 }
 

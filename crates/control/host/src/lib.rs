@@ -18,6 +18,7 @@
 
 mod dispatch;
 mod host;
+mod moving;
 mod objects;
 mod placement;
 mod room_task;

@@ -104,6 +104,15 @@ impl<R: Clone> Objects<R> {
 
     fn insert(&self, owner: &R, worker: WorkerId, id: ObjectId, parents: Vec<ObjectId>) {
         let mut entries = self.lock();
+        // A producer keeps its identifier when its room moves, perhaps back here: the earlier one, which is about to go,
+        // must not take it along.
+        if let Some(earlier) = entries.remove(&(worker, id)) {
+            for parent in &earlier.parents {
+                if let Some(parent) = entries.get_mut(&(worker, *parent)) {
+                    parent.children.remove(&id);
+                }
+            }
+        }
         for parent in &parents {
             if let Some(parent) = entries.get_mut(&(worker, *parent)) {
                 parent.children.insert(id);

@@ -180,6 +180,9 @@ pub enum PeerRequest {
         app_data: Map<String, Value>,
         /// Start paused.
         paused: bool,
+        /// An identifier that an earlier session of the same peer had for it. The adapter has made sure of that; it is
+        /// taken unless the room has it already.
+        wish: Option<ProducerId>,
     },
     /// Refused for now.
     ProduceData,

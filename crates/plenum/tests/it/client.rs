@@ -56,9 +56,7 @@ impl Client {
     /// The answer to a request; what else comes meanwhile is kept.
     pub(crate) async fn ask(&mut self, method: &str, data: Value) -> Result<Value, (i64, String)> {
         let id = self.send_request(method, data).await;
-        let answer = self
-            .wait_for(|message| message["response"] == true && message["id"] == id)
-            .await;
+        let answer = self.answer_to(id).await;
         if answer["ok"] == true {
             Ok(answer["data"].clone())
         } else {
@@ -71,6 +69,12 @@ impl Client {
                     .to_owned(),
             ))
         }
+    }
+
+    /// The whole answer to the request with this id.
+    pub(crate) async fn answer_to(&mut self, id: u64) -> Value {
+        self.wait_for(|message| message["response"] == true && message["id"] == id)
+            .await
     }
 
     pub(crate) async fn send_request(&mut self, method: &str, data: Value) -> u64 {

@@ -32,7 +32,7 @@ async fn a_taken_port_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let port = taken.local_addr().expect("bound").port().to_string();
     let mut arguments = vec!["serve", "--port", &port, "--workers", "1"];
-    let ports = rtc_ports();
+    let ports = rtc_ports(2);
     arguments.extend(ports.iter().map(String::as_str));
     let output = run(&arguments).await;
     assert_eq!(output.status.code(), Some(1));

@@ -1,10 +1,12 @@
 //! The built binary from outside: signalling sessions by hand, process lifetimes, the command line.
 
+mod bot;
 mod client;
 mod closing;
 mod command_line;
 mod layers;
 mod lifetime;
+mod moving;
 mod node;
 mod session;
 mod workers;

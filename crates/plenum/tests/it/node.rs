@@ -32,11 +32,15 @@ impl Node {
     }
 
     pub(crate) async fn start_with(arguments: &[&str]) -> Self {
+        Self::start_workers(2, arguments).await
+    }
+
+    pub(crate) async fn start_workers(count: u16, arguments: &[&str]) -> Self {
         let mut child = command()
-            .args(["serve", "--port", "0", "--workers", "2"])
+            .args(["serve", "--port", "0", "--workers", &count.to_string()])
             // An unoptimised worker on few cores is busy, and takes rooms all the same.
             .args(["--set", "workers.max_cpu_percent=0"])
-            .args(rtc_ports())
+            .args(rtc_ports(count))
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -153,6 +157,28 @@ pub(crate) fn signal(pid: i32, name: &str) {
     assert!(done.success(), "kill -{name} {pid}");
 }
 
+/// Figures for people, shown with `--nocapture`.
+#[expect(
+    clippy::print_stdout,
+    reason = "what a test measured is part of what it says"
+)]
+pub(crate) fn report(text: &str) {
+    println!("{text}");
+}
+
+/// Ends a process or makes it hang.
+pub(crate) fn strike(pid: i32, name: &str) {
+    signal(pid, name);
+    if name == "SEGV" {
+        // Rust's runtime takes the first one for a fault of its own, puts the system's handling back, and expects the
+        // fault to happen again. If it was not the runtime that took it, there is nobody left to be told.
+        let _ = std::process::Command::new("kill")
+            .args(["-SEGV", &pid.to_string()])
+            .stderr(Stdio::null())
+            .status();
+    }
+}
+
 /// Ended processes that nobody has waited for yet count as gone.
 pub(crate) fn is_alive(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
@@ -169,13 +195,14 @@ pub(crate) async fn all_gone(pids: &[i32]) {
     }
 }
 
-/// A range of UDP ports for two workers that nobody uses, as flags.
-pub(crate) fn rtc_ports() -> Vec<String> {
+/// A range of UDP ports for so many workers that nobody uses, as flags.
+pub(crate) fn rtc_ports(workers: u16) -> Vec<String> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
+    let count = 2 * workers;
     let base = 11_000 + (std::process::id() % 400) as u16 * 50;
     for _ in 0..1000 {
-        let first = base.wrapping_add(NEXT.fetch_add(4, Ordering::Relaxed) % 20_000);
-        if (first..first + 4).all(|port| UdpSocket::bind(("0.0.0.0", port)).is_ok()) {
+        let first = base.wrapping_add(NEXT.fetch_add(count, Ordering::Relaxed) % 20_000);
+        if (first..first + count).all(|port| UdpSocket::bind(("0.0.0.0", port)).is_ok()) {
             return vec![
                 "--set".to_owned(),
                 format!("rtc.min_port={first}"),

@@ -23,6 +23,7 @@ pub(super) struct Source {
     pub(super) rtp_parameters: RtpParameters,
     pub(super) app_data: Map<String, Value>,
     pub(super) paused: bool,
+    pub(super) wish: Option<ProducerId>,
 }
 
 impl Room {
@@ -42,7 +43,9 @@ impl Room {
         self.own_transport(session, source.transport)?;
         self.check_producer_count(session)?;
 
-        let id = ProducerId::from_u128(self.fresh_id());
+        let fresh = ProducerId::from_u128(self.fresh_id());
+        let wish = source.wish.filter(|id| !self.producers.contains_key(id));
+        let id = wish.unwrap_or(fresh);
         let (kind, mut parameters) = (source.kind, source.rtp_parameters);
         let router = &self.config.capabilities;
         let mapping = ortc::producer_mapping(kind, &mut parameters, router, &mut self.rng)

@@ -113,6 +113,7 @@ impl Room {
                 rtp_parameters,
                 app_data,
                 paused,
+                wish,
             } => {
                 let source = super::producers::Source {
                     transport,
@@ -120,6 +121,7 @@ impl Room {
                     rtp_parameters,
                     app_data,
                     paused,
+                    wish,
                 };
                 self.produce(caller, source, effects)
             }

@@ -3,5 +3,7 @@
 mod incoming;
 mod outgoing;
 
-pub(crate) use incoming::decode_request;
-pub(crate) use outgoing::{encode_ask, encode_event, encode_reply, version_notification};
+pub(crate) use incoming::{decode_request, understands_migrate};
+pub(crate) use outgoing::{
+    encode_ask, encode_event, encode_reply, migrate_notification, version_notification,
+};

@@ -1,6 +1,12 @@
 //! One client: its WebSocket on one side, its session in a room on the other.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+mod moving;
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use plenum_api::error::ErrorKind;
 use plenum_host::{Session, SessionEnd, SessionEvent};
@@ -16,6 +22,8 @@ use super::{
     wire::{Lost, Wire},
 };
 use crate::Settings;
+pub(crate) use moving::Door;
+use moving::Moves;
 
 /// Serves a client until either side ends. Nothing here waits for a client's answer: while a question is open, the
 /// client's own requests go on, because some clients answer only after one of those was answered.
@@ -28,14 +36,31 @@ pub(crate) struct Connection {
     /// Requests of the client that the room is working on, with the ids that the client gave them.
     requests: HashMap<RequestId, Number>,
     next_request: u64,
+    moves: Moves,
 }
+
+/// Why a connection is closed by us.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    /// There is no place where its room could go on.
+    NoPlace,
+    /// Its session has ended.
+    Session(SessionEnd),
+    /// It was asked to join again and did not.
+    Stayed,
+}
+
+/// How long a client may take to join again when its room has moved: a few round trips, on a link that is crowded
+/// because everybody else does the same.
+const MOVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Requests of one client that may be unanswered at a time. Clients have a handful; a room answers all of them in the
 /// end, so that the table can only grow by hurry.
 const MAX_OPEN_REQUESTS: usize = 512;
 
 impl Connection {
-    pub(crate) fn new(wire: Wire, session: Session, settings: Arc<Settings>) -> Self {
+    /// `session` is what `door` led to.
+    pub(crate) fn new(wire: Wire, session: Session, door: Door, settings: Arc<Settings>) -> Self {
         let asks = Pending::new(settings.request_timeout);
         Self {
             wire,
@@ -44,6 +69,7 @@ impl Connection {
             asks,
             requests: HashMap::new(),
             next_request: 0,
+            moves: Moves::new(door),
         }
     }
 
@@ -60,11 +86,12 @@ impl Connection {
         }
     }
 
-    async fn serve(&mut self) -> Result<SessionEnd, Lost> {
+    async fn serve(&mut self) -> Result<Ending, Lost> {
         let version = classic::version_notification(&self.settings.announced_version);
         self.wire.send(version)?;
         loop {
             let deadline = self.asks.deadline();
+            let move_deadline = self.moves.deadline();
             tokio::select! {
                 text = self.wire.receive() => self.handle_text(&text?).await?,
                 event = self.session.next_event() => {
@@ -77,6 +104,7 @@ impl Connection {
                         self.answer(ask, false).await;
                     }
                 }
+                () = at(move_deadline) => return Ok(Ending::Stayed),
             }
         }
     }
@@ -115,7 +143,7 @@ impl Connection {
                 .wire
                 .send(error_response(&id, code, "too many open requests"));
         }
-        let body = match classic::decode_request(method, data) {
+        let mut body = match classic::decode_request(method, data) {
             Ok(body) => body,
             Err(err) => {
                 debug!(method, %err, "request refused");
@@ -124,6 +152,7 @@ impl Connection {
                     .send(error_response(&id, err.kind.classic_code(), &err.reason));
             }
         };
+        self.moves.note_request(method, data, &mut body);
         let request = RequestId(self.next_request);
         self.next_request += 1;
         self.requests.insert(request, id);
@@ -132,10 +161,10 @@ impl Connection {
         Ok(())
     }
 
-    async fn handle_event(&mut self, event: SessionEvent) -> Result<Option<SessionEnd>, Lost> {
+    async fn handle_event(&mut self, event: SessionEvent) -> Result<Option<Ending>, Lost> {
         match event {
             SessionEvent::Ask { ask, body } => self.ask(ask, &body).await?,
-            SessionEvent::End(end) => return Ok(Some(end)),
+            SessionEvent::End(end) => return self.handle_end(end).await,
             SessionEvent::Notify(event) => {
                 if let Some(text) = classic::encode_event(&event) {
                     self.wire.send(text)?;
@@ -149,7 +178,10 @@ impl Connection {
                     return Ok(None);
                 };
                 let text = match &result {
-                    Ok(reply) => classic::encode_reply(&id, reply),
+                    Ok(reply) => {
+                        self.moves.note_reply(reply);
+                        classic::encode_reply(&id, reply)
+                    }
                     Err(err) => {
                         debug!(%err, "request refused");
                         error_response(&id, err.kind.classic_code(), &err.reason)
@@ -182,7 +214,17 @@ impl Connection {
 
 /// How a connection is closed. protoo clients come back by themselves after every code but 4000, so that one is for
 /// those who must not: they were replaced, sent away, or the room is over.
-fn close_frame(end: SessionEnd) -> (u16, &'static str) {
+fn close_frame(ending: Ending) -> (u16, &'static str) {
+    let end = match ending {
+        Ending::NoPlace => {
+            return (
+                TRY_AGAIN_LATER,
+                "no media worker takes the room, try again later",
+            );
+        }
+        Ending::Session(end) => end,
+        Ending::Stayed => return (SERVICE_RESTART, "did not join again after the room moved"),
+    };
     match end {
         SessionEnd::Room(reason @ (CloseReason::RouterLost | CloseReason::TransportLost)) => {
             (SERVICE_RESTART, reason.as_str())
@@ -215,18 +257,21 @@ mod tests {
 
     #[test]
     fn only_those_who_must_stay_away_are_told_so() {
-        for (end, code) in [
-            (SessionEnd::Room(CloseReason::Replaced), 4000),
-            (SessionEnd::Room(CloseReason::RoomClosed), 4000),
-            (SessionEnd::Room(CloseReason::RoomFull), 4000),
-            (SessionEnd::Room(CloseReason::JoinTimeout), 4000),
-            (SessionEnd::Room(CloseReason::RouterLost), 1012),
-            (SessionEnd::Room(CloseReason::TransportLost), 1012),
-            (SessionEnd::Shutdown, 1012),
-            (SessionEnd::Overrun, 1013),
+        let room = |reason| Ending::Session(SessionEnd::Room(reason));
+        for (ending, code) in [
+            (room(CloseReason::Replaced), 4000),
+            (room(CloseReason::RoomClosed), 4000),
+            (room(CloseReason::RoomFull), 4000),
+            (room(CloseReason::JoinTimeout), 4000),
+            (room(CloseReason::RouterLost), 1012),
+            (room(CloseReason::TransportLost), 1012),
+            (Ending::Session(SessionEnd::Shutdown), 1012),
+            (Ending::Session(SessionEnd::Overrun), 1013),
+            (Ending::NoPlace, 1013),
+            (Ending::Stayed, 1012),
         ] {
-            let (given, reason) = close_frame(end);
-            assert_eq!(given, code, "{end:?}");
+            let (given, reason) = close_frame(ending);
+            assert_eq!(given, code, "{ending:?}");
             // A close frame carries at most 123 bytes of reason (RFC 6455 §5.5).
             assert!(reason.len() <= 123);
         }

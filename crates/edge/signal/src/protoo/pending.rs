@@ -41,6 +41,12 @@ impl<T> Pending<T> {
         Some(what)
     }
 
+    /// Forgets all questions. Their ids are not used again: late answers find nothing.
+    pub(crate) fn clear(&mut self) {
+        self.waiting.clear();
+        self.deadlines.clear();
+    }
+
     /// When the next request runs out of time.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadlines.front().map(|(deadline, _)| *deadline)
@@ -82,6 +88,16 @@ mod tests {
         assert_eq!(pending.take(99), None);
         assert_eq!(pending.take(a), Some("a"));
         assert_eq!(pending.deadline(), None);
+    }
+
+    #[test]
+    fn what_is_cleared_finds_no_answer_and_its_id_no_second_use() {
+        let now = Instant::now();
+        let mut pending = Pending::new(Duration::from_secs(30));
+        let a = pending.insert(now, "a");
+        pending.clear();
+        assert_eq!((pending.take(a), pending.deadline()), (None, None));
+        assert_ne!(pending.insert(now, "b"), a);
     }
 
     #[test]

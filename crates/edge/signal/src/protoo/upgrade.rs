@@ -15,7 +15,10 @@ use plenum_host::{ConnectError, RoomOptions};
 use plenum_ids::{PeerId, RoomId};
 use tracing::{Instrument as _, debug, info_span};
 
-use super::{connection::Connection, wire::Wire};
+use super::{
+    connection::{Connection, Door},
+    wire::Wire,
+};
 use crate::Edge;
 
 /// Takes a client in, or refuses it before the WebSocket exists.
@@ -41,7 +44,13 @@ pub(crate) fn upgrade(
         options,
     } = target;
     let span = info_span!("peer", %room, %peer);
-    let session = match edge.host.connect(&room, peer, options) {
+    let door = Door {
+        host: edge.host.clone(),
+        room,
+        peer,
+        options,
+    };
+    let session = match door.enter() {
         Ok(session) => session,
         Err(err) => {
             debug!(parent: &span, %err, "not let in");
@@ -57,7 +66,7 @@ pub(crate) fn upgrade(
             async move {
                 debug!("connected");
                 let wire = Wire::new(socket, &settings);
-                Connection::new(wire, session, settings).run().await;
+                Connection::new(wire, session, door, settings).run().await;
                 drop(open);
             }
             .instrument(span)

@@ -25,6 +25,7 @@ pub(super) fn produce(transport: TransportId) -> PeerRequest {
         rtp_parameters: vp8(),
         app_data: serde_json::Map::from_iter([("share".to_owned(), json!(true))]),
         paused: false,
+        wish: None,
     }
 }
 

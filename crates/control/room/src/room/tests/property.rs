@@ -102,6 +102,7 @@ fn request(room: &Room, session: SessionId, what: usize, which: usize) -> Option
             rtp_parameters: clients::vp9(),
             app_data: serde_json::Map::new(),
             paused: true,
+            wish: producer(),
         },
         10 => PeerRequest::CloseProducer {
             producer: producer()?,

@@ -321,6 +321,7 @@ fn who_cannot_decode_or_does_not_want_gets_no_consumer() {
         rtp_parameters: clients::vp9(),
         app_data: serde_json::Map::new(),
         paused: true,
+        wish: None,
     };
     world.ask(alice.0, produce).expect("produces");
     assert_eq!(world.questions(), []);
@@ -514,6 +515,7 @@ fn limits_are_kept() {
         rtp_parameters: clients::vp8(),
         app_data: serde_json::Map::from_iter([("text".to_owned(), "x".repeat(64).into())]),
         paused: false,
+        wish: None,
     };
     assert_eq!(kind(world.ask(alice.0, large)), ErrorKind::BadRequest);
     world.produce(alice);
@@ -547,6 +549,7 @@ fn a_producer_that_the_router_cannot_take_is_refused_with_the_reason() {
         rtp_parameters,
         app_data: serde_json::Map::new(),
         paused: false,
+        wish: None,
     };
     let error = world.ask(alice.0, request).expect_err("an odd clock");
     assert_eq!(error.kind, ErrorKind::BadRequest);
@@ -555,4 +558,24 @@ fn a_producer_that_the_router_cannot_take_is_refused_with_the_reason() {
         "unsupported codec video/VP9 (payload type 98)"
     );
     assert!(world.room.dump().producers.is_empty());
+}
+
+#[test]
+fn a_producer_keeps_an_earlier_identifier_unless_another_has_it() {
+    let mut world = World::new();
+    let alice = world.join(1, "alice");
+    let wished = ProducerId::from_u128(77);
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let mut body = clients::produce(alice.1);
+        if let PeerRequest::Produce { wish, .. } = &mut body {
+            *wish = Some(wished);
+        }
+        match world.ask(alice.0, body) {
+            Ok(PeerReply::Produced { producer }) => ids.push(producer),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(ids[0], wished);
+    assert_ne!(ids[1], wished);
 }

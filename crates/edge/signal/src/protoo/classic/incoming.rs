@@ -98,6 +98,11 @@ pub(crate) fn decode_request(method: &str, data: &str) -> Result<PeerRequest, Ro
     })
 }
 
+/// Whether this is the `join` of a client who joins again when it hears `migrate`.
+pub(crate) fn understands_migrate(method: &str, data: &str) -> bool {
+    method == "join" && serde_json::from_str::<classic::Join>(data).is_ok_and(|join| join.migrate())
+}
+
 /// One request on its way to its meaning.
 struct Call<'a> {
     method: &'a str,
@@ -134,6 +139,7 @@ impl Call<'_> {
 
     fn produce(&self) -> Result<PeerRequest, RoomError> {
         let data: classic::Produce = self.decode()?;
+        let wish = data.wished_id().and_then(|id| id.parse().ok());
         Ok(PeerRequest::Produce {
             transport: parse("transport", &data.transport_id)?,
             kind: data.kind,
@@ -143,6 +149,7 @@ impl Call<'_> {
                 _ => Map::new(),
             },
             paused: false,
+            wish,
         })
     }
 

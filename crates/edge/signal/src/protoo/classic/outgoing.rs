@@ -14,6 +14,15 @@ pub(crate) fn version_notification(version: &str) -> String {
     notification("mediasoup-version", &classic::Version { version })
 }
 
+/// To a client who understands it: join again.
+pub(crate) fn migrate_notification(reason: &'static str, make_before_break: bool) -> String {
+    let data = classic::Migrate {
+        reason,
+        make_before_break,
+    };
+    notification("migrate", &data)
+}
+
 /// The answer to the request with this id.
 pub(crate) fn encode_reply(id: &Number, reply: &PeerReply) -> String {
     match reply {

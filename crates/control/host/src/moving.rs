@@ -1,0 +1,189 @@
+//! Rooms that go on at another worker.
+//!
+//! When a worker dies, its rooms leave the list at once and then tell their sessions. Whoever comes first, be it a client
+//! that was connected all the time ([`Host::reconnect`]) or one that connects anew, opens the room again, on the worker
+//! that placement chooses. Nothing waits for the dead worker's successor unless there is no other worker.
+
+use std::{
+    collections::HashMap,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use plenum_ids::{PeerId, RoomId, WorkerId};
+use plenum_room::{Command, PlaceId};
+use tokio::{sync::mpsc, time::timeout};
+
+use crate::{
+    host::{ConnectError, Host, RoomOptions, Rooms, Shared},
+    placement::Load,
+    room_task::Input,
+    session::Session,
+};
+
+impl Host {
+    /// As [`Self::connect`], for a client who was in the room until its worker was lost. If no worker runs, waits for
+    /// one to be started again.
+    pub async fn reconnect(
+        &self,
+        room: &RoomId,
+        peer: &PeerId,
+        options: RoomOptions,
+    ) -> Result<Session, ConnectError> {
+        let mut starts = self.shared.worker_starts.subscribe();
+        let connecting = async {
+            loop {
+                match self.connect(room, peer.clone(), options) {
+                    Err(ConnectError::NoWorker) => {}
+                    result => return result,
+                }
+                // The sender lives in `shared`, so waiting cannot fail.
+                let _ = starts.changed().await;
+            }
+        };
+        let patience = timeout(WORKER_PATIENCE, connecting).await;
+        patience.unwrap_or(Err(ConnectError::NoWorker))
+    }
+}
+
+/// A worker is back after 0.1 s, or some seconds when it dies again and again; clients that come by themselves wait as
+/// long between two attempts.
+const WORKER_PATIENCE: Duration = Duration::from_secs(8);
+
+impl Shared {
+    /// Takes what rooms had at ended workers off the list, and rooms that had nothing else, and tells them.
+    pub(crate) async fn handle_worker_death(&self) {
+        let lost = {
+            let mut rooms = self.rooms();
+            let all: Vec<_> = rooms.by_id.keys().cloned().collect();
+            let lost = all.iter().flat_map(|id| rooms.take_lost(id));
+            lost.collect::<Vec<_>>()
+        };
+        for (room, place) in lost {
+            // A room that has ended meanwhile need not know.
+            let _ = room
+                .send(Input::Command(Command::PlaceLost { place }))
+                .await;
+        }
+    }
+}
+
+impl Rooms {
+    /// Takes a room off the list as far as its workers have ended, if nobody has said so yet.
+    pub(crate) fn give_up_lost(&mut self, id: &RoomId) {
+        for (room, place) in self.take_lost(id) {
+            tokio::spawn(async move {
+                let _ = room
+                    .send(Input::Command(Command::PlaceLost { place }))
+                    .await;
+            });
+        }
+    }
+
+    fn take_lost(&mut self, id: &RoomId) -> Vec<(mpsc::Sender<Input>, PlaceId)> {
+        let Some(entry) = self.by_id.get(id) else {
+            return Vec::new();
+        };
+        let (key, sender) = (entry.key, entry.sender.clone());
+        let joined = entry.figures.joined.load(Ordering::Relaxed);
+        let closed = entry.spots.iter().filter(|spot| spot.worker.is_closed());
+        let places: Vec<_> = closed.map(|spot| spot.place).collect();
+        if places.len() == entry.spots.len() {
+            self.displaced.handle_lost(id, joined, Instant::now());
+        }
+        for place in &places {
+            self.remove_place(id, key, *place);
+        }
+        places
+            .into_iter()
+            .map(|place| (sender.clone(), place))
+            .collect()
+    }
+}
+
+/// Rooms that have lost their worker, and what those that are open again will soon take of another one: a worker's
+/// figures show that only once the clients have joined again, and without it a thousand rooms at once would go to
+/// workers that have no room for them.
+#[derive(Debug, Default)]
+pub(crate) struct Displaced {
+    /// Rooms that nobody has come back to yet: until when that counts, and their consumers.
+    waiting: HashMap<RoomId, (Instant, u64)>,
+    /// What was promised of each worker, in the order of time.
+    promised: Vec<(Instant, WorkerId, u64)>,
+}
+
+/// Clients that were connected all the time are back sooner, others try again within some seconds.
+const RETURN_TIME: Duration = Duration::from_secs(10);
+
+/// Joining again takes up to two seconds, and the next heartbeat tells of it.
+const PROMISE_TIME: Duration = Duration::from_secs(3);
+
+impl Displaced {
+    fn handle_lost(&mut self, id: &RoomId, peers: usize, now: Instant) {
+        self.waiting.retain(|_, (until, _)| *until > now);
+        let peers = peers as u64;
+        // A microphone and a camera of everybody, for everybody else.
+        let consumers = peers
+            .saturating_mul(peers.saturating_sub(1))
+            .saturating_mul(2);
+        self.waiting
+            .insert(id.clone(), (now + RETURN_TIME, consumers));
+    }
+
+    /// A room was opened; it may be one of those.
+    pub(crate) fn handle_reopened(&mut self, id: &RoomId, worker: WorkerId, now: Instant) {
+        self.promised.retain(|(until, ..)| *until > now);
+        if let Some((until, consumers)) = self.waiting.remove(id)
+            && until > now
+        {
+            self.promised.push((now + PROMISE_TIME, worker, consumers));
+        }
+    }
+
+    /// The load of a worker with what was promised of it.
+    pub(crate) fn expected(&self, load: Load, worker: WorkerId, now: Instant) -> Load {
+        let of_worker = |(until, of, _): &&(Instant, WorkerId, u64)| *of == worker && *until > now;
+        let promised = self.promised.iter().filter(of_worker);
+        let consumers: u64 = promised.map(|(.., consumers)| consumers).sum();
+        Load {
+            consumers: load.consumers.saturating_add(consumers),
+            ..load
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_lost_room_takes_counts_where_it_opens_until_figures_show_it() {
+        let (mut displaced, now) = (Displaced::default(), Instant::now());
+        let room = |n: u32| RoomId::from(format!("room-{n}").as_str());
+        for n in 0..100 {
+            displaced.handle_lost(&room(n), 4, now);
+        }
+        for n in 0..50 {
+            displaced.handle_reopened(&room(n), WorkerId(1), now);
+        }
+        displaced.handle_reopened(&room(1000), WorkerId(2), now);
+        let consumers = |displaced: &Displaced, worker, at| {
+            let load = Load {
+                consumers: 7,
+                ..Load::default()
+            };
+            displaced.expected(load, WorkerId(worker), at).consumers
+        };
+        assert_eq!(consumers(&displaced, 1, now), 7 + 50 * 4 * 3 * 2);
+        assert_eq!(consumers(&displaced, 2, now), 7);
+        let later = now + PROMISE_TIME;
+        assert_eq!(consumers(&displaced, 1, later), 7);
+        // Who comes too late comes to a new room.
+        let late = now + RETURN_TIME;
+        displaced.handle_reopened(&room(50), WorkerId(1), late);
+        assert_eq!(consumers(&displaced, 1, late), 7);
+        assert!(displaced.promised.is_empty());
+        displaced.handle_lost(&room(1), 1, late);
+        assert_eq!(displaced.waiting.len(), 1);
+    }
+}
