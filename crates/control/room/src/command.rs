@@ -83,6 +83,11 @@ pub enum Command {
         /// Which place.
         place: PlaceId,
     },
+    /// A place without sessions, see [`crate::Effect::PlaceEmpty`], shall go.
+    ClosePlace {
+        /// Which place.
+        place: PlaceId,
+    },
     /// Time passed; see [`crate::Room::poll_timeout`].
     Tick,
     /// End of the room: every session is closed, the router too.

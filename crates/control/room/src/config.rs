@@ -19,6 +19,8 @@ pub struct RoomConfig {
     pub consumer_replicas: u8,
     /// A session that does not join for so long is closed.
     pub join_timeout: Duration,
+    /// In a room of more peers than this, those who come to watch are not announced to the others.
+    pub announce_up_to: usize,
     /// What peers may use.
     pub limits: Limits,
 }
@@ -28,6 +30,10 @@ pub const MAX_CONSUMER_REPLICAS: u8 = 15;
 
 /// Longer than anybody takes to answer the browser's question for the camera, which classic clients ask before joining.
 pub const DEFAULT_JOIN_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Everybody is told of everybody else, which makes a room's size squared messages to fill it: 10 000 up to here, 9 million
+/// with 3000 viewers. And nobody reads a list of more names.
+pub const DEFAULT_ANNOUNCE_UP_TO: usize = 100;
 
 impl RoomConfig {
     /// A room with default settings.
@@ -39,6 +45,7 @@ impl RoomConfig {
             transport: WebRtcTransportOptions::default(),
             consumer_replicas: 0,
             join_timeout: DEFAULT_JOIN_TIMEOUT,
+            announce_up_to: DEFAULT_ANNOUNCE_UP_TO,
             limits: Limits::default(),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use plenum_api::error::ErrorKind;
-use plenum_ids::{ConsumerId, PeerId, ProducerId, TransportId};
+use plenum_ids::{ConsumerId, PeerId, ProducerId, RouterId, TransportId};
 use plenum_ipc::message::Request;
 use plenum_params::{
     event::{ConsumerScore, EncodingScore, Layers},
@@ -65,7 +65,21 @@ pub enum Effect {
     RoomClosed,
     /// The last session left. The host sends `Close`, unless another session is already on its way to this room.
     RoomEmpty,
-    /// The room has given up a place whose worker would not make a router. No request for it follows.
+    /// Bring a producer to another place: the far end first, and every request of the pipe before anything that follows. It
+    /// fails if one of them does, and is closed request by request then.
+    OpenPipe {
+        /// Repeated in the answer, which is [`plenum_ipc::message::Answer::Done`] of all requests together.
+        op: OpId,
+        /// What is needed for them.
+        pipe: Box<PipeRequest>,
+    },
+    /// The last session at a place left, and there are other places. The host sends `ClosePlace`, unless another session
+    /// is already on its way there.
+    PlaceEmpty {
+        /// Which place.
+        place: PlaceId,
+    },
+    /// The room has given up a place, empty or without a router. No request for it follows.
     PlaceClosed {
         /// Which place.
         place: PlaceId,
@@ -79,6 +93,27 @@ pub enum Effect {
         /// The request.
         request: Request,
     },
+}
+
+/// A pipe between two places of a room. The trunk that it takes is the host's, and so are the SSRCs on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PipeRequest {
+    /// Whose streams.
+    pub producer: ProducerId,
+    /// Where the producer comes in.
+    pub from: PlaceId,
+    /// Where it is brought to.
+    pub to: PlaceId,
+    /// The router there.
+    pub router: RouterId,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// The producer in the routers' numbers, for [`plenum_params::resolve::pipe_parameters`].
+    pub consumable: RtpParameters,
+    /// Whether the producer is paused.
+    pub paused: bool,
+    /// The near end: one paused consumer per stream.
+    pub streams: Vec<ConsumerId>,
 }
 
 /// Answer to a [`crate::PeerRequest`].

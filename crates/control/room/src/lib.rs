@@ -20,6 +20,8 @@
 //! * The reply to `join` and `produce` comes before the questions about consumers that follow from it.
 //! * Requests to the worker are written so that, carried out in order, an object is never used before it was created nor
 //!   after it was closed. What a session left behind is closed when it goes, confirmed by the worker or not.
+//! * What comes in at one place is brought to another one over a pipe, once, with the first consumer there, who waits for
+//!   it; it is closed some seconds after the last.
 //! * A room never ends because the only session was replaced by a newer one of the same peer.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
@@ -31,9 +33,11 @@ mod room;
 mod state;
 
 pub use command::{Command, PeerRequest, PlaceId, RequestId, SessionId, WorkerFailure};
-pub use config::{DEFAULT_JOIN_TIMEOUT, Limits, MAX_CONSUMER_REPLICAS, RoomConfig};
+pub use config::{
+    DEFAULT_ANNOUNCE_UP_TO, DEFAULT_JOIN_TIMEOUT, Limits, MAX_CONSUMER_REPLICAS, RoomConfig,
+};
 pub use effect::{
     AskId, ClientRequest, CloseReason, Effect, NewConsumer, OpId, PeerEvent, PeerInfo, PeerReply,
-    RoomError,
+    PipeRequest, RoomError,
 };
 pub use room::{Room, RoomDump};

@@ -2,12 +2,16 @@
 
 mod answers;
 mod consumers;
+mod pipes;
 mod places;
 mod producers;
 mod requests;
 mod transports;
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use plenum_api::error::ErrorKind;
 use plenum_ids::{ConsumerId, PeerId, ProducerId, RouterId, TransportId};
@@ -18,7 +22,7 @@ use crate::{
     command::{Command, PlaceId, SessionId},
     config::{MAX_CONSUMER_REPLICAS, RoomConfig},
     effect::{AskId, CloseReason, Effect, OpId, PeerEvent, PeerReply, RoomError},
-    state::{Consumer, Op, Peer, Place, Producer, Transport},
+    state::{Consumer, Op, Peer, Place, Producer, Timer, Transport},
 };
 
 /// One room.
@@ -31,11 +35,19 @@ pub struct Room {
     places: BTreeMap<PlaceId, Place>,
     sessions: BTreeMap<SessionId, Peer>,
     names: BTreeMap<PeerId, SessionId>,
+    joined: BTreeSet<SessionId>,
+    /// Those of the joined whom the others know.
+    announced: BTreeSet<SessionId>,
+    /// The producers of those who have any, oldest first.
+    producing: BTreeMap<SessionId, Vec<ProducerId>>,
     transports: BTreeMap<TransportId, Transport>,
     producers: BTreeMap<ProducerId, Producer>,
     consumers: BTreeMap<ConsumerId, Consumer>,
     ops: BTreeMap<OpId, Op>,
     asks: BTreeMap<AskId, ConsumerId>,
+    timers: BTreeSet<(Instant, Timer)>,
+    /// Pipes that lost their last consumer in the command at hand.
+    idle_pipes: Vec<(ProducerId, PlaceId)>,
     next_op: u64,
     next_ask: u64,
 }
@@ -56,11 +68,16 @@ impl Room {
             places: BTreeMap::new(),
             sessions: BTreeMap::new(),
             names: BTreeMap::new(),
+            joined: BTreeSet::new(),
+            announced: BTreeSet::new(),
+            producing: BTreeMap::new(),
             transports: BTreeMap::new(),
             producers: BTreeMap::new(),
             consumers: BTreeMap::new(),
             ops: BTreeMap::new(),
             asks: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            idle_pipes: Vec::new(),
             next_op: 0,
             next_ask: 0,
         };
@@ -82,6 +99,7 @@ impl Room {
                 self.handle_client_answer(ask, accepted, effects);
             }
             Command::Close => self.end(CloseReason::RoomClosed, effects),
+            Command::ClosePlace { place } => self.close_place(place, effects),
             Command::MediaEvent { place, event } => self.handle_media_event(place, event, effects),
             Command::PeerConnected {
                 session,
@@ -95,15 +113,15 @@ impl Room {
                 request,
                 body,
             } => self.handle_request(session, request, body, effects),
-            Command::Tick => self.close_late(now, effects),
+            Command::Tick => self.handle_timers(now, effects),
             Command::WorkerAnswer { op, result } => self.handle_worker_answer(op, result, effects),
         }
+        self.note_idle_pipes(now);
     }
 
     /// When [`Command::Tick`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let sessions = self.sessions.values();
-        sessions.filter_map(|peer| peer.join_deadline).min()
+        self.timers.first().map(|(due, _)| *due)
     }
 
     /// Connected sessions, joined or not.
@@ -113,8 +131,7 @@ impl Room {
 
     /// Peers who have joined.
     pub fn joined_count(&self) -> usize {
-        let sessions = self.sessions.values();
-        sessions.filter(|peer| peer.membership.is_some()).count()
+        self.joined.len()
     }
 
     /// Everything that the room holds, for tests and for looking into a running node.
@@ -125,6 +142,7 @@ impl Room {
             transports: self.transports.keys().copied().collect(),
             producers: self.producers.keys().copied().collect(),
             consumers: self.consumers.keys().copied().collect(),
+            pipes: self.pipes().collect(),
             pending_worker_requests: self.ops.len(),
             pending_client_requests: self.asks.len(),
         }
@@ -140,7 +158,8 @@ impl Room {
         if self.sessions.contains_key(&session) {
             return;
         }
-        if let Some(older) = self.names.get(&peer).copied() {
+        let older = self.names.get(&peer).copied();
+        if let Some(older) = older {
             self.remove(older, effects);
             effects.push(Effect::CloseSession {
                 session: older,
@@ -152,12 +171,21 @@ impl Room {
                 session,
                 reason: CloseReason::RoomFull,
             });
+            if !self.places.contains_key(&place) {
+                effects.push(Effect::PlaceClosed { place });
+            }
             return;
         }
         if !self.places.contains_key(&place) {
             let router = RouterId::from_u128(self.fresh_id());
             self.open_place(place, router, effects);
         }
+        if let Some(place) = self.places.get_mut(&place) {
+            place.sessions += 1;
+        }
+        let join_deadline = now.checked_add(self.config.join_timeout);
+        self.timers
+            .extend(join_deadline.map(|due| (due, Timer::Join(session))));
         self.names.insert(peer.clone(), session);
         self.sessions.insert(
             session,
@@ -165,11 +193,14 @@ impl Room {
                 id: peer,
                 place,
                 membership: None,
-                join_deadline: now.checked_add(self.config.join_timeout),
+                join_deadline,
                 transports: Vec::new(),
-                pending: 0,
+                ops: BTreeSet::new(),
             },
         );
+        // Of the session that it replaces, or the only place that an empty room had.
+        let idle = self.places.keys().filter(|place| self.is_idle(**place));
+        effects.extend(idle.map(|place| Effect::PlaceEmpty { place: *place }));
     }
 
     /// Ends a session; `reason` if it is we who close it.
@@ -179,15 +210,17 @@ impl Room {
         reason: Option<CloseReason>,
         effects: &mut Vec<Effect>,
     ) {
-        if !self.sessions.contains_key(&session) {
+        let Some(place) = self.sessions.get(&session).map(|peer| peer.place) else {
             return;
-        }
+        };
         self.remove(session, effects);
         if let Some(reason) = reason {
             effects.push(Effect::CloseSession { session, reason });
         }
         if self.sessions.is_empty() {
             effects.push(Effect::RoomEmpty);
+        } else if self.is_idle(place) {
+            effects.push(Effect::PlaceEmpty { place });
         }
     }
 
@@ -197,9 +230,17 @@ impl Room {
             return;
         };
         self.names.remove(&peer.id);
-        self.ops
-            .retain(|_, op| !matches!(op, Op::Request { session: of, .. } if *of == session));
-        if peer.membership.is_some() {
+        if let Some(place) = self.places.get_mut(&peer.place) {
+            place.sessions = place.sessions.saturating_sub(1);
+        }
+        if let Some(due) = peer.join_deadline {
+            self.timers.remove(&(due, Timer::Join(session)));
+        }
+        for op in &peer.ops {
+            self.ops.remove(op);
+        }
+        self.joined.remove(&session);
+        if self.announced.remove(&session) {
             let event = PeerEvent::PeerClosed { peer: peer.id };
             self.tell_joined(session, &event, effects);
         }
@@ -208,16 +249,18 @@ impl Room {
         }
     }
 
-    fn close_late(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let is_late = |peer: &Peer| peer.join_deadline.is_some_and(|deadline| deadline <= now);
-        let late: Vec<_> = self
-            .sessions
-            .iter()
-            .filter(|(_, peer)| is_late(peer))
-            .map(|(session, _)| *session)
-            .collect();
-        for session in late {
-            self.leave(session, Some(CloseReason::JoinTimeout), effects);
+    fn handle_timers(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        while let Some((due, timer)) = self.timers.pop_first() {
+            if due > now {
+                self.timers.insert((due, timer));
+                return;
+            }
+            match timer {
+                Timer::Join(session) => {
+                    self.leave(session, Some(CloseReason::JoinTimeout), effects);
+                }
+                Timer::Pipe(producer, place) => self.handle_pipe_timer(producer, place, effects),
+            }
         }
     }
 
@@ -244,7 +287,11 @@ impl Room {
         self.producers.clear();
         self.consumers.clear();
         self.asks.clear();
-        for (place, Place { router }) in std::mem::take(&mut self.places) {
+        self.joined.clear();
+        self.announced.clear();
+        self.producing.clear();
+        self.timers.clear();
+        for (place, Place { router, .. }) in std::mem::take(&mut self.places) {
             effects.push(Effect::Worker {
                 place,
                 op: None,
@@ -256,7 +303,7 @@ impl Room {
 
     /// Tells everybody who has joined, except one.
     fn tell_joined(&self, except: SessionId, event: &PeerEvent, effects: &mut Vec<Effect>) {
-        for session in self.joined_sessions().filter(|session| *session != except) {
+        for session in self.joined.iter().copied().filter(|to| *to != except) {
             effects.push(Effect::Notify {
                 session,
                 event: event.clone(),
@@ -264,15 +311,20 @@ impl Room {
         }
     }
 
-    fn joined_sessions(&self) -> impl Iterator<Item = SessionId> {
-        let sessions = self.sessions.iter();
-        sessions
-            .filter(|(_, peer)| peer.membership.is_some())
-            .map(|(session, _)| *session)
+    /// Producers at places where they do not come in.
+    fn pipes(&self) -> impl Iterator<Item = (ProducerId, PlaceId)> {
+        let producers = self.producers.iter();
+        producers.flat_map(|(id, producer)| producer.pipes.keys().map(|place| (*id, *place)))
     }
 
     /// Sends a request to the worker and remembers what its answer is for.
-    fn ask_worker(&mut self, place: PlaceId, op: Op, request: Request, effects: &mut Vec<Effect>) {
+    fn ask_worker(
+        &mut self,
+        place: PlaceId,
+        op: Op,
+        request: Request,
+        effects: &mut Vec<Effect>,
+    ) -> OpId {
         let id = OpId(self.next_op);
         self.next_op += 1;
         self.ops.insert(id, op);
@@ -281,6 +333,7 @@ impl Room {
             op: Some(id),
             request,
         });
+        id
     }
 
     /// Sends a request whose answer is of no interest to the worker, if it is still there.
@@ -317,6 +370,8 @@ pub struct RoomDump {
     pub producers: Vec<ProducerId>,
     /// Consumers.
     pub consumers: Vec<ConsumerId>,
+    /// Producers at places where they do not come in.
+    pub pipes: Vec<(ProducerId, PlaceId)>,
     /// Requests that a worker has not answered.
     pub pending_worker_requests: usize,
     /// Questions that clients have not answered.

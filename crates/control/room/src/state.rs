@@ -1,8 +1,12 @@
 //! Who and what is in a room.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use plenum_ids::{ConsumerId, PeerId, ProducerId, RouterId, TransportId};
+use plenum_ipc::message::Request;
 use plenum_params::{
     event::{ConsumerScore, EncodingScore},
     media::MediaKind,
@@ -13,13 +17,15 @@ use serde_json::{Map, Value};
 
 use crate::{
     command::{PlaceId, RequestId, SessionId},
-    effect::{AskId, PeerInfo},
+    effect::{AskId, OpId, PeerInfo},
 };
 
 /// A router of the room at one worker.
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) router: RouterId,
+    /// How many sessions are there.
+    pub(crate) sessions: usize,
 }
 
 /// A session and the peer behind it.
@@ -34,7 +40,7 @@ pub(crate) struct Peer {
     /// Oldest first.
     pub(crate) transports: Vec<TransportId>,
     /// Requests that wait for a worker.
-    pub(crate) pending: usize,
+    pub(crate) ops: BTreeSet<OpId>,
 }
 
 /// What a peer told when it joined.
@@ -45,6 +51,15 @@ pub(crate) struct Membership {
     pub(crate) rtp_capabilities: Option<RtpCapabilities>,
     /// It wants to know what nobody consumes.
     pub(crate) demand: bool,
+}
+
+/// Something that becomes due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// A session must have joined.
+    Join(SessionId),
+    /// Nobody has needed a producer at a place for long enough.
+    Pipe(ProducerId, PlaceId),
 }
 
 impl Peer {
@@ -78,7 +93,7 @@ pub(crate) struct Transport {
     pub(crate) cname: Option<String>,
     next_mid: u32,
     pub(crate) producers: Vec<ProducerId>,
-    pub(crate) consumers: Vec<ConsumerId>,
+    pub(crate) consumers: BTreeSet<ConsumerId>,
     /// Of the consumers.
     pub(crate) ssrcs: BTreeSet<u32>,
 }
@@ -94,7 +109,7 @@ impl Transport {
             cname: None,
             next_mid: 0,
             producers: Vec::new(),
-            consumers: Vec::new(),
+            consumers: BTreeSet::new(),
             ssrcs: BTreeSet::new(),
         }
     }
@@ -128,7 +143,42 @@ pub(crate) struct Producer {
     pub(crate) scores: Vec<EncodingScore>,
     /// Which encodings are wanted; all are until the worker says otherwise.
     pub(crate) demand: Vec<bool>,
-    pub(crate) consumers: Vec<ConsumerId>,
+    /// By session, so that those of one session are found among thousands.
+    pub(crate) consumers: BTreeSet<(SessionId, ConsumerId)>,
+    /// To the places where others consume it.
+    pub(crate) pipes: BTreeMap<PlaceId, Pipe>,
+}
+
+/// A producer on its way to a place where it does not come in.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    pub(crate) stage: PipeStage,
+    /// One per stream of the producer.
+    pub(crate) streams: Vec<PipeStream>,
+    /// What its far end was told of the producer.
+    pub(crate) paused: bool,
+    /// How many consumers need it, those that wait for it included.
+    pub(crate) consumers: usize,
+    /// When it closes unless somebody needs it again.
+    pub(crate) closes_at: Option<Instant>,
+    /// How often opening it has failed.
+    pub(crate) failures: u8,
+}
+
+#[derive(Debug)]
+pub(crate) enum PipeStage {
+    /// The workers make it; these consumers are asked for when they have.
+    Opening(OpId, Vec<(ConsumerId, Request)>),
+    Open,
+}
+
+/// One stream of a pipe.
+#[derive(Debug)]
+pub(crate) struct PipeStream {
+    /// At the producer's own place.
+    pub(crate) consumer: ConsumerId,
+    /// Somebody behind the pipe wants it; so it is until the far end says otherwise.
+    pub(crate) wanted: bool,
 }
 
 #[derive(Debug)]
@@ -138,6 +188,8 @@ pub(crate) struct Consumer {
     pub(crate) transport: TransportId,
     pub(crate) producer: ProducerId,
     pub(crate) stage: Stage,
+    /// What it is asked of the worker at the moment.
+    pub(crate) op: Option<OpId>,
     pub(crate) ssrcs: [Option<u32>; 2],
     /// The client paused it itself.
     pub(crate) paused_by_client: bool,
@@ -171,6 +223,8 @@ pub(crate) enum Op {
     CreateRouter(PlaceId),
     /// A consumer that no client asked for.
     Consume(ConsumerId),
+    /// A producer is brought to a place.
+    OpenPipe(ProducerId, PlaceId),
     /// The worker's answer answers a client.
     Request {
         session: SessionId,

@@ -29,17 +29,23 @@ impl Room {
                     self.handle_no_router(place, &failure, effects);
                 }
             }
-            Some(Op::Consume(consumer)) => match result {
-                Ok(_) => self.announce(consumer, effects),
-                Err(failure) => self.drop_consumer(consumer, &failure, effects),
-            },
+            Some(Op::Consume(consumer)) => {
+                self.settle_consumer(consumer);
+                match result {
+                    Ok(_) => self.announce(consumer, effects),
+                    Err(failure) => self.drop_consumer(consumer, &failure, effects),
+                }
+            }
+            Some(Op::OpenPipe(producer, place)) => {
+                self.handle_pipe_answer((producer, place), result.is_ok(), effects);
+            }
             Some(Op::Request {
                 session,
                 request,
                 work,
             }) => {
                 if let Some(peer) = self.sessions.get_mut(&session) {
-                    peer.pending = peer.pending.saturating_sub(1);
+                    peer.ops.remove(&op);
                 }
                 let result = match result {
                     Ok(answer) => self.settle(work, answer),
@@ -58,11 +64,14 @@ impl Room {
                     self.follow_up(work, effects);
                 }
             }
-            Some(Op::Start(consumer)) if result.is_ok() => {
-                self.tell_first_score(consumer, effects);
+            Some(Op::Start(consumer)) => {
+                self.settle_consumer(consumer);
+                if result.is_ok() {
+                    self.tell_first_score(consumer, effects);
+                }
             }
             // Without an entry the asker is gone, and what it asked for was undone when it went.
-            Some(Op::Start(_)) | None => {}
+            None => {}
         }
     }
 
@@ -120,6 +129,7 @@ impl Room {
             Work::PauseProducer(id) => self.set_producer_paused(id, true, effects),
             Work::Produce(id) => {
                 self.tell_first_demand(id, effects);
+                self.announce_producing(id, effects);
                 self.offer(id, effects);
             }
             Work::ResumeConsumer(id) => self.tell_first_score(id, effects),
@@ -190,7 +200,7 @@ impl Room {
 
     pub(super) fn handle_media_event(
         &mut self,
-        _place: PlaceId,
+        place: PlaceId,
         event: Event,
         effects: &mut Vec<Effect>,
     ) {
@@ -208,7 +218,7 @@ impl Room {
                     self.leave(session, Some(CloseReason::TransportLost), effects);
                 }
             }
-            Event::ProducerScore { producer, scores } => {
+            Event::ProducerScore { producer, scores } if self.is_origin(producer, place) => {
                 self.score_producer(producer, scores, effects);
             }
             Event::ConsumerScore {
@@ -232,9 +242,27 @@ impl Room {
             Event::ProducerDemand {
                 producer,
                 encodings,
-            } => self.handle_demand(producer, encodings, effects),
+            } if self.is_origin(producer, place) => {
+                self.handle_demand(producer, encodings, effects);
+            }
+            Event::ProducerDemand {
+                producer,
+                encodings,
+            } => self.handle_pipe_demand(producer, place, &encodings, effects),
             // States on the way up are of no interest here; layers of single streams and events of the future neither.
             _ => {}
+        }
+    }
+
+    /// Whether a producer comes in at a place, and is not just piped there.
+    fn is_origin(&self, producer: ProducerId, place: PlaceId) -> bool {
+        let producer = self.producers.get(&producer);
+        producer.is_some_and(|producer| producer.place == place)
+    }
+
+    fn settle_consumer(&mut self, id: ConsumerId) {
+        if let Some(consumer) = self.consumers.get_mut(&id) {
+            consumer.op = None;
         }
     }
 

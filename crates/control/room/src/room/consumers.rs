@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 
 use crate::{
     command::{PlaceId, SessionId},
-    effect::{AskId, ClientRequest, Effect, NewConsumer, PeerEvent},
+    effect::{AskId, ClientRequest, Effect, NewConsumer, OpId, PeerEvent},
     room::Room,
     state::{Consumer, Op, Presence, Producer, Stage, Transport},
 };
@@ -21,11 +21,12 @@ use crate::{
 impl Room {
     /// Gives a peer consumers of everything that others send and that it does not have yet.
     pub(super) fn consume_all(&mut self, session: SessionId, effects: &mut Vec<Effect>) {
-        let others = self.sessions.iter().filter(|(other, _)| **other != session);
+        let others = self
+            .producing
+            .iter()
+            .filter(|(owner, _)| **owner != session);
         let producers: Vec<_> = others
-            .flat_map(|(_, peer)| &peer.transports)
-            .filter_map(|transport| self.transports.get(transport))
-            .flat_map(|transport| transport.producers.iter().copied())
+            .flat_map(|(_, producers)| producers.iter().copied())
             .collect();
         for producer in producers {
             self.consume(session, producer, effects);
@@ -39,7 +40,9 @@ impl Room {
             .get(&producer)
             .map(|producer| producer.session);
         let others: Vec<_> = self
-            .joined_sessions()
+            .joined
+            .iter()
+            .copied()
             .filter(|session| Some(*session) != owner)
             .collect();
         for session in others {
@@ -48,11 +51,38 @@ impl Room {
     }
 
     fn consume(&mut self, session: SessionId, producer: ProducerId, effects: &mut Vec<Effect>) {
+        let Some(origin) = self.producers.get(&producer).map(|origin| origin.place) else {
+            return;
+        };
         for _ in 0..=self.config.consumer_replicas {
             let Some((place, consumer, request)) = self.new_consumer(session, producer) else {
                 return;
             };
-            self.ask_worker(place, Op::Consume(consumer), request, effects);
+            if place == origin {
+                self.request_consumer(place, consumer, request, effects);
+            } else {
+                self.consume_piped((producer, place), consumer, request, effects);
+            }
+        }
+    }
+
+    pub(super) fn request_consumer(
+        &mut self,
+        place: PlaceId,
+        id: ConsumerId,
+        request: Request,
+        effects: &mut Vec<Effect>,
+    ) {
+        // It may have waited for a pipe, and be gone.
+        if self.consumers.contains_key(&id) {
+            let op = self.ask_worker(place, Op::Consume(id), request, effects);
+            self.note_op(id, op);
+        }
+    }
+
+    fn note_op(&mut self, id: ConsumerId, op: OpId) {
+        if let Some(consumer) = self.consumers.get_mut(&id) {
+            consumer.op = Some(op);
         }
     }
 
@@ -67,11 +97,9 @@ impl Room {
         let peer = self.sessions.get(&session)?;
         let remote = peer.membership.as_ref()?.rtp_capabilities.as_ref()?;
         let producer = self.producers.get(&producer_id)?;
-        let same = |id: &&ConsumerId| {
-            let consumer = self.consumers.get(id);
-            consumer.is_some_and(|consumer| consumer.session == session)
-        };
-        let had = producer.consumers.iter().filter(same).count();
+        let (first, last) = (ConsumerId::from_u128(0), ConsumerId::from_u128(u128::MAX));
+        let own = producer.consumers.range((session, first)..=(session, last));
+        let had = own.count();
         if producer.presence != Presence::Confirmed
             || had > usize::from(self.config.consumer_replicas)
             || !ortc::can_consume(&producer.consumable, remote)
@@ -83,10 +111,10 @@ impl Room {
         let sent = resolve::send_parameters(producer.kind, &parameters).ok()?;
         let ssrcs = [Some(sent.ssrc), sent.rtx_ssrc];
         transport.ssrcs.extend(ssrcs.into_iter().flatten());
-        transport.consumers.push(id);
+        transport.consumers.insert(id);
         let place = transport.place;
         if let Some(producer) = self.producers.get_mut(&producer_id) {
-            producer.consumers.push(id);
+            producer.consumers.insert((session, id));
         }
         self.consumers.insert(
             id,
@@ -96,6 +124,7 @@ impl Room {
                 transport: transport_id,
                 producer: producer_id,
                 stage: Stage::Requested(Box::new(parameters)),
+                op: None,
                 ssrcs,
                 paused_by_client: false,
                 score_told: false,
@@ -179,7 +208,8 @@ impl Room {
         if accepted && !consumer.paused_by_client {
             let request = Request::ResumeConsumer { consumer: id };
             let place = consumer.place;
-            self.ask_worker(place, Op::Start(id), request, effects);
+            let op = self.ask_worker(place, Op::Start(id), request, effects);
+            self.note_op(id, op);
         }
     }
 
@@ -210,17 +240,19 @@ impl Room {
         if let Stage::Asked(ask) = consumer.stage {
             self.asks.remove(&ask);
         }
-        self.ops
-            .retain(|_, op| !matches!(op, Op::Consume(of) | Op::Start(of) if *of == id));
+        if let Some(op) = consumer.op {
+            self.ops.remove(&op);
+        }
         if let Some(transport) = self.transports.get_mut(&consumer.transport) {
-            transport.consumers.retain(|other| *other != id);
+            transport.consumers.remove(&id);
             for ssrc in consumer.ssrcs.iter().flatten() {
                 transport.ssrcs.remove(ssrc);
             }
         }
         if let Some(producer) = self.producers.get_mut(&consumer.producer) {
-            producer.consumers.retain(|other| *other != id);
+            producer.consumers.remove(&(consumer.session, id));
         }
+        self.release_pipe(consumer.producer, consumer.place);
         Some(consumer)
     }
 }

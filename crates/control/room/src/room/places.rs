@@ -18,7 +18,8 @@ impl Room {
         router: RouterId,
         effects: &mut Vec<Effect>,
     ) {
-        self.places.insert(place, Place { router });
+        let sessions = 0;
+        self.places.insert(place, Place { router, sessions });
         let request = Request::CreateRouter { router };
         self.ask_worker(place, Op::CreateRouter(place), request, effects);
     }
@@ -42,21 +43,45 @@ impl Room {
         self.lose_place(place, effects);
     }
 
+    /// Whether a place could go: nobody is there, and there are others.
+    pub(super) fn is_idle(&self, place: PlaceId) -> bool {
+        let sessions = self.places.get(&place).map(|place| place.sessions);
+        sessions == Some(0) && self.places.len() > 1
+    }
+
+    pub(super) fn close_place(&mut self, place: PlaceId, effects: &mut Vec<Effect>) {
+        let Some(router) = self.places.get(&place).map(|place| place.router) else {
+            return;
+        };
+        if self.is_idle(place) {
+            self.close_pipes_to(place, effects);
+            self.tell_worker(place, Request::CloseRouter { router }, effects);
+            self.forget_place(place);
+            effects.push(Effect::PlaceClosed { place });
+        }
+    }
+
+    fn forget_place(&mut self, place: PlaceId) {
+        self.places.remove(&place);
+        self.ops
+            .retain(|_, op| !matches!(op, Op::CreateRouter(of) if *of == place));
+    }
+
     /// The worker under a place is gone, with everything on it.
     pub(super) fn lose_place(&mut self, place: PlaceId, effects: &mut Vec<Effect>) {
-        // From here on nothing is sent there.
-        if self.places.remove(&place).is_none() {
+        if !self.places.contains_key(&place) {
             return;
         }
+        // From here on nothing is sent there.
+        self.forget_place(place);
         if self.places.is_empty() {
             return self.end(CloseReason::RouterLost, effects);
         }
-        self.ops
-            .retain(|_, op| !matches!(op, Op::CreateRouter(of) if *of == place));
         let there = self.sessions.iter().filter(|(_, peer)| peer.place == place);
         let there: Vec<_> = there.map(|(session, _)| *session).collect();
         for session in there {
             self.leave(session, Some(CloseReason::RouterLost), effects);
         }
+        self.close_pipes_to(place, effects);
     }
 }

@@ -1,5 +1,7 @@
 //! What peers send.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use plenum_api::error::ErrorKind;
 use plenum_ids::{ProducerId, TransportId};
 use plenum_ipc::message::Request;
@@ -61,6 +63,7 @@ impl Room {
         let received = resolve::receive_parameters(kind, &parameters, &mapping)
             .map_err(|error| unusable(&error))?;
         transport.producers.push(id);
+        self.producing.entry(session).or_default().push(id);
         self.producers.insert(
             id,
             Producer {
@@ -75,7 +78,8 @@ impl Room {
                 paused: source.paused,
                 scores: Vec::new(),
                 demand: vec![true; received.encodings.len()],
-                consumers: Vec::new(),
+                consumers: BTreeSet::new(),
+                pipes: BTreeMap::new(),
             },
         );
         let request = Request::Produce {
@@ -88,14 +92,9 @@ impl Room {
     }
 
     fn check_producer_count(&self, session: SessionId) -> Result<(), RoomError> {
-        let transports = self.sessions.get(&session).map(|peer| &peer.transports);
-        let producers = transports
-            .into_iter()
-            .flatten()
-            .filter_map(|transport| self.transports.get(transport))
-            .map(|transport| transport.producers.len());
+        let producers = self.producing.get(&session).map_or(0, Vec::len);
         let limit = self.config.limits.producers;
-        if producers.sum::<usize>() >= limit {
+        if producers >= limit {
             let reason = format!("a peer may have {limit} producers");
             return Err(RoomError::new(ErrorKind::TooMany, reason));
         }
@@ -122,7 +121,7 @@ impl Room {
         id: ProducerId,
         effects: &mut Vec<Effect>,
     ) -> Option<Producer> {
-        for consumer in self.producers.get(&id)?.consumers.clone() {
+        for (_, consumer) in self.producers.get(&id)?.consumers.clone() {
             let forgotten = self.forget_consumer(consumer);
             if let Some(forgotten) = forgotten.filter(Consumer::is_announced) {
                 effects.push(Effect::Notify {
@@ -132,6 +131,15 @@ impl Room {
             }
         }
         let producer = self.producers.remove(&id)?;
+        for (place, pipe) in &producer.pipes {
+            self.close_far_end(id, *place, pipe, effects);
+        }
+        if let Some(own) = self.producing.get_mut(&producer.session) {
+            own.retain(|other| *other != id);
+            if own.is_empty() {
+                self.producing.remove(&producer.session);
+            }
+        }
         if let Some(transport) = self.transports.get_mut(&producer.transport) {
             transport.producers.retain(|other| *other != id);
         }
@@ -195,7 +203,7 @@ impl Room {
         if std::mem::replace(&mut producer.paused, paused) == paused {
             return;
         }
-        for id in &producer.consumers {
+        for (_, id) in &producer.consumers {
             let consumer = self.consumers.get(id);
             let Some(consumer) = consumer.filter(|consumer| consumer.is_announced()) else {
                 continue;
@@ -210,6 +218,7 @@ impl Room {
                 event,
             });
         }
+        self.tell_pipes_paused(id, paused, effects);
     }
 }
 

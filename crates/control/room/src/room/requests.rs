@@ -11,7 +11,7 @@ use crate::{
     command::{PeerRequest, RequestId, SessionId},
     effect::{Effect, PeerEvent, PeerReply, RoomError},
     room::{Outcome, Room},
-    state::{Consumer, Membership, Op, Presence, Producer, Work},
+    state::{Consumer, Membership, Op, Peer, Presence, Producer, Timer, Work},
 };
 
 impl Room {
@@ -25,7 +25,7 @@ impl Room {
         let Some(peer) = self.sessions.get(&session) else {
             return;
         };
-        let outcome = if peer.pending < self.config.limits.pending_requests {
+        let outcome = if peer.ops.len() < self.config.limits.pending_requests {
             self.carry_out((session, request), body, effects)
         } else {
             Err(RoomError::new(
@@ -180,17 +180,19 @@ impl Room {
         body: Request,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
-        let Some(peer) = self.sessions.get_mut(&session) else {
+        let Some(peer) = self.sessions.get(&session) else {
             return Ok(None);
         };
-        peer.pending += 1;
         let place = peer.place;
         let op = Op::Request {
             session,
             request,
             work,
         };
-        self.ask_worker(place, op, body, effects);
+        let op = self.ask_worker(place, op, body, effects);
+        if let Some(peer) = self.sessions.get_mut(&session) {
+            peer.ops.insert(op);
+        }
         Ok(None)
     }
 
@@ -206,8 +208,9 @@ impl Room {
         if let Some(capabilities) = &mut membership.rtp_capabilities {
             ortc::retain_known(capabilities, &self.config.capabilities);
         }
-        let others = self.sessions.iter().filter(|(other, _)| **other != session);
-        let peers = others.filter_map(|(_, peer)| peer.info()).collect();
+        let others = self.announced.iter().filter(|other| **other != session);
+        let others = others.filter_map(|other| self.sessions.get(other));
+        let peers = others.filter_map(Peer::info).collect();
         let Some(peer) = self.sessions.get_mut(&session) else {
             return Ok(None);
         };
@@ -215,18 +218,38 @@ impl Room {
             return Err(RoomError::new(ErrorKind::Conflict, "peer already joined"));
         }
         peer.membership = Some(membership);
-        peer.join_deadline = None;
-        let info = peer.info();
+        if let Some(due) = peer.join_deadline.take() {
+            self.timers.remove(&(due, Timer::Join(session)));
+        }
+        self.joined.insert(session);
         effects.push(Effect::Reply {
             session,
             request,
             result: Ok(PeerReply::Joined { peers }),
         });
-        if let Some(info) = info {
-            self.tell_joined(session, &PeerEvent::NewPeer(info), effects);
+        if self.joined.len() <= self.config.announce_up_to {
+            self.announce_peer(session, effects);
         }
         self.consume_all(session, effects);
         Ok(None)
+    }
+
+    /// Who produces is known to everybody, before anybody is offered what it produces.
+    pub(super) fn announce_producing(&mut self, producer: ProducerId, effects: &mut Vec<Effect>) {
+        let producer = self.producers.get(&producer);
+        if let Some(session) = producer.map(|producer| producer.session) {
+            self.announce_peer(session, effects);
+        }
+    }
+
+    /// Tells the others that a peer is there, once.
+    fn announce_peer(&mut self, session: SessionId, effects: &mut Vec<Effect>) {
+        let info = self.sessions.get(&session).and_then(Peer::info);
+        if let Some(info) = info
+            && self.announced.insert(session)
+        {
+            self.tell_joined(session, &PeerEvent::NewPeer(info), effects);
+        }
     }
 
     fn change_display_name(
@@ -248,12 +271,14 @@ impl Room {
             request,
             result: Ok(PeerReply::Done),
         });
-        let event = PeerEvent::PeerDisplayNameChanged {
-            peer: id,
-            display_name,
-            old_display_name: old,
-        };
-        self.tell_joined(session, &event, effects);
+        if self.announced.contains(&session) {
+            let event = PeerEvent::PeerDisplayNameChanged {
+                peer: id,
+                display_name,
+                old_display_name: old,
+            };
+            self.tell_joined(session, &event, effects);
+        }
         Ok(None)
     }
 

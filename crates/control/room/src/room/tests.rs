@@ -2,31 +2,34 @@
 
 mod broken_worker;
 mod clients;
+mod crowd;
 mod layers;
+mod pipes;
+mod places;
 mod property;
 mod sessions;
 mod streams;
 mod worker;
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use plenum_ids::RouterId;
 use plenum_ipc::message::Answer;
 use plenum_params::{
     event::Event,
-    ortc,
-    transport::{DtlsParameters, DtlsRole},
+    ortc, resolve,
+    transport::{DtlsParameters, DtlsRole, TrunkSsrcs},
 };
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
     command::{PeerRequest, RequestId, WorkerFailure},
-    effect::{ClientRequest, NewConsumer, PeerInfo},
+    effect::{ClientRequest, NewConsumer, PeerInfo, PipeRequest},
 };
 use worker::FakeWorker;
 
@@ -35,7 +38,10 @@ struct World {
     room: Room,
     now: Instant,
     worker: FakeWorker,
-    /// What the worker has to say.
+    /// Those under the other places of the room.
+    beyond: BTreeMap<PlaceId, FakeWorker>,
+    ssrcs: TrunkSsrcs,
+    /// What the workers have to say.
     answers: VecDeque<(OpId, Result<Answer, WorkerFailure>)>,
     /// Effects that no test has looked at yet, those for the worker excepted.
     effects: VecDeque<Effect>,
@@ -43,6 +49,8 @@ struct World {
     unanswered: BTreeSet<(SessionId, RequestId)>,
     live: BTreeSet<SessionId>,
     next_request: u64,
+    /// Time that the room itself took.
+    spent: Duration,
 }
 
 impl World {
@@ -60,11 +68,14 @@ impl World {
             room,
             now: Instant::now(),
             worker: FakeWorker::default(),
+            beyond: BTreeMap::new(),
+            ssrcs: TrunkSsrcs::default(),
             answers: VecDeque::new(),
             effects: VecDeque::new(),
             unanswered: BTreeSet::new(),
             live: BTreeSet::new(),
             next_request: 0,
+            spent: Duration::ZERO,
         };
         world.carry_out(effects);
         world.run_worker();
@@ -73,7 +84,9 @@ impl World {
 
     fn handle(&mut self, command: Command) {
         let mut effects = Vec::new();
+        let started = Instant::now();
         self.room.handle(self.now, command, &mut effects);
+        self.spent += started.elapsed();
         self.carry_out(effects);
     }
 
@@ -84,12 +97,27 @@ impl World {
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
+        let mut deserted = Vec::new();
         for effect in effects {
             match &effect {
-                Effect::Worker { op, request, .. } => {
-                    let answer = self.worker.carry_out(request);
+                Effect::OpenPipe { op, pipe } => {
+                    let answer = self.open_pipe(pipe);
+                    self.answers.push_back((*op, answer));
+                    continue;
+                }
+                Effect::Worker { place, op, request } => {
+                    let worker = self.worker_at(*place, request);
+                    let answer = worker.carry_out(request, op.is_some());
                     self.answers.extend(op.map(|op| (op, answer)));
                     continue;
+                }
+                Effect::PlaceEmpty { place } => {
+                    deserted.push(*place);
+                    continue;
+                }
+                Effect::PlaceClosed { place } => {
+                    let worker = self.forget_place(*place);
+                    assert!(worker.routers.is_empty() && worker.holds_no_media());
                 }
                 Effect::Reply {
                     session, request, ..
@@ -101,10 +129,73 @@ impl World {
                     assert!(self.live.contains(session), "for nobody: {effect:?}");
                 }
                 Effect::CloseSession { session, .. } => self.forget(*session),
-                Effect::PlaceClosed { .. } | Effect::RoomClosed | Effect::RoomEmpty => {}
+                Effect::RoomClosed | Effect::RoomEmpty => {}
             }
             self.effects.push_back(effect);
         }
+        // Nobody is on the way to it.
+        for place in deserted {
+            self.handle(Command::ClosePlace { place });
+        }
+    }
+
+    fn worker_at(&mut self, place: PlaceId, request: &Request) -> &mut FakeWorker {
+        if place == PlaceId::FIRST {
+            return &mut self.worker;
+        }
+        if matches!(request, Request::CreateRouter { .. }) {
+            self.beyond.entry(place).or_default();
+        }
+        self.beyond.get_mut(&place).expect("a place that is there")
+    }
+
+    /// What the host does for a pipe.
+    fn open_pipe(&mut self, pipe: &PipeRequest) -> Result<Answer, WorkerFailure> {
+        let (received, sent) =
+            resolve::pipe_parameters(pipe.kind, &pipe.consumable, &mut self.ssrcs).expect("fits");
+        assert_eq!(sent.len(), pipe.streams.len());
+        let trunk = TransportId::from_u128(9);
+        let produce = Request::PipeProduce {
+            trunk,
+            router: pipe.router,
+            producer: pipe.producer,
+            parameters: received,
+            paused: pipe.paused,
+        };
+        let far = self.worker_at(pipe.to, &produce);
+        let mut result = far.carry_out(&produce, true);
+        for (index, (parameters, consumer)) in sent.into_iter().zip(&pipe.streams).enumerate() {
+            let consume = Request::PipeConsume {
+                trunk,
+                consumer: *consumer,
+                producer: pipe.producer,
+                stream: index as u8,
+                parameters,
+                paused: true,
+            };
+            let near = self.worker_at(pipe.from, &consume);
+            // Whatever became of the others.
+            let answer = near.carry_out(&consume, true);
+            result = result.and(answer);
+        }
+        result
+    }
+
+    fn forget_place(&mut self, place: PlaceId) -> FakeWorker {
+        if place == PlaceId::FIRST {
+            return std::mem::take(&mut self.worker);
+        }
+        self.beyond.remove(&place).expect("it was there")
+    }
+
+    fn holds_no_media(&self) -> bool {
+        self.worker.holds_no_media() && self.beyond.values().all(FakeWorker::holds_no_media)
+    }
+
+    /// The worker under a place dies.
+    fn lose(&mut self, place: PlaceId) {
+        self.forget_place(place);
+        self.handle(Command::PlaceLost { place });
     }
 
     /// Lets the worker answer everything, and what follows from it.
@@ -126,12 +217,16 @@ impl World {
     }
 
     fn connect(&mut self, session: u64, peer: &str) -> SessionId {
+        self.connect_at(PlaceId::FIRST, session, peer)
+    }
+
+    fn connect_at(&mut self, place: PlaceId, session: u64, peer: &str) -> SessionId {
         let session = SessionId(session);
         self.live.insert(session);
         self.handle(Command::PeerConnected {
             session,
             peer: peer.into(),
-            place: PlaceId::FIRST,
+            place,
         });
         session
     }
@@ -184,7 +279,11 @@ impl World {
 
     /// Connects and joins with a transport of each kind; gives the producing one.
     fn join(&mut self, session: u64, peer: &str) -> (SessionId, TransportId) {
-        let session = self.connect(session, peer);
+        self.join_at(PlaceId::FIRST, session, peer)
+    }
+
+    fn join_at(&mut self, place: PlaceId, session: u64, peer: &str) -> (SessionId, TransportId) {
+        let session = self.connect_at(place, session, peer);
         let producing = self.transport(session, false);
         self.transport(session, true);
         let reply = self.ask(session, clients::join(peer));

@@ -14,12 +14,14 @@ use super::{worker::Failure, *};
 enum Happening {
     Answer,
     ClientAnswer(usize, bool),
-    Connect(usize),
-    Demand(usize, Vec<bool>),
+    Connect(usize, usize),
+    Demand(usize, Vec<bool>, usize),
     Disconnect(usize),
+    Later,
+    PlaceLost(usize),
     Request(usize, usize, usize),
     TransportFails(usize),
-    WorkerFails(Failure),
+    WorkerFails(Failure, usize),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -33,14 +35,17 @@ fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
         8 => Just(Happening::Answer),
         4 => (number.clone(), any::<bool>()).prop_map(|(ask, accepted)| Happening::ClientAnswer(ask, accepted)),
-        3 => number.clone().prop_map(Happening::Connect),
-        2 => (number.clone(), prop::collection::vec(any::<bool>(), 0..3))
-            .prop_map(|(producer, encodings)| Happening::Demand(producer, encodings)),
+        3 => (number.clone(), number.clone())
+            .prop_map(|(peer, place)| Happening::Connect(peer, place)),
+        2 => (number.clone(), prop::collection::vec(any::<bool>(), 0..3), number.clone())
+            .prop_map(|(producer, encodings, place)| Happening::Demand(producer, encodings, place)),
+        1 => Just(Happening::Later),
+        1 => number.clone().prop_map(Happening::PlaceLost),
         1 => number.clone().prop_map(Happening::Disconnect),
         16 => (number.clone(), 0..REQUESTS, number.clone())
             .prop_map(|(session, what, which)| Happening::Request(session, what, which)),
-        1 => number.prop_map(Happening::TransportFails),
-        1 => failure.prop_map(Happening::WorkerFails),
+        1 => number.clone().prop_map(Happening::TransportFails),
+        1 => (failure, number).prop_map(|(failure, place)| Happening::WorkerFails(failure, place)),
     ]
 }
 
@@ -161,21 +166,42 @@ fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
                 world.handle(Command::ClientAnswer { ask, accepted });
             }
         }
-        Happening::Connect(index) => {
+        Happening::Connect(index, place) => {
             *next_session += 1;
-            world.connect(*next_session, ["a", "b", "c", "d"][index % 4]);
+            // Places are never used again, so that the session's number serves for a new one.
+            let mut places = world.room.dump().places;
+            if places.len() < 3 {
+                places.push(PlaceId(*next_session as u16));
+            }
+            let place = pick(&places, place).expect("at least one");
+            world.connect_at(place, *next_session, ["a", "b", "c", "d", "e"][index % 5]);
         }
-        Happening::Demand(index, encodings) => {
+        Happening::Demand(index, encodings, place) => {
             if let Some(producer) = pick(&world.room.dump().producers, index) {
-                world.event(Event::ProducerDemand {
+                let event = Event::ProducerDemand {
                     producer,
                     encodings,
-                });
+                };
+                let origin = &world.room.producers[&producer];
+                let mut places: Vec<_> = origin.pipes.keys().copied().collect();
+                places.push(origin.place);
+                let place = pick(&places, place).expect("at least one");
+                world.handle(Command::MediaEvent { place, event });
             }
         }
         Happening::Disconnect(index) => {
             if let Some(session) = pick(&sessions, index) {
                 world.disconnect(session);
+            }
+        }
+        Happening::Later => {
+            world.now += Duration::from_secs(3);
+            world.handle(Command::Tick);
+        }
+        Happening::PlaceLost(index) => {
+            let places = world.room.dump().places;
+            if let Some(place) = pick(&places, index).filter(|_| places.len() > 1) {
+                world.lose(place);
             }
         }
         Happening::Request(index, what, which) => {
@@ -192,27 +218,36 @@ fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
                 });
             }
         }
-        Happening::WorkerFails(failure) => world.worker.failures.push(failure),
+        Happening::WorkerFails(failure, place) => {
+            let mut workers: Vec<_> = world.beyond.values_mut().collect();
+            workers.push(&mut world.worker);
+            let place = place % workers.len();
+            workers[place].failures.push(failure);
+        }
     }
 }
 
-/// The room's books and the worker's must tell the same story once every answer has arrived.
+/// The room's books and the workers' must tell the same story once every answer has arrived.
 fn compare(world: &World) {
     let dump = world.room.dump();
-    assert!(dump.transports.iter().eq(world.worker.transports.keys()));
-    assert!(dump.producers.iter().eq(world.worker.producers.keys()));
-    assert!(dump.consumers.iter().eq(world.worker.consumers.keys()));
+    let nothing = FakeWorker::default();
+    for place in &dump.places {
+        let worker = match *place {
+            PlaceId::FIRST => &world.worker,
+            _ => &world.beyond[place],
+        };
+        compare_place(&world.room, *place, worker);
+    }
+    if !dump.places.contains(&PlaceId::FIRST) {
+        assert!(world.worker.routers == nothing.routers && world.worker.holds_no_media());
+    }
+    assert!(world.beyond.keys().all(|place| dump.places.contains(place)));
     for consumer in world.room.consumers.values() {
         assert!(world.room.transports[&consumer.transport].session == consumer.session);
         assert!(world.room.producers[&consumer.producer].session != consumer.session);
     }
     for (id, producer) in &world.room.producers {
-        let mut owners: Vec<_> = producer
-            .consumers
-            .iter()
-            .map(|consumer| world.room.consumers[consumer].session)
-            .collect();
-        owners.sort_unstable();
+        let mut owners: Vec<_> = producer.consumers.iter().map(|(owner, _)| *owner).collect();
         owners.dedup();
         assert_eq!(
             owners.len(),
@@ -224,7 +259,46 @@ fn compare(world: &World) {
                 .producers
                 .contains(id)
         );
+        assert!(!producer.pipes.contains_key(&producer.place));
+        for (place, pipe) in &producer.pipes {
+            let consumers = producer.consumers.iter();
+            let behind = consumers.filter(|(_, id)| world.room.consumers[id].place == *place);
+            assert_eq!(pipe.consumers, behind.count());
+            assert_eq!(pipe.consumers == 0, pipe.closes_at.is_some());
+        }
     }
+}
+
+fn compare_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
+    assert_eq!(
+        worker.routers.iter().collect::<Vec<_>>(),
+        [&room.places[&place].router]
+    );
+    let sessions = room.sessions.values().filter(|peer| peer.place == place);
+    assert_eq!(room.places[&place].sessions, sessions.count());
+    let transports = room.transports.iter().filter(|(_, it)| it.place == place);
+    assert!(transports.map(|(id, _)| id).eq(worker.transports.keys()));
+
+    let producers = room.producers.iter();
+    let here = producers.filter(|(_, it)| it.place == place || it.pipes.contains_key(&place));
+    assert!(here.clone().map(|(id, _)| id).eq(worker.producers.keys()));
+    // At its own place a worker may have paused it without being able to say so.
+    for (id, producer) in here.filter(|(_, it)| it.place != place) {
+        assert_eq!(worker.producers[id].paused, producer.paused);
+    }
+
+    let consumers = room.consumers.iter().filter(|(_, it)| it.place == place);
+    let mut here: BTreeSet<_> = consumers.map(|(id, _)| *id).collect();
+    let own = room.producers.values().filter(|it| it.place == place);
+    for stream in own
+        .flat_map(|it| it.pipes.values())
+        .flat_map(|it| &it.streams)
+    {
+        assert!(here.insert(stream.consumer));
+        let sink = &worker.consumers[&stream.consumer];
+        assert_eq!(sink.paused, !stream.wanted);
+    }
+    assert!(here.iter().eq(worker.consumers.keys()));
 }
 
 proptest! {
@@ -233,15 +307,18 @@ proptest! {
         happenings in prop::collection::vec(happening(), 0..160),
     ) {
         let mut world = World::new();
-        for (session, peer) in [(1, "a"), (2, "b")] {
-            let joined = world.join(session, peer);
+        for (session, peer, place) in [(1, "a", 0), (2, "b", 0), (3, "c", 3)] {
+            let joined = world.join_at(PlaceId(place), session, peer);
             world.produce(joined);
         }
-        let mut next_session = 2;
+        let mut next_session = 3;
         for happening in happenings {
             happen(&mut world, &mut next_session, &happening);
         }
         world.worker.failures.clear();
+        for worker in world.beyond.values_mut() {
+            worker.failures.clear();
+        }
         world.run_worker();
         prop_assert!(world.unanswered.is_empty(), "{:?}", world.unanswered);
         compare(&world);
@@ -252,15 +329,15 @@ proptest! {
             world.disconnect(*session);
         }
         world.run_worker();
-        let nothing = RoomDump {
-            places: vec![PlaceId::FIRST],
-            ..RoomDump::default()
-        };
+        let places = world.room.dump().places;
+        prop_assert_eq!(places.len(), 1);
+        let nothing = RoomDump { places, ..RoomDump::default() };
         prop_assert_eq!(world.room.dump(), nothing);
-        prop_assert!(world.worker.holds_no_media());
+        prop_assert!(world.holds_no_media());
         let empty = world.rest().iter().filter(|effect| **effect == Effect::RoomEmpty).count();
         prop_assert_eq!(empty, usize::from(!sessions.is_empty()));
         world.handle(Command::Close);
         prop_assert!(world.worker.routers.is_empty());
+        prop_assert!(world.beyond.values().all(|worker| worker.routers.is_empty()));
     }
 }

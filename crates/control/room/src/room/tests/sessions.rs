@@ -1,7 +1,5 @@
 //! Coming, going, names, refusals.
 
-use std::time::Duration;
-
 use plenum_params::{
     event::Event,
     transport::{DtlsState, IceState},

@@ -28,12 +28,15 @@ pub(super) struct FakeWorker {
 }
 
 pub(super) struct Source {
-    transport: TransportId,
+    /// `None`: it is piped.
+    transport: Option<TransportId>,
+    router: RouterId,
     pub(super) paused: bool,
 }
 
 pub(super) struct Sink {
-    transport: TransportId,
+    /// `None`: it feeds a pipe.
+    transport: Option<TransportId>,
     producer: ProducerId,
     pub(super) paused: bool,
     pub(super) preferred: Option<Layers>,
@@ -52,8 +55,14 @@ pub(super) enum Failure {
 }
 
 impl FakeWorker {
-    pub(super) fn carry_out(&mut self, request: &Request) -> Result<Answer, WorkerFailure> {
-        let can_fail = !is_close(request) && !matches!(request, Request::CreateRouter { .. });
+    /// Requests whose answer is `awaited` may fail.
+    pub(super) fn carry_out(
+        &mut self,
+        request: &Request,
+        awaited: bool,
+    ) -> Result<Answer, WorkerFailure> {
+        let can_fail =
+            awaited && !is_close(request) && !matches!(request, Request::CreateRouter { .. });
         let failure = if can_fail {
             self.failures.pop().unwrap_or(Failure::Not)
         } else {
@@ -98,12 +107,42 @@ impl FakeWorker {
                 paused,
                 ..
             } => {
-                assert!(self.transports.contains_key(transport));
                 let source = Source {
-                    transport: *transport,
+                    transport: Some(*transport),
+                    router: self.transports[transport],
                     paused: *paused,
                 };
                 assert!(self.producers.insert(*producer, source).is_none());
+            }
+            Request::PipeProduce {
+                router,
+                producer,
+                paused,
+                ..
+            } => {
+                assert!(self.routers.contains(router));
+                let source = Source {
+                    transport: None,
+                    router: *router,
+                    paused: *paused,
+                };
+                assert!(self.producers.insert(*producer, source).is_none());
+            }
+            Request::PipeConsume {
+                consumer,
+                producer,
+                paused,
+                ..
+            } => {
+                self.source(*producer);
+                let sink = Sink {
+                    transport: None,
+                    producer: *producer,
+                    paused: *paused,
+                    preferred: None,
+                    priority: 1,
+                };
+                assert!(self.consumers.insert(*consumer, sink).is_none());
             }
             Request::CloseProducer { producer } => self.close_producer(*producer),
             Request::PauseProducer { producer } => self.source(*producer).paused = true,
@@ -118,7 +157,7 @@ impl FakeWorker {
                 assert!(self.transports.contains_key(transport));
                 self.source(*producer);
                 let sink = Sink {
-                    transport: *transport,
+                    transport: Some(*transport),
                     producer: *producer,
                     paused: *paused,
                     preferred: None,
@@ -175,14 +214,23 @@ impl FakeWorker {
                 self.close_transport(transport);
             }
         }
+        let piped = self.producers.iter();
+        let piped: Vec<_> = piped
+            .filter(|(_, source)| source.router == router)
+            .map(|(id, _)| *id)
+            .collect();
+        for producer in piped {
+            self.close_producer(producer);
+        }
     }
 
     fn close_transport(&mut self, transport: TransportId) {
         self.transports.remove(&transport);
-        self.consumers.retain(|_, sink| sink.transport != transport);
+        self.consumers
+            .retain(|_, sink| sink.transport != Some(transport));
         let producers: Vec<_> = self.producers.keys().copied().collect();
         for producer in producers {
-            if self.source(producer).transport == transport {
+            if self.source(producer).transport == Some(transport) {
                 self.close_producer(producer);
             }
         }
