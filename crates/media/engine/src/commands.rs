@@ -13,6 +13,7 @@ mod consumers;
 mod producers;
 mod stats;
 mod transports;
+mod trunks;
 
 type Result<T> = std::result::Result<T, EngineError>;
 
@@ -33,6 +34,9 @@ impl Engine {
         };
         for key in router.transports {
             self.remove_transport(now, key);
+        }
+        for key in router.piped {
+            self.detach_producer(key);
         }
     }
 

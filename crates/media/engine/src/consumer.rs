@@ -12,7 +12,7 @@ use plenum_params::{
 };
 
 use crate::{
-    packet::PacketMeta,
+    packet::{MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS, PacketMeta},
     producer::{Fresh, Producer},
     rate::RateCounter,
     sequence_map::SequenceMap,
@@ -62,6 +62,8 @@ pub(crate) struct Consumer {
     pub(crate) preferred: Option<Layers>,
     /// Weight when bandwidth is shared out, 1 to 255.
     pub(crate) priority: u8,
+    /// The one stream that another worker gets, with all layers in it.
+    pinned: Option<u8>,
     /// What to change to as soon as the stream allows it; `None`: nothing is sent.
     target: Option<LayerTarget>,
     /// Whether the current stream flows; `false` until its next sync point.
@@ -194,6 +196,7 @@ impl Consumer {
             template: HeaderTemplate::new(&parameters),
             preferred: None,
             priority: 1,
+            pinned: None,
             target: None,
             synced: false,
             renumbered: false,
@@ -220,6 +223,28 @@ impl Consumer {
             sent_reports: [None; 4],
             parameters,
         }
+    }
+
+    /// A consumer for another worker, where each receiver chooses layers for itself: all packets of one stream pass.
+    pub(crate) fn pinned_to(mut self, stream: u8) -> Self {
+        self.pinned = Some(stream);
+        self.selector = None;
+        self.target = Some(LayerTarget {
+            stream,
+            spatial: MAX_SPATIAL_LAYERS - 1,
+            temporal: MAX_TEMPORAL_LAYERS - 1,
+        });
+        self
+    }
+
+    /// The one stream that another worker gets.
+    pub(crate) fn pinned(&self) -> Option<u8> {
+        self.pinned
+    }
+
+    /// Whether it sends to another worker.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pinned.is_some()
     }
 
     /// The RTP timestamp of the newest packet.

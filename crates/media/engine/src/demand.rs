@@ -116,6 +116,9 @@ fn wanted_by(consumer: &Consumer, count: usize) -> Encodings {
     if consumer.paused {
         return 0;
     }
+    if let Some(stream) = consumer.pinned() {
+        return 1 << stream;
+    }
     match consumer.preferred {
         Some(layers) if consumer.parameters.kind == MediaKind::Video => {
             all_of(count.min(usize::from(layers.spatial) + 1))

@@ -28,10 +28,11 @@ mod dump;
 
 pub use dump::EngineDump;
 
-/// A router: the transports that share producers.
+/// A router: the transports that share producers, and the producers that came to it over trunks.
 #[derive(Debug, Default)]
 pub(crate) struct Router {
     pub(crate) transports: Vec<usize>,
+    pub(crate) piped: Vec<usize>,
 }
 
 /// All media objects of one worker. See the crate's documentation for how to drive it.
@@ -46,7 +47,7 @@ pub struct Engine {
     pub(crate) transports: Slab<Transport>,
     pub(crate) producers: Slab<Producer>,
     pub(crate) consumers: Slab<Consumer>,
-    /// Addresses that passed an ICE check, and nothing else, lead to a transport.
+    /// Addresses that passed an ICE check, and those of trunks, lead to a transport; nothing else does.
     pub(crate) addresses: HashMap<(u8, SocketAddr), usize, RandomState>,
     pub(crate) timers: Timers,
     pub(crate) control: ControlQueue,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use plenum_ice::IceLite;
 use plenum_params::{
     event::{ConsumerScore, Event},
     media::MediaKind,
@@ -12,12 +13,17 @@ use plenum_rtp::rtcp::{RtcpPacket, RtcpPackets};
 use crate::{engine::Engine, producer::Producer};
 
 mod reports;
+mod trunk_turns;
 
 /// Sender and receiver reports: RFC 3550 §6.2 allows less than 5 s on fast links; browsers use 1 s for video.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Assumed round trip to a sender until one is measured; spaces repeated NACKs.
 const DEFAULT_ROUND_TRIP: Duration = Duration::from_millis(100);
+
+/// The same on a trunk: workers of one site are nearer to each other than clients, and the other end lets a second request
+/// within its measured round trip pass unheard.
+const TRUNK_ROUND_TRIP: Duration = Duration::from_millis(30);
 
 /// Lost packets that one compound packet can name.
 const MAX_NACKS: usize = 200;
@@ -33,19 +39,12 @@ impl Engine {
         for consumer in transport.consumers.clone() {
             self.request_key_frame_for(now, consumer);
         }
-        let producers = self
+        if self
             .transports
             .get(key)
-            .map(|transport| transport.producers.clone())
-            .unwrap_or_default();
-        for producer in producers {
-            if self
-                .producers
-                .get(producer)
-                .is_some_and(|producer| producer.streams.iter().any(|s| s.key_frames.is_wanted()))
-            {
-                self.timers.schedule(key, now);
-            }
+            .is_some_and(|transport| !transport.asking.is_empty())
+        {
+            self.timers.schedule(key, now);
         }
     }
 
@@ -54,16 +53,24 @@ impl Engine {
         let Some(producer) = self.producers.get_mut(producer_key) else {
             return;
         };
+        let mut is_awaited = false;
         if let Some(stream) = producer.streams.get_mut(usize::from(stream)) {
             stream.score = 10;
+            is_awaited = stream.key_frames.is_wanted();
         }
-        let event = Event::ProducerScore {
-            producer: producer.id,
-            scores: producer.scores(),
-        };
-        self.events.push_back(event);
+        if !producer.is_piped {
+            let event = Event::ProducerScore {
+                producer: producer.id,
+                scores: producer.scores(),
+            };
+            self.events.push_back(event);
+        }
         self.update_live(now, producer_key);
         self.update_consumer_scores(producer_key);
+        if is_awaited {
+            // Nobody could be asked before.
+            self.note_asking(now, producer_key);
+        }
     }
 
     /// Finds out which layers of a producer arrive, and what that means for its consumers.
@@ -91,6 +98,10 @@ impl Engine {
             let Some(consumer) = self.consumers.get_mut(consumer_key) else {
                 continue;
             };
+            if consumer.is_pinned() {
+                // Nobody watches there; who does behind it has a score of its own.
+                continue;
+            }
             let score = consumer_score(
                 producer,
                 consumer.report.fraction_lost,
@@ -179,7 +190,11 @@ impl Engine {
 
     /// The consumer that sends `ssrc` on this transport.
     fn consumer_by_ssrc(&self, key: usize, ssrc: u32) -> Option<usize> {
-        let consumers = &self.transports.get(key)?.consumers;
+        let transport = self.transports.get(key)?;
+        if let Some(trunk) = &transport.trunk {
+            return trunk.senders.get(&ssrc).copied();
+        }
+        let consumers = &transport.consumers;
         let is_it = |&&consumer: &&usize| {
             self.consumers
                 .get(consumer)
@@ -201,6 +216,9 @@ impl Engine {
             return;
         };
         consumer.handle_report_block(now, block);
+        if consumer.is_pinned() {
+            return;
+        }
         let (producer, round_trip) = (consumer.producer, consumer.report.round_trip);
         if let Some(transport) = self.transports.get_mut(key) {
             let congestion = &mut transport.congestion;
@@ -260,7 +278,9 @@ impl Engine {
         let Some(transport) = self.transports.get_mut(key) else {
             return;
         };
-        transport.ice.handle_timeout(now);
+        if let Some(ice) = &mut transport.ice {
+            ice.handle_timeout(now);
+        }
         if let Some(endpoint) = transport.dtls.as_mut().filter(|endpoint| {
             endpoint
                 .poll_timeout()
@@ -292,6 +312,12 @@ impl Engine {
     }
 
     fn handle_report_interval(&mut self, now: Instant, key: usize) {
+        let Some(transport) = self.transports.get(key) else {
+            return;
+        };
+        if transport.trunk.is_some() {
+            return self.handle_trunk_turn(now, key);
+        }
         self.send_reports(now, key);
         let Some(transport) = self.transports.get_mut(key) else {
             return;
@@ -299,19 +325,40 @@ impl Engine {
         transport.next_report = now + REPORT_INTERVAL;
         transport.report_count = transport.report_count.wrapping_add(1);
         for producer_key in transport.producers.clone() {
-            self.update_live(now, producer_key);
-            self.settle_demand(now, producer_key);
-            let Some(producer) = self.producers.get_mut(producer_key) else {
-                continue;
+            self.review_producer(now, producer_key);
+        }
+    }
+
+    /// Finds out once a second what arrives of a producer, how well, and who wants it.
+    fn review_producer(&mut self, now: Instant, key: usize) {
+        self.update_live(now, key);
+        self.settle_demand(now, key);
+        let Some(producer) = self.producers.get_mut(key) else {
+            return;
+        };
+        if !producer.update_scores(now) {
+            return;
+        }
+        if !producer.is_piped {
+            let event = Event::ProducerScore {
+                producer: producer.id,
+                scores: producer.scores(),
             };
-            if producer.update_scores(now) {
-                let event = Event::ProducerScore {
-                    producer: producer.id,
-                    scores: producer.scores(),
-                };
-                self.events.push_back(event);
-                self.update_consumer_scores(producer_key);
-            }
+            self.events.push_back(event);
+        }
+        self.update_consumer_scores(key);
+    }
+
+    /// There is, or will be at `due`, something to be asked of a producer's sender.
+    pub(crate) fn note_asking(&mut self, due: Instant, key: usize) {
+        let Some(producer) = self.producers.get_mut(key) else {
+            return;
+        };
+        self.timers.schedule(producer.transport, due);
+        if !std::mem::replace(&mut producer.is_asking, true)
+            && let Some(transport) = self.transports.get_mut(producer.transport)
+        {
+            transport.asking.push(key);
         }
     }
 
@@ -320,7 +367,7 @@ impl Engine {
         let Some(transport) = self.transports.get(key) else {
             return;
         };
-        let mut next = transport.ice.poll_timeout();
+        let mut next = transport.ice.as_ref().and_then(IceLite::poll_timeout);
         let mut consider = |deadline: Option<Instant>| {
             if let Some(deadline) = deadline {
                 next = Some(next.map_or(deadline, |next| next.min(deadline)));
@@ -338,7 +385,7 @@ impl Engine {
             consider(transport.pacer.next_release(now));
             consider(transport.congestion.poll_timeout());
             for producer in transport
-                .producers
+                .asking
                 .iter()
                 .filter_map(|&producer| self.producers.get(producer))
             {

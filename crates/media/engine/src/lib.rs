@@ -1,4 +1,5 @@
-//! The media engine: routers, WebRTC transports, producers and consumers of one worker as one sans-IO state machine.
+//! The media engine: routers, WebRTC transports, trunks to other workers, producers and consumers of one worker as one
+//! sans-IO state machine.
 //!
 //! # Contract
 //!
@@ -54,6 +55,7 @@ mod reception;
 mod sequence_map;
 mod timers;
 mod transport;
+mod trunk;
 mod twcc_receiver;
 
 pub use batch::{Datagram, SendBatch, Transmit};

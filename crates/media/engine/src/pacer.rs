@@ -54,6 +54,14 @@ struct DroppedRun {
 }
 
 impl Pacer {
+    /// For a trunk.
+    pub(crate) fn for_trunk() -> Self {
+        Self {
+            budget: Budget::for_trunk(),
+            ..Self::default()
+        }
+    }
+
     /// Whether nothing waits, and `bytes` may leave at once; then they are spent.
     #[inline]
     pub(crate) fn admit(&mut self, now: Instant, bytes: usize) -> bool {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use plenum_ids::ProducerId;
+use plenum_ids::{ProducerId, RouterId};
 use plenum_params::{
     event::EncodingScore,
     media::{CodecKind, MediaKind, ReceiveCodec, ReceiveEncoding, ReceiveParameters},
@@ -28,14 +28,24 @@ pub(crate) use gop::Past;
 /// costs events, key frames and memory to begin with, so that a sender must not have one with every packet.
 const SSRC_CHANGE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A media source that a peer sends.
+/// A media source that a peer sends, or another worker for a peer of its own.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about one source"
+)]
 pub(crate) struct Producer {
     pub(crate) id: ProducerId,
+    /// Whose consumers it is for.
+    pub(crate) router: RouterId,
     pub(crate) transport: usize,
+    /// It comes from another worker: the one that it is sent to judges it.
+    pub(crate) is_piped: bool,
     pub(crate) parameters: ReceiveParameters,
     pub(crate) paused: bool,
     pub(crate) streams: Vec<ProducerStream>,
     pub(crate) consumers: Vec<usize>,
+    /// Whether its transport knows that there is something to be asked of its sender.
+    pub(crate) is_asking: bool,
     /// Packets of this batch, in order of arrival.
     pub(crate) fresh: Vec<Fresh>,
     /// Other layers arrive than consumers were told of.
@@ -111,6 +121,7 @@ pub(crate) struct Arrival {
 impl Producer {
     pub(crate) fn new(
         id: ProducerId,
+        router: RouterId,
         transport: usize,
         parameters: ReceiveParameters,
         paused: bool,
@@ -143,10 +154,13 @@ impl Producer {
         });
         Self {
             id,
+            router,
             transport,
+            is_piped: false,
             paused,
             streams: streams.collect(),
             consumers: Vec::new(),
+            is_asking: false,
             fresh: Vec::new(),
             layers_changed: false,
             demand: Demand::default(),

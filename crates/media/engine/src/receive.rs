@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Instant};
 
 use plenum_dtls::{DtlsEvent, DtlsRole, SrtpProfileId};
-use plenum_ice::{IceEvent, IceOutcome, UfragCode, peek_username};
+use plenum_ice::{IceEvent, IceLite, IceOutcome, UfragCode, peek_username};
 use plenum_params::{
     event::Event,
     media::HeaderExtension,
@@ -32,7 +32,7 @@ impl Engine {
         if kind == PacketKind::Stun {
             return self.handle_stun(now, socket, from, data);
         }
-        // Nothing but STUN is read from an address that has not passed an ICE check.
+        // Nothing but STUN is read from an address that has not passed an ICE check and is no trunk's.
         let Some(&key) = self.addresses.get(&(socket, from)) else {
             self.counters.discarded += 1;
             return;
@@ -57,22 +57,28 @@ impl Engine {
             code.filter(|code| code.node == self.config.node && code.worker == self.config.worker);
         let key = ours.map(|code| code.transport as usize);
         let key = key.filter(|key| !self.is_path_of_another(*key, socket, from));
-        let Some((key, transport)) = key.and_then(|key| Some((key, self.transports.get_mut(key)?)))
+        let found = key.and_then(|key| Some((key, self.transports.get_mut(key)?)));
+        let Some((
+            key,
+            Transport {
+                ice: Some(ice),
+                received,
+                sent,
+                ..
+            },
+        )) = found
         else {
             self.counters.discarded += 1;
             return;
         };
         let mut answered = false;
-        let sent =
+        let len =
             self.control
                 .push_with(
                     socket,
                     from,
                     plenum_ice::agent::MAX_RESPONSE_LEN,
-                    |out| match transport
-                        .ice
-                        .handle_binding_request(now, from, socket, data, out)
-                    {
+                    |out| match ice.handle_binding_request(now, from, socket, data, out) {
                         IceOutcome::Respond { len } => {
                             answered = true;
                             len
@@ -81,13 +87,13 @@ impl Engine {
                     },
                 );
         if answered {
-            transport.received.count_other(now, data.len());
-            transport.sent.count_other(now, sent);
-            if transport.ice.is_valid_tuple(socket, from) {
+            received.count_other(now, data.len());
+            sent.count_other(now, len);
+            if ice.is_valid_tuple(socket, from) {
                 // Also an address that was valid before: another transport may have had it in between.
                 self.addresses.insert((socket, from), key);
             }
-            if let Some(deadline) = transport.ice.poll_timeout() {
+            if let Some(deadline) = ice.poll_timeout() {
                 self.timers.schedule(key, deadline);
             }
             self.handle_ice_events(now, key);
@@ -97,7 +103,8 @@ impl Engine {
     }
 
     /// Whether media of another transport takes this path. Then it stays with that transport for as long as its consent
-    /// lasts: a peer that writes another's address on its checks would cut that one off from its own transport.
+    /// lasts, and with a trunk for good: a peer that writes another's address on its checks would cut that one off from
+    /// its own transport.
     fn is_path_of_another(&self, key: usize, socket: u8, from: SocketAddr) -> bool {
         self.addresses.get(&(socket, from)).is_some_and(|&owner| {
             let owned = self.transports.get(owner);
@@ -111,7 +118,7 @@ impl Engine {
             return;
         };
         let mut selected = false;
-        while let Some(event) = transport.ice.poll_event() {
+        while let Some(event) = transport.ice.as_mut().and_then(IceLite::poll_event) {
             match event {
                 // The address may belong to a younger transport by now.
                 IceEvent::TupleRemoved(tuple)
@@ -263,6 +270,9 @@ impl Engine {
                 .open_rtp(&mut entry.inbound, data, header.header_len)
                 .ok()?;
             (opened, entry.target)
+        } else if transport.trunk.is_some() {
+            // The node declares all of a trunk's.
+            return None;
         } else {
             // An SSRC is remembered only after its packet authenticated and led to a producer.
             let mut inbound = InboundStream::new();
@@ -359,12 +369,13 @@ impl Engine {
             self.touched.push(target.producer);
         }
         let stream = producer.streams.get(usize::from(target.stream))?;
+        let layers_changed = producer.layers_changed;
         if let Some(due) = stream.nacks.poll_timeout() {
-            self.timers.schedule(key, due);
+            self.note_asking(due, target.producer);
         }
         if first && new {
             self.handle_first_packet(now, target.producer, target.stream);
-        } else if producer.layers_changed {
+        } else if layers_changed {
             self.update_live(now, target.producer);
         }
         Some(())

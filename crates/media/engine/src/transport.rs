@@ -1,4 +1,4 @@
-//! State of one WebRTC transport.
+//! State of one transport: to a peer, or to another worker.
 
 use std::{net::SocketAddr, time::Instant};
 
@@ -7,20 +7,28 @@ use plenum_ice::IceLite;
 use plenum_ids::{RouterId, TransportId};
 use plenum_params::{
     stats::{DirectionStats, TransportStats},
-    transport::{DtlsState, IceState, Protocol, Tuple},
+    transport::{DtlsState, IceState, Protocol, Tuple, WebRtcTransportOptions},
 };
-use plenum_srtp::{InboundStream, Opener, Sealer, SrtpProfile};
+use plenum_srtp::{Opener, Sealer, SrtpProfile};
 
 use crate::{
-    congestion::Congestion, pacer::Pacer, packet::ExtensionTable, rate::RateCounter,
+    congestion::Congestion, pacer::Pacer, packet::ExtensionTable, rate::RateCounter, trunk::Trunk,
     twcc_receiver::TwccReceiver,
 };
 
-/// A WebRTC transport. Borrowed apart by the modules that drive it: `receive`, `fan_out`, `feedback`.
+mod receive_table;
+
+pub(crate) use receive_table::{ReceiveTable, StreamTarget};
+
+/// A WebRTC transport or one end of a trunk. Borrowed apart by the modules that drive it: `receive`, `fan_out`,
+/// `feedback`.
 pub(crate) struct Transport {
     pub(crate) id: TransportId,
-    pub(crate) router: RouterId,
-    pub(crate) ice: IceLite,
+    /// A trunk belongs to none.
+    pub(crate) router: Option<RouterId>,
+    /// What only trunks have. They have keys and a path from the beginning and for ever, and neither ICE nor DTLS.
+    pub(crate) trunk: Option<Box<Trunk>>,
+    pub(crate) ice: Option<IceLite>,
     pub(crate) ice_state: IceState,
     /// Where to send: the selected pair's socket and remote address.
     pub(crate) path: Option<(u8, SocketAddr)>,
@@ -33,6 +41,8 @@ pub(crate) struct Transport {
 
     pub(crate) producers: Vec<usize>,
     pub(crate) consumers: Vec<usize>,
+    /// Producers with something to be asked of their sender, now or later: lost packets, key frames.
+    pub(crate) asking: Vec<usize>,
     pub(crate) receive: ReceiveTable,
     pub(crate) extensions: ExtensionTable,
     pub(crate) twcc_receiver: TwccReceiver,
@@ -67,6 +77,49 @@ pub(crate) struct SrtpSession {
 }
 
 impl Transport {
+    /// One that leads to nobody yet.
+    pub(crate) fn new(
+        id: TransportId,
+        now: Instant,
+        (local_ssrc, twcc_sequence): (u32, u16),
+        options: &WebRtcTransportOptions,
+    ) -> Self {
+        Self {
+            id,
+            router: None,
+            trunk: None,
+            ice: None,
+            ice_state: IceState::New,
+            path: None,
+            dtls: None,
+            dtls_state: DtlsState::New,
+            fingerprints: Vec::new(),
+            srtp: None,
+            local_ssrc,
+            producers: Vec::new(),
+            consumers: Vec::new(),
+            asking: Vec::new(),
+            receive: ReceiveTable::for_peer(),
+            extensions: ExtensionTable::default(),
+            twcc_receiver: TwccReceiver::default(),
+            twcc_media_ssrc: 0,
+            twcc_feedback_count: 0,
+            twcc_sequence,
+            dirty_consumers: Vec::new(),
+            dirty: false,
+            retransmissions: Vec::new(),
+            pacer: Pacer::default(),
+            congestion: Congestion::new(options),
+            next_report: now,
+            report_count: 0,
+            max_incoming_bitrate: options.max_incoming_bitrate,
+            remb: None,
+            received: DirectionCounters::default(),
+            sent: DirectionCounters::default(),
+            discarded: 0,
+        }
+    }
+
     pub(crate) fn tuple(&self, local: impl Fn(u8) -> Option<SocketAddr>) -> Option<Tuple> {
         let (socket, remote) = self.path?;
         Some(Tuple {
@@ -122,77 +175,6 @@ fn profile_name(profile: SrtpProfile) -> &'static str {
         SrtpProfile::AeadAes128Gcm => "AEAD_AES_128_GCM",
         SrtpProfile::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
         SrtpProfile::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
-    }
-}
-
-/// Which producer stream an SSRC feeds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StreamTarget {
-    pub(crate) producer: usize,
-    pub(crate) stream: u8,
-    pub(crate) retransmission: bool,
-}
-
-/// SSRCs of a transport's sender. Only signalled and authenticated ones get in, and no more than a peer can use.
-#[derive(Debug, Default)]
-pub(crate) struct ReceiveTable {
-    ssrcs: Vec<u32>,
-    entries: Vec<ReceiveEntry>,
-}
-
-/// One SSRC.
-#[derive(Debug)]
-pub(crate) struct ReceiveEntry {
-    pub(crate) inbound: InboundStream,
-    pub(crate) target: StreamTarget,
-}
-
-impl ReceiveTable {
-    /// 16 producers with 4 simulcast streams and their retransmissions.
-    const MAX_SSRCS: usize = 128;
-
-    /// A linear search over a few words beats a hash for the handful of SSRCs that a browser sends.
-    pub(crate) fn find(&mut self, ssrc: u32) -> Option<&mut ReceiveEntry> {
-        let index = self.ssrcs.iter().position(|&known| known == ssrc)?;
-        self.entries.get_mut(index)
-    }
-
-    /// Remembers an SSRC; `false` when the table is full. A stream that changes its SSRC gives up the old one.
-    pub(crate) fn insert(
-        &mut self,
-        ssrc: u32,
-        inbound: InboundStream,
-        target: StreamTarget,
-    ) -> bool {
-        self.remove(|entry| entry.target == target);
-        if self.ssrcs.len() >= Self::MAX_SSRCS {
-            return false;
-        }
-        self.ssrcs.push(ssrc);
-        self.entries.push(ReceiveEntry { inbound, target });
-        true
-    }
-
-    /// How many SSRCs are remembered.
-    pub(crate) fn len(&self) -> usize {
-        self.ssrcs.len()
-    }
-
-    /// Forgets a producer's SSRCs.
-    pub(crate) fn remove_producer(&mut self, producer: usize) {
-        self.remove(|entry| entry.target.producer == producer);
-    }
-
-    /// The producers of all SSRCs, some more than once.
-    pub(crate) fn producers(&self) -> impl Iterator<Item = usize> {
-        self.entries.iter().map(|entry| entry.target.producer)
-    }
-
-    fn remove(&mut self, predicate: impl Fn(&ReceiveEntry) -> bool) {
-        while let Some(index) = self.entries.iter().position(&predicate) {
-            self.entries.swap_remove(index);
-            self.ssrcs.swap_remove(index);
-        }
     }
 }
 

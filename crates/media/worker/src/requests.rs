@@ -77,8 +77,24 @@ fn carry_out(engine: &mut Engine, now: Instant, request: Request) -> Result<Answ
         Request::SetOutgoingLimits { transport, limits } => {
             engine.set_outgoing_limits(now, transport, limits)?;
         }
-        Request::CreateTrunk { .. } | Request::PipeProduce { .. } | Request::PipeConsume { .. } => {
-            return Err(EngineError::Invalid("this worker has no trunks".into()));
+        Request::CreateTrunk { trunk, options } => engine.create_trunk(now, trunk, &options)?,
+        Request::PipeProduce {
+            trunk,
+            router,
+            producer,
+            parameters,
+            paused,
+        } => engine.pipe_produce(trunk, router, producer, parameters, paused)?,
+        Request::PipeConsume {
+            trunk,
+            consumer,
+            producer,
+            stream,
+            parameters,
+            paused,
+        } => {
+            let source = (producer, stream);
+            engine.pipe_consume(now, trunk, consumer, source, parameters, paused)?;
         }
         Request::WorkerStats => return Ok(Answer::WorkerStats(Box::new(engine.stats()))),
         _ => return Err(EngineError::Invalid("unknown request".into())),

@@ -523,6 +523,7 @@ impl TestPeer {
                     let mut receivers = self.receivers.iter_mut();
                     if let Some(stream) = receivers.find(|stream| stream.ssrc == report.ssrc) {
                         stream.handle_sender_report(now, report.ntp);
+                        stream.sender_report = Some((report.ntp, report.rtp_timestamp));
                     }
                     "sr"
                 }

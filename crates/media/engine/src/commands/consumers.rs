@@ -8,7 +8,7 @@ use plenum_params::{
     media::{MediaKind, SendParameters},
 };
 
-use super::Result;
+use super::{Result, transports::is_trunk};
 use crate::{consumer::Consumer, engine::Engine, error::EngineError};
 
 impl Engine {
@@ -27,12 +27,9 @@ impl Engine {
         if self.consumer_keys.contains_key(&id) {
             return Err(EngineError::AlreadyExists(format!("consumer {id}")));
         }
-        let same_router = self
-            .transports
-            .get(self.producers[producer_key].transport)
-            .map(|transport| transport.router)
-            == Some(self.transports[transport_key].router);
-        if !same_router {
+        let router = self.transports[transport_key].router;
+        let router = router.ok_or_else(|| is_trunk(transport_id))?;
+        if self.producers[producer_key].router != router {
             return Err(EngineError::Invalid(format!(
                 "producer {producer_id} belongs to another router"
             )));
@@ -40,8 +37,7 @@ impl Engine {
         if parameters.codecs.is_empty() {
             return Err(EngineError::Invalid("a consumer needs a codec".into()));
         }
-        // A first number in the lower half leaves room for the first packets to arrive out of order (RFC 3711 §3.3.1).
-        let (first, first_rtx) = (self.random_u32() as u16 >> 1, self.random_u32() as u16 >> 1);
+        let (first, first_rtx) = self.first_sequence_numbers();
         let mut consumer = Consumer::new(
             id,
             transport_key,
@@ -58,14 +54,26 @@ impl Engine {
             let target = consumer.wanted(&self.producers[producer_key]);
             consumer.set_target(target);
         }
+        self.insert_consumer(now, consumer);
+        Ok(())
+    }
+
+    /// First numbers of a stream and of its retransmissions. In the lower half they leave room for the first packets to
+    /// arrive out of order (RFC 3711 §3.3.1).
+    pub(super) fn first_sequence_numbers(&mut self) -> (u16, u16) {
+        (self.random_u32() as u16 >> 1, self.random_u32() as u16 >> 1)
+    }
+
+    /// Adds a consumer of which everything is known to be right.
+    pub(super) fn insert_consumer(&mut self, now: Instant, consumer: Consumer) {
+        let (id, transport, producer) = (consumer.id, consumer.transport, consumer.producer);
         let key = self.consumers.insert(consumer);
         self.consumer_keys.insert(id, key);
-        self.transports[transport_key].consumers.push(key);
-        self.producers[producer_key].consumers.push(key);
+        self.transports[transport].consumers.push(key);
+        self.producers[producer].consumers.push(key);
         self.raise_demand(key);
-        self.divide_bandwidth(now, transport_key);
+        self.divide_bandwidth(now, transport);
         self.request_key_frame_for(now, key);
-        Ok(())
     }
 
     /// Closes a consumer. Closing what is gone is no error.
@@ -85,6 +93,9 @@ impl Engine {
             transport.dirty_consumers.retain(|&other| other != key);
             transport.retransmissions.retain(|&(other, _)| other != key);
             transport.pacer.forget(key);
+            if let Some(trunk) = &mut transport.trunk {
+                trunk.senders.remove(&consumer.parameters.ssrc);
+            }
         }
         if let Some(producer) = self.producers.get_mut(consumer.producer) {
             producer.consumers.retain(|&other| other != key);
@@ -131,7 +142,8 @@ impl Engine {
         let key = self.consumer_key(id)?;
         let consumer = &mut self.consumers[key];
         let producer = self.producers.get(consumer.producer);
-        let Some(producer) = producer.filter(|producer| producer.is_layered()) else {
+        let is_pinned = consumer.is_pinned();
+        let Some(producer) = producer.filter(|it| it.is_layered() && !is_pinned) else {
             return Ok(None);
         };
         let layers = producer.clamp(layers);
@@ -178,7 +190,8 @@ impl Engine {
             wanted.and_then(|stream| producer.streams.get_mut(usize::from(stream)))
         {
             stream.key_frames.request(now);
-            self.timers.schedule(producer.transport, now);
+            let producer = consumer.producer;
+            self.note_asking(now, producer);
         }
     }
 }

@@ -9,7 +9,7 @@ use plenum_params::{
 };
 use plenum_srtp::InboundStream;
 
-use super::Result;
+use super::{Result, transports::is_trunk};
 use crate::{engine::Engine, error::EngineError, producer::Producer, transport::StreamTarget};
 
 /// Producers of one transport: a browser sends a handful of tracks; more is a mistake or an attack.
@@ -35,6 +35,7 @@ impl Engine {
         }
         parameters.encodings.truncate(MAX_STREAMS);
         let transport = &mut self.transports[transport_key];
+        let router = transport.router.ok_or_else(|| is_trunk(transport_id))?;
         if transport.producers.len() >= MAX_PRODUCERS_PER_TRANSPORT {
             return Err(EngineError::Limit(format!(
                 "more than {MAX_PRODUCERS_PER_TRANSPORT} producers on a transport"
@@ -56,6 +57,16 @@ impl Engine {
                 )));
             }
         }
+        self.insert_producer(Producer::new(id, router, transport_key, parameters, paused));
+        Ok(())
+    }
+
+    /// Adds a producer whose SSRCs are known to be free.
+    pub(super) fn insert_producer(&mut self, producer: Producer) {
+        let Some(transport) = self.transports.get_mut(producer.transport) else {
+            return;
+        };
+        let parameters = &producer.parameters;
         let key = self.producers.vacant_key();
         for (index, encoding) in parameters.encodings.iter().enumerate() {
             let mut declare = |ssrc: Option<u32>, retransmission| {
@@ -73,20 +84,24 @@ impl Engine {
         }
         transport.extensions.extend(&parameters.extensions);
         transport.producers.push(key);
-        self.producers
-            .insert(Producer::new(id, transport_key, parameters, paused));
-        self.producer_keys.insert(id, key);
-        Ok(())
+        self.producer_keys.insert(producer.id, key);
+        self.producers.insert(producer);
     }
 
     /// Closes a producer and its consumers. Closing what is gone is no error.
     pub fn close_producer(&mut self, id: ProducerId) {
         if let Some(&key) = self.producer_keys.get(&id) {
-            if let Some(transport) = self.transports.get_mut(self.producers[key].transport) {
-                transport.producers.retain(|&other| other != key);
-            }
-            self.remove_producer(key);
+            self.detach_producer(key);
         }
+    }
+
+    /// Closes a producer whose transport stays.
+    pub(super) fn detach_producer(&mut self, key: usize) {
+        let transport = self.producers.get(key).map(|producer| producer.transport);
+        if let Some(transport) = transport.and_then(|key| self.transports.get_mut(key)) {
+            transport.producers.retain(|&other| other != key);
+        }
+        self.remove_producer(key);
     }
 
     pub(super) fn remove_producer(&mut self, key: usize) {
@@ -96,7 +111,17 @@ impl Engine {
         self.producer_keys.remove(&producer.id);
         self.touched.retain(|&other| other != key);
         if let Some(transport) = self.transports.get_mut(producer.transport) {
-            transport.receive.remove_producer(key);
+            let streams = producer.streams.iter();
+            let ssrcs = streams.flat_map(|stream| stream.ssrc.into_iter().chain(stream.rtx_ssrc));
+            transport.receive.remove_producer(key, ssrcs);
+            transport.asking.retain(|&other| other != key);
+        }
+        if let Some(router) = self
+            .routers
+            .get_mut(&producer.router)
+            .filter(|_| producer.is_piped)
+        {
+            router.piped.retain(|&other| other != key);
         }
         for consumer in producer.consumers {
             self.remove_consumer(consumer);

@@ -12,21 +12,14 @@ use plenum_ids::{RouterId, TransportId};
 use plenum_params::{
     event::Event,
     transport::{
-        DtlsFingerprint, DtlsParameters, DtlsState, IceCandidate, IceParameters, IceState,
-        OutgoingLimits, Protocol, WebRtcTransportInfo, WebRtcTransportOptions,
+        DtlsFingerprint, DtlsParameters, DtlsState, IceCandidate, IceParameters, OutgoingLimits,
+        Protocol, WebRtcTransportInfo, WebRtcTransportOptions,
     },
 };
 use rand::Rng;
 
 use super::Result;
-use crate::{
-    congestion::Congestion,
-    engine::Engine,
-    error::EngineError,
-    pacer::Pacer,
-    transport::{DirectionCounters, ReceiveTable, Transport},
-    twcc_receiver::TwccReceiver,
-};
+use crate::{engine::Engine, error::EngineError, transport::Transport};
 
 impl Engine {
     /// Makes a WebRTC transport and returns what the client must know to connect to it.
@@ -56,37 +49,11 @@ impl Engine {
         };
         let local_ssrc = self.random_u32();
         let twcc_sequence = self.random_u32() as u16;
+        let transport = Transport::new(id, now, (local_ssrc, twcc_sequence), options);
         self.transports.insert(Transport {
-            id,
-            router: router_id,
-            ice: IceLite::new(config, now),
-            ice_state: IceState::New,
-            path: None,
-            dtls: None,
-            dtls_state: DtlsState::New,
-            fingerprints: Vec::new(),
-            srtp: None,
-            local_ssrc,
-            producers: Vec::new(),
-            consumers: Vec::new(),
-            receive: ReceiveTable::default(),
-            extensions: crate::packet::ExtensionTable::default(),
-            twcc_receiver: TwccReceiver::default(),
-            twcc_media_ssrc: 0,
-            twcc_feedback_count: 0,
-            twcc_sequence,
-            dirty_consumers: Vec::new(),
-            dirty: false,
-            retransmissions: Vec::new(),
-            pacer: Pacer::default(),
-            congestion: Congestion::new(options),
-            next_report: now,
-            report_count: 0,
-            max_incoming_bitrate: options.max_incoming_bitrate,
-            remb: None,
-            received: DirectionCounters::default(),
-            sent: DirectionCounters::default(),
-            discarded: 0,
+            router: Some(router_id),
+            ice: Some(IceLite::new(config, now)),
+            ..transport
         });
         self.transport_keys.insert(id, key);
         self.routers
@@ -106,6 +73,7 @@ impl Engine {
     ) -> Result<()> {
         let key = self.transport_key(id)?;
         let transport = &mut self.transports[key];
+        refuse_trunk(transport)?;
         if transport.dtls_state != DtlsState::New {
             return Err(EngineError::AlreadyConnected(id));
         }
@@ -142,7 +110,10 @@ impl Engine {
         let key = self.transport_key(id)?;
         let credentials = self.ice_credentials(key);
         let parameters = ice_parameters(&credentials);
-        self.transports[key].ice.restart(credentials);
+        let Some(ice) = &mut self.transports[key].ice else {
+            return Err(is_trunk(id));
+        };
+        ice.restart(credentials);
         Ok(parameters)
     }
 
@@ -152,7 +123,7 @@ impl Engine {
             if let Some(router) = self
                 .transports
                 .get(key)
-                .and_then(|transport| self.routers.get_mut(&transport.router))
+                .and_then(|transport| self.routers.get_mut(&transport.router?))
             {
                 router.transports.retain(|&other| other != key);
             }
@@ -185,7 +156,11 @@ impl Engine {
         let Some(transport) = self.transports.get_mut(key) else {
             return;
         };
-        transport.ice.close();
+        if let Some(ice) = &mut transport.ice {
+            ice.close();
+        } else if let Some(path) = transport.path {
+            self.addresses.remove(&path);
+        }
         self.handle_ice_events(now, key);
         self.timers.cancel(key);
         self.fan_out.forget(key);
@@ -205,6 +180,7 @@ impl Engine {
         limits: OutgoingLimits,
     ) -> Result<()> {
         let key = self.transport_key(id)?;
+        refuse_trunk(&self.transports[key])?;
         self.transports[key].congestion.set_limits(now, limits);
         self.follow_estimate(now, key);
         Ok(())
@@ -217,6 +193,7 @@ impl Engine {
         bitrate: Option<u32>,
     ) -> Result<()> {
         let key = self.transport_key(id)?;
+        refuse_trunk(&self.transports[key])?;
         self.transports[key].max_incoming_bitrate = bitrate;
         Ok(())
     }
@@ -267,4 +244,16 @@ fn ice_parameters(credentials: &IceCredentials) -> IceParameters {
         username_fragment: credentials.username_fragment.clone(),
         password: credentials.password.clone(),
     }
+}
+
+/// What is asked of peers' transports alone.
+fn refuse_trunk(transport: &Transport) -> Result<()> {
+    match transport.trunk {
+        Some(_) => Err(is_trunk(transport.id)),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn is_trunk(id: TransportId) -> EngineError {
+    EngineError::Invalid(format!("transport {id} is a trunk"))
 }

@@ -154,6 +154,10 @@ impl Engine {
         };
         let congestion = &mut transport.congestion;
         congestion.allocation.due = None;
+        if transport.trunk.is_some() {
+            // Every stream on it is wanted as a whole.
+            return;
+        }
         let estimate = congestion.estimate(now);
         let division = &mut self.division;
         division.gather(now, &transport.consumers, &self.consumers, &self.producers);

@@ -48,7 +48,11 @@ impl Consumer {
 
     /// What the consumer is to get when there is bandwidth enough.
     pub(crate) fn wanted(&self, producer: &Producer) -> Option<LayerTarget> {
-        producer.best_target(self.preferred)
+        if self.is_pinned() {
+            self.target
+        } else {
+            producer.best_target(self.preferred)
+        }
     }
 
     /// Whether a key frame of the target's stream is waited for.

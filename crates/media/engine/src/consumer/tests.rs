@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plenum_ids::{ConsumerId, ProducerId};
+use plenum_ids::{ConsumerId, ProducerId, RouterId};
 use plenum_params::media::{
     ExtensionId, Feedback, HeaderExtension, MediaKind, ReceiveCodec, ReceiveEncoding,
     ReceiveParameters, SendCodec,
@@ -102,6 +102,7 @@ impl Rig {
         };
         let producer = Producer::new(
             ProducerId::from_u128(1),
+            RouterId::from_u128(1),
             0,
             receive_parameters(sending.format, vec![encoding; sources.len()]),
             false,

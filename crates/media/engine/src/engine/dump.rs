@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
 
 use super::Engine;
+use crate::transport::Transport;
 
 /// Everything that an engine holds, for tests and for looking into a running worker. Lists are sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,13 +82,34 @@ impl Engine {
         for (id, router) in &self.routers {
             for &key in &router.transports {
                 let transport = self.transports.get(key);
-                expect(transport.is_some_and(|transport| transport.router == *id));
+                expect(transport.is_some_and(|transport| transport.router == Some(*id)));
+            }
+            for &key in &router.piped {
+                let producer = self.producers.get(key);
+                expect(producer.is_some_and(|it| it.is_piped && it.router == *id));
             }
         }
         for (key, transport) in &self.transports {
             expect(self.transport_keys.get(&transport.id) == Some(&key));
-            let router = self.routers.get(&transport.router);
-            expect(router.is_some_and(|router| router.transports.contains(&key)));
+            match (transport.router, &transport.trunk) {
+                (Some(router), None) => {
+                    let router = self.routers.get(&router);
+                    expect(router.is_some_and(|router| router.transports.contains(&key)));
+                }
+                (None, Some(trunk)) => {
+                    expect(trunk.senders.len() == transport.consumers.len());
+                    expect(
+                        trunk
+                            .senders
+                            .values()
+                            .all(|it| transport.consumers.contains(it)),
+                    );
+                }
+                _ => expect(false),
+            }
+            for producer in &transport.asking {
+                expect(transport.producers.contains(producer));
+            }
             for &producer in &transport.producers {
                 let producer = self.producers.get(producer);
                 expect(producer.is_some_and(|producer| producer.transport == key));
@@ -111,6 +133,8 @@ impl Engine {
             expect(self.producer_keys.get(&producer.id) == Some(&key));
             let transport = self.transports.get(producer.transport);
             expect(transport.is_some_and(|transport| transport.producers.contains(&key)));
+            let router = self.routers.get(&producer.router);
+            expect(router.is_some_and(|it| !producer.is_piped || it.piped.contains(&key)));
             for &consumer in &producer.consumers {
                 let consumer = self.consumers.get(consumer);
                 expect(consumer.is_some_and(|consumer| consumer.producer == key));
@@ -128,7 +152,11 @@ impl Engine {
         expect(self.consumer_keys.len() == self.consumers.len());
         for (&(socket, address), &key) in &self.addresses {
             let transport = self.transports.get(key);
-            expect(transport.is_some_and(|it| it.ice.is_valid_tuple(socket, address)));
+            let leads_to = |it: &Transport| match &it.ice {
+                Some(ice) => ice.is_valid_tuple(socket, address),
+                None => it.path == Some((socket, address)),
+            };
+            expect(transport.is_some_and(leads_to));
         }
         for key in self.timers.keys() {
             expect(self.transports.contains(key));

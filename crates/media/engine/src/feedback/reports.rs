@@ -12,12 +12,13 @@ use plenum_rtp::{
     rtcp::{FirEntry, ReportBlock, RtcpWriter, SenderInfo, TwccHead},
 };
 
-use super::{DEFAULT_ROUND_TRIP, MAX_NACKS};
+use super::{DEFAULT_ROUND_TRIP, MAX_NACKS, TRUNK_ROUND_TRIP};
 use crate::{
     batch::ControlQueue,
     consumer::{Consumer, ticks},
     engine::Engine,
     key_frame_requests::KeyFrameAction,
+    producer::{Producer, ProducerStream},
     receive::MAX_CONTROL_DATAGRAM,
     transport::Transport,
 };
@@ -26,7 +27,7 @@ use crate::{
 const SRTCP_OVERHEAD: usize = 24;
 
 /// Report blocks of one packet, by its 5-bit count.
-const MAX_REPORT_BLOCKS: usize = 31;
+pub(super) const MAX_REPORT_BLOCKS: usize = 31;
 
 impl Engine {
     /// Sends NACKs and key frame requests that are due to this transport's sender.
@@ -35,14 +36,17 @@ impl Engine {
             return;
         };
         let mut lost = std::mem::take(&mut self.nack_scratch);
-        for index in 0..transport.producers.len() {
-            let Some(producer) = transport
-                .producers
-                .get(index)
-                .and_then(|&key| self.producers.get_mut(key))
-            else {
+        let round_trip = transport
+            .trunk
+            .as_ref()
+            .map_or(DEFAULT_ROUND_TRIP, |_| TRUNK_ROUND_TRIP);
+        let mut index = 0;
+        while let Some(&producer_key) = transport.asking.get(index) {
+            index += 1;
+            let Some(producer) = self.producers.get_mut(producer_key) else {
                 continue;
             };
+            producer.is_asking = false;
             let feedback = producer
                 .parameters
                 .codecs
@@ -53,7 +57,7 @@ impl Engine {
             for stream in &mut producer.streams {
                 let Some(ssrc) = stream.ssrc else { continue };
                 lost.clear();
-                if stream.nacks.poll_nacks(now, DEFAULT_ROUND_TRIP, &mut lost) {
+                if stream.nacks.poll_nacks(now, round_trip, &mut lost) {
                     stream.gop.handle_loss();
                     stream.key_frames.request(now);
                 }
@@ -67,10 +71,14 @@ impl Engine {
                             .is_ok()
                     });
                 }
+                producer.is_asking |= stream.nacks.poll_timeout().is_some();
                 if paused || stream.last_packet.is_none() {
+                    producer.is_asking |= stream.key_frames.is_wanted();
                     continue;
                 }
-                if stream.key_frames.poll(now) == KeyFrameAction::Send {
+                let action = stream.key_frames.poll(now);
+                producer.is_asking |= stream.key_frames.is_wanted();
+                if action == KeyFrameAction::Send {
                     let local = transport.local_ssrc;
                     if feedback.pli || !feedback.fir {
                         stream.counters.plis += 1;
@@ -88,6 +96,10 @@ impl Engine {
                         });
                     }
                 }
+            }
+            if !producer.is_asking {
+                index -= 1;
+                transport.asking.swap_remove(index);
             }
         }
         lost.clear();
@@ -156,16 +168,7 @@ impl Engine {
                 let (Some(ssrc), Some(block)) = (stream.ssrc, blocks.get_mut(count)) else {
                     continue;
                 };
-                let report = stream.reception.report(now);
-                *block = ReportBlock {
-                    ssrc,
-                    fraction_lost: report.fraction_lost,
-                    cumulative_lost: report.cumulative_lost,
-                    highest_sequence_number: report.highest_sequence,
-                    jitter: report.jitter,
-                    last_sr: report.last_sr,
-                    delay_since_last_sr: report.delay_since_last_sr,
-                };
+                *block = report_block(now, ssrc, stream);
                 count += 1;
             }
         }
@@ -209,12 +212,26 @@ impl Engine {
     }
 }
 
+/// What a receiver report says of a stream.
+pub(super) fn report_block(now: Instant, ssrc: u32, stream: &mut ProducerStream) -> ReportBlock {
+    let report = stream.reception.report(now);
+    ReportBlock {
+        ssrc,
+        fraction_lost: report.fraction_lost,
+        cumulative_lost: report.cumulative_lost,
+        highest_sequence_number: report.highest_sequence,
+        jitter: report.jitter,
+        last_sr: report.last_sr,
+        delay_since_last_sr: report.delay_since_last_sr,
+    }
+}
+
 /// What a sender report says of a consumer: the producer's own clock pair moved to now, so that sound and picture of one
 /// peer stay in step however long they travelled. `None` until the producer has reported.
-fn sender_info(
+pub(super) fn sender_info(
     now: Instant,
     consumer: &Consumer,
-    producer: &crate::producer::Producer,
+    producer: &Producer,
 ) -> Option<SenderInfo> {
     let epoch = consumer.current_epoch()?;
     consumer.last_sent()?;
@@ -239,7 +256,7 @@ fn sender_info(
 }
 
 /// Builds, protects and queues one compound packet.
-fn send_rtcp(
+pub(super) fn send_rtcp(
     control: &mut ControlQueue,
     transport: &mut Transport,
     now: Instant,

@@ -34,6 +34,14 @@ const MAX_RATE: u64 = 1_000_000_000;
 /// The smallest rate: a packet within a second or so, whatever the estimate says.
 const MIN_RATE: u64 = 2000;
 
+/// Bytes per second that a trunk carries: 4 Gbit/s, as much as one worker can send at all. What is measured is the other
+/// worker's socket buffer.
+const TRUNK_RATE: u64 = 500_000_000;
+
+/// Bytes that leave over a trunk at once: a quarter of the buffer that workers ask of the system for their sockets (4 MiB),
+/// so that what several workers send to one at a time fits.
+const TRUNK_DEPTH: u64 = 1 << 20;
+
 /// Level and rate are kept in billionths of a byte, so that any number of short steps adds up to the same as a long one.
 const SCALE: i64 = 1_000_000_000;
 
@@ -64,6 +72,16 @@ impl Default for Budget {
 }
 
 impl Budget {
+    /// For a trunk.
+    pub(crate) fn for_trunk() -> Self {
+        Self {
+            rate: TRUNK_RATE,
+            depth: TRUNK_DEPTH,
+            level: TRUNK_DEPTH.cast_signed() * SCALE,
+            filled: None,
+        }
+    }
+
     /// The path carries this many bits per second; `None`: nobody knows.
     pub(crate) fn set_estimate(&mut self, now: Instant, bits_per_second: Option<u64>) {
         self.fill(now);

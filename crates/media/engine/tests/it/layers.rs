@@ -4,5 +4,5 @@
 mod changes;
 mod networks;
 mod restless;
-mod stage;
+pub(crate) mod stage;
 mod walks;

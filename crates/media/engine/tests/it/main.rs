@@ -10,5 +10,6 @@ mod foreign;
 mod instant_start;
 mod layers;
 mod pacing;
+mod trunk;
 mod unknown;
 mod world;

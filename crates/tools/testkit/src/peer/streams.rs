@@ -99,6 +99,8 @@ pub struct ReceiveStream {
     pub payload_type: u8,
     /// Ticks of the RTP clock in a second, for the jitter that is reported. Video's unless set.
     pub clock_rate: u32,
+    /// The last sender report.
+    pub sender_report: Option<(NtpTime, u32)>,
     reception: Reception,
     unwrapper: SequenceUnwrapper,
     missing: BTreeMap<u64, Missing>,
@@ -145,6 +147,7 @@ impl ReceiveStream {
             rtx_ssrc,
             payload_type,
             clock_rate: 90_000,
+            sender_report: None,
             reception: Reception::default(),
             unwrapper: SequenceUnwrapper::new(),
             missing: BTreeMap::new(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plenum_harness::{Network, STEP, World, parameters, parameters::sent};
+use plenum_harness::{Network, Pipe, STEP, TrunkLine, World, parameters, parameters::sent};
 use plenum_ids::{ConsumerId, ProducerId};
 use plenum_params::{
     event::{Event, Layers},
@@ -133,9 +133,22 @@ pub(crate) struct Stream {
     answered: u32,
 }
 
+/// The engine of the receiver, when it is another one than the sender's.
+pub(crate) struct Far {
+    pub(crate) world: World,
+    pub(crate) line: TrunkLine,
+    pub(crate) pipe: Pipe,
+    /// Whether what is not wanted behind the pipe is paused in front of it, as a node does.
+    pub(crate) follows_demand: bool,
+}
+
 /// Sender, engine, receiver.
 pub(crate) struct Stage {
+    /// The sender's engine, and the receiver's if there is no other.
     pub(crate) world: World,
+    pub(crate) far: Option<Far>,
+    /// The receiver's number among the peers of its engine.
+    viewer: usize,
     pub(crate) setup: Setup,
     pub(crate) streams: Vec<Stream>,
     pub(crate) producer: ProducerId,
@@ -164,10 +177,31 @@ impl Stage {
         networks: Option<(NetemConfig, u64)>,
         stall: Duration,
     ) -> Self {
-        let mut world = World::new();
-        for _ in 0..2 {
-            world.add_connected_peer();
+        let mut stage = Self::prepared(setup, None, stall);
+        if let Some((config, seed)) = networks {
+            // A receiver that misses the very first packet does not know of it.
+            stage.run(200 * MS);
+            for peer in 0..2u8 {
+                let network = Network::new(config, config, seed + u64::from(peer));
+                stage.world.set_network(peer.into(), network);
+            }
         }
+        stage
+    }
+
+    /// A sender and a receiver at two engines, with a trunk of this kind between them.
+    pub(crate) fn over_trunk(
+        setup: Setup,
+        network: Option<(NetemConfig, u64)>,
+        stall: Duration,
+    ) -> Self {
+        let (config, seed) = network.unwrap_or_default();
+        Self::prepared(setup, Some(Network::new(config, config, seed)), stall)
+    }
+
+    fn prepared(setup: Setup, trunk: Option<Network>, stall: Duration) -> Self {
+        let mut world = World::new();
+        world.add_connected_peer();
         let (kind, mime_type) = setup.codec();
         let mut sent = parameters::video(kind, mime_type, setup.encodings());
         let mut received = parameters::video_receiver(kind, mime_type, RECEIVED_SSRC);
@@ -179,15 +213,31 @@ impl Stage {
             sent.extensions.push(id(SENT_DESCRIPTOR));
             received.extensions.push(id(RECEIVED_DESCRIPTOR));
         }
-        let producer = world.produce(0, 10, sent);
-        let consumer = world.consume(1, 20, producer, received);
+        let producer = world.produce(0, 10, sent.clone());
+        let mut far = trunk.map(|network| {
+            let mut far = TrunkLine::far_world();
+            let mut line = TrunkLine::lay(&mut world, &mut far, network);
+            let pipe = line.pipe(&mut world, &mut far, producer, &sent);
+            Far {
+                world: far,
+                line,
+                pipe,
+                follows_demand: false,
+            }
+        });
+        let viewers = far.as_mut().map_or(&mut world, |far| &mut far.world);
+        let viewer = viewers.add_connected_peer();
+        let consumer = viewers.consume(viewer, 20, producer, received);
         let receiver = ReceiveStream::new(RECEIVED_SSRC, Some(RECEIVED_SSRC + 1), 101);
-        world.peers[1].add_receiver(receiver);
-        let now = world.now;
-        world.peers[1].report_arrivals(now, parameters::received::TRANSPORT_CC);
+        viewers.peers[viewer].add_receiver(receiver);
+        let now = viewers.now;
+        viewers.peers[viewer].report_arrivals(now, parameters::received::TRANSPORT_CC);
+        world.now = now;
         let descriptor = setup.descriptor.then_some(RECEIVED_DESCRIPTOR);
         let mut stage = Self {
             world,
+            far,
+            viewer,
             setup,
             streams: Vec::new(),
             producer,
@@ -204,15 +254,14 @@ impl Stage {
             let stream = stage.start_stream(index, ssrc(index));
             stage.streams.push(stream);
         }
-        if let Some((config, seed)) = networks {
-            // A receiver that misses the very first packet does not know of it.
-            stage.run(200 * MS);
-            for peer in 0..2u8 {
-                let network = Network::new(config, config, seed + u64::from(peer));
-                stage.world.set_network(peer.into(), network);
-            }
-        }
         stage
+    }
+
+    /// The receiver's engine.
+    pub(crate) fn viewers(&mut self) -> &mut World {
+        self.far
+            .as_mut()
+            .map_or(&mut self.world, |far| &mut far.world)
     }
 
     /// A sender of a stream, new with every call.
@@ -277,7 +326,13 @@ impl Stage {
                 self.send_picture();
             }
             self.elapsed += STEP;
-            self.world.step();
+            match &mut self.far {
+                Some(far) => {
+                    far.line.step(&mut self.world, &mut far.world);
+                    far.follow_demand(&mut self.world);
+                }
+                None => self.world.step(),
+            }
             self.receive();
         }
     }
@@ -291,8 +346,8 @@ impl Stage {
     }
 
     fn receive(&mut self) {
-        let now = self.world.now;
-        while let Some(packet) = self.world.peers[1].poll_received() {
+        let (now, viewer) = (self.world.now, self.viewer);
+        while let Some(packet) = self.viewers().peers[viewer].poll_received() {
             self.checker.handle_packet(now, &packet);
         }
         self.shown
@@ -334,16 +389,19 @@ impl Stage {
             spatial,
             temporal: Some(temporal),
         };
-        let now = self.world.now;
-        let engine = &mut self.world.engine;
-        let chosen = engine.set_preferred_layers(now, self.consumer, layers);
+        let consumer = self.consumer;
+        let viewers = self.viewers();
+        let chosen = viewers
+            .engine
+            .set_preferred_layers(viewers.now, consumer, layers);
         assert_eq!(chosen.expect("exists"), Some(layers));
-        self.world.drain();
+        viewers.drain();
     }
 
     /// What the node was last told of the consumer's layers.
     pub(crate) fn told(&self) -> Option<Layers> {
-        let mut events = self.world.events.iter().rev();
+        let viewers = self.far.as_ref().map_or(&self.world, |far| &far.world);
+        let mut events = viewers.events.iter().rev();
         let last = events.find_map(|event| match event {
             Event::ConsumerLayers { consumer, layers } if *consumer == self.consumer => {
                 Some(*layers)
@@ -426,6 +484,30 @@ impl Stage {
             self.setup
         );
         assert!(self.checker.picture_count() > 30, "{:?}", self.setup);
+    }
+}
+
+impl Far {
+    /// Pauses and resumes the near end of the pipe by what the far end was last told of.
+    fn follow_demand(&self, near: &mut World) {
+        if !self.follows_demand {
+            return;
+        }
+        let mut events = self.world.events.iter().rev();
+        let wanted = events.find_map(|event| match event {
+            Event::ProducerDemand { encodings, .. } => Some(encodings.clone()),
+            _ => None,
+        });
+        for (&consumer, is_wanted) in self.pipe.consumers.iter().zip(wanted.into_iter().flatten()) {
+            let engine = &mut near.engine;
+            let done = if is_wanted {
+                engine.resume_consumer(near.now, consumer)
+            } else {
+                engine.pause_consumer(consumer)
+            };
+            done.expect("the pipe is there");
+        }
+        near.drain();
     }
 }
 

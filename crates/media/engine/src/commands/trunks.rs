@@ -1,0 +1,266 @@
+//! Trunks to other workers, and the two ends of a pipe.
+
+use std::{net::SocketAddr, time::Instant};
+
+use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
+use plenum_params::{
+    media::{MAX_STREAMS, ReceiveParameters, SendParameters},
+    transport::{TrunkKey, TrunkOptions, WebRtcTransportOptions},
+};
+use plenum_srtp::{KeyingMaterial, Opener, Sealer, SrtpError, SrtpProfile};
+
+use super::Result;
+use crate::{
+    config::SocketConfig,
+    consumer::Consumer,
+    engine::Engine,
+    error::EngineError,
+    pacer::Pacer,
+    producer::Producer,
+    transport::{ReceiveTable, SrtpSession, Transport},
+    trunk::MAX_SSRCS,
+};
+
+impl Engine {
+    /// Makes one end of a trunk to another worker.
+    pub fn create_trunk(
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        options: &TrunkOptions,
+    ) -> Result<()> {
+        if self.transport_keys.contains_key(&id) {
+            return Err(EngineError::AlreadyExists(format!("transport {id}")));
+        }
+        let remote = options.remote;
+        let Some(socket) = socket_towards(&self.config.sockets, remote) else {
+            return Err(EngineError::Invalid(format!(
+                "no socket of this worker leads to {remote}"
+            )));
+        };
+        let path = (socket, remote);
+        let owner = self.addresses.get(&path);
+        if owner.is_some_and(|&key| {
+            self.transports
+                .get(key)
+                .is_some_and(|it| it.trunk.is_some())
+        }) {
+            return Err(EngineError::AlreadyExists(format!("a trunk to {remote}")));
+        }
+        let session = srtp_session(options)?;
+        let numbers = (self.random_u32(), self.random_u32() as u16);
+        let transport = Transport::new(id, now, numbers, &WebRtcTransportOptions::default());
+        let key = self.transports.insert(Transport {
+            trunk: Some(Box::default()),
+            path: Some(path),
+            srtp: Some(session),
+            receive: ReceiveTable::for_trunk(),
+            pacer: Pacer::for_trunk(),
+            ..transport
+        });
+        self.transport_keys.insert(id, key);
+        // The node knows where its workers are. A peer that has written the address on its checks was not there.
+        self.addresses.insert(path, key);
+        self.timers.schedule(key, now);
+        Ok(())
+    }
+
+    /// Makes the far end of a pipe: a producer of `router` whose streams another worker sends over a trunk.
+    pub fn pipe_produce(
+        &mut self,
+        trunk_id: TransportId,
+        router_id: RouterId,
+        id: ProducerId,
+        mut parameters: ReceiveParameters,
+        paused: bool,
+    ) -> Result<()> {
+        let transport_key = self.trunk_key(trunk_id)?;
+        if !self.routers.contains_key(&router_id) {
+            return Err(EngineError::RouterNotFound(router_id));
+        }
+        if self.producer_keys.contains_key(&id) {
+            return Err(EngineError::AlreadyExists(format!("producer {id}")));
+        }
+        if parameters.codecs.is_empty() || parameters.encodings.is_empty() {
+            return Err(EngineError::Invalid(
+                "a producer needs a codec and an encoding".into(),
+            ));
+        }
+        parameters.encodings.truncate(MAX_STREAMS);
+        if parameters.encodings.iter().any(|it| it.ssrc.is_none()) {
+            return Err(EngineError::Invalid(
+                "every stream of a pipe needs an SSRC".into(),
+            ));
+        }
+        let streams = parameters.encodings.iter();
+        let ssrcs: Vec<u32> = streams
+            .flat_map(|encoding| encoding.ssrc.into_iter().chain(encoding.rtx_ssrc))
+            .collect();
+        let transport = &mut self.transports[transport_key];
+        if transport.receive.len() + ssrcs.len() > MAX_SSRCS {
+            return Err(too_many_streams());
+        }
+        if let Some(trunk) = &mut transport.trunk {
+            let used = &mut trunk.received;
+            check_ssrcs(&ssrcs, |ssrc| used.is_free(ssrc))?;
+            for &ssrc in &ssrcs {
+                used.insert(ssrc);
+            }
+        }
+        let key = self.producers.vacant_key();
+        let mut producer = Producer::new(id, router_id, transport_key, parameters, paused);
+        producer.is_piped = true;
+        self.insert_producer(producer);
+        self.routers.entry(router_id).or_default().piped.push(key);
+        Ok(())
+    }
+
+    /// Makes the near end of a pipe: a stream of a producer, with all layers in it, is sent over a trunk.
+    pub fn pipe_consume(
+        &mut self,
+        now: Instant,
+        trunk_id: TransportId,
+        id: ConsumerId,
+        (producer_id, stream): (ProducerId, u8),
+        parameters: SendParameters,
+        paused: bool,
+    ) -> Result<()> {
+        let transport_key = self.trunk_key(trunk_id)?;
+        let producer_key = self.producer_key(producer_id)?;
+        if self.consumer_keys.contains_key(&id) {
+            return Err(EngineError::AlreadyExists(format!("consumer {id}")));
+        }
+        let producer = &self.producers[producer_key];
+        if usize::from(stream) >= producer.streams.len() {
+            return Err(EngineError::Invalid(format!(
+                "producer {producer_id} has no stream {stream}"
+            )));
+        }
+        if producer.transport == transport_key {
+            return Err(EngineError::Invalid(format!(
+                "producer {producer_id} comes over this trunk"
+            )));
+        }
+        if parameters.codecs.is_empty() {
+            return Err(EngineError::Invalid("a consumer needs a codec".into()));
+        }
+        let ssrc = parameters.ssrc;
+        let ssrcs: Vec<u32> = std::iter::once(ssrc).chain(parameters.rtx_ssrc).collect();
+        let key = self.consumers.vacant_key();
+        if let Some(trunk) = &mut self.transports[transport_key].trunk {
+            if trunk.senders.len() >= MAX_SSRCS {
+                return Err(too_many_streams());
+            }
+            let used = &mut trunk.sent;
+            check_ssrcs(&ssrcs, |ssrc| used.is_free(ssrc))?;
+            for &ssrc in &ssrcs {
+                used.insert(ssrc);
+            }
+            trunk.senders.insert(ssrc, key);
+        }
+        let (first, first_rtx) = self.first_sequence_numbers();
+        let producer = (producer_key, &self.producers[producer_key]);
+        let consumer = Consumer::new(
+            id,
+            transport_key,
+            producer,
+            parameters,
+            paused,
+            first,
+            first_rtx,
+        );
+        self.insert_consumer(now, consumer.pinned_to(stream));
+        Ok(())
+    }
+
+    fn trunk_key(&self, id: TransportId) -> Result<usize> {
+        let key = self.transport_key(id)?;
+        match self.transports[key].trunk {
+            Some(_) => Ok(key),
+            None => Err(EngineError::Invalid(format!("transport {id} is no trunk"))),
+        }
+    }
+}
+
+/// The socket that packets to another worker leave from: the one on the same address, or one from which that can be
+/// reached.
+fn socket_towards(sockets: &[SocketConfig], remote: SocketAddr) -> Option<u8> {
+    let is_same = |local: SocketAddr| local.ip() == remote.ip();
+    let leads_there = |local: SocketAddr| {
+        let same_scope = local.ip().is_loopback() == remote.ip().is_loopback();
+        local.is_ipv4() == remote.is_ipv4() && (same_scope || local.ip().is_unspecified())
+    };
+    let find =
+        |suits: &dyn Fn(SocketAddr) -> bool| sockets.iter().position(|socket| suits(socket.local));
+    let found = find(&is_same).or_else(|| find(&leads_there))?;
+    u8::try_from(found).ok()
+}
+
+/// RFC 7714 with the longer key: the difference to the shorter one is a few nanoseconds a packet.
+fn srtp_session(options: &TrunkOptions) -> Result<SrtpSession> {
+    if options.send_key == options.receive_key {
+        return Err(EngineError::Invalid(
+            "both directions of a trunk have the same key".into(),
+        ));
+    }
+    let profile = SrtpProfile::AeadAes256Gcm;
+    let made = || -> std::result::Result<SrtpSession, SrtpError> {
+        let material = |key: &TrunkKey| KeyingMaterial::new(profile, key.key(), key.salt());
+        Ok(SrtpSession {
+            profile,
+            sealer: Sealer::new(profile, &material(&options.send_key)?)?,
+            opener: Opener::new(profile, &material(&options.receive_key)?)?,
+        })
+    };
+    made().map_err(|error| EngineError::Invalid(format!("unusable keys: {error}")))
+}
+
+/// Looks whether streams can have these numbers, which must differ from each other, too.
+fn check_ssrcs(ssrcs: &[u32], is_free: impl Fn(u32) -> bool) -> Result<()> {
+    for (index, &ssrc) in ssrcs.iter().enumerate() {
+        let is_repeated = ssrcs.iter().take(index).any(|&other| other == ssrc);
+        if is_repeated || !is_free(ssrc) {
+            // Also when there was one: see `UsedSsrcs`.
+            return Err(EngineError::AlreadyExists(format!(
+                "a stream with SSRC {ssrc}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn too_many_streams() -> EngineError {
+    EngineError::Limit(format!("more than {MAX_SSRCS} streams on a trunk"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sockets(locals: &[&str]) -> Vec<SocketConfig> {
+        let socket = |local: &&str| SocketConfig {
+            local: local.parse().expect("an address"),
+            announced: None,
+            gso: true,
+        };
+        locals.iter().map(socket).collect()
+    }
+
+    fn chosen(locals: &[&str], remote: &str) -> Option<u8> {
+        socket_towards(&sockets(locals), remote.parse().expect("an address"))
+    }
+
+    #[test]
+    fn a_trunk_leaves_from_where_its_other_end_can_be_reached() {
+        let both = ["192.0.2.1:10000", "127.0.0.1:10000", "[2001:db8::1]:10000"];
+        assert_eq!(chosen(&both, "127.0.0.1:11000"), Some(1));
+        assert_eq!(chosen(&both, "192.0.2.1:11000"), Some(0));
+        assert_eq!(chosen(&both, "192.0.2.9:11000"), Some(0));
+        assert_eq!(chosen(&both, "[2001:db8::2]:11000"), Some(2));
+        assert_eq!(chosen(&both, "[::1]:11000"), None);
+        let everywhere = ["0.0.0.0:10000"];
+        assert_eq!(chosen(&everywhere, "127.0.0.1:11000"), Some(0));
+        assert_eq!(chosen(&everywhere, "192.0.2.9:11000"), Some(0));
+        assert_eq!(chosen(&everywhere, "[::1]:11000"), None);
+    }
+}
