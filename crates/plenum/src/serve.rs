@@ -154,6 +154,8 @@ fn host_config(config: &Config) -> anyhow::Result<HostConfig> {
             max_outgoing_bitrate: config.rtc.max_outgoing_bitrate,
             max_incoming_bitrate: config.rtc.max_incoming_bitrate,
         },
+        max_room_consumers: limit(config.workers.max_room_consumers),
+        announce_up_to: config.room.announce_up_to as usize,
         limits: Limits {
             peers: config.room.max_peers as usize,
             producers: config.room.max_producers_per_peer as usize,
@@ -196,13 +198,17 @@ fn node_capacity(config: &Config) -> Capacity {
 
 /// Limits in the units of the settings, of which 0 is none.
 fn capacity(cpu_percent: u32, consumers: u32, memory_mib: u32, egress_mbps: u32) -> Capacity {
-    let limit = |figure: u32| (figure > 0).then_some(u64::from(figure));
     Capacity {
         cpu: (cpu_percent > 0).then_some(cores(cpu_percent)),
         consumers: limit(consumers),
         memory: limit(memory_mib).map(|mib| mib << 20),
         egress: limit(egress_mbps).map(|mbps| mbps * 1_000_000),
     }
+}
+
+/// 0 is none.
+fn limit(figure: u32) -> Option<u64> {
+    (figure > 0).then_some(u64::from(figure))
 }
 
 fn cores(percent: u32) -> f32 {

@@ -28,6 +28,9 @@ pub struct RoomPlacement {
     pub worker_id: u16,
     /// What decided when it was opened, for people.
     pub reason: String,
+    /// Further workers that it went to since, because one was not enough.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<Self>,
 }
 
 /// One worker in [`Stats`].

@@ -19,7 +19,9 @@ use plenum_ipc::{Answer, Request};
 use plenum_params::{
     rtp_parameters::RtpCapabilities, stats::WorkerStats, transport::WebRtcTransportOptions,
 };
-use plenum_room::{DEFAULT_JOIN_TIMEOUT, Limits, PlaceId, RoomConfig, SessionId};
+use plenum_room::{
+    DEFAULT_ANNOUNCE_UP_TO, DEFAULT_JOIN_TIMEOUT, Limits, PlaceId, RoomConfig, SessionId,
+};
 use plenum_supervisor::{Supervisor, Worker, WorkerEvent, WorkerState};
 use tokio::{
     sync::{mpsc, watch},
@@ -31,10 +33,12 @@ use crate::{
     dispatch,
     moving::Displaced,
     objects::Objects,
-    placement::{self, Candidate, Capacity, NoPlace, Placement, Resource},
-    room_task::{Figures, Input, Owner, RoomTask},
+    placement::{Capacity, NoPlace, Resource},
+    room_task::{Figures, Ground, Input, Owner, RoomTask},
     session::Session,
-    status::{load, worker_status},
+    status::worker_status,
+    tally::Tally,
+    trunks::Trunks,
 };
 
 /// Settings of a [`Host`].
@@ -54,6 +58,10 @@ pub struct HostConfig {
     pub capabilities: Arc<RtpCapabilities>,
     /// Options of every transport.
     pub transport: WebRtcTransportOptions,
+    /// Consumers of one room at one worker from which on its further peers go to another one. `None`: no limit.
+    pub max_room_consumers: Option<u64>,
+    /// In a room of more peers than this, those who come to watch are not announced to the others.
+    pub announce_up_to: usize,
     /// What peers may use of a room.
     pub limits: Limits,
     /// A session that does not join for so long is closed.
@@ -75,6 +83,8 @@ impl HostConfig {
             node_capacity: Capacity::default(),
             capabilities,
             transport: WebRtcTransportOptions::default(),
+            max_room_consumers: None,
+            announce_up_to: DEFAULT_ANNOUNCE_UP_TO,
             limits: Limits::default(),
             join_timeout: DEFAULT_JOIN_TIMEOUT,
             room_queue: 4096,
@@ -104,9 +114,14 @@ pub struct RoomOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The room would be a new one, and all workers are at a limit. Rooms that are there go on taking peers.
+    /// The room would be a new one, and all workers are at a limit.
     #[error("the server is full and takes no new rooms now ({0}), try again later")]
     Full(Resource),
+    /// The room's workers are at a limit, and all others, too.
+    #[error(
+        "the server is full and takes no further peers into this room now ({0}), try again later"
+    )]
+    FullForRoom(Resource),
     /// No worker runs.
     #[error("no media worker is running, try again later")]
     NoWorker,
@@ -141,6 +156,7 @@ impl Host {
             config,
             supervisor,
             objects: Objects::new(),
+            trunks: Trunks::default(),
             rooms: Mutex::new(Rooms::default()),
             next_session: AtomicU64::new(0),
             running_tasks: watch::Sender::new(0),
@@ -169,24 +185,15 @@ impl Host {
         if !rooms.by_id.contains_key(room) {
             self.open_room(&mut rooms, room, options)?;
         }
-        let entry = rooms.by_id.get_mut(room).expect("opened above");
-        let arrival = Input::Connect {
+        let room = self.seat(&mut rooms, room, |place, opening, arrival| Input::Connect {
             session: id,
             peer,
-            place: PlaceId::FIRST,
-            opening: None,
+            place,
+            opening,
+            arrival,
             events: sender,
-        };
-        entry
-            .sender
-            .try_send(arrival)
-            .map_err(|_| ConnectError::Overloaded)?;
-        entry.arriving += 1;
-        Ok(Session {
-            id,
-            room: entry.sender.clone(),
-            events,
-        })
+        })?;
+        Ok(Session { id, room, events })
     }
 
     /// Whether joins are taken, and if not, why.
@@ -223,10 +230,8 @@ impl Host {
                 let worker_id = spot.worker.id().0;
                 let names = distribution.entry(worker_id).or_default();
                 names.push(id.to_string());
-                let reason = spot.placement.to_string();
-                let placement = RoomPlacement { worker_id, reason };
-                placements.entry(id.to_string()).or_insert(placement);
             }
+            placements.insert(id.to_string(), room_placement(&entry.spots));
         }
         for names in distribution.values_mut() {
             names.sort_unstable();
@@ -270,6 +275,7 @@ impl Host {
             return Err(ConnectError::TooManyRooms);
         }
         let (worker, placement) = self.place(rooms)?;
+        let ground = self.ground(rooms, worker)?;
         debug!(room = %id, worker = %placement.worker, reason = %placement, "room placed");
         rooms.last_key += 1;
         let key = rooms.last_key;
@@ -283,11 +289,8 @@ impl Host {
             id.clone(),
             Entry {
                 key,
-                spots: vec![Spot {
-                    place: PlaceId::FIRST,
-                    worker: worker.clone(),
-                    placement,
-                }],
+                spots: vec![Spot::new(PlaceId::FIRST, &ground, placement.to_string())],
+                last_place: PlaceId::FIRST,
                 sender: sender.clone(),
                 arriving: 0,
                 figures: Arc::clone(&figures),
@@ -297,49 +300,18 @@ impl Host {
             transport: shared.config.transport.clone(),
             consumer_replicas: options.consumer_replicas,
             join_timeout: shared.config.join_timeout,
+            announce_up_to: shared.config.announce_up_to,
             limits: shared.config.limits,
             ..RoomConfig::new(RouterId::random(), Arc::clone(&shared.config.capabilities))
         };
         let running = Running::new(Arc::clone(shared));
         let (id, shared) = (id.clone(), Arc::clone(shared));
         tokio::spawn(async move {
-            let room = RoomTask::new(id, key, config, worker, sender, figures, shared);
+            let room = RoomTask::new(id, key, config, ground, sender, figures, shared);
             room.run(inputs).await;
             drop(running);
         });
         Ok(())
-    }
-
-    /// Chooses a worker for a new room.
-    fn place(&self, rooms: &mut Rooms) -> Result<(Worker, Placement), ConnectError> {
-        let supervisor = &self.shared.supervisor;
-        let infos = supervisor.workers().into_iter();
-        let now = Instant::now();
-        let (candidates, workers): (Vec<_>, Vec<_>) = infos
-            .map(|info| {
-                let worker = supervisor.worker(info.id);
-                let candidate = Candidate {
-                    worker: info.id,
-                    open: worker.as_ref().is_some_and(|worker| !worker.is_closed()),
-                    rooms: rooms.on(info.id),
-                    last_used: rooms.last_used.get(&info.id).copied().unwrap_or(0),
-                    load: rooms.displaced.expected(load(&info), info.id, now),
-                };
-                (candidate, worker)
-            })
-            .unzip();
-        let config = &self.shared.config;
-        let placed = placement::choose(&candidates, &config.worker_capacity, &config.node_capacity);
-        rooms.note_refusal(placed.as_ref().err().copied());
-        let placement = placed.map_err(|err| match err {
-            NoPlace::NoWorker => ConnectError::NoWorker,
-            NoPlace::NodeFull(resource) | NoPlace::WorkersFull(resource) => {
-                ConnectError::Full(resource)
-            }
-        })?;
-        let mut workers = workers.into_iter().flatten();
-        let worker = workers.find(|worker| worker.id() == placement.worker);
-        Ok((worker.ok_or(ConnectError::NoWorker)?, placement))
     }
 
     async fn worker_stats(&self, id: WorkerId) -> Option<WorkerStats> {
@@ -359,7 +331,8 @@ const STATS_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) struct Shared {
     pub(crate) config: HostConfig,
     pub(crate) objects: Objects<Owner>,
-    supervisor: Arc<Supervisor>,
+    pub(crate) trunks: Trunks,
+    pub(crate) supervisor: Arc<Supervisor>,
     rooms: Mutex<Rooms>,
     next_session: AtomicU64,
     running_tasks: watch::Sender<usize>,
@@ -373,9 +346,11 @@ pub(crate) struct Rooms {
     per_worker: HashMap<WorkerId, usize>,
     last_key: u64,
     /// The key of the latest room that each worker got.
-    last_used: HashMap<WorkerId, u64>,
+    pub(crate) last_used: HashMap<WorkerId, u64>,
     /// Why the latest room had no place.
     refusal: Option<NoPlace>,
+    /// Consumers that rooms have or will soon have at each worker.
+    pub(crate) live: HashMap<WorkerId, Arc<AtomicU64>>,
     closing: bool,
     /// Rooms that lost their worker and consumers that are about to appear on others.
     pub(crate) displaced: Displaced,
@@ -384,11 +359,12 @@ pub(crate) struct Rooms {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) key: u64,
-    /// At least one.
+    /// At least one, oldest first.
     pub(crate) spots: Vec<Spot>,
+    pub(crate) last_place: PlaceId,
     pub(crate) sender: mpsc::Sender<Input>,
     /// Sessions on their way to the room's task.
-    arriving: usize,
+    pub(crate) arriving: usize,
     pub(crate) figures: Arc<Figures>,
 }
 
@@ -397,16 +373,48 @@ pub(crate) struct Entry {
 pub(crate) struct Spot {
     pub(crate) place: PlaceId,
     pub(crate) worker: Worker,
-    placement: Placement,
+    pub(crate) tally: Arc<Tally>,
+    /// Sessions on their way there.
+    pub(crate) arriving: usize,
+    /// Why it is there, for people.
+    reason: String,
+}
+
+impl Spot {
+    pub(crate) fn new(place: PlaceId, ground: &Ground, reason: String) -> Self {
+        Self {
+            place,
+            worker: ground.end.worker.clone(),
+            tally: Arc::clone(&ground.tally),
+            arriving: 0,
+            reason,
+        }
+    }
+}
+
+/// The place that a room has had for longest, and after it the further ones.
+fn room_placement(spots: &[Spot]) -> RoomPlacement {
+    let placement = |spot: &Spot| RoomPlacement {
+        worker_id: spot.worker.id().0,
+        reason: spot.reason.clone(),
+        further: Vec::new(),
+    };
+    let mut all = spots.iter().map(placement);
+    let mut first = all.next().unwrap_or_default();
+    first.further = all.collect();
+    first
 }
 
 impl Shared {
     /// A session that was on its way has reached the room's task.
-    pub(crate) fn arrived(&self, id: &RoomId, key: u64) {
+    pub(crate) fn arrived(&self, id: &RoomId, key: u64, place: PlaceId) {
         if let Some(entry) = self.rooms().by_id.get_mut(id)
             && entry.key == key
         {
             entry.arriving -= 1;
+            if let Some(spot) = entry.spots.iter_mut().find(|spot| spot.place == place) {
+                spot.arriving -= 1;
+            }
         }
     }
 
@@ -428,6 +436,21 @@ impl Shared {
         self.rooms().remove(id, key);
     }
 
+    /// Takes a place off the list unless somebody is on the way to it, or it is the only one.
+    pub(crate) fn remove_place_if_deserted(&self, id: &RoomId, key: u64, place: PlaceId) -> bool {
+        let mut rooms = self.rooms();
+        let entry = rooms.by_id.get(id).filter(|entry| entry.key == key);
+        let is_deserted = entry.is_some_and(|entry| {
+            let mut spots = entry.spots.iter();
+            let spot = spots.find(|spot| spot.place == place);
+            entry.spots.len() > 1 && spot.is_some_and(|spot| spot.arriving == 0)
+        });
+        if is_deserted {
+            rooms.remove_place(id, key, place);
+        }
+        is_deserted
+    }
+
     /// A room has given up one of its places.
     pub(crate) fn remove_place(&self, id: &RoomId, key: u64, place: PlaceId) {
         self.rooms().remove_place(id, key, place);
@@ -440,12 +463,12 @@ impl Shared {
 }
 
 impl Rooms {
-    fn on(&self, worker: WorkerId) -> usize {
+    pub(crate) fn on(&self, worker: WorkerId) -> usize {
         self.per_worker.get(&worker).copied().unwrap_or(0)
     }
 
     /// Says once that rooms find no place, and once that they do again, however many come meanwhile.
-    fn note_refusal(&mut self, refusal: Option<NoPlace>) {
+    pub(crate) fn note_refusal(&mut self, refusal: Option<NoPlace>) {
         match refusal {
             Some(refusal) if self.refusal != Some(refusal) => {
                 warn!(?refusal, "no worker takes new rooms");
@@ -454,6 +477,15 @@ impl Rooms {
             _ => {}
         }
         self.refusal = refusal;
+    }
+
+    /// A room goes to another worker, too.
+    pub(crate) fn add_place(&mut self, id: &RoomId, spot: Spot) {
+        if let Some(entry) = self.by_id.get_mut(id) {
+            *self.per_worker.entry(spot.worker.id()).or_default() += 1;
+            entry.last_place = spot.place;
+            entry.spots.push(spot);
+        }
     }
 
     fn insert(&mut self, id: RoomId, entry: Entry) {

@@ -6,6 +6,9 @@
 //! * A room's task owns its [`plenum_room::Room`]. It never waits for anything but its next input: workers' answers and
 //!   clients' answers come back as inputs, and a session whose queue is full is cut off.
 //!
+//! * A room that outgrows a worker goes to further ones. `spread` says where a peer goes, `trunks` has the connections
+//!   between workers over which the room's pipes run.
+//!
 //! ```text
 //!   edge ──Session──▶ ┌───────────┐ ──Worker::request──▶ worker
 //!        ◀─SessionEvent │ room task │ ◀──answer───────────
@@ -22,8 +25,12 @@ mod moving;
 mod objects;
 mod placement;
 mod room_task;
+mod seats;
 mod session;
+mod spread;
 mod status;
+mod tally;
+mod trunks;
 
 pub use host::{ConnectError, Host, HostConfig, RoomOptions};
 pub use placement::{Capacity, Load, Obstacle, Placement, Reason, Resource};

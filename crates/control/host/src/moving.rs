@@ -53,6 +53,7 @@ const WORKER_PATIENCE: Duration = Duration::from_secs(8);
 impl Shared {
     /// Takes what rooms had at ended workers off the list, and rooms that had nothing else, and tells them.
     pub(crate) async fn handle_worker_death(&self) {
+        self.trunks.handle_worker_death();
         let lost = {
             let mut rooms = self.rooms();
             let all: Vec<_> = rooms.by_id.keys().cloned().collect();

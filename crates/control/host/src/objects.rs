@@ -56,6 +56,9 @@ impl<R: Clone> Objects<R> {
                 producer,
                 ..
             } => insert(Producer(*producer), vec![Transport(*transport)]),
+            Request::PipeProduce {
+                router, producer, ..
+            } => insert(Producer(*producer), vec![Router(*router)]),
             Request::Consume {
                 transport,
                 consumer,
@@ -159,7 +162,9 @@ impl Refusable {
     pub(crate) fn of(request: &Request) -> Option<Self> {
         let id = match request {
             Request::CreateWebRtcTransport { transport, .. } => ObjectId::Transport(*transport),
-            Request::Produce { producer, .. } => ObjectId::Producer(*producer),
+            Request::Produce { producer, .. } | Request::PipeProduce { producer, .. } => {
+                ObjectId::Producer(*producer)
+            }
             Request::Consume { consumer, .. } => ObjectId::Consumer(*consumer),
             _ => return None,
         };

@@ -176,7 +176,8 @@ fn best(mut left: Vec<&Candidate>) -> Option<(&Candidate, Reason)> {
     Some((oldest, Reason::LeastRecentlyUsed))
 }
 
-fn obstacle(candidate: &Candidate, limits: &Capacity) -> Option<Obstacle> {
+/// What keeps rooms away from a worker.
+pub(crate) fn obstacle(candidate: &Candidate, limits: &Capacity) -> Option<Obstacle> {
     if !candidate.open {
         return Some(Obstacle::Closed);
     }

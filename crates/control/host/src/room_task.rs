@@ -12,11 +12,12 @@ use std::{
     time::Instant,
 };
 
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 use plenum_ids::{PeerId, RoomId, RouterId, WorkerId};
 use plenum_ipc::{Answer, ErrorCode, Request, RequestError};
 use plenum_room::{
-    CloseReason, Command, Effect, OpId, PlaceId, Room, RoomConfig, SessionId, WorkerFailure,
+    CloseReason, Command, Effect, OpId, PipeRequest, PlaceId, Room, RoomConfig, SessionId,
+    WorkerFailure,
 };
 use plenum_supervisor::{Worker, WorkerError};
 use tokio::{
@@ -29,6 +30,8 @@ use crate::{
     host::Shared,
     objects::Refusable,
     session::{SessionEnd, SessionEvent},
+    tally::{Arrival, Tally},
+    trunks::{End, PipeRequests},
 };
 
 /// What a room's task is told.
@@ -39,11 +42,20 @@ pub(crate) enum Input {
         session: SessionId,
         peer: PeerId,
         place: PlaceId,
-        /// The worker of a place that the room does not have yet.
-        opening: Option<Worker>,
+        /// What is under a place that the room does not have yet.
+        opening: Option<Ground>,
+        /// Held until the session counts as being there.
+        arrival: Arrival,
         events: mpsc::Sender<SessionEvent>,
     },
     Shutdown,
+}
+
+/// A worker that a room is to be on, and its count there.
+#[derive(Clone, Debug)]
+pub(crate) struct Ground {
+    pub(crate) end: End,
+    pub(crate) tally: Arc<Tally>,
 }
 
 /// Whom a worker's events are for.
@@ -58,6 +70,7 @@ pub(crate) struct Owner {
 pub(crate) struct Figures {
     /// Peers that have joined.
     pub(crate) joined: AtomicUsize,
+    pub(crate) producers: AtomicUsize,
 }
 
 pub(crate) struct RoomTask {
@@ -78,9 +91,11 @@ pub(crate) struct RoomTask {
 
 /// The worker under a place, and what the room has there.
 struct Seat {
-    worker: Worker,
+    ground: Ground,
     router: Option<RouterId>,
 }
+
+type Asking = Pin<Box<dyn Future<Output = Result<Answer, WorkerFailure>> + Send>>;
 
 type InFlight = Pin<Box<dyn Future<Output = (OpId, Result<Answer, WorkerFailure>)> + Send>>;
 
@@ -89,7 +104,7 @@ impl RoomTask {
         id: RoomId,
         key: u64,
         config: RoomConfig,
-        worker: Worker,
+        ground: Ground,
         sender: mpsc::Sender<Input>,
         figures: Arc<Figures>,
         shared: Arc<Shared>,
@@ -109,7 +124,7 @@ impl RoomTask {
             figures,
             shared,
         };
-        task.open_place(PlaceId::FIRST, worker);
+        task.open_place(PlaceId::FIRST, ground);
         for effect in effects {
             task.carry_out(effect);
         }
@@ -132,8 +147,7 @@ impl RoomTask {
                 () = at(deadline) => self.handle(Command::Tick),
             }
             // Whatever happened: a session that does not keep up ends with an answer of the worker, too.
-            let joined = self.room.joined_count();
-            self.figures.joined.store(joined, Ordering::Relaxed);
+            self.count();
         }
         self.figures.joined.store(0, Ordering::Relaxed);
         inputs.close();
@@ -164,10 +178,11 @@ impl RoomTask {
                 peer,
                 place,
                 opening,
+                arrival,
                 events,
             } => {
-                if let Some(worker) = opening {
-                    self.open_place(place, worker);
+                if let Some(ground) = opening {
+                    self.open_place(place, ground);
                 }
                 if self.places.contains_key(&place) {
                     self.sessions.insert(session, events);
@@ -181,7 +196,9 @@ impl RoomTask {
                     let lost = SessionEnd::Room(CloseReason::RouterLost);
                     let _ = events.try_send(SessionEvent::End(lost));
                 }
-                self.shared.arrived(&self.id, self.key);
+                self.count();
+                drop(arrival);
+                self.shared.arrived(&self.id, self.key, place);
             }
             Input::Shutdown => {
                 for (_, events) in self.sessions.drain() {
@@ -189,6 +206,18 @@ impl RoomTask {
                 }
                 self.handle(Command::Close);
             }
+        }
+    }
+
+    /// Tells those who choose places what is here.
+    fn count(&self) {
+        let producers = self.room.producer_count();
+        let joined = self.room.joined_count();
+        self.figures.joined.store(joined, Ordering::Relaxed);
+        self.figures.producers.store(producers, Ordering::Relaxed);
+        for (place, seat) in &self.places {
+            let (sessions, own) = self.room.counts_at(*place);
+            seat.ground.tally.set(sessions, producers, own);
         }
     }
 
@@ -222,6 +251,15 @@ impl RoomTask {
                 request,
                 result,
             } => self.tell(session, SessionEvent::Reply { request, result }),
+            Effect::OpenPipe { op, pipe } => self.open_pipe(op, &pipe),
+            Effect::PlaceEmpty { place } => {
+                if self
+                    .shared
+                    .remove_place_if_deserted(&self.id, self.key, place)
+                {
+                    self.todo.push_back(Command::ClosePlace { place });
+                }
+            }
             Effect::PlaceClosed { place } => {
                 self.leave_place(place);
                 self.shared.remove_place(&self.id, self.key, place);
@@ -240,17 +278,18 @@ impl RoomTask {
         }
     }
 
-    fn open_place(&mut self, place: PlaceId, worker: Worker) {
+    fn open_place(&mut self, place: PlaceId, ground: Ground) {
         let router = None;
-        self.places.insert(place, Seat { worker, router });
+        self.places.insert(place, Seat { ground, router });
     }
 
     /// Events of what was there find nobody from here on.
     fn leave_place(&mut self, place: PlaceId) {
-        if let Some(Seat { worker, router }) = self.places.remove(&place)
+        if let Some(Seat { ground, router }) = self.places.remove(&place)
             && let Some(router) = router
         {
-            self.shared.objects.forget(worker.id(), router);
+            let worker = ground.end.worker.id();
+            self.shared.objects.forget(worker, router);
         }
     }
 
@@ -280,7 +319,7 @@ impl RoomTask {
     }
 
     fn ask_worker(&mut self, place: PlaceId, op: Option<OpId>, request: Request) {
-        let Some(worker) = self.places.get(&place).map(|seat| seat.worker.clone()) else {
+        let Some(worker) = self.worker(place) else {
             if let Some(op) = op {
                 let result = Err(WorkerFailure::Lost);
                 self.todo.push_back(Command::WorkerAnswer { op, result });
@@ -292,14 +331,61 @@ impl RoomTask {
             worker.notify(request);
             return;
         };
+        let asking = self.asking(worker, request);
+        self.send(Box::pin(async move { (op, asking.await) }));
+    }
+
+    /// Both ends of a pipe, as one request of the room.
+    fn open_pipe(&mut self, op: OpId, pipe: &PipeRequest) {
+        let end = |place| self.places.get(&place).map(|seat| seat.ground.end.clone());
+        let (Some(from), Some(to)) = (end(pipe.from), end(pipe.to)) else {
+            let result = Err(WorkerFailure::Lost);
+            self.todo.push_back(Command::WorkerAnswer { op, result });
+            return;
+        };
+        let PipeRequests { far, near } = match self.shared.trunks.pipe(&from, &to, pipe) {
+            Ok(requests) => requests,
+            Err(err) => {
+                let result = Err(WorkerFailure::Refused(RequestError {
+                    code: ErrorCode::Invalid,
+                    reason: err.to_string(),
+                }));
+                self.todo.push_back(Command::WorkerAnswer { op, result });
+                return;
+            }
+        };
+        self.note(pipe.to, to.worker.id(), &far);
+        let mut asking = vec![self.asking(to.worker, far)];
+        asking.extend(
+            near.into_iter()
+                .map(|it| self.asking(from.worker.clone(), it)),
+        );
+        self.send(Box::pin(async move {
+            // Polls them, and so sends them, in this order.
+            let results = join_all(asking).await;
+            let result = results.into_iter().collect::<Result<Vec<_>, _>>();
+            (op, result.map(|_| Answer::Done))
+        }));
+    }
+
+    /// A request, which is sent when this is first polled.
+    fn asking(&self, worker: Worker, request: Request) -> Asking {
         let (refusable, shared) = (Refusable::of(&request), Arc::clone(&self.shared));
-        let mut asking: InFlight = Box::pin(async move {
+        Box::pin(async move {
             let result = worker.request(request).await.map_err(failure);
             if let (Some(object), Err(WorkerFailure::Refused(_))) = (&refusable, &result) {
                 shared.objects.forget_refused(worker.id(), object);
             }
-            (op, result)
-        });
+            result
+        })
+    }
+
+    fn worker(&self, place: PlaceId) -> Option<Worker> {
+        let seat = self.places.get(&place);
+        seat.map(|seat| seat.ground.end.worker.clone())
+    }
+
+    fn send(&mut self, mut asking: InFlight) {
         // A request is sent when it is first polled; doing so here keeps requests in the order of their effects. The set
         // polls it again with a real waker before this task rests.
         match asking
@@ -336,7 +422,7 @@ async fn at(deadline: Option<Instant>) {
     }
 }
 
-fn random_seed() -> [u8; 32] {
+pub(crate) fn random_seed() -> [u8; 32] {
     use rand::TryRng as _;
     let mut seed = [0; 32];
     rand::rngs::SysRng

@@ -134,6 +134,17 @@ impl Room {
         self.joined.len()
     }
 
+    /// Producers of the whole room.
+    pub fn producer_count(&self) -> usize {
+        self.producers.len()
+    }
+
+    /// Sessions and producers at a place.
+    pub fn counts_at(&self, place: PlaceId) -> (usize, usize) {
+        let place = self.places.get(&place);
+        place.map_or((0, 0), |place| (place.sessions, place.producers))
+    }
+
     /// Everything that the room holds, for tests and for looking into a running node.
     pub fn dump(&self) -> RoomDump {
         RoomDump {

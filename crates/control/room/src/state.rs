@@ -26,6 +26,8 @@ pub(crate) struct Place {
     pub(crate) router: RouterId,
     /// How many sessions are there.
     pub(crate) sessions: usize,
+    /// How many producers come in there.
+    pub(crate) producers: usize,
 }
 
 /// A session and the peer behind it.

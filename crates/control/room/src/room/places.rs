@@ -18,8 +18,13 @@ impl Room {
         router: RouterId,
         effects: &mut Vec<Effect>,
     ) {
-        let sessions = 0;
-        self.places.insert(place, Place { router, sessions });
+        let (sessions, producers) = (0, 0);
+        let opened = Place {
+            router,
+            sessions,
+            producers,
+        };
+        self.places.insert(place, opened);
         let request = Request::CreateRouter { router };
         self.ask_worker(place, Op::CreateRouter(place), request, effects);
     }

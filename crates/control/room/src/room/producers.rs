@@ -64,6 +64,9 @@ impl Room {
             .map_err(|error| unusable(&error))?;
         transport.producers.push(id);
         self.producing.entry(session).or_default().push(id);
+        if let Some(place) = self.places.get_mut(&transport.place) {
+            place.producers += 1;
+        }
         self.producers.insert(
             id,
             Producer {
@@ -131,6 +134,9 @@ impl Room {
             }
         }
         let producer = self.producers.remove(&id)?;
+        if let Some(place) = self.places.get_mut(&producer.place) {
+            place.producers = place.producers.saturating_sub(1);
+        }
         for (place, pipe) in &producer.pipes {
             self.close_far_end(id, *place, pipe, effects);
         }

@@ -275,7 +275,8 @@ fn compare_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
         [&room.places[&place].router]
     );
     let sessions = room.sessions.values().filter(|peer| peer.place == place);
-    assert_eq!(room.places[&place].sessions, sessions.count());
+    let producers = room.producers.values().filter(|it| it.place == place);
+    assert_eq!(room.counts_at(place), (sessions.count(), producers.count()));
     let transports = room.transports.iter().filter(|(_, it)| it.place == place);
     assert!(transports.map(|(id, _)| id).eq(worker.transports.keys()));
 

@@ -1,0 +1,197 @@
+//! Connections between workers, over which rooms bring producers from one to the other. One per pair, made when the first
+//! room needs it; it ends with either worker, and the next room gets another one with other keys.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use futures_util::future::join;
+use plenum_ids::{TransportId, WorkerId};
+use plenum_ipc::{Answer, Request};
+use plenum_params::{
+    ortc, resolve,
+    transport::{TrunkKey, TrunkOptions, TrunkSsrcs},
+};
+use plenum_room::PipeRequest;
+use plenum_supervisor::{Worker, WorkerError};
+use rand::{SeedableRng as _, rngs::StdRng};
+use tracing::{debug, warn};
+
+use crate::room_task::random_seed;
+
+/// A worker and where the other ones reach it.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) worker: Worker,
+    pub(crate) address: SocketAddr,
+}
+
+/// The trunks of a node. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trunks {
+    /// By the numbers of both workers, the smaller one first.
+    by_pair: Arc<Mutex<HashMap<(WorkerId, WorkerId), Trunk>>>,
+}
+
+#[derive(Debug)]
+struct Trunk {
+    id: TransportId,
+    ends: [Worker; 2],
+    /// For what leaves each end.
+    ssrcs: [TrunkSsrcs; 2],
+}
+
+/// Requests that make a pipe, in the order in which they must be sent.
+#[derive(Debug)]
+pub(crate) struct PipeRequests {
+    /// To the worker that the producer is brought to.
+    pub(crate) far: Request,
+    /// To the worker of the producer.
+    pub(crate) near: Vec<Request>,
+}
+
+type Creation = Pin<Box<dyn Future<Output = Result<Answer, WorkerError>> + Send>>;
+
+impl Trunks {
+    /// What makes a pipe over the trunk of two workers, which is made if there is none.
+    pub(crate) fn pipe(
+        &self,
+        from: &End,
+        to: &End,
+        pipe: &PipeRequest,
+    ) -> Result<PipeRequests, ortc::Error> {
+        let mut trunks = self.lock();
+        let (from_id, to_id) = (from.worker.id(), to.worker.id());
+        let is_first = from_id < to_id;
+        let (pair, ends) = if is_first {
+            ((from_id, to_id), [from, to])
+        } else {
+            ((to_id, from_id), [to, from])
+        };
+        let lasts = |trunk: &Trunk| {
+            let mut both = trunk.ends.iter().zip(ends);
+            both.all(|(had, end)| had.is_same(&end.worker))
+        };
+        if !trunks.get(&pair).is_some_and(lasts) {
+            if let Some(old) = trunks.remove(&pair) {
+                old.close();
+            }
+            trunks.insert(pair, self.open(pair, ends));
+        }
+        let trunk = trunks.get_mut(&pair).expect("made above");
+        let ssrcs = &mut trunk.ssrcs[usize::from(!is_first)];
+        let (far, near) = resolve::pipe_parameters(pipe.kind, &pipe.consumable, ssrcs)?;
+        Ok(requests(trunk.id, pipe, far, near))
+    }
+
+    /// Closes what is left of trunks whose other end is gone.
+    pub(crate) fn handle_worker_death(&self) {
+        self.lock().retain(|_, trunk| {
+            let is_whole = !trunk.ends.iter().any(Worker::is_closed);
+            if !is_whole {
+                trunk.close();
+            }
+            is_whole
+        });
+    }
+
+    /// Sends both requests at once, ahead of whatever uses the trunk. A refusal is found by those who use it, and the next
+    /// one makes another.
+    fn open(&self, pair: (WorkerId, WorkerId), ends: [&End; 2]) -> Trunk {
+        let id = TransportId::random();
+        let mut rng = StdRng::from_seed(random_seed());
+        let keys = [TrunkKey::random(&mut rng), TrunkKey::random(&mut rng)];
+        let create = |end: usize| {
+            let options = TrunkOptions {
+                remote: ends[1 - end].address,
+                send_key: keys[end].clone(),
+                receive_key: keys[1 - end].clone(),
+            };
+            let worker = ends[end].worker.clone();
+            let request = Request::CreateTrunk { trunk: id, options };
+            begin(Box::pin(async move { worker.request(request).await }))
+        };
+        let (first, second) = (create(0), create(1));
+        let trunks = self.clone();
+        tokio::spawn(async move {
+            let (first, second) = join(first, second).await;
+            if let Some(err) = first.and(second).err() {
+                warn!(%err, "no trunk between workers {} and {}", pair.0, pair.1);
+                trunks.give_up(pair, id);
+            }
+        });
+        debug!(trunk = %id, "trunk between workers {} and {}", pair.0, pair.1);
+        Trunk {
+            id,
+            ends: ends.map(|end| end.worker.clone()),
+            ssrcs: <[TrunkSsrcs; 2]>::default(),
+        }
+    }
+
+    fn give_up(&self, pair: (WorkerId, WorkerId), id: TransportId) {
+        let mut trunks = self.lock();
+        if trunks.get(&pair).is_some_and(|trunk| trunk.id == id)
+            && let Some(trunk) = trunks.remove(&pair)
+        {
+            trunk.close();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(WorkerId, WorkerId), Trunk>> {
+        // Every change leaves a whole map, whatever panics in between.
+        self.by_pair.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Trunk {
+    fn close(&self) {
+        for end in &self.ends {
+            end.notify(Request::CloseTransport { transport: self.id });
+        }
+    }
+}
+
+fn requests(
+    trunk: TransportId,
+    pipe: &PipeRequest,
+    far: plenum_params::media::ReceiveParameters,
+    near: Vec<plenum_params::media::SendParameters>,
+) -> PipeRequests {
+    let near = pipe.streams.iter().zip(near).zip(0..);
+    PipeRequests {
+        far: Request::PipeProduce {
+            trunk,
+            router: pipe.router,
+            producer: pipe.producer,
+            parameters: far,
+            paused: pipe.paused,
+        },
+        near: near
+            .map(|((consumer, parameters), stream)| Request::PipeConsume {
+                trunk,
+                consumer: *consumer,
+                producer: pipe.producer,
+                stream,
+                parameters,
+                // The room sets them going when the far end is there.
+                paused: true,
+            })
+            .collect(),
+    }
+}
+
+/// A request is sent when it is first polled. Whoever waits for it polls it again with a real waker.
+fn begin(mut asking: Creation) -> Creation {
+    match asking
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(result) => Box::pin(std::future::ready(result)),
+        Poll::Pending => asking,
+    }
+}
