@@ -3,8 +3,8 @@
 //! out.
 
 mod ledger;
-mod media;
-mod wire;
+pub(crate) mod media;
+pub(crate) mod wire;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -9,4 +9,5 @@ mod lifetime;
 mod moving;
 mod node;
 mod session;
+mod webinar;
 mod workers;

@@ -88,27 +88,27 @@ impl Drop for Media {
 }
 
 /// One transport's client side.
-struct Line {
-    peer: TestPeer,
-    socket: UdpSocket,
+pub(crate) struct Line {
+    pub(crate) peer: TestPeer,
+    pub(crate) socket: UdpSocket,
 }
 
 impl Line {
-    async fn open(transport: &Value) -> Self {
+    pub(crate) async fn open(transport: &Value) -> Self {
         let socket = UdpSocket::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = socket.local_addr().expect("bound");
         let peer = TestPeer::new(address, &info(transport), Instant::now()).expect("DTLS");
         Self { peer, socket }
     }
 
-    fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         while let Some(datagram) = self.peer.poll_transmit() {
             // A full socket loses, as networks do; a dead worker's port refuses.
             let _ = self.socket.try_send_to(&datagram, self.peer.remote);
         }
     }
 
-    fn take_datagrams(&mut self) {
+    pub(crate) fn take_datagrams(&mut self) {
         let mut buffer = [0; 2048];
         let now = Instant::now();
         while let Ok((length, _)) = self.socket.try_recv_from(&mut buffer) {
@@ -146,7 +146,7 @@ fn info(transport: &Value) -> WebRtcTransportInfo {
     }
 }
 
-fn ssrc(number: u32, kind: &str) -> u32 {
+pub(crate) fn ssrc(number: u32, kind: &str) -> u32 {
     number * 10
         + if kind == "audio" {
             1_000_001
@@ -178,7 +178,7 @@ pub(crate) fn rtp_parameters(number: u32, kind: &str) -> Value {
     })
 }
 
-fn source(number: u32, kind: &str, generation: u32) -> RtpSource {
+pub(crate) fn source(number: u32, kind: &str, generation: u32) -> RtpSource {
     let (payload_type, clock_rate, mid) = match kind {
         "audio" => (111, 48_000, "0"),
         _ => (96, 90_000, "1"),
