@@ -1,5 +1,7 @@
 //! CPU per forwarded packet: 1 producer → 400 consumers, frames of eight 1200-byte packets, each SRTP profile, beside the
 //! bare loops of the same interleaved run; plain, with congestion control, and with receivers who change streams.
+//!
+//! An argument is part of the name of the profiles to run; without one all run.
 #![forbid(unsafe_code)]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
@@ -56,6 +58,7 @@ fn main() -> Result<()> {
         "{:<24} {:>16} {:>8} {:>9} {:>8} {:>9} {:>7} {:>8}",
         "profile", "loop", "µs/pkt", "bare GSO", "ratio", "to plain", "group", "loss"
     );
+    let wanted = std::env::args().nth(1).unwrap_or_default();
     let mut rows = Vec::new();
     for (id, profile, name) in [
         (
@@ -74,6 +77,9 @@ fn main() -> Result<()> {
             "AES_CM_128_HMAC_SHA1_80",
         ),
     ] {
+        if !name.contains(&wanted) {
+            continue;
+        }
         for row in run_profile(id, profile, name)? {
             println!(
                 "{:<24} {:>16} {:>8.3} {:>9.3} {:>7.2}x {:>8.2}x {:>7.1} {:>7.3}%",

@@ -109,6 +109,16 @@ pub const OPERATIONS: &[Operation] = &[
         prepare: |count| frames(RECEIVERS, count),
     },
     Operation {
+        name: "feedback-frame-to-50",
+        count: 60,
+        prepare: feedback,
+    },
+    Operation {
+        name: "switching-frame-to-50",
+        count: 60,
+        prepare: switching,
+    },
+    Operation {
         name: "repair-4-packets",
         count: 200,
         prepare: repair,
@@ -331,6 +341,59 @@ fn frames(receivers: usize, count: usize) -> Result<Prepared> {
             "every receiver gets every packet"
         );
         assert_eq!(sent.messages, receivers, "in one message");
+    }))
+}
+
+/// A frame forwarded to all receivers, of whom half report on the last two frames.
+fn feedback(count: usize) -> Result<Prepared> {
+    const FRAMES: usize = 2;
+    let mut call = Call::connect(RECEIVERS)?;
+    let first = call.first_transport_numbers()?;
+    let mut exchanges = Vec::with_capacity(count);
+    for index in 1..=count {
+        let frame = call.frame(index)?;
+        let mut reports = Vec::new();
+        for (receiver, first) in first.iter().enumerate() {
+            if (receiver + index).is_multiple_of(FRAMES) {
+                let past = (index + 1).saturating_sub(FRAMES) * PACKETS;
+                let first = first.wrapping_add(past as u16);
+                reports.push(call.report(receiver, first, (FRAMES * PACKETS) as u8)?);
+            }
+        }
+        exchanges.push((frame, reports));
+    }
+    Ok(Box::new(move |index| {
+        call.pass(FRAME_TIME / 2);
+        let (frame, reports) = &mut exchanges[index];
+        let sent = call.exchange(frame);
+        assert!(
+            sent.datagrams >= RECEIVERS * PACKETS,
+            "every receiver gets every packet"
+        );
+        call.pass(FRAME_TIME / 2);
+        black_box(call.exchange(reports));
+    }))
+}
+
+/// A frame of each of three streams, of which every receiver gets one, and another one every ten frames.
+fn switching(count: usize) -> Result<Prepared> {
+    const STREAMS: usize = 3;
+    const EVERY: usize = 10;
+    let mut call = Call::connect_streams(RECEIVERS, STREAMS)?;
+    let mut frames = (0..count)
+        .map(|index| call.frame(index))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Box::new(move |index| {
+        call.pass(FRAME_TIME);
+        for receiver in (index % EVERY..RECEIVERS).step_by(EVERY) {
+            let stream = (receiver + index / EVERY) % STREAMS;
+            assert!(call.prefer(receiver, stream as u8).is_ok(), "it exists");
+        }
+        let sent = call.exchange(&mut frames[index]);
+        assert!(
+            sent.datagrams >= RECEIVERS * PACKETS,
+            "every receiver gets a frame"
+        );
     }))
 }
 

@@ -71,6 +71,8 @@ pub struct BandwidthEstimator {
     /// The latest time that was told.
     now: Instant,
     history: SentHistory,
+    /// When the last packet left, and the same in microseconds after the epoch.
+    last_sent: (Instant, u64),
     /// Since when packets have left without any feedback, in microseconds after the epoch.
     unanswered_since: Option<u64>,
     delay: DelayMeter,
@@ -118,6 +120,7 @@ impl BandwidthEstimator {
             epoch: now,
             now,
             history: SentHistory::default(),
+            last_sent: (now, 0),
             unanswered_since: None,
             delay: DelayMeter::default(),
             trendline: Trendline::default(),
@@ -161,7 +164,11 @@ impl BandwidthEstimator {
         size: usize,
         probe: Option<ProbeId>,
     ) {
-        let sent = self.micros(now);
+        // Packets leave in groups at one time.
+        if self.last_sent.0 != now {
+            self.last_sent = (now, self.micros(now));
+        }
+        let sent = self.last_sent.1;
         let sequence = self.history.record(sent, transport_sequence, size);
         if self.unanswered_since.is_none() {
             self.unanswered_since = Some(sent);

@@ -4,7 +4,8 @@
 //! one panic. What a stream looks like over time is the business of whoever forwards it.
 //!
 //! * [`is_key_frame`]: whether a receiver can start with this packet.
-//! * [`vp8`], [`vp9`]: payload descriptors, which can be rewritten in place.
+//! * [`vp8`], [`vp9`]: payload descriptors, which can be rewritten in place, any number of copies after reading once:
+//!   [`PictureFields`].
 //! * [`h264`], [`h265`]: NAL units of a payload. [`av1`]: OBUs of a payload.
 //! * [`dependency_descriptor`]: the header extension that tells an SFU the layers of any codec; it can be
 //!   rewritten for one receiver.
@@ -20,10 +21,12 @@ pub mod fuzzing;
 pub mod h264;
 pub mod h265;
 pub mod opus;
+mod picture_fields;
 pub mod vp8;
 pub mod vp9;
 
 pub use dependency_descriptor::{DependencyDescriptor, PacketDependencies, TemplateStructure};
+pub use picture_fields::PictureFields;
 
 /// Video codecs whose payload is understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
 //! VP8 payload descriptor (RFC 7741 §4.2) and the first bytes of the frame (§4.3).
 
-use crate::{CodecError, bits::ByteReader};
+use crate::{CodecError, PictureFields, bits::ByteReader};
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +40,7 @@ pub struct Descriptor {
 
 impl Descriptor {
     /// Where the picture id begins, if there is one.
-    const PICTURE_ID_AT: usize = 2;
+    const PICTURE_ID_AT: u8 = 2;
 
     /// Reads the descriptor of a payload.
     pub fn parse(payload: &[u8]) -> Result<Self, CodecError> {
@@ -104,27 +104,21 @@ impl Descriptor {
         }
     }
 
+    /// Where the payload has its picture id and TL0PICIDX.
+    pub fn picture_fields(&self) -> PictureFields {
+        let tl0_gap = self.tl0_pic_idx.map(|_| 0);
+        PictureFields::new(
+            Self::PICTURE_ID_AT,
+            self.picture_id,
+            self.long_picture_id,
+            tl0_gap,
+        )
+    }
+
     /// Overwrites picture id and TL0PICIDX in the payload that this descriptor was read from. Fields that the payload
     /// does not have stay absent; a short picture id takes the low 7 bits.
     pub fn rewrite(&self, payload: &mut [u8], picture_id: u16, tl0_pic_idx: u8) {
-        let mut at = Self::PICTURE_ID_AT;
-        if self.picture_id.is_some() {
-            let [high, low] = picture_id.to_be_bytes();
-            let long = [0x80 | high, low];
-            let bytes = if self.long_picture_id {
-                &long[..]
-            } else {
-                &[low & 0x7f]
-            };
-            if let Some(place) = payload.get_mut(at..at + bytes.len()) {
-                place.copy_from_slice(bytes);
-            }
-            at += bytes.len();
-        }
-        if self.tl0_pic_idx.is_some()
-            && let Some(place) = payload.get_mut(at)
-        {
-            *place = tl0_pic_idx;
-        }
+        self.picture_fields()
+            .write(payload, picture_id, tl0_pic_idx);
     }
 }

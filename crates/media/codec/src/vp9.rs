@@ -1,6 +1,6 @@
 //! VP9 payload descriptor (RFC 9628 §4.2).
 
-use crate::{CodecError, bits::ByteReader};
+use crate::{CodecError, PictureFields, bits::ByteReader};
 
 #[cfg(test)]
 mod tests;
@@ -145,29 +145,18 @@ impl Descriptor {
         self.end_of_frame && self.spatial_id() >= highest
     }
 
+    /// Where the payload has its picture id and TL0PICIDX.
+    pub fn picture_fields(&self) -> PictureFields {
+        // TL0PICIDX comes behind the byte of the layer.
+        let tl0_gap = self.tl0_pic_idx.map(|_| 1);
+        PictureFields::new(1, self.picture_id, self.long_picture_id, tl0_gap)
+    }
+
     /// Overwrites picture id and TL0PICIDX in the payload that this descriptor was read from. Fields that the payload
     /// does not have stay absent; a short picture id takes the low 7 bits.
     pub fn rewrite(&self, payload: &mut [u8], picture_id: u16, tl0_pic_idx: u8) {
-        let mut at = 1;
-        if self.picture_id.is_some() {
-            let [high, low] = picture_id.to_be_bytes();
-            let long = [0x80 | high, low];
-            let bytes = if self.long_picture_id {
-                &long[..]
-            } else {
-                &[low & 0x7f]
-            };
-            if let Some(place) = payload.get_mut(at..at + bytes.len()) {
-                place.copy_from_slice(bytes);
-            }
-            at += bytes.len();
-        }
-        // Behind the byte of the layer.
-        if self.tl0_pic_idx.is_some()
-            && let Some(place) = payload.get_mut(at + 1)
-        {
-            *place = tl0_pic_idx;
-        }
+        self.picture_fields()
+            .write(payload, picture_id, tl0_pic_idx);
     }
 }
 

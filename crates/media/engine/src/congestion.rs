@@ -236,7 +236,7 @@ impl Engine {
         let congestion = &mut transport.congestion;
         congestion.probing.finish(now);
         if congestion.poll_probe(now) {
-            self.fan_out.enqueue(key, transport);
+            self.fan_out.enqueue(key);
         }
         let congestion = &mut transport.congestion;
         congestion.apply(now, &mut transport.pacer);
@@ -261,7 +261,7 @@ impl Engine {
             return;
         };
         if transport.pacer.len() > 0 {
-            self.fan_out.enqueue(key, transport);
+            self.fan_out.enqueue(key);
         }
         transport.congestion.handle_timeout(now);
         let is_due = transport

@@ -8,11 +8,12 @@ use std::{
 use plenum_ids::ConsumerId;
 use plenum_params::{
     event::{ConsumerScore, Layers},
-    media::{CodecKind, SendCodec, SendParameters},
+    media::{CodecKind, SendParameters},
 };
 
 use crate::{
-    packet::{MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS, PacketMeta},
+    history::History,
+    packet::{LayerInfo, MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS, PacketMeta},
     producer::{Fresh, Producer},
     rate::RateCounter,
     sequence_map::SequenceMap,
@@ -20,11 +21,13 @@ use crate::{
 
 mod dependency;
 mod header;
+mod outline;
 mod picture_ids;
 mod selector;
 mod sent_window;
 mod switching;
 
+use outline::{Format, Outline};
 use picture_ids::PictureIds;
 use selector::{Choice, Selector};
 use sent_window::SentWindow;
@@ -58,6 +61,7 @@ pub(crate) struct Consumer {
     pub(crate) parameters: SendParameters,
     pub(crate) paused: bool,
     pub(crate) template: HeaderTemplate,
+    pub(crate) outline: Outline,
     /// Highest layers that the client wants; `None`: all there are.
     pub(crate) preferred: Option<Layers>,
     /// Weight when bandwidth is shared out, 1 to 255.
@@ -76,11 +80,11 @@ pub(crate) struct Consumer {
     frame_is_open: bool,
     missed_key_frame: bool,
     /// Only where there are layers to choose.
-    selector: Option<Box<Selector>>,
+    selector: Option<Selector>,
     /// Only where picture ids must be rewritten.
-    picture_ids: Option<Box<PictureIds>>,
+    picture_ids: Option<PictureIds>,
     map: SequenceMap,
-    epochs: VecDeque<Epoch>,
+    epochs: History<Epoch, MAX_EPOCHS>,
     pub(crate) rtx_sequence: u64,
     last_timestamp: u32,
     last_sent: Option<Instant>,
@@ -194,6 +198,7 @@ impl Consumer {
             producer: producer_key,
             paused,
             template: HeaderTemplate::new(&parameters),
+            outline: Outline::new(&parameters),
             preferred: None,
             priority: 1,
             pinned: None,
@@ -203,10 +208,10 @@ impl Consumer {
             start: None,
             frame_is_open: false,
             missed_key_frame: false,
-            selector: layered.then(Box::default),
-            picture_ids: has_picture_ids.then(Box::default),
+            selector: layered.then(Selector::default),
+            picture_ids: has_picture_ids.then(PictureIds::default),
             map: SequenceMap::new(u64::from(first_sequence)),
-            epochs: VecDeque::new(),
+            epochs: History::default(),
             rtx_sequence: u64::from(first_rtx_sequence),
             last_timestamp: 0,
             last_sent: None,
@@ -253,9 +258,10 @@ impl Consumer {
     }
 
     /// The stream that flows now.
+    #[inline]
     pub(crate) fn current_stream(&self) -> Option<u8> {
         self.epochs
-            .back()
+            .newest()
             .filter(|_| self.synced)
             .map(|epoch| epoch.stream)
     }
@@ -287,6 +293,13 @@ impl Consumer {
             },
             temporal: Some(target.temporal),
         })
+    }
+
+    /// Whether packets of this stream are nothing to the consumer: it gets another one, and stays there.
+    #[inline]
+    pub(crate) fn passes_over(&self, stream: u8) -> bool {
+        let is_target = self.target.is_some_and(|target| target.stream == stream);
+        !is_target && self.current_stream() != Some(stream)
     }
 
     /// Decides about a packet of this batch. `None`: it is not for this consumer.
@@ -336,7 +349,7 @@ impl Consumer {
     fn advance(&mut self, now: Instant, out: u64, meta: &PacketMeta) {
         self.highest_out = out;
         self.last_sent = Some(now);
-        if let Some(epoch) = self.epochs.back() {
+        if let Some(epoch) = self.epochs.newest() {
             self.last_timestamp = epoch.timestamp(meta.timestamp);
             let frame_number = meta.layer.frame_number;
             self.last_frame_number = Some(frame_number.wrapping_add(epoch.frame_number_offset));
@@ -366,6 +379,7 @@ impl Consumer {
     }
 
     /// By what choice of layers a packet was sent; `None` when there was nothing to choose.
+    #[inline]
     pub(crate) fn choice(&self, out: u64) -> Result<Option<Choice>, TooOld> {
         let Some(selector) = &self.selector else {
             return Ok(None);
@@ -386,34 +400,29 @@ impl Consumer {
     }
 
     /// The codec that the receiver expects behind a payload type.
-    pub(crate) fn codec(&self, payload_type: u8) -> Option<&SendCodec> {
-        self.parameters
-            .codecs
-            .iter()
-            .find(|codec| codec.payload_type == payload_type)
+    #[inline]
+    pub(crate) fn codec(&self, payload_type: u8) -> Option<Format> {
+        self.outline.format(payload_type)
     }
 
     /// How the packet with outgoing sequence number `out` is or was rewritten.
+    #[inline]
     pub(crate) fn epoch(&self, out: u64) -> Option<Epoch> {
-        self.epochs
-            .iter()
-            .rev()
-            .find(|epoch| epoch.first_out <= out)
-            .copied()
+        self.epochs.find(|epoch| epoch.first_out <= out).copied()
     }
 
-    /// Rewrites the picture id of a payload that is sent as number `out`; `false` when it is too old to tell how.
+    /// Rewrites the picture id of a payload that is sent as number `out`, of which `layer` was read; `false` when it is too
+    /// old to tell how.
+    #[inline]
     #[must_use]
     pub(crate) fn rewrite_picture_id(
         &self,
         out: u64,
-        payload_type: u8,
+        layer: &LayerInfo,
         payload: &mut [u8],
     ) -> bool {
-        match (&self.picture_ids, self.codec(payload_type)) {
-            (Some(picture_ids), Some(codec)) => picture_ids.rewrite(out, codec.codec, payload),
-            _ => true,
-        }
+        let picture_ids = self.picture_ids.as_ref();
+        picture_ids.is_none_or(|ids| ids.rewrite(out, layer, payload))
     }
 
     /// The producer's packet behind a sequence number that the receiver reports as lost, unless it was just sent again.
@@ -439,7 +448,7 @@ impl Consumer {
 
     /// Remembers how a packet was stamped, if it may have to be repeated as it is.
     pub(crate) fn remember_stamp(&mut self, out: u64, stamp: Stamp, padding: usize) {
-        if self.parameters.rtx_ssrc.is_none() {
+        if self.outline.rtx_ssrc.is_none() {
             if self.repeats.len() == REPEAT_HISTORY {
                 self.repeats.pop_front();
             }
@@ -471,7 +480,7 @@ impl Consumer {
 
     /// The rewriting in force.
     pub(crate) fn current_epoch(&self) -> Option<Epoch> {
-        self.epochs.back().copied()
+        self.epochs.newest().copied()
     }
 }
 

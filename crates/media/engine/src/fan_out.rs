@@ -1,31 +1,31 @@
 //! From packets in producers' rings to segmented messages in the send batch, destination by destination.
 
-use std::{collections::VecDeque, net::SocketAddr, time::Instant};
+use std::{net::SocketAddr, time::Instant};
 
 use plenum_params::media::MediaKind;
 
 use crate::{
     batch::SendBatch,
-    consumer::{Consumer, MAX_DESCRIPTOR},
     engine::Engine,
     group_plan::{Group, plan_groups},
     pacer::{Item, ItemKind},
-    packet::PacketMeta,
-    producer::{Fresh, Producer, ProducerStream},
-    transport::Transport,
 };
 
+mod collect;
 mod pacing;
 mod probation;
+mod queue;
 mod writer;
 
+use collect::{Collector, retransmission};
+use queue::{ConsumerList, Queue};
 use writer::GroupWriter;
 
 /// The fan-out's queue and its scratch memory, reused from batch to batch.
 #[derive(Debug, Default)]
 pub(crate) struct FanOut {
     /// Transports with packets to write.
-    queue: VecDeque<usize>,
+    queue: Queue,
     /// Packets of the transport that is being written: first those that may be padded, then exact repetitions.
     items: Vec<Item>,
     /// Repetitions under their own sequence number, until the others are collected.
@@ -57,17 +57,30 @@ const MAX_PACKET: usize = 1500;
 const OSN_LEN: usize = 2;
 
 impl FanOut {
-    /// Puts a transport into the queue.
-    pub(crate) fn enqueue(&mut self, key: usize, transport: &mut Transport) {
-        if !transport.dirty {
-            transport.dirty = true;
-            self.queue.push_back(key);
-        }
+    /// Puts a transport into the queue: something of it waits.
+    pub(crate) fn enqueue(&mut self, transport: usize) {
+        self.queue.push(transport);
+    }
+
+    /// Puts a transport into the queue because there are packets for one of its consumers.
+    #[inline]
+    pub(crate) fn enqueue_consumer(&mut self, transport: usize, consumer: usize) {
+        self.queue.push_consumer(transport, consumer);
+    }
+
+    /// Forgets a closed consumer: its key may soon be another's.
+    pub(crate) fn forget_consumer(&mut self, transport: usize, consumer: usize) {
+        self.queue.forget_consumer(transport, consumer);
+    }
+
+    /// Consumers of a transport for whom there are packets.
+    pub(crate) fn queued_consumers(&self, transport: usize) -> impl Iterator<Item = usize> {
+        self.queue.consumers(transport)
     }
 
     /// Forgets a closed transport: its key may soon be another's, whose packets must not go to the old address.
     pub(crate) fn forget(&mut self, key: usize) {
-        self.queue.retain(|&queued| queued != key);
+        self.queue.forget(key);
         if self
             .current
             .is_some_and(|destination| destination.transport == key)
@@ -117,11 +130,8 @@ impl Engine {
                 if consumer.paused || producer.paused {
                     continue;
                 }
-                let Some(transport) = self.transports.get_mut(consumer.transport) else {
-                    continue;
-                };
-                transport.dirty_consumers.push(consumer_key);
-                self.fan_out.enqueue(consumer.transport, transport);
+                self.fan_out
+                    .enqueue_consumer(consumer.transport, consumer_key);
             }
         }
     }
@@ -133,10 +143,10 @@ impl Engine {
             if !self.write_groups(now, abs_send_time, batch) {
                 return true;
             }
-            let Some(key) = self.fan_out.queue.pop_front() else {
+            let Some((key, list)) = self.fan_out.queue.pop() else {
                 break;
             };
-            self.prepare(now, key);
+            self.prepare(now, key, list);
         }
         for key in self.touched.drain(..) {
             if let Some(producer) = self.producers.get_mut(key) {
@@ -147,20 +157,18 @@ impl Engine {
     }
 
     /// Collects the packets of one transport, as far as its budget goes, and plans their groups.
-    fn prepare(&mut self, now: Instant, key: usize) {
+    fn prepare(&mut self, now: Instant, key: usize, list: ConsumerList) {
         self.fan_out.clear_items();
         let Some(transport) = self.transports.get_mut(key) else {
             return;
         };
-        transport.dirty = false;
         let (Some((socket, to)), Some(session)) = (transport.path, &transport.srtp) else {
-            transport.dirty_consumers.clear();
             transport.retransmissions.clear();
             transport.pacer.clear();
             return;
         };
         let overhead = session.profile.rtp_overhead();
-        self.collect_fresh(now, key, overhead);
+        self.collect_fresh(now, overhead, list);
         while let Some(consumer) = self.fan_out.missed_key_frames.pop() {
             self.request_key_frame_for(now, consumer);
         }
@@ -192,28 +200,33 @@ impl Engine {
     }
 
     /// Collects this batch's packets for the consumers of one transport.
-    fn collect_fresh(&mut self, now: Instant, key: usize, overhead: usize) {
-        let Some(transport) = self.transports.get_mut(key) else {
-            return;
-        };
-        for &consumer_key in &transport.dirty_consumers {
-            let Some(consumer) = self.consumers.get_mut(consumer_key) else {
+    fn collect_fresh(&mut self, now: Instant, overhead: usize, list: ConsumerList) {
+        let mut list = list;
+        while let Some(key) = self.fan_out.queue.next_consumer(&mut list) {
+            let Some(consumer) = self.consumers.get_mut(key) else {
                 continue;
             };
             let Some(producer) = self.producers.get(consumer.producer) else {
                 continue;
             };
-            if transport.pacer.holds(consumer_key) {
+            let transport = self.transports.get(consumer.transport);
+            if transport.is_none_or(|transport| transport.pacer.holds(key)) {
                 continue;
             }
-            let fan_out = &mut self.fan_out;
-            collect(fan_out, now, overhead, consumer_key, consumer, producer);
+            let mut collector = Collector {
+                fan_out: &mut self.fan_out,
+                now,
+                overhead,
+                key,
+                consumer,
+                producer,
+            };
+            collector.collect();
             self.events.extend(consumer.announce_layers(producer));
             if consumer.missed_key_frame() {
-                fan_out.missed_key_frames.push(consumer_key);
+                self.fan_out.missed_key_frames.push(key);
             }
         }
-        transport.dirty_consumers.clear();
     }
 
     /// Collects what the receiver of one transport asked for again, as far as its path has room. What is left out it asks
@@ -231,7 +244,7 @@ impl Engine {
             };
             let found = retransmission(overhead, consumer_key, consumer, producer, out);
             let Some(item) = found else { continue };
-            let is_sound = consumer.parameters.kind == MediaKind::Audio;
+            let is_sound = consumer.outline.kind == MediaKind::Audio;
             if is_sound || transport.pacer.admit_repair(now, item.size.into()) {
                 self.fan_out.push(item);
             }
@@ -278,162 +291,6 @@ impl Engine {
         self.fan_out.clear_items();
         true
     }
-}
-
-/// Adds this batch's packets of one consumer.
-fn collect(
-    fan_out: &mut FanOut,
-    now: Instant,
-    overhead: usize,
-    consumer_key: usize,
-    consumer: &mut Consumer,
-    producer: &Producer,
-) {
-    collect_start(fan_out, now, overhead, consumer_key, consumer, producer);
-    for &fresh in &producer.fresh {
-        collect_packet(
-            fan_out,
-            now,
-            overhead,
-            consumer_key,
-            consumer,
-            producer,
-            fresh,
-        );
-        collect_start(fan_out, now, overhead, consumer_key, consumer, producer);
-    }
-}
-
-/// Adds what is here of a stream with which a consumer begins now.
-fn collect_start(
-    fan_out: &mut FanOut,
-    now: Instant,
-    overhead: usize,
-    consumer_key: usize,
-    consumer: &mut Consumer,
-    producer: &Producer,
-) {
-    let Some((stream, first)) = consumer.poll_start(now, producer) else {
-        return;
-    };
-    let highest = producer.streams.get(usize::from(stream));
-    let highest = highest.and_then(ProducerStream::highest).unwrap_or(first);
-    for sequence in first..=highest {
-        let fresh = Fresh {
-            stream,
-            sequence,
-            empty: false,
-        };
-        collect_packet(
-            fan_out,
-            now,
-            overhead,
-            consumer_key,
-            consumer,
-            producer,
-            fresh,
-        );
-    }
-}
-
-/// Adds one packet of one consumer, if it is for it and not on its way already.
-fn collect_packet(
-    fan_out: &mut FanOut,
-    now: Instant,
-    overhead: usize,
-    consumer_key: usize,
-    consumer: &mut Consumer,
-    producer: &Producer,
-    fresh: Fresh,
-) {
-    let Some(stream) = producer.streams.get(usize::from(fresh.stream)) else {
-        return;
-    };
-    let nothing = PacketMeta::default();
-    let (meta, descriptor, payload) = match stream.packet(fresh.sequence) {
-        Some(packet) => packet,
-        None if fresh.empty => (&nothing, &[][..], &[][..]),
-        None => return,
-    };
-    let Some(accepted) = consumer.accept(now, producer, fresh, meta) else {
-        return;
-    };
-    let mut item = Item {
-        consumer: consumer_key as u32,
-        stream: fresh.stream,
-        kind: match consumer.parameters.kind {
-            MediaKind::Audio => ItemKind::Audio,
-            MediaKind::Video => ItemKind::Video,
-        },
-        filler: accepted.filler,
-        size: 0,
-        sequence: fresh.sequence,
-        out: accepted.out,
-    };
-    let size = packet_size(consumer, stream, &item, meta, descriptor, payload) + overhead;
-    if size <= MAX_PACKET {
-        item.size = size as u16;
-        fan_out.items.push(item);
-        fan_out.sizes.push(item.size);
-        fan_out.bytes += size;
-    }
-}
-
-/// Size of a packet before protection.
-fn packet_size(
-    consumer: &Consumer,
-    stream: &ProducerStream,
-    item: &Item,
-    meta: &PacketMeta,
-    descriptor: &[u8],
-    payload: &[u8],
-) -> usize {
-    let descriptor_len = if descriptor.is_empty() || item.filler {
-        0
-    } else {
-        let mut buffer = [0; MAX_DESCRIPTOR];
-        let known = stream.reader.structure(item.sequence);
-        consumer.write_descriptor(item.out, descriptor, known, &mut buffer)
-    };
-    let header_len = consumer
-        .template
-        .header_len(&meta.extensions, descriptor_len);
-    header_len + if item.filler { 0 } else { payload.len() }
-}
-
-/// A packet to be sent again, if its ring still has it.
-fn retransmission(
-    overhead: usize,
-    consumer_key: usize,
-    consumer: &Consumer,
-    producer: &Producer,
-    out: u64,
-) -> Option<Item> {
-    let (epoch, sequence) = consumer.epoch(out).zip(consumer.source(out))?;
-    let stream = producer.streams.get(usize::from(epoch.stream))?;
-    let (meta, descriptor, payload) = stream.packet(sequence)?;
-    let choice = consumer.choice(out).ok()?;
-    if choice.is_some() && meta.layer.unknown {
-        return None;
-    }
-    let mut item = Item {
-        consumer: consumer_key as u32,
-        stream: epoch.stream,
-        kind: ItemKind::Retransmission,
-        filler: choice.is_some_and(|choice| !choice.takes(&meta.layer)),
-        size: 0,
-        sequence,
-        out,
-    };
-    let mut size = packet_size(consumer, stream, &item, meta, descriptor, payload) + overhead;
-    if consumer.parameters.rtx_ssrc.is_some() {
-        size += OSN_LEN;
-    } else {
-        item.kind = ItemKind::Repetition;
-        size += usize::from(consumer.repeat(out)?.padding);
-    }
-    item.size = u16::try_from(size).ok()?;
-    (size <= MAX_PACKET).then_some(item)
 }
 
 /// 24 bits of NTP seconds in 6.18 fixed point, as `abs-send-time` wants them.

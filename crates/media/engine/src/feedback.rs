@@ -258,7 +258,7 @@ impl Engine {
             }
         }
         if !transport.retransmissions.is_empty() {
-            self.fan_out.enqueue(key, transport);
+            self.fan_out.enqueue(key);
         }
     }
 

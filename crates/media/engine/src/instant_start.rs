@@ -46,8 +46,7 @@ impl Engine {
         if transport.pacer.time_for(past.bytes) > MAX_CATCH_UP || !consumer.start_with(now, past) {
             return false;
         }
-        transport.dirty_consumers.push(key);
-        self.fan_out.enqueue(consumer.transport, transport);
+        self.fan_out.enqueue_consumer(consumer.transport, key);
         true
     }
 }

@@ -203,6 +203,7 @@ impl LayerReader {
         layer.start = descriptor.start_of_frame;
         layer.end = descriptor.end_of_frame;
         layer.picture_id = descriptor.picture_id;
+        layer.picture_fields = descriptor.picture_fields();
         layer.tl0 = descriptor.tl0_pic_idx.unwrap_or(0);
         if let Some(structure) = descriptor.structure {
             self.told_layers = Some(structure.spatial_layers);
@@ -324,6 +325,7 @@ fn read_vp8(layer: &mut LayerInfo, payload: &[u8]) -> bool {
     };
     layer.start = descriptor.start_of_partition && descriptor.partition_index == 0;
     layer.picture_id = descriptor.picture_id;
+    layer.picture_fields = descriptor.picture_fields();
     layer.tl0 = descriptor.tl0_pic_idx.unwrap_or(0);
     layer.temporal = descriptor.temporal_id.unwrap_or(0);
     if descriptor.layer_sync {

@@ -39,6 +39,7 @@ mod fan_out;
 mod feedback;
 mod footprint;
 mod group_plan;
+mod history;
 mod instant_start;
 mod key_frame_requests;
 mod layer_reader;

@@ -1,5 +1,6 @@
 //! What is kept of a received RTP packet beside its payload.
 
+use plenum_codec::PictureFields;
 use plenum_params::media::{ExtensionId, HeaderExtension};
 
 /// Values of forwarded header extensions, in their wire form.
@@ -18,6 +19,16 @@ pub(crate) struct ExtensionValues {
 }
 
 impl ExtensionValues {
+    /// Whether the packet had none of them.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.audio_level.is_none()
+            && self.video_orientation.is_none()
+            && self.toffset.is_none()
+            && self.playout_delay.is_none()
+            && self.capture_time.is_none()
+    }
+
     /// Takes over one extension of a received packet, if it is one that is forwarded.
     pub(crate) fn set(&mut self, extension: HeaderExtension, value: &[u8]) {
         match extension {
@@ -91,6 +102,8 @@ pub(crate) struct LayerInfo {
     pub(crate) frame_number: u16,
     /// Picture id of VP8 and VP9.
     pub(crate) picture_id: Option<u16>,
+    /// Where the payload has picture id and TL0PICIDX.
+    pub(crate) picture_fields: PictureFields,
 }
 
 impl LayerInfo {
@@ -109,6 +122,7 @@ impl LayerInfo {
         descriptor_len: 0,
         frame_number: 0,
         picture_id: None,
+        picture_fields: PictureFields::NONE,
     };
 
     /// Everything can be watched from this frame on.

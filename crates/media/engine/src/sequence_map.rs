@@ -5,7 +5,7 @@
 //! retransmissions fit where they belong. The map remembers the recent changes of the distance between the two, each as
 //! the pair from which the new distance holds.
 
-use std::collections::VecDeque;
+use crate::history::History;
 
 /// Changes that are remembered. A stream of 30 frames a second of which every other one is left out makes 15 a second,
 /// which is four times the two seconds that packets are kept for retransmission.
@@ -15,7 +15,7 @@ const HISTORY: usize = 128;
 #[derive(Clone, Debug)]
 pub(crate) struct SequenceMap {
     /// Ordered by `first_out`, which is different in each.
-    changes: VecDeque<Change>,
+    changes: History<Change, HISTORY>,
     /// The last ones of `changes` that belong to the present stream; earlier incoming numbers are of another stream.
     present: usize,
     highest_in: u64,
@@ -34,7 +34,7 @@ impl SequenceMap {
     /// A map whose first outgoing number is `first_out`.
     pub(crate) fn new(first_out: u64) -> Self {
         Self {
-            changes: VecDeque::new(),
+            changes: History::default(),
             present: 0,
             highest_in: 0,
             next_out: first_out,
@@ -67,37 +67,44 @@ impl SequenceMap {
     }
 
     /// The number that a packet after all others would get.
+    #[inline]
     pub(crate) fn peek(&self, sequence: u64) -> Option<u64> {
         if self.present == 0 || sequence <= self.highest_in {
             return None;
         }
-        let last = self.changes.back()?;
+        let last = self.changes.newest()?;
         Some(last.first_out + sequence.checked_sub(last.first_in)?)
     }
 
     /// The outgoing number of a packet. `None`: it was left out, is of another stream, or is too old.
+    #[inline]
     pub(crate) fn map(&mut self, sequence: u64) -> Option<u64> {
-        if self.present == 0 && self.changes.is_empty() {
+        if self.present == 0 && self.changes.newest().is_none() {
             self.jump(sequence);
         }
-        let start = self.changes.len() - self.present;
-        let position = self
-            .changes
-            .range(start..)
-            .rposition(|change| change.first_in <= sequence)?
-            + start;
-        let change = self.changes.get(position)?;
-        let out = change.first_out + (sequence - change.first_in);
-        if self
-            .changes
-            .get(position + 1)
-            .is_some_and(|next| out >= next.first_out)
-        {
-            return None;
-        }
+        let out = match self.changes.newest() {
+            Some(newest) if self.present > 0 && newest.first_in <= sequence => {
+                newest.first_out + (sequence - newest.first_in)
+            }
+            _ => self.map_late(sequence)?,
+        };
         self.highest_in = self.highest_in.max(sequence);
         self.next_out = self.next_out.max(out + 1);
         Some(out)
+    }
+
+    /// The outgoing number of a packet that came before the last change.
+    #[cold]
+    fn map_late(&self, sequence: u64) -> Option<u64> {
+        let mut end = u64::MAX;
+        for change in self.changes.iter().take(self.present) {
+            if change.first_in <= sequence {
+                let out = change.first_out + (sequence - change.first_in);
+                return (out < end).then_some(out);
+            }
+            end = change.first_out;
+        }
+        None
     }
 
     /// The incoming number behind the 16 low bits of an outgoing one, within the last half cycle.
@@ -108,11 +115,7 @@ impl SequenceMap {
             return None;
         }
         let out = highest.checked_sub(behind.into())?;
-        let change = self
-            .changes
-            .iter()
-            .rev()
-            .find(|change| change.first_out <= out)?;
+        let change = self.changes.find(|change| change.first_out <= out)?;
         Some(change.first_in + (out - change.first_out))
     }
 
@@ -120,16 +123,13 @@ impl SequenceMap {
     fn push(&mut self, change: Change) {
         while self
             .changes
-            .back()
+            .newest()
             .is_some_and(|last| last.first_out >= change.first_out)
         {
-            self.changes.pop_back();
+            self.changes.pop();
             self.present = self.present.saturating_sub(1);
         }
-        if self.changes.len() == HISTORY {
-            self.changes.pop_front();
-        }
-        self.changes.push_back(change);
+        self.changes.push(change);
         self.present = (self.present + 1).min(self.changes.len());
     }
 }

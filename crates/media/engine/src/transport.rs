@@ -52,9 +52,6 @@ pub(crate) struct Transport {
     /// Next transport-wide sequence number towards the receiver.
     pub(crate) twcc_sequence: u16,
 
-    /// Consumers with packets in this batch, and whether the transport waits in the fan-out's queue.
-    pub(crate) dirty_consumers: Vec<usize>,
-    pub(crate) dirty: bool,
     /// Packets to be sent again: consumer and its outgoing extended sequence number.
     pub(crate) retransmissions: Vec<(usize, u64)>,
     pub(crate) pacer: Pacer,
@@ -105,8 +102,6 @@ impl Transport {
             twcc_media_ssrc: 0,
             twcc_feedback_count: 0,
             twcc_sequence,
-            dirty_consumers: Vec::new(),
-            dirty: false,
             retransmissions: Vec::new(),
             pacer: Pacer::default(),
             congestion: Congestion::new(options),
@@ -199,8 +194,19 @@ impl DirectionCounters {
 
     /// Counts an RTP packet by its protected size.
     pub(crate) fn count_rtp(&mut self, now: Instant, bytes: usize, retransmission: bool) {
+        self.count_rtp_packets(now, 1, bytes, retransmission);
+    }
+
+    /// Counts RTP packets of this protected size together.
+    pub(crate) fn count_rtp_packets(
+        &mut self,
+        now: Instant,
+        packets: u64,
+        bytes: usize,
+        retransmission: bool,
+    ) {
         self.count_other(now, bytes);
-        self.packets += 1;
+        self.packets += packets;
         if retransmission {
             self.rtx_bytes += bytes as u64;
             self.rtx.add(now, bytes);

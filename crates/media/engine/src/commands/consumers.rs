@@ -90,7 +90,7 @@ impl Engine {
         self.consumer_keys.remove(&consumer.id);
         if let Some(transport) = self.transports.get_mut(consumer.transport) {
             transport.consumers.retain(|&other| other != key);
-            transport.dirty_consumers.retain(|&other| other != key);
+            self.fan_out.forget_consumer(consumer.transport, key);
             transport.retransmissions.retain(|&(other, _)| other != key);
             transport.pacer.forget(key);
             if let Some(trunk) = &mut transport.trunk {

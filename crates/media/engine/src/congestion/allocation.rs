@@ -208,7 +208,7 @@ impl Engine {
             transport.pacer.cut_off(consumer_key as u32);
             consumer.resync();
             // It goes on when the pacer next looks, which may be long if nothing else is sent.
-            self.fan_out.enqueue(consumer.transport, transport);
+            self.fan_out.enqueue(consumer.transport);
         }
         if needs_key_frame && !starts_here {
             self.request_key_frame_for(now, consumer_key);

@@ -37,9 +37,18 @@ pub(crate) struct PacketHeader {
     pub(crate) ssrc: u32,
 }
 
+/// Bytes of the elements that every packet carries: MID of 16 bytes, three and two bytes, with heads of two.
+const MAX_FIXED: usize = 28;
+
+/// Longest header that consists of them alone, in the one-byte form.
+const MAX_IMAGE: usize = FIXED_HEADER + BLOCK_HEADER + MAX_FIXED - 4;
+
 /// Extension ids of a consumer and the elements that every packet carries.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct HeaderTemplate {
+    /// The header of a packet that carries nothing else, which most do: only numbers are missing in it.
+    image: [u8; MAX_IMAGE],
+    image_len: u8,
     fixed: FixedElements,
     /// The same in the two-byte form, where it may be needed.
     wide: Option<Box<FixedElements>>,
@@ -52,11 +61,12 @@ pub(crate) struct HeaderTemplate {
 }
 
 /// `mid`, `abs-send-time` and transport-wide sequence elements with zeros where the stamp goes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct FixedElements {
-    bytes: Vec<u8>,
-    abs_send_time_at: Option<usize>,
-    transport_sequence_at: Option<usize>,
+    bytes: [u8; MAX_FIXED],
+    len: u8,
+    abs_send_time_at: Option<u8>,
+    transport_sequence_at: Option<u8>,
 }
 
 impl FixedElements {
@@ -75,23 +85,52 @@ impl FixedElements {
     }
 
     /// Adds an element, if it was negotiated, and returns where its value lies.
-    fn push(&mut self, id: u8, value: &[u8], two_byte: bool) -> Option<usize> {
+    fn push(&mut self, id: u8, value: &[u8], two_byte: bool) -> Option<u8> {
         if id == 0 {
             return None;
         }
-        let (head, len) = element_head(id, value.len(), two_byte);
-        self.bytes.extend_from_slice(&head[..len]);
-        let at = self.bytes.len();
-        self.bytes.extend_from_slice(value);
-        Some(at)
+        let (head, head_len) = element_head(id, value.len(), two_byte);
+        let at = usize::from(self.len) + head_len;
+        let end = at + value.len();
+        // `MAX_FIXED` has room for all that is ever added.
+        let element = self.bytes.get_mut(usize::from(self.len)..end)?;
+        element[..head_len].copy_from_slice(&head[..head_len]);
+        element[head_len..].copy_from_slice(value);
+        self.len = end as u8;
+        Some(at as u8)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len.into()).unwrap_or_default()
+    }
+
+    /// Writes what changes with every packet; `block` begins with these elements.
+    #[inline]
+    fn stamp(&self, block: &mut [u8], stamp: Stamp) {
+        let mut put = |at: Option<u8>, value: &[u8]| {
+            if let Some(at) = at.map(usize::from)
+                && let Some(place) = block.get_mut(at..at + value.len())
+            {
+                place.copy_from_slice(value);
+            }
+        };
+        put(self.abs_send_time_at, &stamp.abs_send_time);
+        put(
+            self.transport_sequence_at,
+            &stamp.transport_sequence.to_be_bytes(),
+        );
     }
 }
 
 impl HeaderTemplate {
     pub(crate) fn new(parameters: &SendParameters) -> Self {
         let descriptor = id(parameters, HeaderExtension::DependencyDescriptor);
+        let fixed = FixedElements::new(parameters, false);
+        let (image, image_len) = image(&fixed);
         Self {
-            fixed: FixedElements::new(parameters, false),
+            image,
+            image_len,
+            fixed,
             wide: (descriptor != 0).then(|| Box::new(FixedElements::new(parameters, true))),
             audio_level: id(parameters, HeaderExtension::AudioLevel),
             video_orientation: id(parameters, HeaderExtension::VideoOrientation),
@@ -113,7 +152,11 @@ impl HeaderTemplate {
     }
 
     /// Size of the header of a packet with these extension values and a dependency descriptor of this length, 0 without.
+    #[inline]
     pub(crate) fn header_len(&self, values: &ExtensionValues, descriptor_len: usize) -> usize {
+        if descriptor_len == 0 && values.is_empty() {
+            return self.image_len.into();
+        }
         let elements = self.elements_len(values, descriptor_len);
         if elements == 0 {
             FIXED_HEADER
@@ -139,7 +182,7 @@ impl HeaderTemplate {
                 len.map_or(0, |len| head + len)
             }
         };
-        wide.unwrap_or(&self.fixed).bytes.len()
+        wide.unwrap_or(&self.fixed).bytes().len()
             + element(self.audio_level, values.audio_level.map(|_| 1))
             + element(self.video_orientation, values.video_orientation.map(|_| 1))
             + element(self.toffset, values.toffset.map(|_| 3))
@@ -151,8 +194,32 @@ impl HeaderTemplate {
             + element(self.descriptor, Some(descriptor_len).filter(|len| *len > 0))
     }
 
-    /// Writes the header into `buffer`, which has at least [`Self::header_len`] bytes, and returns its size.
+    /// Writes the header into `buffer`, which has at least [`Self::header_len`] bytes, and returns its size. What lies behind
+    /// the header is to be written afterwards.
+    #[inline]
     pub(crate) fn write(
+        &self,
+        buffer: &mut [u8],
+        header: PacketHeader,
+        values: &ExtensionValues,
+        descriptor: &[u8],
+        stamp: Stamp,
+    ) -> usize {
+        if descriptor.is_empty()
+            && values.is_empty()
+            && let Some(place) = buffer.first_chunk_mut::<MAX_IMAGE>()
+        {
+            *place = self.image;
+            place[0] |= u8::from(header.padding) << 5;
+            header.write(place);
+            self.fixed
+                .stamp(&mut place[FIXED_HEADER + BLOCK_HEADER..], stamp);
+            return self.image_len.into();
+        }
+        self.write_all(buffer, header, values, descriptor, stamp)
+    }
+
+    fn write_all(
         &self,
         buffer: &mut [u8],
         header: PacketHeader,
@@ -162,10 +229,9 @@ impl HeaderTemplate {
     ) -> usize {
         let elements = self.elements_len(values, descriptor.len());
         buffer[0] = 0x80 | u8::from(header.padding) << 5 | u8::from(elements > 0) << 4;
-        buffer[1] = u8::from(header.marker) << 7 | header.payload_type & 0x7f;
-        buffer[2..4].copy_from_slice(&header.sequence_number.to_be_bytes());
-        buffer[4..8].copy_from_slice(&header.timestamp.to_be_bytes());
-        buffer[8..12].copy_from_slice(&header.ssrc.to_be_bytes());
+        if let Some(fixed) = buffer.first_chunk_mut::<FIXED_HEADER>() {
+            header.write(fixed);
+        }
         if elements == 0 {
             return FIXED_HEADER;
         }
@@ -178,14 +244,9 @@ impl HeaderTemplate {
         buffer[12..14].copy_from_slice(&profile);
         buffer[14..16].copy_from_slice(&((padded / 4) as u16).to_be_bytes());
         let block = &mut buffer[16..16 + padded];
-        block[..fixed.bytes.len()].copy_from_slice(&fixed.bytes);
-        if let Some(at) = fixed.abs_send_time_at {
-            block[at..at + 3].copy_from_slice(&stamp.abs_send_time);
-        }
-        if let Some(at) = fixed.transport_sequence_at {
-            block[at..at + 2].copy_from_slice(&stamp.transport_sequence.to_be_bytes());
-        }
-        let mut at = fixed.bytes.len();
+        let mut at = fixed.bytes().len();
+        block[..at].copy_from_slice(fixed.bytes());
+        fixed.stamp(block, stamp);
         let mut push = |id: u8, value: &[u8]| {
             if id != 0 {
                 let (head, len) = element_head(id, value.len(), wide.is_some());
@@ -216,6 +277,35 @@ impl HeaderTemplate {
         block[at..].fill(0);
         FIXED_HEADER + BLOCK_HEADER + padded
     }
+}
+
+impl PacketHeader {
+    /// Writes what follows the first byte.
+    #[inline]
+    fn write<const N: usize>(&self, buffer: &mut [u8; N]) {
+        const { assert!(N >= FIXED_HEADER) };
+        buffer[1] = u8::from(self.marker) << 7 | self.payload_type & 0x7f;
+        buffer[2..4].copy_from_slice(&self.sequence_number.to_be_bytes());
+        buffer[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
+        buffer[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
+    }
+}
+
+/// The header of a packet that carries these elements alone, and its length.
+fn image(fixed: &FixedElements) -> ([u8; MAX_IMAGE], u8) {
+    let mut image = [0; MAX_IMAGE];
+    image[0] = 0x80;
+    if fixed.len == 0 {
+        return (image, FIXED_HEADER as u8);
+    }
+    let len = fixed.len.next_multiple_of(4);
+    image[0] |= 0x10;
+    image[12..14].copy_from_slice(&ONE_BYTE_PROFILE);
+    image[15] = len / 4;
+    for (place, byte) in image[16..].iter_mut().zip(fixed.bytes()) {
+        *place = *byte;
+    }
+    (image, FIXED_HEADER as u8 + BLOCK_HEADER as u8 + len)
 }
 
 /// The id of an extension, 0 when it is not written.

@@ -3,12 +3,7 @@
 //! They go on over changes of the stream. In VP8 they also close up where frames are left out: libwebrtc takes a gap for
 //! a lost frame and waits. In VP9 references count picture ids, so that what is left out leaves its gap.
 
-use std::collections::VecDeque;
-
-use plenum_codec::{vp8, vp9};
-use plenum_params::media::CodecKind;
-
-use crate::packet::LayerInfo;
+use crate::{history::History, packet::LayerInfo};
 
 /// Shifts that are remembered: one for each frame left out, as many as 30 frames a second make in the two seconds that
 /// packets are kept, twice over.
@@ -18,7 +13,7 @@ const HISTORY: usize = 128;
 #[derive(Debug, Default)]
 pub(crate) struct PictureIds {
     /// Ordered by `first_out`, which is different in each.
-    shifts: VecDeque<Shift>,
+    shifts: History<Shift, HISTORY>,
     /// Newest picture id and TL0PICIDX that were sent.
     last: Option<(u16, u8)>,
     /// Picture id of the last frame left out, as its sender wrote it.
@@ -41,7 +36,7 @@ impl PictureIds {
         let (Some(picture_id), Some((last_id, last_tl0))) = (layer.picture_id, self.last) else {
             return;
         };
-        let now = self.shifts.back().map_or(0, |shift| shift.picture_id);
+        let now = self.shifts.newest().map_or(0, |shift| shift.picture_id);
         self.push(Shift {
             first_out,
             picture_id: if closes_up {
@@ -59,7 +54,7 @@ impl PictureIds {
             return;
         }
         self.left_out = layer.picture_id;
-        let last = self.shifts.back().copied().unwrap_or_default();
+        let last = self.shifts.newest().copied().unwrap_or_default();
         self.push(Shift {
             first_out,
             picture_id: last.picture_id.wrapping_sub(1),
@@ -71,8 +66,7 @@ impl PictureIds {
     /// already.
     pub(crate) fn advance(&mut self, out: u64, layer: &LayerInfo) {
         if let Some(picture_id) = layer.picture_id {
-            let mut shifts = self.shifts.iter().rev();
-            let shift = shifts.find(|shift| shift.first_out <= out);
+            let shift = self.shifts.find(|shift| shift.first_out <= out);
             let shift = shift.copied().unwrap_or_default();
             self.last = Some((
                 picture_id.wrapping_add(shift.picture_id),
@@ -81,47 +75,29 @@ impl PictureIds {
         }
     }
 
-    /// Rewrites the descriptor of a payload that is sent as number `out`; `false` when it is too old to tell how.
+    /// Rewrites the descriptor of a payload that is sent as number `out`, of which `layer` was read; `false` when it is too
+    /// old to tell how.
+    #[inline]
     #[must_use]
-    pub(crate) fn rewrite(&self, out: u64, codec: CodecKind, payload: &mut [u8]) -> bool {
-        let mut shifts = self.shifts.iter().rev();
-        let Some(shift) = shifts.find(|shift| shift.first_out <= out) else {
-            return self.shifts.len() < HISTORY;
+    pub(crate) fn rewrite(&self, out: u64, layer: &LayerInfo, payload: &mut [u8]) -> bool {
+        let Some(shift) = self.shifts.find(|shift| shift.first_out <= out) else {
+            return !self.shifts.is_full();
         };
-        let moved = |id: Option<u16>, tl0: Option<u8>| {
-            // The descriptor keeps its 7 or 15 bits.
-            let id = id.unwrap_or(0).wrapping_add(shift.picture_id) & 0x7fff;
-            (id, tl0.unwrap_or(0).wrapping_add(shift.tl0))
-        };
-        match codec {
-            CodecKind::Vp8 => {
-                if let Ok(descriptor) = vp8::Descriptor::parse(payload) {
-                    let (id, tl0) = moved(descriptor.picture_id, descriptor.tl0_pic_idx);
-                    descriptor.rewrite(payload, id, tl0);
-                }
-            }
-            CodecKind::Vp9 => {
-                if let Ok(descriptor) = vp9::Descriptor::parse(payload) {
-                    let (id, tl0) = moved(descriptor.picture_id, descriptor.tl0_pic_idx);
-                    descriptor.rewrite(payload, id, tl0);
-                }
-            }
-            _ => {}
-        }
+        // The descriptor keeps its 7 or 15 bits.
+        let id = layer.picture_id.unwrap_or(0).wrapping_add(shift.picture_id) & 0x7fff;
+        let tl0 = layer.tl0.wrapping_add(shift.tl0);
+        layer.picture_fields.write(payload, id, tl0);
         true
     }
 
     fn push(&mut self, shift: Shift) {
         if self
             .shifts
-            .back()
+            .newest()
             .is_some_and(|last| last.first_out >= shift.first_out)
         {
-            self.shifts.pop_back();
+            self.shifts.pop();
         }
-        if self.shifts.len() == HISTORY {
-            self.shifts.pop_front();
-        }
-        self.shifts.push_back(shift);
+        self.shifts.push(shift);
     }
 }

@@ -3,10 +3,11 @@
 //! The choice of layers changes at frame starts only, and each change is remembered with the sequence number from which
 //! it holds. So a late packet is judged like the rest of its frame, and a frame is never sent by halves.
 
-use std::collections::VecDeque;
-
 use super::LayerTarget;
-use crate::packet::{LayerInfo, PacketMeta};
+use crate::{
+    history::History,
+    packet::{LayerInfo, PacketMeta},
+};
 
 /// Choices that are remembered. A choice changes when bandwidth or a viewer's wish does, which is at most a few times in
 /// the two seconds that packets are kept.
@@ -16,7 +17,7 @@ const HISTORY: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Selector {
     /// Ordered by `first_out`; those of the present stream, the last ones, by `from` too.
-    choices: VecDeque<Choice>,
+    choices: History<Choice, HISTORY>,
     /// Highest sequence number of the present stream that was judged.
     highest: Option<u64>,
     /// Bit `n`: frames of spatial layer `n` were left out since the last key picture, so that who comes down to it would
@@ -42,7 +43,7 @@ impl Selector {
     pub(crate) fn begin(&mut self, sequence: u64, first_out: u64, target: LayerTarget) {
         self.highest = None;
         self.missed = 0;
-        self.push(Choice {
+        self.choices.push(Choice {
             from: sequence,
             first_out,
             begins: true,
@@ -86,7 +87,7 @@ impl Selector {
     ) {
         let Some(&Choice {
             spatial, temporal, ..
-        }) = self.choices.back()
+        }) = self.choices.newest()
         else {
             return;
         };
@@ -102,7 +103,7 @@ impl Selector {
             self.step(&meta.layer, (spatial, temporal), target)
         };
         if next != (spatial, temporal) {
-            self.push(Choice {
+            self.choices.push(Choice {
                 from: sequence,
                 first_out,
                 begins: false,
@@ -142,7 +143,7 @@ impl Selector {
 
     /// The layers forwarded now.
     pub(crate) fn current(&self) -> Option<Choice> {
-        self.choices.back().copied()
+        self.choices.newest().copied()
     }
 
     /// Whether a target cannot be reached without a key picture.
@@ -156,8 +157,9 @@ impl Selector {
 
     /// The choice that holds for a packet of the present stream. `None`: it is older than the consumer's part of it, or
     /// too old to tell.
+    #[inline]
     fn at(&self, sequence: u64) -> Option<Choice> {
-        for choice in self.choices.iter().rev() {
+        for choice in self.choices.iter() {
             if choice.from <= sequence {
                 return Some(*choice);
             }
@@ -169,16 +171,9 @@ impl Selector {
     }
 
     /// The choice by which a packet was sent, whatever stream it was of.
+    #[inline]
     pub(crate) fn at_out(&self, out: u64) -> Option<Choice> {
-        let mut choices = self.choices.iter().rev();
-        choices.find(|choice| choice.first_out <= out).copied()
-    }
-
-    fn push(&mut self, choice: Choice) {
-        if self.choices.len() == HISTORY {
-            self.choices.pop_front();
-        }
-        self.choices.push_back(choice);
+        self.choices.find(|choice| choice.first_out <= out).copied()
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use plenum_params::{event::Event, media::CodecKind};
 
-use super::{Consumer, Epoch, LayerTarget, MAX_EPOCHS, ticks};
+use super::{Consumer, Epoch, LayerTarget, ticks};
 use crate::{
     packet::PacketMeta,
     producer::{Fresh, Past, Producer},
@@ -119,7 +119,7 @@ impl Consumer {
         // The present stream ends with the frame that it is in the middle of.
         let sent_as = self
             .epochs
-            .back()
+            .newest()
             .map(|epoch| epoch.timestamp(meta.timestamp));
         let same_frame = sent_as == Some(self.last_timestamp);
         if !same_frame && !fresh.empty {
@@ -143,7 +143,7 @@ impl Consumer {
         let (key_frame, newest) = past.timestamps;
         if let Some(epoch) = self
             .epochs
-            .back()
+            .newest()
             .filter(|epoch| epoch.stream == target.stream && !self.renumbered)
         {
             // Who had some of these frames already must not see time go back.
@@ -185,7 +185,7 @@ impl Consumer {
         let first_out = self.map.jump(start.sequence);
         let same = self
             .epochs
-            .back()
+            .newest()
             .filter(|epoch| epoch.stream == start.stream && !self.renumbered)
             .copied();
         let goes_on = same.is_some() && start.newest.is_none();
@@ -211,10 +211,7 @@ impl Consumer {
                 frame_number_offset: next_frame.map_or(0, |next| next.wrapping_sub(frame_number)),
             }
         };
-        if self.epochs.len() == MAX_EPOCHS {
-            self.epochs.pop_front();
-        }
-        self.epochs.push_back(epoch);
+        self.epochs.push(epoch);
         if let (Some(selector), Some(target)) = (&mut self.selector, self.target) {
             selector.begin(start.sequence, first_out, target);
         }
@@ -231,7 +228,7 @@ impl Consumer {
         start: Start,
         meta: &PacketMeta,
     ) -> u32 {
-        let (Some(previous), Some(last_sent)) = (self.epochs.back(), self.last_sent) else {
+        let (Some(previous), Some(last_sent)) = (self.epochs.newest(), self.last_sent) else {
             return 0;
         };
         // Where time is drawn together the first frame is due that much before the newest one.

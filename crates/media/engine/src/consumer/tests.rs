@@ -239,7 +239,7 @@ impl Rig {
                 stream.reader.structure(sequence),
                 &mut buffer,
             );
-            assert!(consumer.rewrite_picture_id(accepted.out, meta.payload_type, &mut payload));
+            assert!(consumer.rewrite_picture_id(accepted.out, &meta.layer, &mut payload));
         }
         let ends_picture = choice.map_or(meta.marker, |choice| choice.ends_picture(meta));
         let header = PacketHeader {

@@ -121,9 +121,9 @@ impl Engine {
             for producer in transport.receive.producers() {
                 expect(transport.producers.contains(&producer));
             }
-            let waiting = transport.retransmissions.iter().map(|(key, _)| key);
-            for consumer in waiting.chain(&transport.dirty_consumers) {
-                expect(transport.consumers.contains(consumer));
+            let waiting = transport.retransmissions.iter().map(|(key, _)| *key);
+            for consumer in waiting.chain(self.fan_out.queued_consumers(key)) {
+                expect(transport.consumers.contains(&consumer));
             }
             for consumer in transport.pacer.consumers() {
                 expect(transport.consumers.contains(&consumer));

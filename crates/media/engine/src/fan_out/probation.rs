@@ -64,13 +64,10 @@ impl<'a> Source<'a> {
             let consumer = consumers.get(key).filter(|it| is_suitable(it))?;
             let producer = producers.get(consumer.producer)?;
             let last = consumer.last_sent().filter(|(_, at)| {
-                consumer.parameters.rtx_ssrc.is_some()
+                consumer.outline.rtx_ssrc.is_some()
                     && now.saturating_duration_since(*at) < MAX_SILENCE
             });
-            let rank = (
-                last.map(|(_, at)| at),
-                consumer.parameters.rtx_ssrc.is_some(),
-            );
+            let rank = (last.map(|(_, at)| at), consumer.outline.rtx_ssrc.is_some());
             let source = Self {
                 key,
                 consumer,
@@ -107,7 +104,7 @@ impl<'a> Source<'a> {
     fn padding(&self, overhead: usize) -> Item {
         let template = &self.consumer.template;
         let header = template.header_len(&ExtensionValues::default(), 0);
-        let payload = match self.consumer.parameters.rtx_ssrc {
+        let payload = match self.consumer.outline.rtx_ssrc {
             Some(_) => RTX_PADDING,
             None => PROBATION_PAYLOAD,
         };
@@ -160,7 +157,7 @@ pub(super) fn write(
     buffer: &mut [u8],
 ) -> Option<usize> {
     let plain = buffer.len().checked_sub(session.profile.rtp_overhead())?;
-    let rtx = consumer.parameters.rtx_ssrc.and_then(|ssrc| {
+    let rtx = consumer.outline.rtx_ssrc.and_then(|ssrc| {
         let mut codecs = consumer.parameters.codecs.iter();
         Some((ssrc, codecs.find_map(|codec| codec.rtx_payload_type)?))
     });

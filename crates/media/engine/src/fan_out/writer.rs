@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use plenum_srtp::SrtpProfile;
 use slab::Slab;
 
 use super::{OSN_LEN, probation};
@@ -11,7 +12,7 @@ use crate::{
     group_plan::Group,
     pacer::{Item, ItemKind},
     producer::Producer,
-    transport::{SrtpSession, Transport},
+    transport::{DirectionCounters, SrtpSession, Transport},
 };
 
 /// Everything needed to write the packets of one group.
@@ -45,7 +46,10 @@ impl GroupWriter<'_> {
             return 0;
         };
         let segment_size = usize::from(group.segment_size);
-        let mut used = 0;
+        let Some(mut tally) = items.first().map(Tally::new) else {
+            return 0;
+        };
+        let (mut used, mut packets) = (0, 0);
         for (index, (item, &size)) in items.iter().zip(sizes).enumerate() {
             let Some(consumer) = self.consumers.get_mut(item.consumer as usize) else {
                 break;
@@ -93,20 +97,66 @@ impl GroupWriter<'_> {
             }
             if matches!(item.kind, ItemKind::Probation | ItemKind::Padding) {
                 congestion.probing.count_extra(self.now, len);
-                sent.count_rtp(self.now, len, true);
-            } else {
-                let again = matches!(item.kind, ItemKind::Retransmission | ItemKind::Repetition);
-                consumer.counters.packets += 1;
-                consumer.counters.bytes += (len - session.profile.rtp_overhead()) as u64;
-                consumer.counters.retransmitted += u64::from(again);
-                consumer.rate.add(self.now, len);
-                sent.count_rtp(self.now, len, again);
             }
-            self.counters.datagrams_sent += 1;
-            self.counters.bytes_sent += len as u64;
+            if !tally.takes(item) {
+                tally.count(self.now, session.profile, sent, self.consumers);
+                tally = Tally::new(item);
+            }
+            tally.packets += 1;
+            tally.bytes += len;
+            packets += 1;
             used += len;
         }
+        tally.count(self.now, session.profile, sent, self.consumers);
+        self.counters.datagrams_sent += packets;
+        self.counters.bytes_sent += used as u64;
         used
+    }
+}
+
+/// Packets of one consumer that were sent for the same reason, to be counted together.
+#[derive(Clone, Copy, Debug)]
+struct Tally {
+    consumer: u32,
+    kind: ItemKind,
+    packets: u64,
+    bytes: usize,
+}
+
+impl Tally {
+    fn new(item: &Item) -> Self {
+        Self {
+            consumer: item.consumer,
+            kind: item.kind,
+            packets: 0,
+            bytes: 0,
+        }
+    }
+
+    fn takes(&self, item: &Item) -> bool {
+        (self.consumer, self.kind) == (item.consumer, item.kind)
+    }
+
+    fn count(
+        &self,
+        now: Instant,
+        profile: SrtpProfile,
+        sent: &mut DirectionCounters,
+        consumers: &mut Slab<Consumer>,
+    ) {
+        if self.packets == 0 {
+            return;
+        }
+        let extra = matches!(self.kind, ItemKind::Probation | ItemKind::Padding);
+        let again = matches!(self.kind, ItemKind::Retransmission | ItemKind::Repetition);
+        sent.count_rtp_packets(now, self.packets, self.bytes, extra || again);
+        if !extra && let Some(consumer) = consumers.get_mut(self.consumer as usize) {
+            let overhead = self.packets as usize * profile.rtp_overhead();
+            consumer.counters.packets += self.packets;
+            consumer.counters.bytes += (self.bytes - overhead) as u64;
+            consumer.counters.retransmitted += if again { self.packets } else { 0 };
+            consumer.rate.add(now, self.bytes);
+        }
     }
 }
 
@@ -136,7 +186,7 @@ fn write_packet(
         let len = consumer.write_descriptor(item.out, descriptor, known, &mut descriptor_buffer);
         (descriptor_buffer.get(..len)?, payload)
     };
-    let rtx = match (item.kind, consumer.parameters.rtx_ssrc) {
+    let rtx = match (item.kind, consumer.outline.rtx_ssrc) {
         (ItemKind::Retransmission | ItemKind::Probation, Some(ssrc)) => {
             Some((ssrc, consumer.codec(meta.payload_type)?.rtx_payload_type?))
         }
@@ -153,7 +203,7 @@ fn write_packet(
         payload_type: rtx.map_or(meta.payload_type, |(_, payload_type)| payload_type),
         sequence_number: index as u16,
         timestamp: epoch.timestamp(meta.timestamp),
-        ssrc: rtx.map_or(consumer.parameters.ssrc, |(ssrc, _)| ssrc),
+        ssrc: rtx.map_or(consumer.outline.ssrc, |(ssrc, _)| ssrc),
     };
     let header_len = consumer
         .template
@@ -168,7 +218,7 @@ fn write_packet(
     }
     let body = buffer.get_mut(at..at + payload.len())?;
     body.copy_from_slice(payload);
-    if !consumer.rewrite_picture_id(item.out, meta.payload_type, body) {
+    if !consumer.rewrite_picture_id(item.out, &meta.layer, body) {
         return None;
     }
     at += payload.len();
