@@ -178,6 +178,23 @@ impl BandwidthEstimator {
         }
     }
 
+    /// Reads what packets that are sent and answered will need, and does nothing with it: to be called some time before for
+    /// one of many estimators, whose memory has left the processor's cache since it was last used.
+    pub fn warm_up(&self) {
+        std::hint::black_box((
+            (self.epoch, self.now, self.last_sent),
+            (self.config.min, self.control.rate(), self.reports.remb()),
+            (self.shortest_round_trip, self.last_feedback),
+            (self.unanswered_since, self.history.in_flight()),
+            (self.application_limited, self.feedback),
+        ));
+    }
+
+    /// The same for the packets themselves, which lie elsewhere: to be called some time after [`Self::warm_up`].
+    pub fn warm_up_history(&self) {
+        self.history.warm_up();
+    }
+
     /// One transport-wide feedback packet: each packet's number and its arrival, `None` when it did not arrive.
     ///
     /// What is said about packets that were never sent, or a second time about the same one, is ignored.

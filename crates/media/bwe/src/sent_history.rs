@@ -151,6 +151,25 @@ impl SentHistory {
         self.in_flight
     }
 
+    /// Reads the places of the next packets to be sent, and of those that are answered next: see
+    /// [`BandwidthEstimator::warm_up`](crate::BandwidthEstimator::warm_up).
+    pub(crate) fn warm_up(&self) {
+        let mask = self.slots.len().wrapping_sub(1);
+        let read = |sequence: u32| {
+            let slot = self.slots.get(sequence as usize & mask);
+            std::hint::black_box(slot.map(|slot| slot.size));
+        };
+        // Four of them lie in one line of the cache.
+        for step in [1, 5, 8] {
+            read(self.newest.wrapping_add(step));
+        }
+        if let Some(uncovered) = self.uncovered {
+            for step in [0, 4, 8, 12] {
+                read(uncovered.wrapping_add(step));
+            }
+        }
+    }
+
     /// Gives the memory back when nothing was sent for long.
     pub(crate) fn release_idle(&mut self, now: u64) {
         if now.saturating_sub(self.newest_sent) >= IDLE_MICROS {

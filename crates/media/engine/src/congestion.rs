@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use plenum_bwe::{ArrivalTime, BandwidthEstimator, Bitrate, EstimatorConfig};
 use plenum_params::transport::{OutgoingLimits, WebRtcTransportOptions};
 
-use crate::{consumer::Consumer, engine::Engine, pacer::Pacer};
+use crate::{consumer::Consumer, engine::Engine, pacer::Pacer, warm_up::read};
 
 mod allocation;
 mod probing;
@@ -98,6 +98,19 @@ impl Congestion {
             (self.is_heard, self.numbered_since) = (false, None);
             self.allocation.request(now);
         }
+    }
+
+    /// Reads what most packets need, without the estimator: see [`warm_up`](crate::warm_up).
+    #[inline]
+    pub(crate) fn warm_up(&self) {
+        read((self.numbered_since, self.is_heard, self.paced));
+        read((self.probing.is_active(), self.allocation.due));
+    }
+
+    /// The estimator, once where it lies is known.
+    #[inline]
+    pub(crate) fn estimator(&self) -> Option<&BandwidthEstimator> {
+        self.estimator.as_deref()
     }
 
     /// A numbered packet leaves.

@@ -17,6 +17,7 @@ use crate::{
     producer::{Fresh, Producer},
     rate::RateCounter,
     sequence_map::SequenceMap,
+    warm_up::read,
 };
 
 mod dependency;
@@ -250,6 +251,20 @@ impl Consumer {
     /// Whether it sends to another worker.
     pub(crate) fn is_pinned(&self) -> bool {
         self.pinned.is_some()
+    }
+
+    /// Reads what most packets need: see [`warm_up`](crate::warm_up).
+    pub(crate) fn warm_up(&self) {
+        read((self.transport, self.producer, self.paused, self.synced));
+        read((self.target, self.start.is_some(), self.epochs.newest()));
+        read((self.outline.kind, self.outline.ssrc, self.last_sent));
+        read((self.highest_out, self.last_timestamp, self.counters.packets));
+        read((self.selector.is_some(), self.picture_ids.is_some()));
+        read(self.announced_layers);
+        self.template.warm_up();
+        self.map.warm_up();
+        self.sent.warm_up(self.highest_out + 1);
+        self.rate.warm_up();
     }
 
     /// The RTP timestamp of the newest packet.

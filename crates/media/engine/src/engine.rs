@@ -22,6 +22,7 @@ use crate::{
     producer::Producer,
     timers::Timers,
     transport::Transport,
+    warm_up::Ahead,
 };
 
 mod dump;
@@ -93,7 +94,8 @@ impl Engine {
         now: Instant,
         datagrams: impl IntoIterator<Item = Datagram<'a>>,
     ) {
-        for datagram in datagrams {
+        let mut datagrams = Ahead::new(datagrams.into_iter().fuse());
+        while let Some(datagram) = datagrams.next(self) {
             self.counters.datagrams_received += 1;
             self.counters.bytes_received += datagram.data.len() as u64;
             self.handle_datagram(now, datagram);

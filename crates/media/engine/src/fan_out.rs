@@ -73,6 +73,12 @@ impl FanOut {
         self.queue.forget_consumer(transport, consumer);
     }
 
+    /// The transport whose turn comes after so many others, and its first consumer.
+    #[inline]
+    pub(crate) fn upcoming(&self, turns: usize) -> Option<(usize, Option<usize>)> {
+        self.queue.upcoming(turns)
+    }
+
     /// Consumers of a transport for whom there are packets.
     pub(crate) fn queued_consumers(&self, transport: usize) -> impl Iterator<Item = usize> {
         self.queue.consumers(transport)
@@ -146,6 +152,7 @@ impl Engine {
             let Some((key, list)) = self.fan_out.queue.pop() else {
                 break;
             };
+            self.warm_up_queue();
             self.prepare(now, key, list);
         }
         for key in self.touched.drain(..) {

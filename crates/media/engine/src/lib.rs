@@ -58,6 +58,7 @@ mod timers;
 mod transport;
 mod trunk;
 mod twcc_receiver;
+mod warm_up;
 
 pub use batch::{Datagram, SendBatch, Transmit};
 pub use config::{EngineConfig, SocketConfig};

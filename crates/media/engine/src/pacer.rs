@@ -16,6 +16,8 @@ pub(crate) use bursts::Bursts;
 pub(crate) use queue::{Item, ItemKind, PacedQueue};
 use repairs::Repairs;
 
+use crate::warm_up::read;
+
 /// Between two releases of what waits: the interval of libwebrtc's pacer (`PacingController`, 5 ms).
 pub(crate) const TICK: Duration = Duration::from_millis(5);
 
@@ -60,6 +62,14 @@ impl Pacer {
             budget: Budget::for_trunk(),
             ..Self::default()
         }
+    }
+
+    /// Reads what most packets need: see [`warm_up`](crate::warm_up).
+    #[inline]
+    pub(crate) fn warm_up(&self) {
+        read((self.queue.is_empty(), self.held.len(), self.dropped.len()));
+        read((self.budget, self.repairs));
+        self.bursts.warm_up();
     }
 
     /// Whether nothing waits, and `bytes` may leave at once; then they are spent.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::warm_up::read;
+
 /// Buckets of the window. Ten of them make the window slide in steps that statistics cannot tell from smooth.
 const BUCKETS: usize = 10;
 
@@ -18,6 +20,12 @@ pub(crate) struct RateCounter {
 }
 
 impl RateCounter {
+    /// Reads both ends: see [`warm_up`](crate::warm_up).
+    #[inline]
+    pub(crate) fn warm_up(&self) {
+        read((self.bytes[0], self.newest_began));
+    }
+
     /// Counts `bytes` at `now`. A time before the newest bucket counts as that bucket.
     pub(crate) fn add(&mut self, now: Instant, bytes: usize) {
         self.advance(now);

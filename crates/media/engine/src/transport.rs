@@ -13,7 +13,7 @@ use plenum_srtp::{Opener, Sealer, SrtpProfile};
 
 use crate::{
     congestion::Congestion, pacer::Pacer, packet::ExtensionTable, rate::RateCounter, trunk::Trunk,
-    twcc_receiver::TwccReceiver,
+    twcc_receiver::TwccReceiver, warm_up::read,
 };
 
 mod receive_table;
@@ -115,6 +115,22 @@ impl Transport {
         }
     }
 
+    /// Reads what sending needs: see [`warm_up`](crate::warm_up).
+    pub(crate) fn warm_up_sending(&self) {
+        read((self.path, self.srtp.as_ref().map(|session| session.profile)));
+        read((self.twcc_sequence, self.retransmissions.len()));
+        self.pacer.warm_up();
+        self.congestion.warm_up();
+        self.sent.warm_up();
+    }
+
+    /// Reads what feedback needs.
+    pub(crate) fn warm_up_feedback(&self) {
+        read(self.srtp.as_ref().map(|session| session.profile));
+        self.congestion.warm_up();
+        self.received.warm_up();
+    }
+
     pub(crate) fn tuple(&self, local: impl Fn(u8) -> Option<SocketAddr>) -> Option<Tuple> {
         let (socket, remote) = self.path?;
         Some(Tuple {
@@ -186,6 +202,13 @@ pub(crate) struct DirectionCounters {
 }
 
 impl DirectionCounters {
+    #[inline]
+    fn warm_up(&self) {
+        read((self.bytes, self.packets));
+        self.all.warm_up();
+        self.rtp.warm_up();
+    }
+
     /// Counts a datagram that is not RTP.
     pub(crate) fn count_other(&mut self, now: Instant, bytes: usize) {
         self.bytes += bytes as u64;

@@ -2,7 +2,7 @@
 
 use plenum_params::media::{HeaderExtension, SendParameters};
 
-use crate::packet::ExtensionValues;
+use crate::{packet::ExtensionValues, warm_up::read};
 
 /// Profile of the one-byte extension form, RFC 8285 §4.2. Router capabilities use ids 1–14 only.
 const ONE_BYTE_PROFILE: [u8; 2] = [0xbe, 0xde];
@@ -139,6 +139,12 @@ impl HeaderTemplate {
             capture_time: id(parameters, HeaderExtension::AbsCaptureTime),
             descriptor,
         }
+    }
+
+    /// Reads both ends: see [`warm_up`](crate::warm_up).
+    #[inline]
+    pub(crate) fn warm_up(&self) {
+        read((self.image[0], self.fixed.len, self.descriptor));
     }
 
     /// Whether packets carry a transport-wide sequence number.

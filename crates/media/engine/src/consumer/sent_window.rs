@@ -3,6 +3,8 @@
 //! An outgoing number is the SRTP packet index and so the nonce. Whatever a sender or the network does, two packets
 //! under one nonce must never leave.
 
+use crate::warm_up::read;
+
 /// Numbers that are remembered. Older ones are refused.
 const WINDOW: u64 = 1024;
 
@@ -15,6 +17,13 @@ pub(super) struct SentWindow {
 }
 
 impl SentWindow {
+    /// Reads what adding a number needs: see [`warm_up`](crate::warm_up).
+    #[inline]
+    pub(super) fn warm_up(&self, number: u64) {
+        let (word, _) = position(number);
+        read((self.end, self.bits[word]));
+    }
+
     /// Adds a number; `false` when it is there already or too old to tell.
     pub(super) fn insert(&mut self, number: u64) -> bool {
         if number >= self.end {

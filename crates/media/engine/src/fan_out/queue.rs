@@ -88,6 +88,15 @@ impl Queue {
         Some((transport, ConsumerList(first)))
     }
 
+    /// The transport whose turn comes after so many others, and its first consumer.
+    #[inline]
+    pub(super) fn upcoming(&self, turns: usize) -> Option<(usize, Option<usize>)> {
+        let transport = *self.turns.get(turns)?;
+        let first = self.lists.get(transport)?.first;
+        let first = self.entries.get(first as usize);
+        Some((transport, first.map(|entry| entry.consumer as usize)))
+    }
+
     /// Takes a consumer off a list.
     #[inline]
     pub(super) fn next_consumer(&self, list: &mut ConsumerList) -> Option<usize> {
