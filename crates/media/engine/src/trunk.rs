@@ -36,8 +36,22 @@ pub(crate) struct UsedSsrcs {
 }
 
 impl UsedSsrcs {
+    /// Takes all these numbers for streams, or none and names one that cannot be had.
+    pub(crate) fn claim(&mut self, ssrcs: &[u32]) -> Result<(), u32> {
+        for (index, &ssrc) in ssrcs.iter().enumerate() {
+            let is_repeated = ssrcs.iter().take(index).any(|&other| other == ssrc);
+            if is_repeated || !self.is_free(ssrc) {
+                return Err(ssrc);
+            }
+        }
+        for &ssrc in ssrcs {
+            self.insert(ssrc);
+        }
+        Ok(())
+    }
+
     /// Whether a stream may have this number.
-    pub(crate) fn is_free(&self, ssrc: u32) -> bool {
+    fn is_free(&self, ssrc: u32) -> bool {
         let Some(highest) = self.highest else {
             return true;
         };
@@ -48,7 +62,7 @@ impl UsedSsrcs {
     }
 
     /// A stream has this number.
-    pub(crate) fn insert(&mut self, ssrc: u32) {
+    fn insert(&mut self, ssrc: u32) {
         let passed = self
             .highest
             .map_or(0, |highest| ssrc.saturating_sub(highest));

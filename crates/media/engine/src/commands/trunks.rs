@@ -40,11 +40,8 @@ impl Engine {
         };
         let path = (socket, remote);
         let owner = self.addresses.get(&path);
-        if owner.is_some_and(|&key| {
-            self.transports
-                .get(key)
-                .is_some_and(|it| it.trunk.is_some())
-        }) {
+        let owner = owner.and_then(|&key| self.transports.get(key));
+        if owner.is_some_and(|owner| owner.trunk.is_some()) {
             return Err(EngineError::AlreadyExists(format!("a trunk to {remote}")));
         }
         let session = srtp_session(options)?;
@@ -81,31 +78,14 @@ impl Engine {
         if self.producer_keys.contains_key(&id) {
             return Err(EngineError::AlreadyExists(format!("producer {id}")));
         }
-        if parameters.codecs.is_empty() || parameters.encodings.is_empty() {
-            return Err(EngineError::Invalid(
-                "a producer needs a codec and an encoding".into(),
-            ));
-        }
         parameters.encodings.truncate(MAX_STREAMS);
-        if parameters.encodings.iter().any(|it| it.ssrc.is_none()) {
-            return Err(EngineError::Invalid(
-                "every stream of a pipe needs an SSRC".into(),
-            ));
-        }
-        let streams = parameters.encodings.iter();
-        let ssrcs: Vec<u32> = streams
-            .flat_map(|encoding| encoding.ssrc.into_iter().chain(encoding.rtx_ssrc))
-            .collect();
+        let ssrcs = piped_ssrcs(&parameters)?;
         let transport = &mut self.transports[transport_key];
         if transport.receive.len() + ssrcs.len() > MAX_SSRCS {
             return Err(too_many_streams());
         }
         if let Some(trunk) = &mut transport.trunk {
-            let used = &mut trunk.received;
-            check_ssrcs(&ssrcs, |ssrc| used.is_free(ssrc))?;
-            for &ssrc in &ssrcs {
-                used.insert(ssrc);
-            }
+            trunk.received.claim(&ssrcs).map_err(is_used)?;
         }
         let key = self.producers.vacant_key();
         let mut producer = Producer::new(id, router_id, transport_key, parameters, paused);
@@ -131,18 +111,16 @@ impl Engine {
             return Err(EngineError::AlreadyExists(format!("consumer {id}")));
         }
         let producer = &self.producers[producer_key];
-        if usize::from(stream) >= producer.streams.len() {
-            return Err(EngineError::Invalid(format!(
-                "producer {producer_id} has no stream {stream}"
-            )));
-        }
-        if producer.transport == transport_key {
-            return Err(EngineError::Invalid(format!(
-                "producer {producer_id} comes over this trunk"
-            )));
-        }
-        if parameters.codecs.is_empty() {
-            return Err(EngineError::Invalid("a consumer needs a codec".into()));
+        let refusal = if usize::from(stream) >= producer.streams.len() {
+            Some(format!("producer {producer_id} has no stream {stream}"))
+        } else if producer.transport == transport_key {
+            Some(format!("producer {producer_id} comes over this trunk"))
+        } else {
+            let has_codec = !parameters.codecs.is_empty();
+            (!has_codec).then(|| "a consumer needs a codec".into())
+        };
+        if let Some(refusal) = refusal {
+            return Err(EngineError::Invalid(refusal));
         }
         let ssrc = parameters.ssrc;
         let ssrcs: Vec<u32> = std::iter::once(ssrc).chain(parameters.rtx_ssrc).collect();
@@ -151,11 +129,7 @@ impl Engine {
             if trunk.senders.len() >= MAX_SSRCS {
                 return Err(too_many_streams());
             }
-            let used = &mut trunk.sent;
-            check_ssrcs(&ssrcs, |ssrc| used.is_free(ssrc))?;
-            for &ssrc in &ssrcs {
-                used.insert(ssrc);
-            }
+            trunk.sent.claim(&ssrcs).map_err(is_used)?;
             trunk.senders.insert(ssrc, key);
         }
         let (first, first_rtx) = self.first_sequence_numbers();
@@ -215,18 +189,29 @@ fn srtp_session(options: &TrunkOptions) -> Result<SrtpSession> {
     made().map_err(|error| EngineError::Invalid(format!("unusable keys: {error}")))
 }
 
-/// Looks whether streams can have these numbers, which must differ from each other, too.
-fn check_ssrcs(ssrcs: &[u32], is_free: impl Fn(u32) -> bool) -> Result<()> {
-    for (index, &ssrc) in ssrcs.iter().enumerate() {
-        let is_repeated = ssrcs.iter().take(index).any(|&other| other == ssrc);
-        if is_repeated || !is_free(ssrc) {
-            // Also when there was one: see `UsedSsrcs`.
-            return Err(EngineError::AlreadyExists(format!(
-                "a stream with SSRC {ssrc}"
-            )));
-        }
+/// All SSRCs of a piped producer. Nothing is learnt on a trunk, so that each stream must have one.
+fn piped_ssrcs(parameters: &ReceiveParameters) -> Result<Vec<u32>> {
+    if parameters.codecs.is_empty() || parameters.encodings.is_empty() {
+        return Err(EngineError::Invalid(
+            "a producer needs a codec and an encoding".into(),
+        ));
     }
-    Ok(())
+    let mut ssrcs = Vec::new();
+    for encoding in &parameters.encodings {
+        let Some(ssrc) = encoding.ssrc else {
+            return Err(EngineError::Invalid(
+                "every stream of a pipe needs an SSRC".into(),
+            ));
+        };
+        ssrcs.push(ssrc);
+        ssrcs.extend(encoding.rtx_ssrc);
+    }
+    Ok(ssrcs)
+}
+
+/// Also when there was one: see `UsedSsrcs`.
+fn is_used(ssrc: u32) -> EngineError {
+    EngineError::AlreadyExists(format!("a stream with SSRC {ssrc}"))
 }
 
 fn too_many_streams() -> EngineError {

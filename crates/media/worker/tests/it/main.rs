@@ -3,7 +3,9 @@
 mod attacks;
 mod bad_node;
 mod bad_worker;
+mod client;
 mod conversation;
 mod node;
 mod packets;
 mod supervised;
+mod trunk;

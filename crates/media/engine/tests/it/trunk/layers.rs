@@ -187,3 +187,31 @@ fn a_paused_producer_rests_behind_the_pipe_too() {
         stage.finish();
     }
 }
+
+#[test]
+fn a_viewer_who_comes_back_wakes_the_whole_pipe() {
+    for setup in [
+        Setup::simulcast(VideoFormat::Vp8, "L1T3"),
+        Setup::svc(VideoFormat::Av1, "L3T3"),
+    ] {
+        let mut stage = Stage::over_trunk(setup, None, 200 * MS);
+        let (top, temporal) = (setup.spatial_layers() - 1, setup.mode.temporal - 1);
+        stage.far.as_mut().expect("a trunk").follows_demand = true;
+        stage.run(300 * MS);
+        stage.expect_layers(top, temporal, LIMIT);
+        let consumer = stage.consumer;
+        let paused = stage.viewers().engine.pause_consumer(consumer);
+        paused.expect("it is there");
+        stage.run(7000 * MS);
+        let before = sent_on_trunk(&stage);
+        stage.run(1000 * MS);
+        assert_eq!(sent_on_trunk(&stage), before, "{setup:?}");
+        stage.checker.forgive_gap();
+        let viewers = stage.viewers();
+        let resumed = viewers.engine.resume_consumer(viewers.now, consumer);
+        resumed.expect("it is there");
+        viewers.drain();
+        stage.expect_layers(top, temporal, 2 * LIMIT);
+        stage.finish();
+    }
+}
