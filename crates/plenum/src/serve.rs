@@ -27,7 +27,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::{cli::ServeArgs, ports, settings};
 
@@ -66,7 +66,8 @@ async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
         () = signals.next() => return Ok(ExitCode::SUCCESS),
     };
     let host = Host::start(host_config(config)?, Arc::clone(&supervisor), worker_events);
-    let edge = Edge::new(host.clone(), Settings::default());
+    let edge = Edge::new(host.clone(), edge_settings(config));
+    serve_metrics(config, &edge).await?;
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = {
         let edge = edge.clone();
@@ -99,6 +100,35 @@ async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
         }
         () = signals.next() => Ok(ExitCode::from(INTERRUPTED)),
     }
+}
+
+fn edge_settings(config: &Config) -> Settings {
+    Settings {
+        revision: env!("PLENUM_REVISION").to_owned(),
+        metrics: config.metrics.enabled && config.metrics.port == 0,
+        ..Settings::default()
+    }
+}
+
+/// Opens the port of metrics, if they have one of their own. It goes on until the process ends, so that the last moments
+/// are seen, too.
+async fn serve_metrics(config: &Config, edge: &Edge) -> anyhow::Result<()> {
+    let metrics = &config.metrics;
+    if !metrics.enabled || metrics.port == 0 {
+        return Ok(());
+    }
+    let address = SocketAddr::new(metrics.listen_ip, metrics.port);
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}, metrics.port chooses another"))?;
+    info!(%address, "metrics have a port of their own");
+    let edge = edge.clone();
+    tokio::spawn(async move {
+        if let Err(err) = edge.serve_metrics(listener, std::future::pending()).await {
+            error!(%err, "the port of metrics failed");
+        }
+    });
+    Ok(())
 }
 
 /// Every client is an open file, and the usual soft limit is 1024.

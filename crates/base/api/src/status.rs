@@ -91,6 +91,10 @@ pub struct WorkerStatus {
     pub group_size: f64,
     /// How many messages left with 1, 2–3, 4–7, 8–15, 16–31 and 32–64 datagrams in them.
     pub group_sizes: [u64; 6],
+    /// Share of the packets of senders that did not come in time, 0 to 1, over about the last second.
+    pub packet_loss_received: f64,
+    /// Share of the packets sent that receivers reported as lost, 0 to 1, over about the last second.
+    pub packet_loss_sent: f64,
     /// Whether the kernel segments for it.
     pub gso: bool,
     /// From where on it takes no new rooms.

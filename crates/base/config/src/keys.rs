@@ -106,6 +106,9 @@ keys! {
     auth.mode: crate::AuthMode,
     log.level: String,
     log.format: crate::LogFormat,
+    metrics.enabled: bool,
+    metrics.listen_ip: std::net::IpAddr,
+    metrics.port: u16,
 }
 
 fn assign<T: Setting>(slot: &mut T, raw: Raw<'_>) -> bool {

@@ -22,4 +22,6 @@ mod tests;
 pub use error::{ConfigError, Origin, Problem};
 pub use ports::{DEFAULT_EPHEMERAL, PortPlan};
 pub use resolve::{FileSource, Override, resolve};
-pub use sections::{Auth, AuthMode, Config, Http, Log, LogFormat, Node, Room, Rtc, Workers};
+pub use sections::{
+    Auth, AuthMode, Config, Http, Log, LogFormat, Metrics, Node, Room, Rtc, Workers,
+};

@@ -14,6 +14,8 @@ pub struct Config {
     pub http: Http,
     /// Logging.
     pub log: Log,
+    /// Figures for Prometheus.
+    pub metrics: Metrics,
     /// Who this node is.
     pub node: Node,
     /// Limits of rooms.
@@ -105,6 +107,28 @@ pub enum LogFormat {
     /// For people.
     #[default]
     Text,
+}
+
+/// `[metrics]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Whether `/metrics` is served.
+    pub enabled: bool,
+    /// Address of the port of its own.
+    pub listen_ip: IpAddr,
+    /// A port of its own; 0: `/metrics` is on the port of signalling and web page.
+    pub port: u16,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+        }
+    }
 }
 
 /// `[node]`.

@@ -87,4 +87,9 @@ pub enum Event {
         /// One per encoding: whether anybody would take its packets.
         encodings: Vec<bool>,
     },
+    /// The first media has left towards a transport's peer.
+    MediaStarted {
+        /// Which transport.
+        transport: TransportId,
+    },
 }

@@ -1,5 +1,7 @@
 //! Counters of media objects, read by snapshot. Bitrates are bit/s over the last second.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -179,4 +181,160 @@ pub struct WorkerStats {
     pub packets_sent: u64,
     /// Packets for the node that were lost because it did not take them fast enough.
     pub packets_dropped: u64,
+    /// What passed and what was lost, since the process began.
+    pub media: MediaCounters,
+    /// How long datagrams stayed here: those that left at once from their arrival until the kernel had taken all that
+    /// came of their batch, those that had to wait in a pacer until they left it.
+    pub forwarding_delay: DelayHistogram,
+    /// Events for the node that were left out because it was behind.
+    pub events_dropped: u64,
+    /// Bytes for the node that wait on the control socket.
+    pub control_bytes_waiting: u64,
+    /// Open file descriptors of the process.
+    pub descriptors: u32,
+}
+
+impl WorkerStats {
+    /// Adds the counters of another process; what is there now, such as transports and memory, stays as it is.
+    pub fn add_counters(&mut self, other: &Self) {
+        self.datagrams_received += other.datagrams_received;
+        self.datagrams_sent += other.datagrams_sent;
+        self.datagrams_dropped += other.datagrams_dropped;
+        self.bytes_received += other.bytes_received;
+        self.bytes_sent += other.bytes_sent;
+        self.datagrams_discarded += other.datagrams_discarded;
+        for (sum, more) in self.group_sizes.iter_mut().zip(other.group_sizes) {
+            *sum += more;
+        }
+        self.cpu_time_us += other.cpu_time_us;
+        self.packets_received += other.packets_received;
+        self.packets_unknown += other.packets_unknown;
+        self.packets_malformed += other.packets_malformed;
+        self.packets_sent += other.packets_sent;
+        self.packets_dropped += other.packets_dropped;
+        self.media.add(&other.media);
+        self.forwarding_delay.merge(&other.forwarding_delay);
+        self.events_dropped += other.events_dropped;
+    }
+}
+
+/// What passed through an engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaCounters {
+    /// RTP packets received, retransmissions included.
+    pub rtp_received: u64,
+    /// RTP packets sent, retransmissions and padding included.
+    pub rtp_sent: u64,
+    /// NACK messages from receivers.
+    pub nacks_received: u64,
+    /// NACK messages to senders.
+    pub nacks_sent: u64,
+    /// Requests for a key frame from receivers (PLI and FIR).
+    pub key_frame_requests_received: u64,
+    /// Requests for a key frame to senders.
+    pub key_frame_requests_sent: u64,
+    /// Retransmissions from senders.
+    pub retransmissions_received: u64,
+    /// Retransmissions to receivers.
+    pub retransmissions_sent: u64,
+    /// Packets of senders that had not come when the second of their report was over.
+    pub lost_received: u64,
+    /// Packets that receivers reported as lost.
+    pub lost_sent: u64,
+    /// Handshakes that came through.
+    pub dtls_connected: u64,
+    /// Handshakes that failed.
+    pub dtls_failed: u64,
+    /// Transports whose peer gave no sign of life for too long.
+    pub ice_disconnected: u64,
+}
+
+impl MediaCounters {
+    fn add(&mut self, other: &Self) {
+        self.rtp_received += other.rtp_received;
+        self.rtp_sent += other.rtp_sent;
+        self.nacks_received += other.nacks_received;
+        self.nacks_sent += other.nacks_sent;
+        self.key_frame_requests_received += other.key_frame_requests_received;
+        self.key_frame_requests_sent += other.key_frame_requests_sent;
+        self.retransmissions_received += other.retransmissions_received;
+        self.retransmissions_sent += other.retransmissions_sent;
+        self.lost_received += other.lost_received;
+        self.lost_sent += other.lost_sent;
+        self.dtls_connected += other.dtls_connected;
+        self.dtls_failed += other.dtls_failed;
+        self.ice_disconnected += other.ice_disconnected;
+    }
+}
+
+/// Upper ends of the buckets of a [`DelayHistogram`] in microseconds, all but the last, which has none: from the work of
+/// one small batch, over the pacer's ticks of 5 ms, to what people hear.
+pub const DELAY_BOUNDS_US: [u32; 12] = [
+    50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 500_000,
+];
+
+/// How many of something took how long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DelayHistogram {
+    /// Those that took up to the bound of the same index, and longer than the one before; the last entry counts the rest.
+    pub counts: [u64; DELAY_BOUNDS_US.len() + 1],
+    /// All delays together, in microseconds.
+    pub sum_us: u64,
+}
+
+impl DelayHistogram {
+    /// Counts `count` things that took `delay` each.
+    pub fn add(&mut self, delay: Duration, count: u64) {
+        let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        let index = DELAY_BOUNDS_US.partition_point(|&bound| u64::from(bound) < micros);
+        if let Some(entry) = self.counts.get_mut(index) {
+            *entry += count;
+        }
+        self.sum_us = self.sum_us.saturating_add(micros.saturating_mul(count));
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Adds what another one counted.
+    pub fn merge(&mut self, other: &Self) {
+        for (sum, more) in self.counts.iter_mut().zip(other.counts) {
+            *sum += more;
+        }
+        self.sum_us = self.sum_us.saturating_add(other.sum_us);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_fall_into_the_bucket_that_they_do_not_exceed() {
+        let mut delays = DelayHistogram::default();
+        for (micros, index) in [(0, 0), (50, 0), (51, 1), (5_000, 6), (500_001, 12)] {
+            let before = delays.counts[index];
+            delays.add(Duration::from_micros(micros), 3);
+            assert_eq!(delays.counts[index], before + 3, "{micros}");
+        }
+        assert_eq!(delays.count(), 15);
+        assert_eq!(delays.sum_us, 3 * (50 + 51 + 5_000 + 500_001));
+    }
+
+    #[test]
+    fn counters_add_up_and_what_is_there_now_does_not() {
+        let mut stats = WorkerStats {
+            transports: 2,
+            bytes_sent: 10,
+            group_sizes: [1; 6],
+            ..WorkerStats::default()
+        };
+        stats.media.rtp_sent = 5;
+        let other = stats.clone();
+        stats.add_counters(&other);
+        assert_eq!((stats.transports, stats.bytes_sent), (2, 20));
+        assert_eq!((stats.group_sizes, stats.media.rtp_sent), ([2; 6], 10));
+    }
 }

@@ -1,6 +1,6 @@
 //! Brings workers' events to rooms.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use plenum_room::Command;
 use plenum_supervisor::WorkerEvent;
@@ -15,6 +15,8 @@ use crate::{
 /// Until the supervisor is gone. Waiting for a room's queue is safe: rooms' tasks wait for nobody.
 pub(crate) async fn run(shared: Arc<Shared>, mut events: mpsc::UnboundedReceiver<WorkerEvent>) {
     while let Some(event) = events.recv().await {
+        let waiting = &shared.counts.events_waiting;
+        waiting.store(events.len(), Ordering::Relaxed);
         match event {
             // The supervisor has written down who died, and who lives again.
             WorkerEvent::Died { .. } => shared.handle_worker_death().await,

@@ -31,6 +31,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     dispatch,
+    figures::{Counts, NodeFigures, worker_figures},
     moving::Displaced,
     objects::Objects,
     placement::{Capacity, NoPlace, Resource},
@@ -159,6 +160,7 @@ impl Host {
             trunks: Trunks::default(),
             rooms: Mutex::new(Rooms::default()),
             next_session: AtomicU64::new(0),
+            counts: Counts::default(),
             running_tasks: watch::Sender::new(0),
             worker_starts: watch::Sender::new(0),
         });
@@ -193,6 +195,8 @@ impl Host {
             arrival,
             events: sender,
         })?;
+        let opened = &shared.counts.sessions_opened;
+        opened.fetch_add(1, Ordering::Relaxed);
         Ok(Session { id, room, events })
     }
 
@@ -249,6 +253,26 @@ impl Host {
         }
     }
 
+    /// The node in figures. Asks nobody, so that it answers at once whatever the workers do.
+    pub fn figures(&self) -> NodeFigures {
+        let shared = &self.shared;
+        let (infos, usage) = (shared.supervisor.workers(), shared.supervisor.node_usage());
+        let capacity = &shared.config.worker_capacity;
+        let running = infos.iter().any(|info| info.state == WorkerState::Running);
+        let rooms = shared.rooms();
+        let workers = infos.into_iter().map(|info| {
+            let rooms = rooms.on(info.id);
+            worker_figures(info, rooms, capacity)
+        });
+        NodeFigures {
+            ready: running && !rooms.closing,
+            closing: rooms.closing,
+            rooms: rooms.by_id.len(),
+            workers: workers.collect(),
+            ..NodeFigures::new(&shared.counts, &usage)
+        }
+    }
+
     /// Ends every room: clients are told to come back later. Returns when all rooms have ended.
     pub async fn shutdown(&self) {
         let senders: Vec<_> = {
@@ -277,6 +301,8 @@ impl Host {
         let (worker, placement) = self.place(rooms)?;
         let ground = self.ground(rooms, worker)?;
         debug!(room = %id, worker = %placement.worker, reason = %placement, "room placed");
+        let opened = &shared.counts.rooms_opened;
+        opened.fetch_add(1, Ordering::Relaxed);
         rooms.last_key += 1;
         let key = rooms.last_key;
         rooms.last_used.insert(placement.worker, key);
@@ -335,6 +361,7 @@ pub(crate) struct Shared {
     pub(crate) supervisor: Arc<Supervisor>,
     rooms: Mutex<Rooms>,
     next_session: AtomicU64,
+    pub(crate) counts: Counts,
     running_tasks: watch::Sender<usize>,
     /// How often a worker was started again.
     pub(crate) worker_starts: watch::Sender<u64>,

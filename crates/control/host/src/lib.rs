@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod dispatch;
+mod figures;
 mod host;
 mod moving;
 mod objects;
@@ -32,6 +33,7 @@ mod status;
 mod tally;
 mod trunks;
 
+pub use figures::{NodeFigures, WORKER_STATES, WorkerFigures};
 pub use host::{ConnectError, Host, HostConfig, RoomOptions};
 pub use placement::{Capacity, Load, Obstacle, Placement, Reason, Resource};
 pub use plenum_room::Limits;

@@ -85,9 +85,9 @@ impl<R: Clone> Objects<R> {
     /// Whom an event of a worker is for.
     pub(crate) fn owner_of(&self, worker: WorkerId, event: &Event) -> Option<R> {
         let id = match event {
-            Event::IceState { transport, .. } | Event::DtlsState { transport, .. } => {
-                ObjectId::Transport(*transport)
-            }
+            Event::IceState { transport, .. }
+            | Event::DtlsState { transport, .. }
+            | Event::MediaStarted { transport } => ObjectId::Transport(*transport),
             Event::ProducerScore { producer, .. } | Event::ProducerDemand { producer, .. } => {
                 ObjectId::Producer(*producer)
             }

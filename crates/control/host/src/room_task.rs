@@ -149,7 +149,7 @@ impl RoomTask {
             // Whatever happened: a session that does not keep up ends with an answer of the worker, too.
             self.count();
         }
-        self.figures.joined.store(0, Ordering::Relaxed);
+        self.note_joined(0);
         inputs.close();
         while let Some(input) = inputs.recv().await {
             self.handle_input(input);
@@ -159,6 +159,13 @@ impl RoomTask {
             self.leave_place(place);
         }
         info!(room = %self.id, "room closed");
+    }
+
+    fn note_joined(&self, joined: usize) {
+        let before = self.figures.joined.swap(joined, Ordering::Relaxed);
+        if joined != before {
+            self.shared.counts.note_peers(before, joined);
+        }
     }
 
     fn handle_input(&mut self, input: Input) {
@@ -213,7 +220,7 @@ impl RoomTask {
     fn count(&self) {
         let producers = self.room.producer_count();
         let joined = self.room.joined_count();
-        self.figures.joined.store(joined, Ordering::Relaxed);
+        self.note_joined(joined);
         self.figures.producers.store(producers, Ordering::Relaxed);
         for (place, seat) in &self.places {
             let (sessions, own) = self.room.counts_at(*place);

@@ -15,6 +15,15 @@ pub(crate) fn load(info: &WorkerInfo) -> Load {
     }
 }
 
+/// One of [`crate::WORKER_STATES`].
+pub(crate) fn state_name(state: WorkerState) -> &'static str {
+    match state {
+        WorkerState::Running => "running",
+        WorkerState::Held => "held",
+        _ => "restarting",
+    }
+}
+
 /// `stats` are the worker's own figures of this moment, if it gave them in time.
 pub(crate) fn worker_status(
     info: &WorkerInfo,
@@ -23,11 +32,6 @@ pub(crate) fn worker_status(
     capacity: &Capacity,
 ) -> WorkerStatus {
     let stats = stats.unwrap_or_else(|| info.stats.clone());
-    let state = match info.state {
-        WorkerState::Running => "running",
-        WorkerState::Held => "held",
-        _ => "restarting",
-    };
     let full = capacity.exhausted_by(&load(info));
     WorkerStatus {
         worker_id: info.id.0,
@@ -35,7 +39,7 @@ pub(crate) fn worker_status(
         cpu_usage: rounded(info.cpu_usage.into()),
         pid: info.pid,
         closed: info.state != WorkerState::Running,
-        state: state.to_owned(),
+        state: state_name(info.state).to_owned(),
         full: full.map(|resource| resource.to_string()),
         last_trouble: info.trouble.clone(),
         uptime: info.since.as_secs(),
@@ -56,6 +60,8 @@ pub(crate) fn worker_status(
         bytes_sent_per_second: info.rates.bytes_sent,
         group_size: rounded(info.rates.group_size),
         group_sizes: stats.group_sizes,
+        packet_loss_received: rounded(info.rates.loss_received),
+        packet_loss_sent: rounded(info.rates.loss_sent),
         gso: stats.gso,
         limits: WorkerLimits {
             cpu_usage: capacity.cpu.map(|cpu| rounded(cpu.into())),

@@ -222,6 +222,11 @@ pub enum PeerEvent {
         /// Quality now.
         score: ConsumerScore,
     },
+    /// The first media has left towards it. Told once for each of its transports; classic clients see it for themselves.
+    MediaStarted {
+        /// Over which transport.
+        transport: TransportId,
+    },
     /// Somebody joined.
     NewPeer(PeerInfo),
     /// Somebody who had joined left.
@@ -252,6 +257,11 @@ pub enum PeerEvent {
         producer: ProducerId,
         /// One per encoding seen.
         scores: Vec<EncodingScore>,
+    },
+    /// Its media connection stands. Classic clients see it for themselves.
+    TransportConnected {
+        /// Which transport.
+        transport: TransportId,
     },
 }
 

@@ -35,5 +35,5 @@ pub use error::{StartError, WorkerError, WorkerFault};
 pub use handles::{ConsumerHandle, ProducerHandle, RouterHandle, TransportHandle, TrunkHandle};
 pub use packets::{PacketCounters, ReceivedPacket};
 pub use supervisor::{Supervisor, WorkerEvent, WorkerInfo, WorkerState};
-pub use vitals::WorkerRates;
-pub use worker::Worker;
+pub use vitals::{NodeUsage, WorkerRates};
+pub use worker::{Backlog, Worker};

@@ -24,8 +24,8 @@ use crate::{
     slot::Slot,
     sockets,
     usage::Usage,
-    vitals::{Vitals, WorkerRates},
-    worker::Worker,
+    vitals::{NodeUsage, Vitals, WorkerRates},
+    worker::{Backlog, Worker},
 };
 
 /// How often the workers' processor use and memory are read.
@@ -102,6 +102,11 @@ pub struct WorkerInfo {
     pub stats: WorkerStats,
     /// How fast that grows.
     pub rates: WorkerRates,
+    /// The same counters with those of the processes before this one, as they were at their last heartbeats: they never
+    /// fall. What is no counter is as in `stats`.
+    pub totals: WorkerStats,
+    /// What waits for this worker.
+    pub backlog: Backlog,
     /// Where it listens.
     pub addresses: Vec<SocketAddr>,
 }
@@ -123,6 +128,7 @@ impl Supervisor {
         let slots = slots.map(|(process, sockets)| SlotState::new(process, sockets));
         let shared = Arc::new(Shared {
             slots: slots.map(Mutex::new).collect(),
+            node: Mutex::new(NodeUsage::read()),
         });
 
         let (stop, stopping) = watch::channel(false);
@@ -151,6 +157,11 @@ impl Supervisor {
         let now = Instant::now();
         let slots = self.shared.slots.iter().map(lock);
         slots.map(|slot| slot.info(now)).collect()
+    }
+
+    /// What the node's own process uses, as it was within the last second.
+    pub fn node_usage(&self) -> NodeUsage {
+        *lock(&self.shared.node)
     }
 
     /// The running process of a worker.
@@ -184,6 +195,8 @@ impl Supervisor {
 #[derive(Debug)]
 pub(crate) struct Shared {
     slots: Vec<Mutex<SlotState>>,
+    /// What the node's own process uses, without its workers.
+    node: Mutex<NodeUsage>,
 }
 
 #[derive(Debug)]
@@ -196,6 +209,8 @@ pub(crate) struct SlotState {
     pub(crate) trouble: Option<String>,
     usage: Usage,
     pub(crate) vitals: Vitals,
+    /// Counters of the processes that have ended.
+    past: WorkerStats,
     addresses: Vec<SocketAddr>,
 }
 
@@ -218,6 +233,7 @@ impl SlotState {
             trouble: None,
             usage: Usage::default(),
             vitals: Vitals::default(),
+            past: WorkerStats::default(),
             addresses: sockets.iter().map(UdpSocket::local_addr).collect(),
         }
     }
@@ -228,7 +244,8 @@ impl SlotState {
         self.state = WorkerState::Restarting;
         self.since = Instant::now();
         self.usage = Usage::default();
-        self.vitals = Vitals::default();
+        let vitals = std::mem::take(&mut self.vitals);
+        self.past.add_counters(&vitals.stats);
     }
 
     /// Another process runs in its place.
@@ -240,6 +257,8 @@ impl SlotState {
     }
 
     fn info(&self, now: Instant) -> WorkerInfo {
+        let mut totals = self.vitals.stats.clone();
+        totals.add_counters(&self.past);
         WorkerInfo {
             id: self.id,
             state: self.state,
@@ -251,6 +270,12 @@ impl SlotState {
             memory: self.usage.memory,
             stats: self.vitals.stats.clone(),
             rates: self.vitals.rates,
+            totals,
+            backlog: self
+                .worker
+                .as_ref()
+                .map(Worker::backlog)
+                .unwrap_or_default(),
             addresses: self.addresses.clone(),
         }
     }
@@ -294,6 +319,7 @@ async fn sample(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
             _ = ticks.tick() => {}
             () = stopped(&mut stop) => return,
         }
+        *lock(&shared.node) = NodeUsage::read();
         for slot in &shared.slots {
             let mut slot = lock(slot);
             let pid = slot.worker.as_ref().map(Worker::pid);

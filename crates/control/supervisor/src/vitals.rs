@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use plenum_params::stats::WorkerStats;
+use plenum_udp::{descriptors_limit, open_descriptors, process_cpu_time, process_usage};
 
 /// Growth of a worker's counters over about the last second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -18,6 +19,36 @@ pub struct WorkerRates {
     pub bytes_sent: u64,
     /// Datagrams that left in one message on average; 0: none left.
     pub group_size: f64,
+    /// Share of the senders' packets that had not come when their reports were due, 0 to 1.
+    pub loss_received: f64,
+    /// Share of the packets sent that receivers reported as lost, 0 to 1.
+    pub loss_sent: f64,
+}
+
+/// What a process uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeUsage {
+    /// Processor time used so far by all its threads.
+    pub cpu_time: Duration,
+    /// Resident memory in bytes.
+    pub memory: u64,
+    /// Open file descriptors.
+    pub descriptors: u32,
+    /// Most that it may have.
+    pub descriptors_limit: u64,
+}
+
+impl NodeUsage {
+    /// This process. Without `/proc` there are no figures of memory and descriptors.
+    pub(crate) fn read() -> Self {
+        Self {
+            cpu_time: process_cpu_time(),
+            memory: process_usage(std::process::id()).map_or(0, |usage| usage.memory),
+            descriptors: open_descriptors().unwrap_or(0),
+            descriptors_limit: descriptors_limit(),
+        }
+    }
 }
 
 /// The latest figures of one process.
@@ -57,6 +88,11 @@ fn rates(before: &WorkerStats, after: &WorkerStats, elapsed: Duration) -> Worker
     let messages = |stats: &WorkerStats| stats.group_sizes.iter().sum::<u64>();
     let sent = after.datagrams_sent.saturating_sub(before.datagrams_sent);
     let groups = messages(after).saturating_sub(messages(before));
+    let (old, new) = (&before.media, &after.media);
+    let lost_received = new.lost_received.saturating_sub(old.lost_received);
+    let received = new.rtp_received.saturating_sub(old.rtp_received);
+    let lost_sent = new.lost_sent.saturating_sub(old.lost_sent);
+    let rtp_sent = new.rtp_sent.saturating_sub(old.rtp_sent);
     WorkerRates {
         datagrams_received: a_second(before.datagrams_received, after.datagrams_received),
         datagrams_sent: a_second(before.datagrams_sent, after.datagrams_sent),
@@ -67,6 +103,17 @@ fn rates(before: &WorkerStats, after: &WorkerStats, elapsed: Duration) -> Worker
         } else {
             small(sent) / small(groups)
         },
+        loss_received: share(lost_received, received.saturating_add(lost_received)),
+        // What receivers report today may have been sent before.
+        loss_sent: share(lost_sent, rtp_sent).min(1.0),
+    }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        small(part) / small(whole)
     }
 }
 
@@ -77,6 +124,8 @@ fn small(count: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use plenum_params::stats::MediaCounters;
+
     use super::*;
 
     fn stats(seconds: u64) -> WorkerStats {
@@ -86,6 +135,12 @@ mod tests {
             bytes_received: 120_000 * seconds,
             bytes_sent: 960_000 * seconds,
             group_sizes: [0, 0, 0, 100 * seconds, 0, 0],
+            media: MediaCounters {
+                rtp_received: 80 * seconds,
+                rtp_sent: 800 * seconds,
+                lost_received: 20 * seconds,
+                ..MediaCounters::default()
+            },
             ..WorkerStats::default()
         }
     }
@@ -106,6 +161,8 @@ mod tests {
             bytes_received: 120_000,
             bytes_sent: 960_000,
             group_size: 8.0,
+            loss_received: 0.2,
+            loss_sent: 0.0,
         };
         assert_eq!(vitals.rates, expected);
     }

@@ -37,6 +37,16 @@ pub(crate) struct Link {
     packets: PacketLink,
 }
 
+/// What waits for a worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Backlog {
+    /// Requests without an answer.
+    pub requests: usize,
+    /// Bytes that its control socket has not taken.
+    pub bytes: usize,
+}
+
 type Reply = Result<Answer, RequestError>;
 
 struct State {
@@ -125,6 +135,15 @@ impl Worker {
     /// What became of the packets so far.
     pub fn packet_counters(&self) -> PacketCounters {
         self.link.packets.counters()
+    }
+
+    /// What waits for the worker.
+    pub(crate) fn backlog(&self) -> Backlog {
+        let state = self.link.state();
+        Backlog {
+            requests: state.pending.len(),
+            bytes: state.outgoing.len(),
+        }
     }
 
     /// Number of the worker inside its node.

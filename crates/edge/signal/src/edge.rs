@@ -10,7 +10,7 @@ use axum::{
         ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
     http::{HeaderMap, Method, Response, StatusCode, Uri, header},
-    response::IntoResponse as _,
+    response::IntoResponse,
     routing::{any, get},
     serve::ListenerExt as _,
 };
@@ -19,13 +19,18 @@ use plenum_host::Host;
 use tokio::{net::TcpListener, sync::watch};
 use tracing::debug;
 
-use crate::{Settings, page, protoo};
+use crate::{
+    Settings,
+    metrics::{CONTENT_TYPE, Metrics},
+    page, protoo,
+};
 
 /// Signalling, status and web page. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Edge {
     pub(crate) host: Host,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) metrics: Arc<Metrics>,
     open: watch::Sender<usize>,
 }
 
@@ -33,8 +38,17 @@ impl Edge {
     /// Doors to the rooms of a host.
     #[must_use]
     pub fn new(host: Host, settings: Settings) -> Self {
+        let (version, revision) = (
+            settings.announced_version.clone(),
+            settings.revision.clone(),
+        );
+        let figures = {
+            let host = host.clone();
+            move || host.figures()
+        };
         Self {
             host,
+            metrics: Arc::new(Metrics::new(version, revision, figures)),
             settings: Arc::new(settings),
             open: watch::Sender::new(0),
         }
@@ -58,6 +72,20 @@ impl Edge {
             .await
     }
 
+    /// Serves `/metrics` and nothing else until `shutdown` completes, for networks that only operators reach.
+    pub async fn serve_metrics(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        let router = Router::new()
+            .route("/metrics", get(metrics))
+            .with_state(self.clone());
+        axum::serve(listener, router)
+            .with_graceful_shutdown(shutdown)
+            .await
+    }
+
     /// Completes when no signalling connection is open.
     pub async fn drained(&self) {
         let mut open = self.open.subscribe();
@@ -67,7 +95,11 @@ impl Edge {
 
     /// The routes, for serving them in another way.
     pub fn router(&self) -> Router {
-        Router::new()
+        let mut router = Router::new();
+        if self.settings.metrics {
+            router = router.route("/metrics", get(metrics));
+        }
+        router
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .route("/stats", get(stats))
@@ -138,6 +170,14 @@ async fn readyz(State(edge): State<Edge>) -> Response<Body> {
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, Json(body)).into_response()
+}
+
+async fn metrics(State(edge): State<Edge>) -> impl IntoResponse {
+    edge.metrics.note_connections(*edge.open.borrow());
+    (
+        [(header::CONTENT_TYPE, CONTENT_TYPE)],
+        edge.metrics.render(),
+    )
 }
 
 async fn stats(State(edge): State<Edge>) -> Json<Stats> {

@@ -7,6 +7,7 @@
 mod edge;
 #[doc(hidden)]
 pub mod fuzzing;
+mod metrics;
 mod page;
 mod protoo;
 mod rate;

@@ -25,6 +25,10 @@ pub struct Settings {
     pub max_name_length: usize,
     /// Version told to clients in the first notification. Clients only show it.
     pub announced_version: String,
+    /// The revision that was built, for `/metrics`.
+    pub revision: String,
+    /// Whether `/metrics` is among the doors; see [`Edge::serve_metrics`](crate::Edge::serve_metrics).
+    pub metrics: bool,
 }
 
 impl Default for Settings {
@@ -39,6 +43,8 @@ impl Default for Settings {
             message_burst: 500,
             max_name_length: 256,
             announced_version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: "unknown".to_owned(),
+            metrics: true,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The engine's own counters: plain integers, read by snapshot.
 
+use plenum_params::stats::{DelayHistogram, MediaCounters};
+
 /// Counts since the engine was made.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counters {
@@ -11,6 +13,9 @@ pub(crate) struct Counters {
     pub(crate) discarded: u64,
     /// Messages with 1, 2–3, 4–7, 8–15, 16–31 and 32–64 segments.
     pub(crate) group_sizes: [u64; 6],
+    pub(crate) media: MediaCounters,
+    /// How long packets waited in pacers, of those that did.
+    pub(crate) paced: DelayHistogram,
 }
 
 impl Counters {

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Instant};
 
-use plenum_params::media::MediaKind;
+use plenum_params::{event::Event, media::MediaKind};
 
 use crate::{
     batch::SendBatch,
@@ -291,6 +291,11 @@ impl Engine {
             if len > 0 {
                 batch.commit(destination.socket, destination.to, len, group.segment_size);
                 self.counters.count_group(usize::from(group.count));
+                if !transport.media_started {
+                    transport.media_started = true;
+                    let transport = transport.id;
+                    self.events.push_back(Event::MediaStarted { transport });
+                }
             }
             self.fan_out.next_item += usize::from(group.count);
             self.fan_out.next_group += 1;

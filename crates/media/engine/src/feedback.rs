@@ -215,7 +215,10 @@ impl Engine {
         let Some(consumer) = self.consumers.get_mut(consumer_key) else {
             return;
         };
+        let lost = consumer.report.lost;
         consumer.handle_report_block(now, block);
+        let lost = consumer.report.lost.saturating_sub(lost);
+        self.counters.media.lost_sent += u64::from(lost);
         if consumer.is_pinned() {
             return;
         }
@@ -244,6 +247,7 @@ impl Engine {
             return;
         };
         consumer.counters.nacks += 1;
+        self.counters.media.nacks_received += 1;
         for sequence_number in lost {
             consumer.counters.nacked_packets += 1;
             let lost = consumer.lost_packet(now, sequence_number);
@@ -269,6 +273,7 @@ impl Engine {
         if let Some(consumer) = self.consumers.get_mut(consumer_key) {
             consumer.counters.plis += u64::from(!fir);
             consumer.counters.firs += u64::from(fir);
+            self.counters.media.key_frame_requests_received += 1;
         }
         self.request_key_frame_for(now, consumer_key);
     }

@@ -132,6 +132,12 @@ impl Pacer {
         Some(item)
     }
 
+    /// How long the packet that was taken last had waited.
+    pub(crate) fn waited(&self, now: Instant) -> Duration {
+        let since = self.queue.popped_since();
+        since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
     /// How long it takes until `bytes` more have left.
     pub(crate) fn time_for(&self, bytes: usize) -> Duration {
         self.budget.time_for(self.queue.bytes() + bytes)

@@ -145,6 +145,7 @@ impl Engine {
                     if transport.ice_state == IceState::Disconnected {
                         // RFC 7675 §5.1: without consent nothing more is sent.
                         transport.path = None;
+                        self.counters.media.ice_disconnected += 1;
                     }
                     let sockets = &self.config.sockets;
                     let tuple =
@@ -252,6 +253,11 @@ impl Engine {
         }
         if transport.dtls_state != state {
             transport.dtls_state = state;
+            match state {
+                DtlsState::Connected => self.counters.media.dtls_connected += 1,
+                DtlsState::Failed => self.counters.media.dtls_failed += 1,
+                _ => {}
+            }
             self.events.push_back(Event::DtlsState {
                 transport: transport.id,
                 state,
@@ -305,6 +311,8 @@ impl Engine {
         transport
             .received
             .count_rtp(now, wire_len, target.retransmission);
+        self.counters.media.rtp_received += 1;
+        self.counters.media.retransmissions_received += u64::from(target.retransmission);
         let mut meta = PacketMeta {
             timestamp: header.timestamp,
             marker: header.marker,

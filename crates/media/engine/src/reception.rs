@@ -17,6 +17,8 @@ pub(crate) struct Reception {
     expected_before: u64,
     received_before: u64,
     fraction_lost: u8,
+    /// Packets of the last finished interval that had not come when it ended.
+    lost_lately: u64,
     jitter: Jitter,
     /// Compact NTP time of the last sender report, and when it arrived.
     last_sender_report: Option<(u32, Instant)>,
@@ -71,6 +73,7 @@ impl Reception {
         self.fraction_lost = (lost_here * 256)
             .checked_div(expected_here)
             .map_or(0, |fraction| fraction.min(255) as u8);
+        self.lost_lately = lost_here;
         self.expected_before = expected;
         self.received_before = self.received;
         let (last_sr, delay_since_last_sr) =
@@ -102,6 +105,11 @@ impl Reception {
     /// The fraction of the last finished interval, in 1/256.
     pub(crate) fn fraction_lost(&self) -> u8 {
         self.fraction_lost
+    }
+
+    /// Packets of the last finished interval that had not come when it ended.
+    pub(crate) fn lost_lately(&self) -> u64 {
+        self.lost_lately
     }
 
     /// Interarrival jitter in units of the RTP clock.

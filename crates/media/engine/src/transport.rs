@@ -52,6 +52,8 @@ pub(crate) struct Transport {
     /// Next transport-wide sequence number towards the receiver.
     pub(crate) twcc_sequence: u16,
 
+    /// Something was sent that is no control traffic.
+    pub(crate) media_started: bool,
     /// Packets to be sent again: consumer and its outgoing extended sequence number.
     pub(crate) retransmissions: Vec<(usize, u64)>,
     pub(crate) pacer: Pacer,
@@ -102,6 +104,7 @@ impl Transport {
             twcc_media_ssrc: 0,
             twcc_feedback_count: 0,
             twcc_sequence,
+            media_started: false,
             retransmissions: Vec::new(),
             pacer: Pacer::default(),
             congestion: Congestion::new(options),

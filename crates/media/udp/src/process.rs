@@ -3,6 +3,8 @@
 
 use std::{fs, io, time::Duration};
 
+use rustix::process::{Resource, getrlimit};
+
 /// Processor time and memory of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -18,6 +20,25 @@ pub fn process_usage(pid: u32) -> io::Result<ProcessUsage> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     parse(&stat, &status).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// How many file descriptors this process has open.
+pub fn open_descriptors() -> io::Result<u32> {
+    const LIST: &str = "/proc/self/fd";
+    // Linux says so without a walk since 6.2.
+    let told = fs::metadata(LIST)?.len();
+    let count = if told > 0 {
+        told
+    } else {
+        // The walk itself holds one.
+        (fs::read_dir(LIST)?.count() as u64).saturating_sub(1)
+    };
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// How many file descriptors this process may have open.
+pub fn descriptors_limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// Ignores the signals that a terminal or a service manager sends to a whole process group (`SIGINT`, `SIGTERM`,
@@ -68,6 +89,15 @@ mod tests {
         assert_eq!(usage.cpu_time, Duration::from_secs(3));
         assert_eq!(usage.memory, 2080 * 1024);
         assert_eq!(parse("17 (x) S 1", status), None);
+    }
+
+    #[test]
+    fn open_files_are_counted() {
+        let before = open_descriptors().expect("it lives");
+        let files: Vec<_> = (0..50).map(|_| fs::File::open("/proc/self/stat")).collect();
+        // Other tests open and close files meanwhile.
+        assert!(open_descriptors().expect("it lives") >= before.max(60) - 30);
+        drop(files);
     }
 
     #[test]

@@ -189,7 +189,8 @@ impl Control {
         }
     }
 
-    fn waiting(&self) -> usize {
+    /// Bytes that wait to be written.
+    pub(crate) fn waiting(&self) -> usize {
         self.outgoing.len() - self.written
     }
 

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant, SystemTime};
 use plenum_dtls::{Certificate, SrtpProfileId};
 use plenum_engine::{Engine, EngineConfig, SocketConfig};
 use plenum_ipc::{Answer, Request, WorkerConfig, WorkerHello};
-use plenum_udp::{Events, Interest, Poller, UdpSocket, process_cpu_time, process_usage};
+use plenum_params::stats::DelayHistogram;
+use plenum_udp::{
+    Events, Interest, Poller, UdpSocket, open_descriptors, process_cpu_time, process_usage,
+};
 use rand::{TryRng, rngs::SysRng};
 
 use crate::{
@@ -43,6 +46,8 @@ pub(crate) struct EventLoop {
     engine: Engine,
     ready: Vec<usize>,
     wakeups: u64,
+    /// Of datagrams that left at once.
+    forwarding_delay: DelayHistogram,
 }
 
 /// What a worker's loop did in its life.
@@ -112,6 +117,7 @@ impl EventLoop {
             media,
             engine,
             wakeups: 0,
+            forwarding_delay: DelayHistogram::default(),
         })
     }
 
@@ -172,7 +178,7 @@ impl EventLoop {
                 } else {
                     self.ready.swap_remove(next);
                 }
-                self.drain(now)?;
+                self.forward(now)?;
             }
             if self.ready.is_empty() {
                 break;
@@ -215,6 +221,23 @@ impl EventLoop {
             // Before the events that it caused, and after all earlier ones.
             self.control.respond(id, result)?;
             self.drain(now)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what came of a batch that arrived at `now`, and notes how long that took: one look at the clock a batch.
+    fn forward(&mut self, now: Instant) -> Result<(), WorkerError> {
+        let (sent, paced) = (
+            self.media.counters.datagrams_sent,
+            self.engine.paced_packets(),
+        );
+        self.drain(now)?;
+        let sent = self.media.counters.datagrams_sent - sent;
+        if sent > 0 {
+            // The engine knows how long those waited that had to.
+            let paced = self.engine.paced_packets() - paced;
+            let at_once = sent.saturating_sub(paced);
+            self.forwarding_delay.add(now.elapsed(), at_once);
         }
         Ok(())
     }
@@ -264,7 +287,11 @@ impl EventLoop {
         stats.datagrams_dropped = counters.datagrams_dropped;
         stats.gso = self.media.supports_gso();
         stats.cpu_time_us = u64::try_from(process_cpu_time().as_micros()).unwrap_or(u64::MAX);
-        // Without /proc there is no figure, which is no reason to withhold the others.
+        // Without /proc there is no figure of memory and descriptors, which is no reason to withhold the others.
+        stats.forwarding_delay.merge(&self.forwarding_delay);
+        stats.events_dropped = self.control.events_dropped;
+        stats.control_bytes_waiting = self.control.waiting() as u64;
+        stats.descriptors = open_descriptors().unwrap_or(0);
         stats.memory = process_usage(std::process::id()).map_or(0, |usage| usage.memory);
         Answer::WorkerStats(Box::new(stats))
     }

@@ -6,6 +6,7 @@ mod closing;
 mod command_line;
 mod layers;
 mod lifetime;
+mod metrics;
 mod moving;
 mod node;
 mod session;

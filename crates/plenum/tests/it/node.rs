@@ -214,7 +214,7 @@ pub(crate) fn rtc_ports(workers: u16) -> Vec<String> {
     panic!("no free UDP ports");
 }
 
-async fn raw_get(port: u16, path: &str) -> String {
+pub(crate) async fn raw_get(port: u16, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port))
         .await
         .expect("listens");

@@ -218,6 +218,17 @@ impl Room {
                     self.leave(session, Some(CloseReason::TransportLost), effects);
                 }
             }
+            Event::DtlsState {
+                transport,
+                state: DtlsState::Connected,
+            } => {
+                let event = PeerEvent::TransportConnected { transport };
+                self.tell_owner(transport, event, effects);
+            }
+            Event::MediaStarted { transport } => {
+                let event = PeerEvent::MediaStarted { transport };
+                self.tell_owner(transport, event, effects);
+            }
             Event::ProducerScore { producer, scores } if self.is_origin(producer, place) => {
                 self.score_producer(producer, scores, effects);
             }
@@ -249,7 +260,7 @@ impl Room {
                 producer,
                 encodings,
             } => self.handle_pipe_demand(producer, place, &encodings, effects),
-            // States on the way up are of no interest here; layers of single streams and events of the future neither.
+            // Other states on the way up are of no interest here; layers of single streams and events of the future neither.
             _ => {}
         }
     }
@@ -292,6 +303,13 @@ impl Room {
         let consumer = self.consumers.get(&id);
         let producer = consumer.and_then(|consumer| self.producers.get(&consumer.producer));
         producer.is_some_and(|producer| producer.form != ProducerType::Simple)
+    }
+
+    fn tell_owner(&self, id: TransportId, event: PeerEvent, effects: &mut Vec<Effect>) {
+        if let Some(transport) = self.transports.get(&id) {
+            let session = transport.session;
+            effects.push(Effect::Notify { session, event });
+        }
     }
 
     /// Tells a consumer's client, if it has heard of the consumer.

@@ -10,7 +10,9 @@ use std::{
 
 use plenum_api::error::ErrorKind;
 use plenum_host::{Session, SessionEnd, SessionEvent};
-use plenum_room::{AskId, ClientRequest, CloseReason, RequestId};
+use plenum_room::{
+    AskId, ClientRequest, CloseReason, PeerEvent, PeerReply, PeerRequest, RequestId,
+};
 use serde_json::Number;
 use tokio::time::sleep_until;
 use tracing::debug;
@@ -21,7 +23,10 @@ use super::{
     pending::Pending,
     wire::{Lost, Wire},
 };
-use crate::Settings;
+use crate::{
+    Settings,
+    metrics::{Stage, Stages},
+};
 pub(crate) use moving::Door;
 use moving::Moves;
 
@@ -37,6 +42,8 @@ pub(crate) struct Connection {
     requests: HashMap<RequestId, Number>,
     next_request: u64,
     moves: Moves,
+    /// How far its join has come.
+    stages: Stages,
 }
 
 /// Why a connection is closed by us.
@@ -60,7 +67,13 @@ const MAX_OPEN_REQUESTS: usize = 512;
 
 impl Connection {
     /// `session` is what `door` led to.
-    pub(crate) fn new(wire: Wire, session: Session, door: Door, settings: Arc<Settings>) -> Self {
+    pub(crate) fn new(
+        wire: Wire,
+        session: Session,
+        door: Door,
+        settings: Arc<Settings>,
+        stages: Stages,
+    ) -> Self {
         let asks = Pending::new(settings.request_timeout);
         Self {
             wire,
@@ -70,6 +83,7 @@ impl Connection {
             requests: HashMap::new(),
             next_request: 0,
             moves: Moves::new(door),
+            stages,
         }
     }
 
@@ -153,6 +167,9 @@ impl Connection {
             }
         };
         self.moves.note_request(method, data, &mut body);
+        if matches!(body, PeerRequest::Join { .. }) {
+            self.stages.reach(Stage::JoinRequest);
+        }
         let request = RequestId(self.next_request);
         self.next_request += 1;
         self.requests.insert(request, id);
@@ -166,6 +183,11 @@ impl Connection {
             SessionEvent::Ask { ask, body } => self.ask(ask, &body).await?,
             SessionEvent::End(end) => return self.handle_end(end).await,
             SessionEvent::Notify(event) => {
+                match &event {
+                    PeerEvent::TransportConnected { .. } => self.stages.reach(Stage::Connected),
+                    PeerEvent::MediaStarted { .. } => self.stages.reach(Stage::FirstMedia),
+                    _ => {}
+                }
                 if let Some(text) = classic::encode_event(&event) {
                     self.wire.send(text)?;
                 } else {
@@ -177,6 +199,11 @@ impl Connection {
                     debug!(?request, "reply to nothing");
                     return Ok(None);
                 };
+                match &result {
+                    Ok(PeerReply::Joined { .. }) => self.stages.reach(Stage::Joined),
+                    Ok(PeerReply::WebRtcTransport { .. }) => self.stages.reach(Stage::Transport),
+                    _ => {}
+                }
                 let text = match &result {
                     Ok(reply) => {
                         self.moves.note_reply(reply);

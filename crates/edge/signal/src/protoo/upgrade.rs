@@ -1,5 +1,7 @@
 //! From an HTTP request to a protoo connection, or to a refusal.
 
+use std::{sync::Arc, time::Instant};
+
 use axum::{
     Json,
     body::Body,
@@ -19,7 +21,7 @@ use super::{
     connection::{Connection, Door},
     wire::Wire,
 };
-use crate::Edge;
+use crate::{Edge, metrics::Stages};
 
 /// Takes a client in, or refuses it before the WebSocket exists.
 pub(crate) fn upgrade(
@@ -44,6 +46,7 @@ pub(crate) fn upgrade(
         options,
     } = target;
     let span = info_span!("peer", %room, %peer);
+    let stages = Stages::new(Arc::clone(&edge.metrics), Instant::now());
     let door = Door {
         host: edge.host.clone(),
         room,
@@ -54,6 +57,7 @@ pub(crate) fn upgrade(
         Ok(session) => session,
         Err(err) => {
             debug!(parent: &span, %err, "not let in");
+            edge.metrics.note_refusal(err);
             return refuse(err);
         }
     };
@@ -66,7 +70,9 @@ pub(crate) fn upgrade(
             async move {
                 debug!("connected");
                 let wire = Wire::new(socket, &settings);
-                Connection::new(wire, session, door, settings).run().await;
+                Connection::new(wire, session, door, settings, stages)
+                    .run()
+                    .await;
                 drop(open);
             }
             .instrument(span)

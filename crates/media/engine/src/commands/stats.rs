@@ -51,8 +51,15 @@ impl Engine {
             bytes_sent: counters.bytes_sent,
             datagrams_discarded: counters.discarded,
             group_sizes: counters.group_sizes,
+            media: counters.media,
+            forwarding_delay: counters.paced,
             gso: self.config.sockets.iter().all(|socket| socket.gso),
             ..WorkerStats::default()
         }
+    }
+
+    /// Packets that waited in a pacer and have left it.
+    pub fn paced_packets(&self) -> u64 {
+        self.counters.paced.count()
     }
 }

@@ -24,6 +24,10 @@ impl Engine {
         while let Some(item) = pacer.pop(now, extra, has_room) {
             if is_there(&self.consumers, &self.producers, &item) {
                 extra = extra.saturating_sub(item.size.into());
+                let waited = pacer.waited(now);
+                if !waited.is_zero() {
+                    self.counters.paced.add(waited, 1);
+                }
                 fan_out.push(item);
             }
         }

@@ -99,7 +99,8 @@ impl GroupWriter<'_> {
                 congestion.probing.count_extra(self.now, len);
             }
             if !tally.takes(item) {
-                tally.count(self.now, session.profile, sent, self.consumers);
+                let again = tally.count(self.now, session.profile, sent, self.consumers);
+                self.counters.media.retransmissions_sent += again;
                 tally = Tally::new(item);
             }
             tally.packets += 1;
@@ -107,7 +108,9 @@ impl GroupWriter<'_> {
             packets += 1;
             used += len;
         }
-        tally.count(self.now, session.profile, sent, self.consumers);
+        let again = tally.count(self.now, session.profile, sent, self.consumers);
+        self.counters.media.retransmissions_sent += again;
+        self.counters.media.rtp_sent += packets;
         self.counters.datagrams_sent += packets;
         self.counters.bytes_sent += used as u64;
         used
@@ -137,15 +140,16 @@ impl Tally {
         (self.consumer, self.kind) == (item.consumer, item.kind)
     }
 
+    /// Counts them, and returns how many of them were sent again.
     fn count(
         &self,
         now: Instant,
         profile: SrtpProfile,
         sent: &mut DirectionCounters,
         consumers: &mut Slab<Consumer>,
-    ) {
+    ) -> u64 {
         if self.packets == 0 {
-            return;
+            return 0;
         }
         let extra = matches!(self.kind, ItemKind::Probation | ItemKind::Padding);
         let again = matches!(self.kind, ItemKind::Retransmission | ItemKind::Repetition);
@@ -157,6 +161,7 @@ impl Tally {
             consumer.counters.retransmitted += if again { self.packets } else { 0 };
             consumer.rate.add(now, self.bytes);
         }
+        if again { self.packets } else { 0 }
     }
 }
 

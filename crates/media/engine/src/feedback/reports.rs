@@ -63,6 +63,7 @@ impl Engine {
                 }
                 if !lost.is_empty() {
                     stream.counters.nacks += 1;
+                    self.counters.media.nacks_sent += 1;
                     stream.counters.nacked_packets += lost.len() as u64;
                     let local = transport.local_ssrc;
                     send_rtcp(&mut self.control, transport, now, |writer| {
@@ -79,6 +80,7 @@ impl Engine {
                 let action = stream.key_frames.poll(now);
                 producer.is_asking |= stream.key_frames.is_wanted();
                 if action == KeyFrameAction::Send {
+                    self.counters.media.key_frame_requests_sent += 1;
                     let local = transport.local_ssrc;
                     if feedback.pli || !feedback.fir {
                         stream.counters.plis += 1;
@@ -169,6 +171,7 @@ impl Engine {
                     continue;
                 };
                 *block = report_block(now, ssrc, stream);
+                self.counters.media.lost_received += stream.reception.lost_lately();
                 count += 1;
             }
         }

@@ -48,6 +48,8 @@ pub(crate) struct PacedQueue {
     retransmissions: VecDeque<(Instant, Item)>,
     video: VecDeque<(Instant, Item)>,
     bytes: usize,
+    /// When the packet that was taken last had come.
+    popped_since: Option<Instant>,
 }
 
 impl PacedQueue {
@@ -78,7 +80,8 @@ impl PacedQueue {
         } else {
             Some(&mut self.retransmissions)
         };
-        let (_, item) = queue?.pop_front()?;
+        let (since, item) = queue?.pop_front()?;
+        self.popped_since = Some(since);
         self.bytes -= usize::from(item.size);
         if self.is_empty() {
             self.shrink();
@@ -93,6 +96,11 @@ impl PacedQueue {
                 queue.shrink_to(KEPT_CAPACITY);
             }
         }
+    }
+
+    /// When the packet that was taken last had come.
+    pub(super) fn popped_since(&self) -> Option<Instant> {
+        self.popped_since
     }
 
     /// When the oldest waiting picture came.

@@ -76,9 +76,9 @@ enum Object {
 
 fn object(event: &Event) -> Object {
     match event {
-        Event::IceState { transport, .. } | Event::DtlsState { transport, .. } => {
-            Object::Transport(*transport)
-        }
+        Event::IceState { transport, .. }
+        | Event::DtlsState { transport, .. }
+        | Event::MediaStarted { transport } => Object::Transport(*transport),
         Event::ProducerScore { producer, .. } => Object::Producer(*producer),
         Event::ConsumerScore { consumer, .. } | Event::ConsumerLayers { consumer, .. } => {
             Object::Consumer(*consumer)
