@@ -59,7 +59,7 @@ $(PAGE): $(PAGE_SOURCES) $(WEB)/node_modules/.package-lock.json
 test: setup lint test-rust test-web test-e2e bench-instructions fuzz-build ## Everything that must pass before a change is taken.
 
 .PHONY: lint
-lint: fmt-check clippy layers deny doc ## Formatting, lints, layers, licences, documentation.
+lint: fmt-check clippy layers deploy-check deny doc ## Formatting, lints, layers, board and alerts, licences, documentation.
 
 .PHONY: fmt
 fmt: ## Format everything.
@@ -79,6 +79,10 @@ clippy: page
 .PHONY: layers
 layers:
 	cargo xtask layers
+
+.PHONY: deploy-check
+deploy-check:
+	cargo xtask deploy
 
 .PHONY: deny
 deny: $(CARGO_DENY)

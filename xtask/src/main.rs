@@ -1,4 +1,5 @@
-//! Tasks of this repository that are programs. `cargo xtask layers` checks which crate uses which.
+//! Tasks of this repository that are programs. `cargo xtask layers` checks which crate uses which, `cargo xtask deploy`
+//! that board and alert rules fit to what a node exports.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -6,13 +7,17 @@
     reason = "a command-line tool"
 )]
 
-use std::process::{Command, ExitCode};
+use std::{
+    path::Path,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Context, ensure};
 
+mod deploy;
 mod layers;
 
-const USAGE: &str = "usage: cargo xtask layers";
+const USAGE: &str = "usage: cargo xtask layers|deploy";
 
 fn main() -> ExitCode {
     match run() {
@@ -27,9 +32,20 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["deploy"] => check_deploy(),
         ["layers"] => check_layers(),
         _ => anyhow::bail!("{USAGE}"),
     }
+}
+
+fn check_deploy() -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let report = deploy::check(root.context("no workspace")?)?;
+    println!(
+        "deploy: {} expressions use what {} metrics offer",
+        report.expressions, report.metrics
+    );
+    Ok(())
 }
 
 fn check_layers() -> anyhow::Result<()> {

@@ -119,14 +119,18 @@ impl NodeFigures {
     }
 }
 
-pub(crate) fn worker_figures(info: WorkerInfo, rooms: usize, capacity: &Capacity) -> WorkerFigures {
+pub(crate) fn worker_figures(
+    info: &WorkerInfo,
+    rooms: usize,
+    capacity: &Capacity,
+) -> WorkerFigures {
     let mut totals = info.totals.clone();
     // Read by the node, too, and so also of a worker that does not answer.
     totals.memory = info.memory;
     WorkerFigures {
         id: info.id.0,
         state: state_name(info.state),
-        full: capacity.exhausted_by(&load(&info)).is_some(),
+        full: capacity.exhausted_by(&load(info)).is_some(),
         since: info.since,
         restarts: info.restarts,
         rooms,

@@ -260,7 +260,7 @@ impl Host {
         let capacity = &shared.config.worker_capacity;
         let running = infos.iter().any(|info| info.state == WorkerState::Running);
         let rooms = shared.rooms();
-        let workers = infos.into_iter().map(|info| {
+        let workers = infos.iter().map(|info| {
             let rooms = rooms.on(info.id);
             worker_figures(info, rooms, capacity)
         });

@@ -162,15 +162,34 @@ fn bound(name: &str) -> f64 {
     text.parse().expect("a number")
 }
 
-/// Names of labels of a sample.
-fn labels(name: &str) -> Vec<&str> {
+/// Labels of a sample.
+fn labels(name: &str) -> Vec<(&str, &str)> {
     let Some((_, rest)) = name.split_once('{') else {
         return Vec::new();
     };
-    let pairs = rest.trim_end_matches('}').split("\",");
-    pairs
-        .filter_map(|pair| Some(pair.split_once('=')?.0))
-        .collect()
+    let pairs = rest.trim_end_matches("\"}").split("\",");
+    let pairs = pairs.filter_map(|pair| pair.split_once("=\""));
+    pairs.filter(|(label, _)| *label != "le").collect()
+}
+
+/// Labels of a metric as the page lists them: with their values, where those are words.
+fn list_labels(metric: &Found) -> String {
+    let mut words: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (label, value) in metric.samples.keys().flat_map(|name| labels(name)) {
+        let values = words.entry(label).or_default();
+        if !["revision", "version", "worker"].contains(&label) && !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    let describe = |(label, mut values): (&str, Vec<&str>)| {
+        values.sort_unstable();
+        match values.as_slice() {
+            [] => format!("`{label}`"),
+            values => format!("`{label}` ({})", values.join(", ")),
+        }
+    };
+    let labels: Vec<_> = words.into_iter().map(describe).collect();
+    labels.join("; ")
 }
 
 /// `docs/metrics.md` has one row for each metric; the board and the alerts are checked against it by `cargo xtask deploy`.
@@ -179,11 +198,6 @@ fn the_page_lists_every_metric() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../docs/metrics.md");
     let mut table = String::from("| Metric | Type | Labels | What |\n| --- | --- | --- | --- |\n");
     for (name, metric) in parse(&metrics().render()) {
-        let mut names: Vec<_> = metric.samples.keys().flat_map(|it| labels(it)).collect();
-        names.retain(|name| *name != "le");
-        names.sort_unstable();
-        names.dedup();
-        let labels: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
         let suffix = match metric.kind.as_str() {
             "counter" => "_total",
             "info" => "_info",
@@ -193,7 +207,7 @@ fn the_page_lists_every_metric() {
             table,
             "| `{name}{suffix}` | {} | {} | {} |",
             metric.kind,
-            labels.join(", "),
+            list_labels(&metric),
             metric.help
         );
     }

@@ -188,6 +188,10 @@ fn a_lost_packet_is_asked_for_and_repaired_before_the_receiver_notices() {
         .producer_stats(world.now, plenum_ids::ProducerId::from_u128(10))
         .expect("exists");
     assert_eq!((stats[0].packets_repaired, stats[0].nack_count), (1, 1));
+    let all = world.engine.stats().media;
+    assert_eq!((all.rtp_received, all.rtp_sent), (40, 40));
+    assert_eq!((all.nacks_sent, all.retransmissions_received), (1, 1));
+    assert_eq!((all.dtls_connected, all.dtls_failed), (2, 0));
 }
 
 #[test]
