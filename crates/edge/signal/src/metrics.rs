@@ -1,4 +1,4 @@
-//! `GET /metrics`: what a node tells Prometheus, as OpenMetrics text.
+//! `GET /metrics`: what a node tells Prometheus, as `OpenMetrics` text.
 //!
 //! Figures of rooms and workers are read when somebody asks, out of what the workers said at their last heartbeat: a
 //! scrape waits for nobody and costs the same however many peers there are. Only what the doors themselves see is
@@ -49,8 +49,7 @@ impl Metrics {
         // The library ends these explanations with a full stop itself.
         let build = Info::new([("version", version), ("revision", revision)]);
         registry.register("plenum_build", "The build that runs", build);
-        let stages: Family<_, _> =
-            Family::new_with_constructor(|| Histogram::new(STAGE_BOUNDS.into_iter()));
+        let stages: Family<_, _> = Family::new_with_constructor(|| Histogram::new(STAGE_BOUNDS));
         registry.register(
             "plenum_join_stage_seconds",
             "Time from a client's connection to each stage of its join, once for each connection",

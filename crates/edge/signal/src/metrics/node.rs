@@ -14,7 +14,12 @@ type Result = std::result::Result<(), Error>;
 /// Name, explanation, and how it is read.
 type Row<T> = (&'static str, &'static str, T);
 
-const NODE_GAUGES: &[Row<fn(&NodeFigures) -> f64>] = &[
+type OfNode = fn(&NodeFigures) -> f64;
+type OfWorker = fn(&WorkerFigures) -> f64;
+/// `None`: not there for this worker.
+type PerhapsOfWorker = fn(&WorkerFigures) -> Option<f64>;
+
+const NODE_GAUGES: &[Row<OfNode>] = &[
     ("plenum_ready", "1 while new joins are taken.", |node| {
         flag(node.ready)
     }),
@@ -49,7 +54,7 @@ const NODE_GAUGES: &[Row<fn(&NodeFigures) -> f64>] = &[
     ),
 ];
 
-const NODE_COUNTERS: &[Row<fn(&NodeFigures) -> f64>] = &[
+const NODE_COUNTERS: &[Row<OfNode>] = &[
     (
         "plenum_rooms_opened",
         "Rooms opened since the start.",
@@ -67,8 +72,7 @@ const NODE_COUNTERS: &[Row<fn(&NodeFigures) -> f64>] = &[
     ),
 ];
 
-/// `None`: not there for this worker.
-const WORKER_GAUGES: &[Row<fn(&WorkerFigures) -> Option<f64>>] = &[
+const WORKER_GAUGES: &[Row<PerhapsOfWorker>] = &[
     (
         "plenum_worker_up",
         "1 while the worker's process takes requests.",
@@ -152,7 +156,7 @@ const WORKER_GAUGES: &[Row<fn(&WorkerFigures) -> Option<f64>>] = &[
     ),
 ];
 
-const WORKER_COUNTERS: &[Row<fn(&WorkerFigures) -> f64>] = &[
+const WORKER_COUNTERS: &[Row<OfWorker>] = &[
     (
         "plenum_worker_restarts",
         "Processes of the worker that died and were replaced.",
