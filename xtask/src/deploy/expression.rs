@@ -1,4 +1,4 @@
-//! Reading PromQL as far as it takes to find out which metrics and labels an expression uses, and how.
+//! Reading expressions of Prometheus as far as it takes to find out which metrics and labels an expression uses, and how.
 
 use super::table::{Kind, Metrics};
 

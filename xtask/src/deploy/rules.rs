@@ -19,7 +19,7 @@ pub(crate) fn expressions(text: &str) -> anyhow::Result<Vec<Named>> {
         let (key, value) = pair.with_context(|| format!("line {number} is no key and value"))?;
         let value = unquote(value.trim()).with_context(|| format!("line {number}"))?;
         match (indentation, key) {
-            (0, "groups") | (2, "name") | (4, "rules") => {}
+            (0, "groups") | (2, "name") | (4, "rules") | (8, "labels" | "annotations") => {}
             (6, "alert") => rules.push(BTreeMap::from([(key, value)])),
             (8, "expr" | "for") | (10, "severity" | "summary" | "description") => {
                 let rule = rules.last_mut().context("a line before the first alert")?;
@@ -28,7 +28,6 @@ pub(crate) fn expressions(text: &str) -> anyhow::Result<Vec<Named>> {
                     "line {number}: {key} comes twice"
                 );
             }
-            (8, "labels" | "annotations") => {}
             _ => bail!("line {number}: {key} is not understood here"),
         }
     }
