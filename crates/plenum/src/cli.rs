@@ -15,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
   plenum serve --port 8080          on another port
   plenum config --sample            a commented configuration file
   plenum config ports               what a firewall must let in
+  plenum config check               whether settings and machine are sound
 
 Every command explains itself with --help."
 )]
@@ -89,6 +90,12 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigPart {
+    /// Check settings and machine: limits of open files and socket buffers, with what to do about them.
+    #[command(after_help = "Examples:
+  plenum config check --config /etc/plenum.toml
+
+Run it as the user that the node runs as. A node says the same in its log when it starts.")]
+    Check(SourceArgs),
     /// Print the ports that the node uses, and the firewall rules that open them.
     #[command(after_help = "Examples:
   plenum config ports --config /etc/plenum.toml

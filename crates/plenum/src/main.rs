@@ -2,7 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+mod checks;
 mod cli;
+mod notify;
 mod ports;
 mod serve;
 mod settings;
@@ -15,7 +17,7 @@ use std::{
 
 use clap::Parser as _;
 
-use cli::{Cli, Command, ConfigArgs, ConfigPart, PortsArgs};
+use cli::{Cli, Command, ConfigArgs, ConfigPart, PortsArgs, SourceArgs};
 
 fn main() -> ExitCode {
     let started = Instant::now();
@@ -41,8 +43,10 @@ fn run(cli: Cli, started: Instant) -> anyhow::Result<ExitCode> {
 }
 
 fn print_config(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
-    if let Some(ConfigPart::Ports(args)) = &args.part {
-        return print_ports(args);
+    match &args.part {
+        Some(ConfigPart::Check(sources)) => return print_check(sources),
+        Some(ConfigPart::Ports(args)) => return print_ports(args),
+        None => {}
     }
     let mut output = io::stdout().lock();
     if args.sample {
@@ -53,6 +57,22 @@ fn print_config(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     output.write_all(config.to_toml_masked().as_bytes())?;
     // Shown first, so that the reader sees what is complained about.
     config.validate()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_check(sources: &SourceArgs) -> anyhow::Result<ExitCode> {
+    let config = settings::load(sources, &[])?;
+    config.validate()?;
+    ports::plan(&config, serve::worker_count(&config))?;
+    let advice = checks::advice(&config);
+    let mut output = io::stdout().lock();
+    writeln!(output, "The settings are sound.")?;
+    for line in &advice {
+        writeln!(output, "* {line}")?;
+    }
+    if advice.is_empty() {
+        writeln!(output, "This machine gives the node what it needs.")?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,7 @@
 //! `plenum serve`: one node from start to end.
 
 use std::{
+    env,
     io::{self, Write as _},
     net::{IpAddr, SocketAddr},
     num::NonZero,
@@ -29,7 +30,7 @@ use tokio::{
 };
 use tracing::{debug, error, info, warn};
 
-use crate::{cli::ServeArgs, ports, settings};
+use crate::{checks, cli::ServeArgs, notify::Notifier, ports, settings};
 
 pub(crate) fn run(args: &ServeArgs, started: Instant) -> anyhow::Result<ExitCode> {
     let config = settings::load(&args.sources, &settings::serve_flags(args))?;
@@ -40,6 +41,9 @@ pub(crate) fn run(args: &ServeArgs, started: Instant) -> anyhow::Result<ExitCode
     };
     plenum_telemetry::init(&config.log.level, format)?;
     raise_open_files_limit();
+    for advice in checks::advice(&config) {
+        warn!("{advice}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -63,7 +67,7 @@ async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
     let supervisor_config = supervisor_config(config)?;
     let supervisor = tokio::select! {
         started = Supervisor::start(supervisor_config, events) => Arc::new(started?),
-        () = signals.next() => return Ok(ExitCode::SUCCESS),
+        _ = signals.next() => return Ok(ExitCode::SUCCESS),
     };
     let host = Host::start(host_config(config)?, Arc::clone(&supervisor), worker_events);
     let edge = Edge::new(host.clone(), edge_settings(config));
@@ -77,15 +81,36 @@ async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
         tokio::spawn(async move { edge.serve(listener, stopped).await })
     };
     announce(address, started)?;
+    let manager = Arc::new(Notifier::new(|name| env::var_os(name)));
+    manager.ready();
+    tokio::spawn(watchdog(
+        Arc::clone(&manager),
+        host.clone(),
+        Arc::clone(&supervisor),
+    ));
 
-    tokio::select! {
-        () = signals.next() => info!("shutting down"),
+    let request = tokio::select! {
+        request = signals.next() => request,
         ended = serving => {
             supervisor.shutdown().await;
             ended.context("the HTTP server failed")?.context("the HTTP server failed")?;
             anyhow::bail!("the HTTP server ended");
         }
+    };
+    host.close_doors();
+    if request == EndRequest::Terminate {
+        let limit = config.node.drain_timeout();
+        manager.stopping("lets nobody in and waits for calls to end");
+        info!(?limit, "draining: nobody is let in, calls may go on");
+        tokio::select! {
+            drained = timeout(limit, host.emptied()) => if drained.is_err() {
+                info!("calls have had their time");
+            },
+            _ = signals.next() => info!("asked again: no more waiting"),
+        }
     }
+    info!("shutting down");
+    manager.stopping("ends");
     drop(stop);
     let ending = timeout(SHUTDOWN_LIMIT, async {
         host.shutdown().await;
@@ -98,9 +123,36 @@ async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        () = signals.next() => Ok(ExitCode::from(INTERRUPTED)),
+        _ = signals.next() => Ok(ExitCode::from(INTERRUPTED)),
     }
 }
+
+/// Tells the service manager that the node is alive, as long as it is: rooms can be looked at, and the supervisor looks after
+/// its workers.
+async fn watchdog(manager: Arc<Notifier>, host: Host, supervisor: Arc<Supervisor>) {
+    let Some(every) = manager.watchdog_interval() else {
+        return;
+    };
+    let mut ticks = tokio::time::interval(every);
+    loop {
+        ticks.tick().await;
+        // Waits for the table of rooms: if nobody ever lets go of it, nothing is told.
+        let figures = host.figures();
+        let silent = supervisor.last_look().elapsed();
+        if silent < SUPERVISOR_PATIENCE {
+            manager.alive();
+        } else {
+            let rooms = figures.rooms;
+            error!(
+                ?silent,
+                rooms, "the supervisor does not look after its workers"
+            );
+        }
+    }
+}
+
+/// It looks after its workers each second; this allows for a machine that is busy with something else.
+const SUPERVISOR_PATIENCE: Duration = Duration::from_secs(10);
 
 fn edge_settings(config: &Config) -> Settings {
     Settings {
@@ -167,6 +219,7 @@ fn supervisor_config(config: &Config) -> anyhow::Result<SupervisorConfig> {
         min_port: config.rtc.min_port,
         ports_per_worker: plan.per_worker(),
         consent_timeout: config.rtc.consent_timeout(),
+        pin_cpus: config.workers.pin_cpus,
         ..SupervisorConfig::default()
     })
 }
@@ -264,6 +317,15 @@ fn announce(address: SocketAddr, started: Instant) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How a node is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EndRequest {
+    /// At once: somebody at a terminal.
+    Interrupt,
+    /// In good order: a service manager.
+    Terminate,
+}
+
 /// Requests to end.
 struct Signals {
     interrupt: Signal,
@@ -279,10 +341,10 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> EndRequest {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => EndRequest::Interrupt,
+            _ = self.terminate.recv() => EndRequest::Terminate,
         }
     }
 }

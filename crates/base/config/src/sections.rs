@@ -149,6 +149,15 @@ pub struct Node {
     pub max_memory_mib: u32,
     /// Bandwidth out of the node from which on no new rooms are taken, in Mbit/s; 0: no limit.
     pub max_egress_mbps: u32,
+    /// Seconds that calls may go on after SIGTERM; 0: none.
+    pub drain_timeout_s: u32,
+}
+
+impl Node {
+    /// `drain_timeout_s` as a duration.
+    pub fn drain_timeout(&self) -> Duration {
+        Duration::from_secs(self.drain_timeout_s.into())
+    }
 }
 
 impl Default for Node {
@@ -163,6 +172,9 @@ impl Default for Node {
             max_consumers: 0,
             max_memory_mib: 0,
             max_egress_mbps: 0,
+            // A third of what service managers wait before they kill (systemd: 90 s): time to say goodbye, and for a
+            // balancer to notice.
+            drain_timeout_s: 30,
         }
     }
 }
@@ -270,6 +282,12 @@ pub struct Workers {
     pub max_egress_mbps: u32,
     /// Consumers of one room at a worker from which on the room's further peers go to another one; 0: no limit.
     pub max_room_consumers: u32,
+    /// Keep each worker on a core of its own.
+    pub pin_cpus: bool,
+    /// What workers log.
+    pub log_level: String,
+    /// Of which parts of the media engine.
+    pub log_tags: String,
 }
 
 impl Default for Workers {
@@ -289,6 +307,9 @@ impl Default for Workers {
             // A viewer of one camera and microphone has two, which get 200 packets a second together, and one costs about
             // 2 µs to send (1.4 measured in groups, more where they are small): 2000 viewers take 80 % of a core.
             max_room_consumers: 4_000,
+            pin_cpus: false,
+            log_level: "info".into(),
+            log_tags: "info ice dtls rtp srtp rtcp rtx bwe score simulcast svc sctp".into(),
         }
     }
 }

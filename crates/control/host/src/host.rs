@@ -273,6 +273,18 @@ impl Host {
         }
     }
 
+    /// Lets nobody in any more. Rooms that are there go on.
+    pub fn close_doors(&self) {
+        self.shared.rooms().closing = true;
+    }
+
+    /// Completes when no room is left.
+    pub async fn emptied(&self) {
+        let mut running = self.shared.running_tasks.subscribe();
+        // The sender lives in `shared`, so waiting cannot fail.
+        let _ = running.wait_for(|count| *count == 0).await;
+    }
+
     /// Ends every room: clients are told to come back later. Returns when all rooms have ended.
     pub async fn shutdown(&self) {
         let senders: Vec<_> = {
@@ -283,9 +295,7 @@ impl Host {
         for sender in senders {
             let _ = sender.send(Input::Shutdown).await;
         }
-        let mut running = self.shared.running_tasks.subscribe();
-        // The sender lives in `shared`, so waiting cannot fail.
-        let _ = running.wait_for(|count| *count == 0).await;
+        self.emptied().await;
     }
 
     fn open_room(

@@ -32,6 +32,8 @@ pub struct SupervisorConfig {
     pub srtp_profiles: Vec<String>,
     /// Send every datagram by itself, even if the kernel could segment.
     pub disable_gso: bool,
+    /// Keep each worker on a core of its own, out of those that this process may use.
+    pub pin_cpus: bool,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// A worker that answers nothing for so long, though it is asked all the time, is killed and replaced.
@@ -64,6 +66,7 @@ impl Default for SupervisorConfig {
             consent_timeout: Duration::from_secs(30),
             srtp_profiles: Vec::new(),
             disable_gso: false,
+            pin_cpus: false,
             request_timeout: Duration::from_secs(10),
             // Longer than any pause of a worker that lives (a turn of its loop is some milliseconds), short enough for
             // calls to be back before people hang up.

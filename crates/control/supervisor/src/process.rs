@@ -28,7 +28,7 @@ use tokio::{
     sync::{mpsc::UnboundedSender, watch::Receiver},
     time::timeout,
 };
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use crate::{
     config::SupervisorConfig,
@@ -75,6 +75,9 @@ impl Process {
         let (ours, theirs) = StdUnixStream::pair().map_err(io_error)?;
         let (packets, worker_packets) = PacketSocket::pair(SOCKET_BUFFER).map_err(io_error)?;
         let mut child = spawn(config, worker, theirs)?;
+        if config.pin_cpus {
+            pin(worker, child.id());
+        }
         let after = START_TIMEOUT;
         let greeting = greet(config, worker, worker_packets, sockets, ours);
         let greeted = timeout(after, greeting).await;
@@ -172,6 +175,16 @@ fn spawn(
             executable: config.executable.clone(),
             source,
         })
+}
+
+/// A worker that cannot be kept on a core works all the same.
+fn pin(worker: WorkerId, pid: Option<u32>) {
+    let pinned = pid.map(|pid| plenum_udp::pin_process(pid, worker.0.into()));
+    match pinned {
+        Some(Ok(core)) => debug!(%worker, core, "worker has a core of its own"),
+        Some(Err(error)) => warn!(%worker, %error, "worker cannot be kept on a core"),
+        None => {}
+    }
 }
 
 /// The opening of the conversation, described in `plenum-ipc`.

@@ -128,7 +128,7 @@ impl Supervisor {
         let slots = slots.map(|(process, sockets)| SlotState::new(process, sockets));
         let shared = Arc::new(Shared {
             slots: slots.map(Mutex::new).collect(),
-            node: Mutex::new(NodeUsage::read()),
+            node: Mutex::new((Instant::now(), NodeUsage::read())),
         });
 
         let (stop, stopping) = watch::channel(false);
@@ -161,7 +161,12 @@ impl Supervisor {
 
     /// What the node's own process uses, as it was within the last second.
     pub fn node_usage(&self) -> NodeUsage {
-        *lock(&self.shared.node)
+        lock(&self.shared.node).1
+    }
+
+    /// When the supervisor last looked after its workers, which it does each second: long ago means that the node hangs.
+    pub fn last_look(&self) -> Instant {
+        lock(&self.shared.node).0
     }
 
     /// The running process of a worker.
@@ -196,7 +201,7 @@ impl Supervisor {
 pub(crate) struct Shared {
     slots: Vec<Mutex<SlotState>>,
     /// What the node's own process uses, without its workers.
-    node: Mutex<NodeUsage>,
+    node: Mutex<(Instant, NodeUsage)>,
 }
 
 #[derive(Debug)]
@@ -319,7 +324,7 @@ async fn sample(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
             _ = ticks.tick() => {}
             () = stopped(&mut stop) => return,
         }
-        *lock(&shared.node) = NodeUsage::read();
+        *lock(&shared.node) = (Instant::now(), NodeUsage::read());
         for slot in &shared.slots {
             let mut slot = lock(slot);
             let pid = slot.worker.as_ref().map(Worker::pid);

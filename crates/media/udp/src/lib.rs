@@ -25,7 +25,8 @@ pub use descriptors::{MAX_PASSED_FDS, recv_fds, send_fds};
 pub use packet_socket::{PacketReceived, PacketSent, PacketSocket};
 pub use poller::{Event, Events, Interest, Poller};
 pub use process::{
-    ProcessUsage, descriptors_limit, ignore_terminal_signals, open_descriptors, process_usage,
+    ProcessUsage, descriptors_limit, ignore_terminal_signals, open_descriptors, pin_process,
+    process_usage,
 };
 pub use receive::{MAX_RECEIVED_MESSAGES, Received, RecvBatch};
 pub use send::{MAX_MESSAGE_BYTES, MAX_SEGMENTS, Message, SendReport, Sender};

@@ -3,7 +3,10 @@
 
 use std::{fs, io, time::Duration};
 
-use rustix::process::{Resource, getrlimit};
+use rustix::{
+    process::{Pid, Resource, getrlimit},
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+};
 
 /// Processor time and memory of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +42,24 @@ pub fn open_descriptors() -> io::Result<u32> {
 /// How many file descriptors this process may have open.
 pub fn descriptors_limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// Keeps a process that has one thread on one core: the `index`th of those that this process may use, counted again from
+/// the first where there are fewer. Returns the core's number.
+pub fn pin_process(pid: u32, index: usize) -> io::Result<usize> {
+    let allowed = sched_getaffinity(None)?;
+    let cores: Vec<_> = (0..CpuSet::MAX_CPU)
+        .filter(|&core| allowed.is_set(core))
+        .collect();
+    let core = cores
+        .get(index % cores.len().max(1))
+        .copied()
+        .ok_or(io::ErrorKind::NotFound)?;
+    let mut one = CpuSet::new();
+    one.set(core);
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    sched_setaffinity(Some(pid.ok_or(io::ErrorKind::InvalidInput)?), &one)?;
+    Ok(core)
 }
 
 /// Ignores the signals that a terminal or a service manager sends to a whole process group (`SIGINT`, `SIGTERM`,
@@ -98,6 +119,22 @@ mod tests {
         // Other tests open and close files meanwhile.
         assert!(open_descriptors().expect("it lives") >= before.max(60) - 30);
         drop(files);
+    }
+
+    #[test]
+    fn a_process_is_kept_on_a_core() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("sleep exists");
+        let core = pin_process(child.id(), 1_000_001);
+        let core = core.expect("cores are counted again from the first");
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let set = sched_getaffinity(pid).expect("it lives");
+        child.kill().expect("it lives");
+        child.wait().expect("ours");
+        assert!(set.is_set(core) && set.count() == 1);
+        assert!(pin_process(u32::MAX, 0).is_err());
     }
 
     #[test]

@@ -162,3 +162,15 @@ async fn help_has_examples_and_version_names_the_revision() {
         "{version}"
     );
 }
+
+#[tokio::test]
+async fn settings_and_machine_can_be_checked() {
+    let output = command().args(["config", "check"]).output().await;
+    let output = output.expect("runs");
+    assert!(output.status.success());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.starts_with("The settings are sound."), "{text}");
+    let arguments = ["config", "check", "--set", "rtc.min_port=0"];
+    let output = command().args(arguments).output().await.expect("runs");
+    assert!(!output.status.success());
+}

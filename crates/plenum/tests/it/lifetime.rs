@@ -1,8 +1,13 @@
 //! Who ends with whom.
 
+use std::os::unix::net::UnixDatagram;
+
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Error;
+
 use crate::{
     client::{Client, join},
-    node::{Node, all_gone, is_alive},
+    node::{Node, PATIENCE, all_gone, command, is_alive, rtc_ports},
 };
 
 #[tokio::test]
@@ -71,4 +76,70 @@ async fn a_dead_worker_takes_only_its_rooms_and_their_peers_may_come_back() {
         worker["closed"] == false && worker["pid"].as_i64().is_some_and(|new| new != pid)
     })
     .await;
+}
+
+async fn draining() -> (Node, Client) {
+    let node = Node::start_with(&["--set", "node.drain_timeout_s=3600"]).await;
+    let mut ada = Client::connect(node.port, "room", "ada").await;
+    join(&mut ada, "Ada").await;
+    node.signal("TERM");
+    while node.get("/readyz").await.0 != 503 {
+        tokio::task::yield_now().await;
+    }
+    (node, ada)
+}
+
+#[tokio::test]
+async fn a_node_that_drains_lets_nobody_in_and_ends_with_its_last_call() {
+    let (mut node, mut ada) = draining().await;
+    let refused = Client::try_connect(node.port, "/?roomId=room&peerId=eve", Some("protoo")).await;
+    let Err(Error::Http(response)) = refused else {
+        panic!("{:?}", refused.map(|_| "accepted"));
+    };
+    assert_eq!(response.status(), 503);
+    assert!(response.headers().contains_key("retry-after"));
+    let (_, metrics) = node.get("/metrics").await;
+    assert!(metrics.contains("plenum_draining 1"), "{metrics}");
+    // The call goes on.
+    let capabilities = ada.ask("getRouterRtpCapabilities", json!({})).await;
+    assert!(capabilities.is_ok());
+    ada.leave().await;
+    assert!(node.ended().await.success());
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_node_that_drains() {
+    let (mut node, mut ada) = draining().await;
+    node.signal("TERM");
+    let (code, _) = ada.closed().await.expect("closed in good order");
+    assert_eq!(code, 1012);
+    assert!(node.ended().await.success());
+}
+
+#[tokio::test]
+async fn the_service_manager_hears_how_the_node_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("notify");
+    let manager = UnixDatagram::bind(&path).expect("bound");
+    manager.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    let hear = || {
+        let mut buffer = [0; 256];
+        let length = manager.recv(&mut buffer).expect("in time");
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let mut child = command()
+        .args(["serve", "--port", "0", "--workers", "2"])
+        .args(rtc_ports(2))
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "200000")
+        .spawn()
+        .expect("the binary was built for this test");
+    assert!(hear().starts_with("READY=1\n"));
+    for _ in 0..3 {
+        assert_eq!(hear(), "WATCHDOG=1");
+    }
+    let pid = i32::try_from(child.id().expect("runs")).expect("small");
+    crate::node::signal(pid, "TERM");
+    while !hear().starts_with("STOPPING=1\n") {}
+    assert!(child.wait().await.expect("ours").success());
 }

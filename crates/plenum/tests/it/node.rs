@@ -40,6 +40,8 @@ impl Node {
             .args(["serve", "--port", "0", "--workers", &count.to_string()])
             // An unoptimised worker on few cores is busy, and takes rooms all the same.
             .args(["--set", "workers.max_cpu_percent=0"])
+            // Tests that end a node have clients in it.
+            .args(["--set", "node.drain_timeout_s=0"])
             .args(rtc_ports(count))
             .args(arguments)
             .stdin(Stdio::null())
