@@ -2,7 +2,7 @@
 //! or a jitter buffer would mind.
 
 mod changes;
-mod networks;
+pub(crate) mod networks;
 mod restless;
 pub(crate) mod stage;
 mod walks;

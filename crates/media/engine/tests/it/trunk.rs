@@ -28,6 +28,7 @@ mod commands;
 mod demand;
 mod layers;
 mod sound;
+mod unknown;
 
 /// Two worlds with a trunk that loses nothing, and a sender at the near one.
 struct Scene {

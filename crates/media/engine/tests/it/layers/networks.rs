@@ -11,10 +11,10 @@ use plenum_testkit::{
 use super::stage::{MS, Setup, Stage, seeds};
 
 /// A packet that is lost three times over on its way up and down holds up the pictures behind it that long.
-const STALL: Duration = Duration::from_millis(800);
+pub(crate) const STALL: Duration = Duration::from_millis(800);
 
 /// 5 % loss, 15–25 ms each way, order not kept.
-fn bad() -> NetemConfig {
+pub(crate) fn bad() -> NetemConfig {
     NetemConfig {
         loss: Loss::Random(0.05),
         delay: 15 * MS,
@@ -32,9 +32,15 @@ fn wander(setup: Setup, first_seed: u64) {
     }
 }
 
-/// A viewer who changes layers at random for half a minute.
 fn wander_once(setup: Setup, seed: u64) {
     let mut stage = Stage::with_networks(setup, Some((bad(), seed)), STALL);
+    wander_on(&mut stage, seed);
+    stage.finish_after_losses();
+}
+
+/// A viewer who changes layers at random for half a minute.
+pub(crate) fn wander_on(stage: &mut Stage, seed: u64) {
+    let setup = stage.setup;
     let mut rng = Rng::new(seed);
     let highest = (setup.spatial_layers() - 1, setup.mode.temporal - 1);
     stage.run(2000 * MS);
@@ -61,7 +67,6 @@ fn wander_once(setup: Setup, seed: u64) {
         Some((highest.0, Some(highest.1))),
         "{setup:?}, seed {seed}"
     );
-    stage.finish_after_losses();
 }
 
 #[test]

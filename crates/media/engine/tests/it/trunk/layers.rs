@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use plenum_testkit::{
-    media::VideoFormat,
-    netem::{Loss, NetemConfig},
-};
+use plenum_testkit::media::VideoFormat;
 
-use crate::layers::stage::{MS, Setup, Stage, seeds};
+use crate::layers::{
+    networks::{STALL, bad, wander_on},
+    stage::{MS, Setup, Stage, seeds},
+};
 
 /// As for a viewer at the sender's own engine: the trunk adds nothing that could be noticed.
 const LIMIT: Duration = Duration::from_millis(1500);
@@ -60,15 +60,8 @@ fn the_receiver_chooses_at_its_own_engine() {
 fn what_is_lost_on_the_trunk_comes_again() {
     for setup in setups() {
         for seed in seeds(1) {
-            let network = NetemConfig {
-                loss: Loss::Random(0.05),
-                delay: 5 * MS,
-                jitter: 2 * MS,
-                ..NetemConfig::default()
-            };
-            let mut stage = Stage::over_trunk(setup, Some((network, seed)), 600 * MS);
-            stage.run(600 * MS);
-            walk(&mut stage, 3 * LIMIT);
+            let mut stage = Stage::over_trunk(setup, Some((bad(), seed)), STALL);
+            wander_on(&mut stage, seed);
             let far = stage.far.as_ref().expect("a trunk");
             let producer = stage.producer;
             let stats = far.world.engine.producer_stats(stage.world.now, producer);
@@ -77,7 +70,7 @@ fn what_is_lost_on_the_trunk_comes_again() {
                 .iter()
                 .map(|stream| stream.packets_repaired)
                 .sum();
-            assert!(repaired > 5, "{setup:?}: {repaired}");
+            assert!(repaired > 20, "{setup:?}: {repaired}");
             stage.finish_after_losses();
         }
     }
