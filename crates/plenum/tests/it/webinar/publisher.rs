@@ -27,8 +27,8 @@ use crate::{
     client::receiver_capabilities,
 };
 
-/// Two packets of sound and two pictures a second.
-const PACE: Duration = Duration::from_millis(500);
+/// A packet of sound and a picture each second: it is the number of receivers that counts here.
+const PACE: Duration = Duration::from_secs(1);
 
 /// Between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(250);

@@ -47,10 +47,10 @@ pub(crate) struct Watch {
 const RETRY: Duration = Duration::from_millis(250);
 
 /// Thousands look after their timers only so often once they are connected.
-const PACE: Duration = Duration::from_millis(500);
+const PACE: Duration = Duration::from_secs(2);
 
 /// While they are not: a lost check or flight is repeated about as fast by browsers.
-const HANDSHAKE_PACE: Duration = Duration::from_millis(50);
+const HANDSHAKE_PACE: Duration = Duration::from_millis(100);
 
 impl Viewer {
     pub(crate) fn start(
