@@ -91,6 +91,42 @@ async fn a_full_worker_takes_no_new_rooms_but_more_peers() {
 }
 
 #[tokio::test]
+async fn a_room_whose_workers_are_all_full_refuses_further_peers_for_now() {
+    let node = Node::start_workers(1, &["--set", "workers.max_consumers=1"]).await;
+    let mut ada = Client::connect(node.port, "a", "ada").await;
+    let session = join(&mut ada, "Ada").await;
+    let producer = json!({
+        "transportId": session.send["id"],
+        "kind": "audio",
+        "rtpParameters": chromium_audio(1111),
+        "appData": {},
+    });
+    ada.ask("produce", producer).await.expect("produced");
+    let mut bob = Client::connect(node.port, "a", "bob").await;
+    join(&mut bob, "Bob").await;
+    let refused = Client::try_connect(node.port, "/?roomId=a&peerId=carol", Some("protoo")).await;
+    let Err(Error::Http(response)) = refused else {
+        panic!("{:?}", refused.map(|_| "accepted"));
+    };
+    assert_eq!(response.status(), 503);
+    assert!(response.headers().contains_key("retry-after"));
+    let body: Value =
+        serde_json::from_slice(response.body().as_deref().expect("a body")).expect("JSON");
+    assert_eq!(body["retryable"], true);
+    let reason = body["reason"].as_str().expect("text");
+    assert!(
+        reason.contains("this room") && reason.contains("consumers"),
+        "{reason}"
+    );
+    // There is room again when somebody has left.
+    bob.leave().await;
+    node.stats_when(|stats| stats["workers"][0]["full"].is_null() && stats["totalPeers"] == 1)
+        .await;
+    let mut carol = Client::connect(node.port, "a", "carol").await;
+    join(&mut carol, "Carol").await;
+}
+
+#[tokio::test]
 async fn a_full_node_refuses_new_rooms_for_now() {
     let node = Node::start_with(&["--set", "workers.max_memory_mib=1"]).await;
     node.stats_when(|stats| {
