@@ -38,7 +38,7 @@ pub(crate) struct Viewer {
 pub(crate) struct Watch {
     connections: AtomicU32,
     new_peers: AtomicU32,
-    undecryptable: AtomicU32,
+    unopened: AtomicU32,
     /// When sound and picture came for the first time, each.
     since: Mutex<[Option<Instant>; 2]>,
 }
@@ -98,8 +98,8 @@ impl Watch {
         self.new_peers.load(Relaxed)
     }
 
-    pub(crate) fn undecryptable(&self) -> u32 {
-        self.undecryptable.load(Relaxed)
+    pub(crate) fn unopened(&self) -> u32 {
+        self.unopened.load(Relaxed)
     }
 
     /// Since when there have been both sound and picture.
@@ -168,7 +168,7 @@ async fn look_on(wire: &mut Wire, mut line: Line, watch: &Watch) {
                 watch.note(*is_picture);
             }
         }
-        watch.undecryptable.store(line.peer.failures, Relaxed);
+        watch.unopened.store(line.peer.failures, Relaxed);
         line.flush();
         let is_connected = line.peer.is_connected();
         tokio::select! {
