@@ -9,20 +9,28 @@ const BINARY = process.env.PLENUM_BIN ?? new URL("../../../target/debug/plenum",
 const READY_MS = 20_000;
 const STOP_MS = 10_000;
 
-// One node with one worker, on ports that were free a moment ago.
+interface Worker {
+  workerId: number;
+  pid: number | null;
+  state: string;
+}
+
+// One node, with one worker unless told otherwise, on ports that were free a moment ago.
 export class Hall {
   readonly port: number;
   readonly #rtcPort: number;
+  readonly #workers: number;
   #child: ChildProcess | undefined;
   #log = "";
 
-  private constructor(port: number, rtcPort: number) {
+  private constructor(port: number, rtcPort: number, workers: number) {
     this.port = port;
     this.#rtcPort = rtcPort;
+    this.#workers = workers;
   }
 
-  static async open(): Promise<Hall> {
-    const hall = new Hall(await freeTcpPort(), await freeUdpPort());
+  static async open(workers = 1): Promise<Hall> {
+    const hall = new Hall(await freeTcpPort(), await freeUdpPorts(workers), workers);
     await hall.start();
     return hall;
   }
@@ -47,7 +55,7 @@ export class Hall {
       "log.level": "debug",
     };
     const sets = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
-    const args = ["serve", "--port", String(this.port), "--workers", "1", ...sets];
+    const args = ["serve", "--port", String(this.port), "--workers", String(this.#workers), ...sets];
     // Settings come from here alone; the node refuses variables that it does not know.
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith("PLENUM_")),
@@ -69,6 +77,25 @@ export class Hall {
 
   async kill(): Promise<void> {
     await this.#end("SIGKILL");
+  }
+
+  // The worker that a room is on.
+  async workerOf(room: string): Promise<Worker> {
+    const { workers, placements } = await this.#stats();
+    const worker = workers.find(({ workerId }) => workerId === placements[room]?.workerId);
+    if (!worker) throw new Error(`no worker has the room ${room}`);
+    return worker;
+  }
+
+  // Ends or stops the process of a worker.
+  strike({ pid }: Worker, signal: NodeJS.Signals): void {
+    if (pid === null) throw new Error("the worker does not run");
+    process.kill(pid, signal);
+  }
+
+  async #stats(): Promise<{ workers: Worker[]; placements: Record<string, { workerId: number }> }> {
+    const answer = await fetch(`${this.url}/stats`);
+    return await answer.json();
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {
@@ -104,10 +131,20 @@ function freeTcpPort(): Promise<number> {
   });
 }
 
-function freeUdpPort(): Promise<number> {
+// The first of so many.
+async function freeUdpPorts(count: number): Promise<number> {
+  for (;;) {
+    const first = await freeUdpPort(0);
+    const others = Array.from({ length: count - 1 }, (_, index) => freeUdpPort(first + index + 1));
+    const free = await Promise.allSettled(others);
+    if (free.every(({ status }) => status === "fulfilled")) return first;
+  }
+}
+
+function freeUdpPort(wanted: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const socket = createSocket("udp4").once("error", reject);
-    socket.bind(0, "127.0.0.1", () => {
+    socket.bind(wanted, "127.0.0.1", () => {
       const { port } = socket.address();
       socket.close(() => resolve(port));
     });

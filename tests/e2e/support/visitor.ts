@@ -53,12 +53,17 @@ export class Visitor {
   readonly page: Page;
   readonly context: BrowserContext;
   readonly errors: string[] = [];
+  // WebSockets that the page has opened.
+  sockets = 0;
 
   private constructor(peer: string, context: BrowserContext, page: Page) {
     this.peer = peer;
     this.context = context;
     this.page = page;
     page.on("pageerror", (error) => this.errors.push(String(error)));
+    page.on("websocket", () => {
+      this.sockets += 1;
+    });
   }
 
   static async arrive(browser: Browser, hall: Hall, arrival: Arrival): Promise<Visitor> {

@@ -7,7 +7,7 @@ import type { Json } from "../protoo/messages";
 import { disconnected, ended, linkState } from "../store/state";
 import { notice, type Store } from "../store/store";
 import { pageSeen, watchSeen } from "../util/visible";
-import { type SendOptions, Session, type SlotName } from "./session";
+import { type ProducerIds, type SendOptions, Session, type SlotName } from "./session";
 import type { View } from "./watching";
 
 // Media that stays away for so long gets a new ICE start; short gaps heal by themselves.
@@ -19,6 +19,12 @@ const MEDIA_PATIENCE_MS = 10_000;
 // An answer that takes longer than this means that the connection is dead, whatever the browser believes.
 const PROBE_TIMEOUT_MS = 4_000;
 
+// A room that loses its worker refuses what is asked of it before it says where it goes on.
+const REFUSAL_GRACE_MS = 1_000;
+
+// The server ends what was before the move by itself some time after it is asked to.
+const RELEASE_TIMEOUT_MS = 15_000;
+
 type Direction = "send" | "recv";
 
 export class RoomClient {
@@ -28,6 +34,10 @@ export class RoomClient {
   readonly #repairs = new Map<Direction, ReturnType<typeof setTimeout>>();
   readonly #undo: (() => void)[] = [];
   #session: Session | undefined;
+  // Of before the room moved; what is shown or sent may still be theirs.
+  #earlier: Session[] = [];
+  // The server goes on with them until it is told that they are not needed.
+  #gently = false;
   #view: View = new Map();
   #probing = false;
   #left = false;
@@ -38,14 +48,20 @@ export class RoomClient {
     this.#protoo = new ProtooClient({
       url,
       handlers: {
-        open: () => void this.#open(),
+        open: () => {
+          this.#endSession();
+          void this.#start();
+        },
         disconnected: (attempt, retryInMs) => {
           this.#endSession();
           store.setState(disconnected(attempt, Date.now() + retryInMs));
         },
         closed: (reason) => this.#closedForGood(reason),
         request: (method, data) => this.#request(method, data),
-        notification: (method, data) => this.#session?.notification(method, data),
+        notification: (method, data) => {
+          if (method === "migrate") this.#migrate(data);
+          else this.#session?.notification(method, data);
+        },
       },
     });
     this.#listen(window, "online", () => this.#networkChanged());
@@ -66,7 +82,11 @@ export class RoomClient {
   }
 
   async stats(): Promise<Map<string, TrackStats>> {
-    return (await this.#session?.stats()) ?? new Map();
+    const all = new Map<string, TrackStats>();
+    for (const session of [...this.#earlier, this.#session]) {
+      for (const [track, stats] of (await session?.stats()) ?? []) all.set(track, stats);
+    }
+    return all;
   }
 
   async reports(): Promise<Record<Direction, unknown[]>> {
@@ -84,21 +104,51 @@ export class RoomClient {
     this.#protoo.close();
   }
 
-  async #open(): Promise<void> {
-    this.#endSession();
-    const session = new Session(this.#protoo, this.#store, this.#options, {
-      media: (direction, state) => this.#mediaState(direction, state),
-      sendingFailed: (slot, error) => this.#sendingFailed(slot, error),
-    });
+  async #start(earlier?: ProducerIds): Promise<void> {
+    const events = {
+      media: (direction: Direction, state: types.ConnectionState) => this.#mediaState(direction, state),
+      sendingFailed: (slot: SlotName, error: unknown) => this.#sendingFailed(slot, error),
+      settled: () => void this.#release(),
+    };
+    const session = new Session(this.#protoo, this.#store, this.#options, events, earlier);
     this.#session = session;
     session.watch(this.#view);
     session.seen(pageSeen());
     try {
       await session.start();
     } catch (error) {
+      const final = (error as Partial<RequestError>).code !== 0;
+      if (final) await new Promise((resolve) => setTimeout(resolve, REFUSAL_GRACE_MS));
       if (session.closed || this.#left) return;
       this.#startFailed(error);
     }
+  }
+
+  // The room goes on elsewhere: joins it there, on the same connection, and keeps what is on the page meanwhile.
+  #migrate(data: Json): void {
+    const session = this.#session;
+    if (!session) return;
+    this.#settle("send");
+    this.#settle("recv");
+    this.#gently = data.makeBeforeBreak === true;
+    const ids = session.producerIds;
+    if (session.joined) {
+      session.retire(this.#gently);
+      this.#earlier.push(session);
+    } else {
+      session.close();
+    }
+    if (!this.#gently) for (const one of this.#earlier) one.retire(false);
+    this.#session = undefined;
+    void this.#start(ids);
+  }
+
+  // Everything has arrived anew. Others may still need what is sent as before, until the server knows better.
+  async #release(): Promise<void> {
+    const done = this.#earlier;
+    this.#earlier = [];
+    if (this.#gently) await this.#protoo.request("migrated", {}, RELEASE_TIMEOUT_MS).catch(() => undefined);
+    for (const session of done) session.close();
   }
 
   // A refusal by the server is final, a lost answer is not.
@@ -189,6 +239,8 @@ export class RoomClient {
     this.#settle("recv");
     this.#session?.close();
     this.#session = undefined;
+    for (const session of this.#earlier) session.close();
+    this.#earlier = [];
   }
 
   #listen(target: EventTarget, event: string, handler: () => void): void {

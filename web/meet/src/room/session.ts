@@ -1,4 +1,5 @@
-// The life of one connection to the room: from its opening to its loss. The next connection gets a new one.
+// One membership of the room, from joining to the loss of the connection or to the room's moving away: after that comes
+// the next one.
 
 import { Device, type types } from "mediasoup-client";
 import { cameraEncodings, type Layering, screenEncodings, videoCodec } from "../media/encodings";
@@ -12,14 +13,18 @@ import {
   mediaAdded,
   mediaChanged,
   mediaRemoved,
+  onlyKept,
   peerJoined,
   peerLeft,
   peerRenamed,
+  type RemoteMedia,
+  rejoined,
   remoteMedia,
 } from "../store/state";
 import type { Store } from "../store/store";
 import { browser } from "../util/browser";
 import type { Codec } from "../util/params";
+import { Handover } from "./handover";
 import { ProducerSlot } from "./slot";
 import { type View, Watching } from "./watching";
 import { readDemand, readLayers, readNewConsumer, readPeer, readPeers, readScore, text } from "./wire";
@@ -33,9 +38,14 @@ const MAX_DEMANDS = 16;
 
 export type SlotName = Source | "screen-audio";
 
+// What the server calls what is sent.
+export type ProducerIds = ReadonlyMap<SlotName, string>;
+
 export interface SessionEvents {
   media(direction: "send" | "recv", state: types.ConnectionState): void;
   sendingFailed(slot: SlotName, error: unknown): void;
+  // After a move: nothing on the page depends on earlier sessions any more.
+  settled(): void;
 }
 
 export class Session {
@@ -50,26 +60,56 @@ export class Session {
   readonly #readers = new Map<types.Transport, StatsReader>();
   readonly #demands = new Map<string, readonly boolean[]>();
   readonly #watching: Watching;
+  // Of producers that an earlier session had, if the room has moved: they keep them.
+  readonly #earlier: ProducerIds | undefined;
+  readonly #handover: Handover | undefined;
+  readonly #present = new Set<string>();
+  #joined = false;
   #device: Device | undefined;
   #send: types.Transport | undefined;
   #recv: types.Transport | undefined;
   #closed = false;
 
-  constructor(protoo: ProtooClient, store: Store, options: SendOptions, events: SessionEvents) {
+  // With `earlier`, what is on the page stays until this session has something better.
+  constructor(
+    protoo: ProtooClient,
+    store: Store,
+    options: SendOptions,
+    events: SessionEvents,
+    earlier?: ProducerIds,
+  ) {
     this.#protoo = protoo;
     this.#store = store;
     this.#options = options;
     this.#events = events;
+    this.#earlier = earlier;
+    this.#handover =
+      earlier &&
+      new Handover({
+        store,
+        report: async () => (this.#recv && !this.#recv.closed ? this.#recv.getStats() : []),
+        complete: () => this.#settled(),
+      });
     this.#watching = new Watching({
       request: (method, data) => protoo.request(method, data),
-      asked: (id, { preferred, paused }) =>
-        store.setState(mediaChanged(id, { preferred, unwatched: paused })),
+      asked: (id, { preferred, paused }) => this.#changed(id, { preferred, unwatched: paused }),
       pixelRatio: () => window.devicePixelRatio,
     });
   }
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  // Whether it has anything that is worth keeping during a move.
+  get joined(): boolean {
+    return this.#joined;
+  }
+
+  get producerIds(): ProducerIds {
+    const ids = new Map(this.#earlier);
+    for (const [name, { id }] of this.#slots) if (id) ids.set(name, id);
+    return ids;
   }
 
   async start(): Promise<void> {
@@ -85,10 +125,14 @@ export class Session {
       device: browser(navigator.userAgent),
       rtpCapabilities: device.recvRtpCapabilities,
       // Other servers and clients of this protocol do not know this word and pass over it.
-      plenum: { demand: true },
+      plenum: { demand: true, migrate: true },
     });
     if (this.#closed) return;
-    this.#store.setState(joined(readPeers(answer)));
+    this.#joined = true;
+    const peers = readPeers(answer);
+    for (const { id } of peers) this.#present.add(id);
+    this.#store.setState(this.#earlier ? rejoined(peers) : joined(peers));
+    this.#handover?.begin();
     this.#openSlots(device, send);
     await recv;
     for (const name of this.#slots.keys()) this.sync(name);
@@ -125,9 +169,11 @@ export class Session {
     const { setState } = this.#store;
     switch (method) {
       case "newPeer":
+        this.#present.add(text(data, "id"));
         setState(peerJoined(readPeer(data)));
         break;
       case "peerClosed":
+        this.#present.delete(text(data, "peerId"));
         setState(peerLeft(text(data, "peerId")));
         break;
       case "peerDisplayNameChanged":
@@ -144,7 +190,7 @@ export class Session {
         this.#layersChanged(text(data, "consumerId"), readLayers(data));
         break;
       case "consumerScore":
-        setState(mediaChanged(text(data, "consumerId"), { score: readScore(data) }));
+        this.#changed(text(data, "consumerId"), { score: readScore(data) });
         break;
       case "producerDemand":
         this.#demanded(data);
@@ -182,12 +228,19 @@ export class Session {
     return { send: await read(this.#send), recv: await read(this.#recv) };
   }
 
-  close(): void {
+  // The room has moved: nothing is asked or told any more. What arrives is shown until there is something newer; what
+  // is sent goes on if somebody may still get it.
+  retire(sending: boolean): void {
     this.#closed = true;
+    this.#handover?.close();
     this.#watching.close();
     for (const slot of this.#slots.values()) slot.close();
     this.#slots.clear();
-    this.#send?.close();
+    if (!sending) this.#send?.close();
+  }
+
+  close(): void {
+    this.retire(false);
     this.#recv?.close();
     this.#consumers.clear();
     this.#readers.clear();
@@ -214,7 +267,13 @@ export class Session {
     });
     transport.on("produce", ({ kind, rtpParameters, appData }, done, failed) => {
       this.#protoo
-        .request("produce", { transportId: transport.id, kind, rtpParameters, appData })
+        .request("produce", {
+          transportId: transport.id,
+          kind,
+          rtpParameters,
+          appData,
+          ...this.#wish(kind, appData),
+        })
         .then((answer) => done({ id: text(answer as Json, "id") }))
         .catch(failed);
     });
@@ -270,16 +329,32 @@ export class Session {
       return;
     }
     this.#consumers.set(id, consumer);
-    this.#store.setState(
-      mediaAdded(remoteMedia({ id, peerId, source, track: consumer.track, paused, count })),
-    );
+    const media = remoteMedia({ id, peerId, source, track: consumer.track, paused, count });
+    if (!this.#handover?.take(media)) this.#store.setState(mediaAdded(media));
     // Sound is never asked to be less, nor to stop.
     if (kind === "video") this.#watching.add(id, `${peerId}/${source}`, count);
   }
 
+  // The classic words for what is sent tell its slots apart.
+  #wish(kind: "audio" | "video", appData: Json): { plenum?: { producerId: string } } {
+    const share = appData.share === true;
+    const slot = kind === "audio" ? (share ? "screen-audio" : "mic") : share ? "screen" : "camera";
+    const producerId = this.#earlier?.get(slot);
+    return producerId ? { plenum: { producerId } } : {};
+  }
+
+  #changed(id: string, change: Partial<Omit<RemoteMedia, "id">>): void {
+    if (!this.#handover?.change(id, change)) this.#store.setState(mediaChanged(id, change));
+  }
+
+  #settled(): void {
+    this.#store.setState(onlyKept(this.#present, new Set(this.#consumers.keys())));
+    this.#events.settled();
+  }
+
   #layersChanged(id: string, layers: Layers | undefined): void {
     this.#watching.layer(id, layers?.spatial);
-    this.#store.setState(mediaChanged(id, { layers }));
+    this.#changed(id, { layers });
   }
 
   #demanded(data: Json): void {
@@ -293,7 +368,7 @@ export class Session {
 
   #consumerPaused(id: string, paused: boolean): void {
     if (this.#paused.has(id)) this.#paused.set(id, paused);
-    this.#store.setState(mediaChanged(id, { paused }));
+    this.#changed(id, { paused });
   }
 
   #consumerClosed(id: string): void {
@@ -301,6 +376,7 @@ export class Session {
     this.#watching.remove(id);
     this.#consumers.get(id)?.close();
     this.#consumers.delete(id);
+    this.#handover?.remove(id);
     this.#store.setState(mediaRemoved(id));
   }
 }

@@ -38,6 +38,11 @@ export class ProducerSlot {
     this.#demands = demands;
   }
 
+  // What the server calls what is sent from here.
+  get id(): string | undefined {
+    return this.#producer?.id;
+  }
+
   set(wanted: Wanted): void {
     this.#wanted = wanted;
     this.#start();

@@ -10,11 +10,14 @@ import {
   mediaAdded,
   mediaChanged,
   mediaRemoved,
+  mediaReplaced,
   noticed,
+  onlyKept,
   peerJoined,
   peerLeft,
   peerRenamed,
   type RemoteMedia,
+  rejoined,
   remoteMedia,
   type State,
 } from "./state";
@@ -49,6 +52,22 @@ describe("state", () => {
     expect(state.link.state).toBe("up");
   });
 
+  it("keeps people and their media when the room has moved, until it is known who came along", () => {
+    apply(joined([ada, bo]), mediaAdded(media("1", "a", "camera")), mediaAdded(media("2", "b", "mic")));
+    const said = state.announcement;
+    apply(rejoined([{ id: "c", name: "Cy" }, bo]), peerJoined(ada));
+    expect(state.peers.map(({ id }) => id)).toEqual(["a", "b", "c"]);
+    expect(Object.keys(state.media)).toEqual(["1", "2"]);
+    apply(mediaReplaced(media("9", "a", "camera")));
+    expect(Object.keys(state.media).sort()).toEqual(["2", "9"]);
+    expect(state.announcement).toBe(said);
+    apply((before) => ({ ...before, pinned: "b/camera" }), onlyKept(new Set(["a", "c"]), new Set(["9"])));
+    expect(state.peers.map(({ id }) => id)).toEqual(["a", "c"]);
+    expect(Object.keys(state.media)).toEqual(["9"]);
+    expect(state.pinned).toBeUndefined();
+    expect(state.announcement).toBe("Bo left");
+  });
+
   it("keeps showing who was there while the connection is away", () => {
     apply(joined([ada]), disconnected(2, 99));
     expect(state.phase).toBe("live");
@@ -65,7 +84,8 @@ describe("state", () => {
 
   it("has everybody once, and says who comes and goes", () => {
     apply(joined([ada]), peerJoined(bo), peerJoined({ id: "a", name: "Ada again" }));
-    expect(state.peers.map(({ name }) => name)).toEqual(["Bo", "Ada again"]);
+    expect(state.peers.map(({ name }) => name)).toEqual(["Ada again", "Bo"]);
+    expect(state.announcement).toBe("Bo joined");
     apply(peerRenamed("b", "Bob"), peerLeft("b"));
     expect(state.announcement).toBe("Bob left");
     apply(peerLeft("unknown"));

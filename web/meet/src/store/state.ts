@@ -135,6 +135,16 @@ export function joined(peers: Peer[]): Step {
   return () => ({ phase: "live", link: { state: "up", attempt: 0, retryAt: 0 }, peers, media: {} });
 }
 
+// What a join answers after the room has moved: who has come along so far. The others follow, or are forgotten later.
+export function rejoined(present: Peer[]): Step {
+  return ({ peers }) => {
+    const here = new Map(present.map((peer) => [peer.id, peer]));
+    const known = peers.map((peer) => here.get(peer.id) ?? peer);
+    const fresh = present.filter(({ id }) => !peers.some((peer) => peer.id === id));
+    return { phase: "live", link: { state: "up", attempt: 0, retryAt: 0 }, peers: [...known, ...fresh] };
+  };
+}
+
 export function disconnected(attempt: number, retryAt: number): Step {
   return () => ({ link: { state: "down", attempt, retryAt }, speaking: new Set(), stats: new Map() });
 }
@@ -144,11 +154,12 @@ export function linkState(next: "up" | "weak"): Step {
     link.state === "up" || link.state === "weak" ? { link: { ...link, state: next } } : {};
 }
 
+// Who is known keeps the place: the room has moved, and this peer came along.
 export function peerJoined(peer: Peer): Step {
-  return ({ peers }) => ({
-    peers: [...peers.filter(({ id }) => id !== peer.id), peer],
-    announcement: `${peer.name} joined`,
-  });
+  return ({ peers }) =>
+    peers.some(({ id }) => id === peer.id)
+      ? { peers: peers.map((known) => (known.id === peer.id ? peer : known)) }
+      : { peers: [...peers, peer], announcement: `${peer.name} joined` };
 }
 
 export function peerLeft(peerId: string): Step {
@@ -173,6 +184,31 @@ export function mediaAdded(one: RemoteMedia): Step {
     const name = peers.find(({ id }) => id === one.peerId)?.name;
     const announcement = one.source === "screen" && name ? { announcement: `${name} shares a screen` } : {};
     return { media: { ...media, [one.id]: one }, ...announcement };
+  };
+}
+
+// In the place of what was received of the same source before.
+export function mediaReplaced(one: RemoteMedia): Step {
+  return ({ media }) => {
+    const others = Object.entries(media).filter(
+      ([, { peerId, source }]) => peerId !== one.peerId || source !== one.source,
+    );
+    return { media: { ...Object.fromEntries(others), [one.id]: one } };
+  };
+}
+
+// Forgets peers and media that are not among these.
+export function onlyKept(peerIds: ReadonlySet<string>, mediaIds: ReadonlySet<string>): Step {
+  return ({ peers, media, pinned }) => {
+    const kept = Object.entries(media).filter(([id, one]) => mediaIds.has(id) && peerIds.has(one.peerId));
+    const gone = peers.filter(({ id }) => !peerIds.has(id));
+    const last = gone.at(-1);
+    return {
+      peers: peers.filter(({ id }) => peerIds.has(id)),
+      media: Object.fromEntries(kept),
+      pinned: gone.some(({ id }) => pinned?.startsWith(`${id}/`)) ? undefined : pinned,
+      ...(last ? { announcement: `${last.name} left` } : {}),
+    };
   };
 }
 

@@ -1,6 +1,25 @@
 // Elements that play tracks.
 
-import { useEffect, useRef, useState } from "react";
+import { type RefObject, useEffect, useRef, useState } from "react";
+
+// A track that takes another's place does so in the same stream: the element shows the last picture until the next one.
+function show(element: HTMLMediaElement, track: MediaStreamTrack): void {
+  if (!(element.srcObject instanceof MediaStream)) {
+    element.srcObject = new MediaStream([track]);
+    return;
+  }
+  const stream = element.srcObject;
+  stream.addTrack(track);
+  for (const other of stream.getTracks()) if (other !== track) stream.removeTrack(other);
+}
+
+// Leaves nothing playing behind.
+function release(ref: RefObject<HTMLMediaElement | null>): () => void {
+  const element = ref.current;
+  return () => {
+    if (element) element.srcObject = null;
+  };
+}
 
 interface VideoProps {
   track: MediaStreamTrack;
@@ -16,13 +35,11 @@ export function VideoView({ track, label, mirrored = false, whole = false }: Vid
   useEffect(() => {
     const video = ref.current;
     if (!video) return;
-    video.srcObject = new MediaStream([track]);
+    show(video, track);
     // Muted pictures may always play; an error here only means that the element was replaced meanwhile.
     video.play().catch(() => undefined);
-    return () => {
-      video.srcObject = null;
-    };
   }, [track]);
+  useEffect(() => release(ref), []);
   return (
     <video
       ref={ref}
@@ -48,11 +65,9 @@ export function AudioView({ track, blocked, onBlocked }: AudioProps) {
   useEffect(() => {
     const audio = ref.current;
     if (!audio) return;
-    audio.srcObject = new MediaStream([track]);
-    return () => {
-      audio.srcObject = null;
-    };
+    show(audio, track);
   }, [track]);
+  useEffect(() => release(ref), []);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new track and the end of the blockade both mean: try.
   useEffect(() => {
     if (blocked) return;
