@@ -12,13 +12,13 @@ use std::{
 };
 
 use anyhow::Context as _;
-use plenum_config::{Config, LogFormat};
+use plenum_config::{AdminAllow, Config, LogFormat};
 use plenum_host::{Capacity, Host, HostConfig, Limits};
 use plenum_params::{
     ortc::{default_codecs, router_capabilities},
     transport::WebRtcTransportOptions,
 };
-use plenum_signal::{Edge, Settings};
+use plenum_signal::{AdminAccess, Edge, Settings};
 use plenum_supervisor::{ListenAddress, Supervisor, SupervisorConfig};
 use plenum_telemetry::Format;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -156,6 +156,11 @@ const SUPERVISOR_PATIENCE: Duration = Duration::from_secs(10);
 
 fn edge_settings(config: &Config) -> Settings {
     Settings {
+        admin: match config.admin.allow {
+            AdminAllow::Any => AdminAccess::Everybody,
+            AdminAllow::Loopback => AdminAccess::Loopback,
+            _ => AdminAccess::Nobody,
+        },
         revision: env!("PLENUM_REVISION").to_owned(),
         metrics: config.metrics.enabled && config.metrics.port == 0,
         ..Settings::default()

@@ -1,4 +1,4 @@
-//! Bodies of `GET /stats`, `/workers`, `/healthz` and `/readyz`.
+//! Bodies of `GET /stats`, `/workers`, `/healthz` and `/readyz`, and of what operators ask of workers.
 
 use std::collections::BTreeMap;
 
@@ -47,8 +47,15 @@ pub struct WorkerStatus {
     pub pid: Option<u32>,
     /// Whether it takes no rooms because its process is gone.
     pub closed: bool,
-    /// `running`, `restarting`, or `held` when it died too often and waits for up to a minute.
+    /// `running`; `draining` or `drained` on an operator's request; `restarting`, or `held` when it died too often and
+    /// waits for up to a minute.
     pub state: String,
+    /// Rooms that were moved away, while it is drained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rooms_moved: Option<usize>,
+    /// Why the rooms that are left on a worker that is drained could not be moved yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain_obstacle: Option<String>,
     /// What ran out, while it takes no new rooms for that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full: Option<String>,
@@ -99,6 +106,52 @@ pub struct WorkerStatus {
     pub gso: bool,
     /// From where on it takes no new rooms.
     pub limits: WorkerLimits,
+}
+
+/// The answer to `POST` and `DELETE /api/v1/workers/{id}/drain`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerDrain {
+    /// Number of the worker.
+    pub worker_id: u16,
+    /// `draining`, `drained`, or `running` when it takes rooms.
+    pub state: &'static str,
+    /// Rooms on it.
+    pub rooms_left: usize,
+    /// Rooms that were moved away.
+    pub rooms_moved: usize,
+    /// Why the rooms that are left could not be moved yet; it is tried again and again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<String>,
+}
+
+/// The answer to `POST` and `GET /api/v1/workers/restart`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RollingRestart {
+    /// `never` asked for since the node started, `running`, `done` or `stopped`.
+    pub state: &'static str,
+    /// The worker whose turn it is.
+    pub current: Option<u16>,
+    /// Workers that were started anew.
+    pub done: Vec<u16>,
+    /// Workers that were not yet, or will not be.
+    pub left: Vec<u16>,
+    /// Why it was stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+impl Default for RollingRestart {
+    fn default() -> Self {
+        Self {
+            state: "never",
+            current: None,
+            done: Vec::new(),
+            left: Vec::new(),
+            trouble: None,
+        }
+    }
 }
 
 /// Limits of a worker in [`WorkerStatus`]; `null`: none.

@@ -108,6 +108,7 @@ keys! {
     room.max_producers_per_peer: u32,
     room.announce_up_to: u32,
     auth.mode: crate::AuthMode,
+    admin.allow: crate::AdminAllow,
     log.level: String,
     log.format: crate::LogFormat,
     metrics.enabled: bool,

@@ -23,5 +23,6 @@ pub use error::{ConfigError, Origin, Problem};
 pub use ports::{DEFAULT_EPHEMERAL, PortPlan};
 pub use resolve::{FileSource, Override, resolve};
 pub use sections::{
-    Auth, AuthMode, Config, Http, Log, LogFormat, Metrics, Node, Room, Rtc, Workers,
+    Admin, AdminAllow, Auth, AuthMode, Config, Http, Log, LogFormat, Metrics, Node, Room, Rtc,
+    Workers,
 };

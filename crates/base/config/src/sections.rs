@@ -8,6 +8,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
+    /// Who may administer.
+    pub admin: Admin,
     /// Who may join.
     pub auth: Auth,
     /// Signalling, web page and status.
@@ -38,6 +40,27 @@ impl Config {
             .announced_ip
             .unwrap_or_else(|| self.rtc_listen_ip())
     }
+}
+
+/// `[admin]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Admin {
+    /// From where `/api/v1/workers` is taken.
+    pub allow: AdminAllow,
+}
+
+/// From where a node is administered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AdminAllow {
+    /// From everywhere that the port is reached from.
+    Any,
+    /// From this machine, not through a proxy.
+    #[default]
+    Loopback,
+    /// Not at all.
+    None,
 }
 
 /// `[auth]`.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use toml::Value;
 
-use crate::{AuthMode, LogFormat};
+use crate::{AdminAllow, AuthMode, LogFormat};
 
 /// A type of settings.
 pub(crate) trait Setting: Sized {
@@ -121,6 +121,13 @@ macro_rules! words {
     };
 }
 
+words!(
+    AdminAllow,
+    "\"loopback\", \"any\" or \"none\"",
+    "any" => AdminAllow::Any,
+    "loopback" => AdminAllow::Loopback,
+    "none" => AdminAllow::None
+);
 words!(AuthMode, "\"none\"", "none" => AuthMode::None);
 words!(LogFormat, "\"text\" or \"json\"", "json" => LogFormat::Json, "text" => LogFormat::Text);
 

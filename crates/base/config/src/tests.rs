@@ -172,6 +172,7 @@ fn every_key_can_be_set_by_every_layer() {
         "an IPv4 or IPv6 address" => "192.0.2.1",
         "\"text\" or \"json\"" => "json",
         "\"none\"" => "none",
+        "\"loopback\", \"any\" or \"none\"" => "any",
         _ => "40000",
     };
     for key in KEYS {

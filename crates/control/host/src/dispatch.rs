@@ -19,7 +19,9 @@ pub(crate) async fn run(shared: Arc<Shared>, mut events: mpsc::UnboundedReceiver
         waiting.store(events.len(), Ordering::Relaxed);
         match event {
             // The supervisor has written down who died, and who lives again.
-            WorkerEvent::Died { .. } => shared.handle_worker_death().await,
+            WorkerEvent::Died { .. } | WorkerEvent::Ended { .. } => {
+                shared.handle_worker_death().await;
+            }
             WorkerEvent::Media { worker, event } => {
                 // Events of objects that were closed meanwhile find nobody.
                 if let Some(Owner { room, place }) = shared.objects.owner_of(worker, &event) {

@@ -32,7 +32,7 @@ use tracing::{debug, info, warn};
 use crate::{
     dispatch,
     figures::{Counts, NodeFigures, worker_figures},
-    moving::Displaced,
+    moving::{Displaced, Plans},
     objects::Objects,
     placement::{Capacity, NoPlace, Resource},
     room_task::{Figures, Ground, Input, Owner, RoomTask},
@@ -115,6 +115,9 @@ pub struct RoomOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
+    /// All workers that run are being drained.
+    #[error("all media workers are being drained, try again later")]
+    Draining,
     /// The room would be a new one, and all workers are at a limit.
     #[error("the server is full and takes no new rooms now ({0}), try again later")]
     Full(Resource),
@@ -244,7 +247,10 @@ impl Host {
         let workers = infos.iter().zip(figures);
         Stats {
             workers: workers
-                .map(|(info, stats)| worker_status(info, stats, rooms.on(info.id), capacity))
+                .map(|(info, stats)| {
+                    let drain = rooms.drain_status(info.id);
+                    worker_status(info, stats, drain, capacity)
+                })
                 .collect(),
             distribution,
             placements,
@@ -388,7 +394,9 @@ pub(crate) struct Rooms {
     refusal: Option<NoPlace>,
     /// Consumers that rooms have or will soon have at each worker.
     pub(crate) live: HashMap<WorkerId, Arc<AtomicU64>>,
-    closing: bool,
+    pub(crate) closing: bool,
+    /// What operators have asked for.
+    pub(crate) plans: Plans,
     /// Rooms that lost their worker and consumers that are about to appear on others.
     pub(crate) displaced: Displaced,
 }

@@ -35,6 +35,7 @@ mod trunks;
 
 pub use figures::{NodeFigures, WORKER_STATES, WorkerFigures};
 pub use host::{ConnectError, Host, HostConfig, RoomOptions};
+pub use moving::DrainError;
 pub use placement::{Capacity, Load, Obstacle, Placement, Reason, Resource};
 pub use plenum_room::Limits;
 pub use session::{Session, SessionEnd, SessionEvent, SessionGone};

@@ -3,6 +3,12 @@
 //! When a worker dies, its rooms leave the list at once and then tell their sessions. Whoever comes first, be it a client
 //! that was connected all the time ([`Host::reconnect`]) or one that connects anew, opens the room again, on the worker
 //! that placement chooses. Nothing waits for the dead worker's successor unless there is no other worker.
+//!
+//! When an operator wants a worker empty ([`Host::drain`]), a room leaves the list in the same way while it still runs:
+//! it asks its sessions to move, and ends when all of them have gone, or say that they need it no longer, or when the time
+//! for that is over. Until then there are two rooms of one name, and only the new one can be entered.
+
+mod drain;
 
 use std::{
     collections::HashMap,
@@ -20,6 +26,9 @@ use crate::{
     room_task::Input,
     session::Session,
 };
+
+pub use drain::DrainError;
+pub(crate) use drain::Plans;
 
 impl Host {
     /// As [`Self::connect`], for a client who was in the room until its worker was lost. If no worker runs, waits for

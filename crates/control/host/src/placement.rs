@@ -61,6 +61,8 @@ pub(crate) struct Candidate {
     pub(crate) worker: WorkerId,
     /// Its process takes requests.
     pub(crate) open: bool,
+    /// It is to have no rooms.
+    pub(crate) draining: bool,
     pub(crate) rooms: usize,
     /// Grows with every choice; 0: never chosen.
     pub(crate) last_used: u64,
@@ -103,6 +105,8 @@ pub enum Reason {
 pub enum Obstacle {
     /// Its process is gone.
     Closed,
+    /// It is being drained, or has been.
+    Draining,
     /// It is at a limit.
     Full(Resource),
 }
@@ -110,6 +114,8 @@ pub enum Obstacle {
 /// Why no worker takes a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoPlace {
+    /// All that run are being drained.
+    AllDraining,
     /// None runs.
     NoWorker,
     /// All that run are at a limit; of the first of them this one.
@@ -181,17 +187,26 @@ pub(crate) fn obstacle(candidate: &Candidate, limits: &Capacity) -> Option<Obsta
     if !candidate.open {
         return Some(Obstacle::Closed);
     }
+    if candidate.draining {
+        return Some(Obstacle::Draining);
+    }
     limits.exhausted_by(&candidate.load).map(Obstacle::Full)
 }
 
 fn nowhere(passed_over: &[(WorkerId, Obstacle)]) -> NoPlace {
-    let mut obstacles = passed_over.iter();
-    obstacles
-        .find_map(|(_, obstacle)| match obstacle {
-            Obstacle::Full(resource) => Some(NoPlace::WorkersFull(*resource)),
-            Obstacle::Closed => None,
-        })
-        .unwrap_or(NoPlace::NoWorker)
+    let mut draining = false;
+    for (_, obstacle) in passed_over {
+        match obstacle {
+            Obstacle::Full(resource) => return NoPlace::WorkersFull(*resource),
+            Obstacle::Draining => draining = true,
+            Obstacle::Closed => {}
+        }
+    }
+    if draining {
+        NoPlace::AllDraining
+    } else {
+        NoPlace::NoWorker
+    }
 }
 
 impl Candidate {
@@ -259,6 +274,7 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => f.write_str("is gone"),
+            Self::Draining => f.write_str("is being drained"),
             Self::Full(resource) => write!(f, "is full ({resource})"),
         }
     }

@@ -1,7 +1,7 @@
 //! The task of one room.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     future::Future,
     pin::Pin,
     sync::{
@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
@@ -48,6 +48,12 @@ pub(crate) enum Input {
         arrival: Arrival,
         events: mpsc::Sender<SessionEvent>,
     },
+    /// The room goes on at another worker: its sessions are asked to follow.
+    Move,
+    /// A session has followed.
+    Release {
+        session: SessionId,
+    },
     Shutdown,
 }
 
@@ -85,8 +91,29 @@ pub(crate) struct RoomTask {
     /// Commands that effects have led to.
     todo: VecDeque<Command>,
     ended: bool,
+    /// While the room moves.
+    departure: Option<Departure>,
     figures: Arc<Figures>,
     shared: Arc<Shared>,
+}
+
+/// A room that moves away.
+struct Departure {
+    deadline: Instant,
+    /// Sessions that need the room no longer.
+    released: HashSet<SessionId>,
+}
+
+/// Clients get 10 s to join again; most are done within one.
+const MOVE_LIMIT: Duration = Duration::from_secs(10);
+
+impl Departure {
+    fn new() -> Self {
+        Self {
+            deadline: Instant::now() + MOVE_LIMIT,
+            released: HashSet::new(),
+        }
+    }
 }
 
 /// The worker under a place, and what the room has there.
@@ -121,6 +148,7 @@ impl RoomTask {
             in_flight: FuturesUnordered::new(),
             todo: VecDeque::new(),
             ended: false,
+            departure: None,
             figures,
             shared,
         };
@@ -137,6 +165,7 @@ impl RoomTask {
         self.handle_todo();
         while !self.ended {
             let deadline = self.room.poll_timeout();
+            let departure = self.departure.as_ref().map(|departure| departure.deadline);
             tokio::select! {
                 Some((op, result)) = self.in_flight.next() => {
                     self.handle(Command::WorkerAnswer { op, result });
@@ -145,7 +174,9 @@ impl RoomTask {
                     self.handle_input(input);
                 }
                 () = at(deadline) => self.handle(Command::Tick),
+                () = at(departure) => self.end_sessions(SessionEnd::Moved),
             }
+            self.depart_if_possible();
             // Whatever happened: a session that does not keep up ends with an answer of the worker, too.
             self.count();
         }
@@ -207,12 +238,20 @@ impl RoomTask {
                 drop(arrival);
                 self.shared.arrived(&self.id, self.key, place);
             }
-            Input::Shutdown => {
-                for (_, events) in self.sessions.drain() {
-                    let _ = events.try_send(SessionEvent::End(SessionEnd::Shutdown));
+            Input::Move => {
+                self.departure = Some(Departure::new());
+                let sessions: Vec<_> = self.sessions.keys().copied().collect();
+                for session in sessions {
+                    self.tell(session, SessionEvent::Move);
                 }
-                self.handle(Command::Close);
+                self.handle_todo();
             }
+            Input::Release { session } => {
+                if let Some(departure) = &mut self.departure {
+                    departure.released.insert(session);
+                }
+            }
+            Input::Shutdown => self.end_sessions(SessionEnd::Shutdown),
         }
     }
 
@@ -226,6 +265,24 @@ impl RoomTask {
             let (sessions, own) = self.room.counts_at(*place);
             seat.ground.tally.set(sessions, producers, own);
         }
+    }
+
+    /// Who has followed may still be seen and heard here: the room ends when nobody is left who has not.
+    fn depart_if_possible(&mut self) {
+        let Some(departure) = &self.departure else {
+            return;
+        };
+        let mut sessions = self.sessions.keys();
+        if !self.ended && sessions.all(|session| departure.released.contains(session)) {
+            self.end_sessions(SessionEnd::Moved);
+        }
+    }
+
+    fn end_sessions(&mut self, end: SessionEnd) {
+        for (_, events) in self.sessions.drain() {
+            let _ = events.try_send(SessionEvent::End(end));
+        }
+        self.handle(Command::Close);
     }
 
     fn handle(&mut self, command: Command) {

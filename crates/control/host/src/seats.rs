@@ -115,6 +115,7 @@ impl Host {
                 let candidate = Candidate {
                     worker: info.id,
                     open: worker.as_ref().is_some_and(|worker| !worker.is_closed()),
+                    draining: rooms.plans.is_draining(info.id),
                     rooms: rooms.on(info.id),
                     last_used: rooms.last_used.get(&info.id).copied().unwrap_or(0),
                     load,
@@ -178,6 +179,7 @@ fn refused(
     full: impl FnOnce(placement::Resource) -> ConnectError,
 ) -> ConnectError {
     match refusal {
+        NoPlace::AllDraining => ConnectError::Draining,
         NoPlace::NoWorker => ConnectError::NoWorker,
         NoPlace::NodeFull(resource) | NoPlace::WorkersFull(resource) => full(resource),
     }

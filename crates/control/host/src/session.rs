@@ -29,6 +29,9 @@ pub enum SessionEvent {
     },
     /// The room has closed the session. Nothing follows.
     End(SessionEnd),
+    /// The room goes on elsewhere: enter it again. This session goes on until it is given up ([`Session::release`]) or
+    /// the others have gone, but some seconds at most.
+    Move,
     /// Something that the client shall know.
     Notify(PeerEvent),
     /// The answer to a request of the client.
@@ -44,6 +47,8 @@ pub enum SessionEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionEnd {
+    /// The room goes on elsewhere, and the time for going there is over.
+    Moved,
     /// The client did not take its events in time.
     Overrun,
     /// The room said so.
@@ -71,6 +76,15 @@ impl Session {
     /// The client answered a question, or did not in time.
     pub async fn answer(&self, ask: AskId, accepted: bool) -> Result<(), SessionGone> {
         self.send(Command::ClientAnswer { ask, accepted }).await
+    }
+
+    /// After [`SessionEvent::Move`]: the client has everything from where the room is now. What it sends here may go on
+    /// until nobody needs it.
+    pub async fn release(&self) -> Result<(), SessionGone> {
+        self.room
+            .send(Input::Release { session: self.id })
+            .await
+            .map_err(|_| SessionGone)
     }
 
     /// What comes next. After [`SessionEvent::End`] that again and again. Loses nothing when cancelled.

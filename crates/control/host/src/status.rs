@@ -1,6 +1,6 @@
 //! How workers look from outside.
 
-use plenum_api::status::{WorkerLimits, WorkerStatus};
+use plenum_api::status::{WorkerDrain, WorkerLimits, WorkerStatus};
 use plenum_params::stats::WorkerStats;
 use plenum_supervisor::{WorkerInfo, WorkerState};
 
@@ -28,18 +28,24 @@ pub(crate) fn state_name(state: WorkerState) -> &'static str {
 pub(crate) fn worker_status(
     info: &WorkerInfo,
     stats: Option<WorkerStats>,
-    room_count: usize,
+    drain: WorkerDrain,
     capacity: &Capacity,
 ) -> WorkerStatus {
     let stats = stats.unwrap_or_else(|| info.stats.clone());
+    let state = match info.state {
+        WorkerState::Running => drain.state,
+        state => state_name(state),
+    };
     let full = capacity.exhausted_by(&load(info));
     WorkerStatus {
         worker_id: info.id.0,
-        room_count,
+        room_count: drain.rooms_left,
         cpu_usage: rounded(info.cpu_usage.into()),
         pid: info.pid,
         closed: info.state != WorkerState::Running,
-        state: state_name(info.state).to_owned(),
+        state: state.to_owned(),
+        rooms_moved: (drain.state != "running").then_some(drain.rooms_moved),
+        drain_obstacle: drain.obstacle,
         full: full.map(|resource| resource.to_string()),
         last_trouble: info.trouble.clone(),
         uptime: info.since.as_secs(),

@@ -25,7 +25,7 @@ use tokio::{
         unix::{ReadHalf, WriteHalf},
     },
     process::{Child, Command},
-    sync::{mpsc::UnboundedSender, watch::Receiver},
+    sync::{Notify, mpsc::UnboundedSender, watch::Receiver},
     time::timeout,
 };
 use tracing::{debug, error, warn};
@@ -62,6 +62,8 @@ pub(crate) enum End {
     Asked,
     /// The process ended by itself, or had to be ended for a fault.
     Died(Option<ExitStatus>, Option<WorkerFault>),
+    /// Another one is wanted in its place.
+    Renew,
 }
 
 impl Process {
@@ -121,17 +123,19 @@ impl Process {
         mut self,
         events: &UnboundedSender<WorkerEvent>,
         stop: &mut Receiver<bool>,
+        renew: &Notify,
         hang_timeout: Duration,
         heard: impl FnMut(WorkerStats),
     ) -> End {
         let (reader, writer) = self.stream.split();
         let link = self.worker.link();
         let (asked, fault) = tokio::select! {
-            result = read(reader, &mut self.decoder, &self.worker, events) => (false, result.err()),
-            () = write(writer, link) => (false, None),
-            () = link.packets().read() => (false, None),
-            fault = heartbeat::watch(&self.worker, hang_timeout, heard) => (false, Some(fault)),
-            () = stopped(stop) => (true, None),
+            result = read(reader, &mut self.decoder, &self.worker, events) => (None, result.err()),
+            () = write(writer, link) => (None, None),
+            () = link.packets().read() => (None, None),
+            fault = heartbeat::watch(&self.worker, hang_timeout, heard) => (None, Some(fault)),
+            () = renew.notified() => (Some(End::Renew), None),
+            () = stopped(stop) => (Some(End::Asked), None),
         };
         if let Some(fault) = &fault {
             let (worker, error): (_, &dyn Error) = (self.worker.id(), fault);
@@ -146,11 +150,7 @@ impl Process {
             _ => END_TIMEOUT,
         };
         let status = end(&mut self.child, grace).await;
-        if asked {
-            End::Asked
-        } else {
-            End::Died(status, fault)
-        }
+        asked.unwrap_or(End::Died(status, fault))
     }
 }
 

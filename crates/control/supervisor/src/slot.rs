@@ -31,6 +31,9 @@ impl Slot {
     /// Keeps a process running until it is asked to stop.
     pub(crate) async fn run(mut self, mut process: Process) {
         let mut restarts = Restarts::new(self.config.restart_pause);
+        let mut renew = Arc::default();
+        self.shared
+            .update(self.id, |slot| renew = Arc::clone(&slot.renew));
         loop {
             let started = Instant::now();
             let worker = self.id;
@@ -40,10 +43,21 @@ impl Slot {
                 });
             };
             let hang_timeout = self.config.hang_timeout;
-            let drive = process.drive(&self.events, &mut self.stop, hang_timeout, heard);
-            let End::Died(status, fault) = drive.await else {
-                self.shared.update(worker, SlotState::handle_end);
-                return;
+            let drive = process.drive(&self.events, &mut self.stop, &renew, hang_timeout, heard);
+            let (status, fault) = match drive.await {
+                End::Asked => {
+                    self.shared.update(worker, SlotState::handle_end);
+                    return;
+                }
+                End::Died(status, fault) => (status, fault),
+                End::Renew => {
+                    let Some(next) = self.renew(&mut restarts).await else {
+                        return;
+                    };
+                    process = next;
+                    self.started(&process, false);
+                    continue;
+                }
             };
             let trouble = describe(status, fault.as_ref());
             warn!(%worker, trouble, "worker died");
@@ -61,12 +75,40 @@ impl Slot {
                 return;
             };
             process = next;
-            let handle = process.worker().clone();
-            info!(%worker, pid = handle.pid(), "worker runs again");
-            self.shared
-                .update(worker, |slot| slot.handle_restart(handle));
-            self.events.send(WorkerEvent::Started { worker }).ok();
+            self.started(&process, true);
         }
+    }
+
+    /// Tells everybody of another process in the place of the one before, which may have died.
+    fn started(&self, process: &Process, died: bool) {
+        let (worker, handle) = (self.id, process.worker().clone());
+        info!(%worker, pid = handle.pid(), "worker runs again");
+        self.shared
+            .update(worker, |slot| slot.handle_restart(handle, died));
+        self.events.send(WorkerEvent::Started { worker }).ok();
+    }
+
+    /// Starts another process at once; `None` when asked to stop meanwhile.
+    async fn renew(&mut self, restarts: &mut Restarts) -> Option<Process> {
+        let (worker, started) = (self.id, Instant::now());
+        info!(%worker, "worker is started anew");
+        self.shared.update(worker, SlotState::handle_end);
+        self.events.send(WorkerEvent::Ended { worker }).ok();
+        let process = tokio::select! {
+            process = Process::start(&self.config, worker, &self.sockets) => process,
+            () = stopped(&mut self.stop) => return None,
+        };
+        match process {
+            Ok(process) => return Some(process),
+            Err(error) => self.note_failed_start(&error),
+        }
+        self.restart(restarts, started).await
+    }
+
+    fn note_failed_start(&self, error: &(dyn Error + 'static)) {
+        error!(worker = %self.id, error, "worker cannot be started");
+        let trouble = Some(chain(error));
+        self.shared.update(self.id, |slot| slot.trouble = trouble);
     }
 
     /// Starts a process again, as often as it takes; `None` when asked to stop meanwhile.
@@ -97,12 +139,7 @@ impl Slot {
             };
             match process {
                 Ok(process) => return Some(process),
-                Err(error) => {
-                    let error: &dyn Error = &error;
-                    error!(worker = %self.id, error, "worker cannot be started");
-                    let trouble = Some(chain(error));
-                    self.shared.update(self.id, |slot| slot.trouble = trouble);
-                }
+                Err(error) => self.note_failed_start(&error),
             }
         }
     }

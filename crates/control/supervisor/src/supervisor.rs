@@ -12,7 +12,7 @@ use plenum_ipc::Event;
 use plenum_params::stats::WorkerStats;
 use plenum_udp::{UdpSocket, process_usage};
 use tokio::{
-    sync::{mpsc::UnboundedSender, watch},
+    sync::{Notify, mpsc::UnboundedSender, watch},
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
@@ -51,6 +51,11 @@ pub enum WorkerEvent {
         status: Option<ExitStatus>,
         /// Why the supervisor ended it; `None`: it ended by itself.
         fault: Option<WorkerFault>,
+    },
+    /// The process was ended by [`Supervisor::restart`], and everything in it is gone. It will be started again.
+    Ended {
+        /// Which worker.
+        worker: WorkerId,
     },
     /// One of its media objects has something to say.
     Media {
@@ -188,6 +193,17 @@ impl Supervisor {
         lock(slot).addresses.first().copied().map(reachable)
     }
 
+    /// Ends a worker and starts it again, which is no death: nothing is held against it. False if it does not run. Meant
+    /// for a worker that nothing is on; what is on it is lost.
+    pub fn restart(&self, id: WorkerId) -> bool {
+        let slot = self.shared.slots.get(usize::from(id.0)).map(lock);
+        let Some(slot) = slot.filter(|slot| slot.state == WorkerState::Running) else {
+            return false;
+        };
+        slot.renew.notify_one();
+        true
+    }
+
     /// Ends all workers: closes their control sockets, and kills those that have not ended a second later.
     pub async fn shutdown(&self) {
         self.stop.send_replace(true);
@@ -216,6 +232,8 @@ pub(crate) struct SlotState {
     pub(crate) vitals: Vitals,
     /// Counters of the processes that have ended.
     past: WorkerStats,
+    /// Somebody wants another process in this one's place.
+    pub(crate) renew: Arc<Notify>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -239,6 +257,7 @@ impl SlotState {
             usage: Usage::default(),
             vitals: Vitals::default(),
             past: WorkerStats::default(),
+            renew: Arc::default(),
             addresses: sockets.iter().map(UdpSocket::local_addr).collect(),
         }
     }
@@ -253,12 +272,12 @@ impl SlotState {
         self.past.add_counters(&vitals.stats);
     }
 
-    /// Another process runs in its place.
-    pub(crate) fn handle_restart(&mut self, worker: Worker) {
+    /// Another process runs in its place; after a death that counts.
+    pub(crate) fn handle_restart(&mut self, worker: Worker, died: bool) {
         self.worker = Some(worker);
         self.state = WorkerState::Running;
         self.since = Instant::now();
-        self.restarts = self.restarts.saturating_add(1);
+        self.restarts = self.restarts.saturating_add(died.into());
     }
 
     fn info(&self, now: Instant) -> WorkerInfo {

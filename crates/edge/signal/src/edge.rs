@@ -1,6 +1,6 @@
 //! All doors of a node on one port.
 
-use std::{future::Future, io, sync::Arc};
+use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -20,7 +20,7 @@ use tokio::{net::TcpListener, sync::watch};
 use tracing::debug;
 
 use crate::{
-    Settings,
+    Settings, admin,
     metrics::{CONTENT_TYPE, Metrics},
     page, protoo,
 };
@@ -67,7 +67,10 @@ impl Edge {
                 debug!(%err, "no TCP_NODELAY");
             }
         });
-        axum::serve(listener, self.router())
+        let service = self
+            .router()
+            .into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service)
             .with_graceful_shutdown(shutdown)
             .await
     }
@@ -93,7 +96,7 @@ impl Edge {
         let _ = open.wait_for(|count| *count == 0).await;
     }
 
-    /// The routes, for serving them in another way.
+    /// The routes, for serving them in another way. Without `ConnectInfo<SocketAddr>` nobody counts as local.
     pub fn router(&self) -> Router {
         let mut router = Router::new();
         if self.settings.metrics {
@@ -104,6 +107,7 @@ impl Edge {
             .route("/readyz", get(readyz))
             .route("/stats", get(stats))
             .route("/workers", get(stats))
+            .merge(admin::router(self))
             .route("/protoo", any(signalling))
             .route("/", any(page_or_signalling))
             .fallback(embedded_page)

@@ -4,6 +4,7 @@
 //! [`plenum_host::SessionEvent`] back. What may be asked and what happens is the room's business.
 #![forbid(unsafe_code)]
 
+mod admin;
 mod edge;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -13,5 +14,6 @@ mod protoo;
 mod rate;
 mod settings;
 
+pub use admin::AdminAccess;
 pub use edge::Edge;
 pub use settings::Settings;

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use crate::AdminAccess;
+
 /// Limits and times of the signalling connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// Who may ask for what operators may.
+    pub admin: AdminAccess,
     /// Largest message taken from a client. The reference server takes 960,000 bytes.
     pub max_message_size: usize,
     /// How often a connection is pinged. The reference server does so every minute.
@@ -34,6 +38,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            admin: AdminAccess::default(),
             max_message_size: 960_000,
             ping_interval: Duration::from_mins(1),
             pong_timeout: Duration::from_secs(10),

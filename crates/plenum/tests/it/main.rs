@@ -4,6 +4,7 @@ mod bot;
 mod client;
 mod closing;
 mod command_line;
+mod drain;
 mod layers;
 mod lifetime;
 mod metrics;

@@ -59,7 +59,7 @@ pub(crate) fn back_after(bots: &[Bot], since: Instant) -> Duration {
     last.saturating_duration_since(since)
 }
 
-fn generations(bots: &[Bot]) -> Vec<u32> {
+pub(crate) fn generations(bots: &[Bot]) -> Vec<u32> {
     bots.iter().map(|bot| bot.ledger().generation).collect()
 }
 

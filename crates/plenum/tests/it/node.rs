@@ -93,7 +93,17 @@ impl Node {
 
     /// Status code and body.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
-        let response = timeout(PATIENCE, raw_get(self.port, path))
+        self.call("GET", path, "").await
+    }
+
+    /// Status code and JSON of a request that has these header lines besides.
+    pub(crate) async fn admin(&self, method: &str, path: &str, headers: &str) -> (u16, Value) {
+        let (code, body) = self.call(method, path, headers).await;
+        (code, serde_json::from_str(&body).expect("JSON"))
+    }
+
+    async fn call(&self, method: &str, path: &str, headers: &str) -> (u16, String) {
+        let response = timeout(PATIENCE, raw_call(self.port, method, path, headers))
             .await
             .expect("answers in time");
         let (head, body) = response.split_once("\r\n\r\n").expect("a header");
@@ -217,10 +227,16 @@ pub(crate) fn rtc_ports(workers: u16) -> Vec<String> {
 }
 
 pub(crate) async fn raw_get(port: u16, path: &str) -> String {
+    raw_call(port, "GET", path, "").await
+}
+
+async fn raw_call(port: u16, method: &str, path: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port))
         .await
         .expect("listens");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
+    );
     stream.write_all(request.as_bytes()).await.expect("writes");
     let mut response = Vec::new();
     stream.read_to_end(&mut response).await.expect("reads");

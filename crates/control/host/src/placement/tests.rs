@@ -22,6 +22,7 @@ fn candidate(worker: u16, rooms: usize, cpu: f32, last_used: u64) -> Candidate {
     Candidate {
         worker: WorkerId(worker),
         open: true,
+        draining: false,
         rooms,
         last_used,
         load: Load {
@@ -96,6 +97,12 @@ fn without_a_place_it_is_said_what_ran_out() {
     let mut gone = candidate(0, 0, 0.0, 0);
     gone.open = false;
     assert_eq!(choose(&[gone], &LIMITS, &LIMITS), Err(NoPlace::NoWorker));
+    let mut drained = candidate(2, 0, 0.0, 0);
+    drained.draining = true;
+    let refused = choose(&[gone, drained], &LIMITS, &LIMITS);
+    assert_eq!(refused, Err(NoPlace::AllDraining));
+    let placed = choose(&[drained, candidate(3, 9, 0.7, 9)], &LIMITS, &NO_LIMIT);
+    assert_eq!(placed.map(|placement| placement.worker), Ok(WorkerId(3)));
     let over = |change: fn(&mut Load)| {
         let mut full = candidate(1, 0, 0.0, 0);
         change(&mut full.load);
@@ -167,24 +174,27 @@ impl Node {
 
 fn any_candidate() -> impl Strategy<Value = Candidate> {
     (
-        any::<bool>(),
+        any::<[bool; 2]>(),
         0..4usize,
         0..4u64,
         0.0..1.0f32,
         (0..1200u64, 0..(5u64 << 28), 0..1_200_000_000u64),
     )
-        .prop_map(|(open, rooms, last_used, cpu, figures)| Candidate {
-            worker: WorkerId(0),
-            open,
-            rooms,
-            last_used,
-            load: Load {
-                cpu,
-                consumers: figures.0,
-                memory: figures.1,
-                egress: figures.2,
+        .prop_map(
+            |([open, draining], rooms, last_used, cpu, figures)| Candidate {
+                worker: WorkerId(0),
+                open,
+                draining,
+                rooms,
+                last_used,
+                load: Load {
+                    cpu,
+                    consumers: figures.0,
+                    memory: figures.1,
+                    egress: figures.2,
+                },
             },
-        })
+        )
 }
 
 fn any_workers() -> impl Strategy<Value = Vec<Candidate>> {

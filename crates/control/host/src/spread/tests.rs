@@ -26,6 +26,7 @@ fn worker(id: u16, cpu: f32, consumers: u64) -> Candidate {
     Candidate {
         worker: WorkerId(id),
         open: true,
+        draining: false,
         rooms: 1,
         last_used: 0,
         load: Load {

@@ -53,6 +53,8 @@ enum Ending {
     NoPlace,
     /// Its session has ended.
     Session(SessionEnd),
+    /// Its room moves, and it does not know how to follow.
+    RoomMoves,
     /// It was asked to join again and did not.
     Stayed,
 }
@@ -113,6 +115,7 @@ impl Connection {
                         return Ok(end);
                     }
                 }
+                () = self.moves.earlier_ended() => self.handle_earlier_end()?,
                 () = at(deadline) => {
                     while let Some(ask) = self.asks.expire(Instant::now()) {
                         self.answer(ask, false).await;
@@ -139,6 +142,9 @@ impl Connection {
                 }
                 Ok(())
             }
+            Some(Incoming::Notification { method, .. }) if method == "migrated" => {
+                self.release(None).await
+            }
             Some(Incoming::Notification { method, .. }) => {
                 debug!(%method, "notification ignored");
                 Ok(())
@@ -156,6 +162,9 @@ impl Connection {
             return self
                 .wire
                 .send(error_response(&id, code, "too many open requests"));
+        }
+        if method == "migrated" && self.moves.is_able() {
+            return self.release(Some(id)).await;
         }
         let mut body = match classic::decode_request(method, data) {
             Ok(body) => body,
@@ -182,6 +191,7 @@ impl Connection {
         match event {
             SessionEvent::Ask { ask, body } => self.ask(ask, &body).await?,
             SessionEvent::End(end) => return self.handle_end(end).await,
+            SessionEvent::Move => return self.handle_move().await,
             SessionEvent::Notify(event) => {
                 match &event {
                     PeerEvent::TransportConnected { .. } => self.stages.reach(Stage::Connected),
@@ -250,6 +260,7 @@ fn close_frame(ending: Ending) -> (u16, &'static str) {
             );
         }
         Ending::Session(end) => end,
+        Ending::RoomMoves => return (SERVICE_RESTART, "the room moves to another media worker"),
         Ending::Stayed => return (SERVICE_RESTART, "did not join again after the room moved"),
     };
     match end {
@@ -257,6 +268,10 @@ fn close_frame(ending: Ending) -> (u16, &'static str) {
             (SERVICE_RESTART, reason.as_str())
         }
         SessionEnd::Room(reason) => (DO_NOT_RETURN, reason.as_str()),
+        SessionEnd::Moved => (
+            SERVICE_RESTART,
+            "the room has moved to another media worker",
+        ),
         SessionEnd::Shutdown => (SERVICE_RESTART, "server is shutting down"),
         _ => (TRY_AGAIN_LATER, "messages were not taken in time"),
     }
@@ -295,6 +310,8 @@ mod tests {
             (Ending::Session(SessionEnd::Shutdown), 1012),
             (Ending::Session(SessionEnd::Overrun), 1013),
             (Ending::NoPlace, 1013),
+            (Ending::RoomMoves, 1012),
+            (Ending::Session(SessionEnd::Moved), 1012),
             (Ending::Stayed, 1012),
         ] {
             let (given, reason) = close_frame(ending);

@@ -1,11 +1,12 @@
 //! A connection that outlives its room: a client who understands it joins again over the same WebSocket.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{collections::VecDeque, future::pending, time::Instant};
 
 use plenum_api::error::ErrorKind;
-use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEnd};
+use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEnd, SessionEvent};
 use plenum_ids::{PeerId, ProducerId, RoomId};
 use plenum_room::{CloseReason, PeerReply, PeerRequest};
+use serde_json::Number;
 use tracing::{debug, info};
 
 use super::{
@@ -53,9 +54,18 @@ pub(super) struct Moves {
     able: bool,
     /// What the client has produced, the latest last: identifiers that it may wish for after a move.
     produced: VecDeque<ProducerId>,
+    /// The present session has joined.
+    joined: bool,
     /// When it must have joined again.
     join_by: Option<Instant>,
+    /// Where the room was before, as long as that goes on: its media flows, and nothing of it is passed on.
+    earlier: Option<Session>,
+    /// The client's requests that are answered when that has ended.
+    releases: Vec<Number>,
 }
+
+/// A client needs one.
+const MAX_RELEASES: usize = 4;
 
 /// Several times what a client may have at once; who opens and closes cameras all day loses the oldest.
 const MAX_REMEMBERED: usize = 64;
@@ -67,8 +77,24 @@ impl Moves {
             says_able: false,
             able: false,
             produced: VecDeque::new(),
+            joined: false,
             join_by: None,
+            earlier: None,
+            releases: Vec::new(),
         }
+    }
+
+    pub(super) const fn is_able(&self) -> bool {
+        self.able
+    }
+
+    /// When the session before the present one has ended; never if there is none. Loses nothing when cancelled.
+    pub(super) async fn earlier_ended(&mut self) {
+        let Some(earlier) = &mut self.earlier else {
+            return pending().await;
+        };
+        while !matches!(earlier.next_event().await, SessionEvent::End(_)) {}
+        self.earlier = None;
     }
 
     pub(super) const fn deadline(&self) -> Option<Instant> {
@@ -92,6 +118,7 @@ impl Moves {
         match reply {
             PeerReply::Joined { .. } => {
                 self.able = self.says_able;
+                self.joined = true;
                 self.join_by = None;
             }
             PeerReply::Produced { producer } if !self.produced.contains(producer) => {
@@ -110,14 +137,49 @@ impl Connection {
     pub(super) async fn handle_end(&mut self, end: SessionEnd) -> Result<Option<Ending>, Lost> {
         match end {
             SessionEnd::Room(CloseReason::RouterLost) if self.moves.able => {
-                self.follow("workerLost").await
+                self.follow("workerLost", false).await
             }
+            // The old room was faster than the news of its moving.
+            SessionEnd::Moved if self.moves.able => self.follow("maintenance", false).await,
             _ => Ok(Some(Ending::Session(end))),
         }
     }
 
-    /// Goes where the room is now and asks the client to join there.
-    async fn follow(&mut self, reason: &'static str) -> Result<Option<Ending>, Lost> {
+    /// The room goes on elsewhere while the session here still lives.
+    pub(super) async fn handle_move(&mut self) -> Result<Option<Ending>, Lost> {
+        if self.moves.able {
+            self.follow("maintenance", true).await
+        } else {
+            Ok(Some(Ending::RoomMoves))
+        }
+    }
+
+    /// The client has what it needs from the present session: the one before may end as far as it is concerned.
+    pub(super) async fn release(&mut self, request: Option<Number>) -> Result<(), Lost> {
+        if self.moves.releases.len() < MAX_RELEASES {
+            self.moves.releases.extend(request);
+        }
+        match &self.moves.earlier {
+            Some(earlier) => {
+                // A room that has ended says so.
+                let _ = earlier.release().await;
+                Ok(())
+            }
+            None => self.handle_earlier_end(),
+        }
+    }
+
+    pub(super) fn handle_earlier_end(&mut self) -> Result<(), Lost> {
+        for id in self.moves.releases.drain(..) {
+            let reply = classic::encode_reply(&id, &PeerReply::Done);
+            self.wire.send(reply)?;
+        }
+        Ok(())
+    }
+
+    /// Goes where the room is now and asks the client to join there. The present session goes on beside the new one if
+    /// it is `alive` and the client has anything there; else the one before it does, if there is one.
+    async fn follow(&mut self, reason: &'static str, alive: bool) -> Result<Option<Ending>, Lost> {
         let entering = self.moves.door.clone().enter_again();
         tokio::pin!(entering);
         let entered = loop {
@@ -126,19 +188,24 @@ impl Connection {
                 text = self.wire.receive() => self.put_off(&text?)?,
             }
         };
-        match entered {
-            Ok(session) => self.session = session,
+        let left = match entered {
+            Ok(session) => std::mem::replace(&mut self.session, session),
             Err(err) => {
                 info!(%err, "no place to move to");
                 return Ok(Some(Ending::NoPlace));
             }
+        };
+        if alive && self.moves.joined {
+            self.moves.earlier = Some(left);
         }
+        self.moves.joined = false;
+        let gently = self.moves.earlier.is_some();
         self.moves.join_by = Some(Instant::now() + MOVE_TIMEOUT);
         self.asks.clear();
-        info!(reason, "client is to join again");
+        info!(reason, gently, "client is to join again");
         // First this: the client need not make anything of the refusals.
         self.wire
-            .send(classic::migrate_notification(reason, false))?;
+            .send(classic::migrate_notification(reason, gently))?;
         for (_, id) in self.requests.drain() {
             self.wire.send(moved(&id))?;
         }
@@ -155,7 +222,7 @@ impl Connection {
     }
 }
 
-fn moved(id: &serde_json::Number) -> String {
+fn moved(id: &Number) -> String {
     let code = ErrorKind::Unavailable.classic_code();
     error_response(id, code, "the room moves to another media worker")
 }
