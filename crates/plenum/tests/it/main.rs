@@ -1,6 +1,7 @@
 //! The built binary from outside: signalling sessions by hand, process lifetimes, the command line.
 
 mod bot;
+mod chaos;
 mod client;
 mod closing;
 mod command_line;
