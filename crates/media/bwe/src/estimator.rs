@@ -190,7 +190,7 @@ impl BandwidthEstimator {
         ));
     }
 
-    /// The same for the packets themselves, which lie elsewhere: to be called some time after [`Self::warm_up`].
+    /// The same for packets that will be answered, which lie elsewhere: to be called some time after [`Self::warm_up`].
     pub fn warm_up_history(&self) {
         self.history.warm_up();
     }

@@ -71,7 +71,7 @@ impl Engine {
     /// Reads what the transports need whose turn to be sent to comes next.
     #[inline]
     pub(crate) fn warm_up_queue(&self) {
-        if let Some((transport, consumer)) = self.fan_out.upcoming(2) {
+        if let Some((transport, consumer)) = self.fan_out.upcoming(1) {
             if let Some(transport) = self.transports.get(transport) {
                 transport.warm_up_sending();
             }
@@ -79,11 +79,8 @@ impl Engine {
                 consumer.warm_up();
             }
         }
-        if let Some((transport, _)) = self.fan_out.upcoming(1) {
-            self.warm_up_estimator(transport);
-        }
         if let Some((transport, _)) = self.fan_out.upcoming(0) {
-            self.warm_up_history(transport);
+            self.warm_up_estimator(transport);
         }
     }
 
