@@ -25,7 +25,10 @@ pub(crate) fn read<T: Copy>(values: T) {
 /// Datagrams before their turn.
 pub(crate) struct Ahead<'a, I> {
     rest: I,
+    /// A ring.
     next: [Option<(Datagram<'a>, Option<usize>)>; DATAGRAMS_AHEAD],
+    /// Where the next one lies.
+    at: usize,
 }
 
 impl<'a, I: Iterator<Item = Datagram<'a>>> Ahead<'a, I> {
@@ -33,29 +36,33 @@ impl<'a, I: Iterator<Item = Datagram<'a>>> Ahead<'a, I> {
         Self {
             rest: datagrams,
             next: [const { None }; DATAGRAMS_AHEAD],
+            at: 0,
         }
     }
 
     /// The next datagram; some turns before that, what reports of receivers will need is read.
     pub(crate) fn next(&mut self, engine: &Engine) -> Option<Datagram<'a>> {
         loop {
-            self.next.rotate_left(1);
             let came = self.rest.next();
             let is_over = came.is_none();
-            let [first, second, third, last] = &mut self.next;
-            let next = std::mem::replace(last, came.map(|datagram| (datagram, None)));
-            // The array was turned: what was first is last.
-            if let Some((datagram, key)) = last {
-                *key = engine.reporter(datagram.socket, datagram.from, datagram.data);
+            let came = came.map(|datagram| {
+                let key = engine.reporter(datagram.socket, datagram.from, datagram.data);
+                (datagram, key)
+            });
+            let next = std::mem::replace(&mut self.next[self.at], came);
+            self.at = (self.at + 1) % DATAGRAMS_AHEAD;
+            let key = |turns: usize| {
+                let place = &self.next[(self.at + turns) % DATAGRAMS_AHEAD];
+                place.as_ref().and_then(|(_, key)| *key)
+            };
+            if let Some(key) = key(2) {
+                engine.warm_up_feedback(key);
             }
-            if let Some((_, Some(key))) = third {
-                engine.warm_up_feedback(*key);
+            if let Some(key) = key(1) {
+                engine.warm_up_estimator(key);
             }
-            if let Some((_, Some(key))) = second {
-                engine.warm_up_estimator(*key);
-            }
-            if let Some((_, Some(key))) = first {
-                engine.warm_up_history(*key);
+            if let Some(key) = key(0) {
+                engine.warm_up_history(key);
             }
             if let Some((datagram, _)) = next {
                 return Some(datagram);
