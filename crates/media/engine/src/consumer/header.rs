@@ -201,7 +201,7 @@ impl HeaderTemplate {
     }
 
     /// Writes the header into `buffer`, which has at least [`Self::header_len`] bytes, and returns its size. What lies behind
-    /// the header is to be written afterwards.
+    /// the header, up to [`MAX_IMAGE`] bytes from the start, may be overwritten: the payload comes there afterwards.
     #[inline]
     pub(crate) fn write(
         &self,

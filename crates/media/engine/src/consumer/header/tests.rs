@@ -180,7 +180,11 @@ proptest! {
         let mut buffer = [0xff; 400];
         let len = template.write(&mut buffer, header, &values, &descriptor, stamp);
         prop_assert_eq!(len, template.header_len(&values, descriptor.len()));
-        prop_assert!(buffer[len..].iter().all(|byte| *byte == 0xff), "nothing behind the header");
+        let touched = len.max(MAX_IMAGE);
+        prop_assert!(buffer[touched..].iter().all(|byte| *byte == 0xff), "nothing far behind the header");
+        let mut exact = vec![0xff; len];
+        template.write(&mut exact, header, &values, &descriptor, stamp);
+        prop_assert_eq!(&exact, &buffer[..len], "the same without room behind it");
 
         let parsed = RtpHeader::parse(&buffer[..len]).expect("our own header");
         prop_assert_eq!(parsed.header_len, len);
