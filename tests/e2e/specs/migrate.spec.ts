@@ -78,3 +78,34 @@ for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
     await expectFullMeeting(visitors);
   });
 }
+
+test("a worker is drained, and nobody notices", async ({ browser }, info) => {
+  visitors = [];
+  for (const peer of PEERS) visitors.push(await Visitor.arrive(browser, hall, { room: "drained", peer }));
+  await expectFullMeeting(visitors);
+  const worker = await hall.workerOf("drained");
+  const before = await Promise.all(visitors.map(streams));
+  await Promise.all(visitors.map(({ page }) => page.evaluate(watchContinuity)));
+  for (const visitor of visitors)
+    for (const peer of PEERS) if (peer !== visitor.peer) await visitor.watchStills(peer);
+
+  await hall.drain(worker);
+  for (const [index, visitor] of visitors.entries())
+    await expectOtherStreams(visitor, before[index] as unknown[]);
+  await expect.poll(() => hall.stateOf(worker), PATIENCE).toBe("drained");
+  for (const visitor of visitors) {
+    for (const peer of PEERS.filter((name) => name !== visitor.peer)) {
+      const still = await visitor.longestStill(peer);
+      info.annotations.push({ type: "still", description: `${peer} at ${visitor.peer}: ${still} ms` });
+      process.stdout.write(
+        `drain: the picture of ${peer} at ${visitor.peer} stood still for ${still} ms at most\n`,
+      );
+    }
+    const seen: Continuity = await visitor.page.evaluate(readContinuity);
+    expect(seen).toEqual({ banners: [], missing: [], announced: [] });
+    expect(visitor.sockets).toBe(1);
+    expect(visitor.errors).toEqual([]);
+  }
+  expect((await hall.workerOf("drained")).workerId).not.toBe(worker.workerId);
+  await expectFullMeeting(visitors);
+});

@@ -93,6 +93,17 @@ export class Hall {
     process.kill(pid, signal);
   }
 
+  // Asks for a worker's rooms to be moved elsewhere.
+  async drain({ workerId }: Worker): Promise<void> {
+    const answer = await fetch(`${this.url}/api/v1/workers/${workerId}/drain`, { method: "POST" });
+    if (answer.status !== 202) throw new Error(`drain: ${answer.status} ${await answer.text()}`);
+  }
+
+  async stateOf({ workerId }: Worker): Promise<string | undefined> {
+    const { workers } = await this.#stats();
+    return workers.find((worker) => worker.workerId === workerId)?.state;
+  }
+
   async #stats(): Promise<{ workers: Worker[]; placements: Record<string, { workerId: number }> }> {
     const answer = await fetch(`${this.url}/stats`);
     return await answer.json();
