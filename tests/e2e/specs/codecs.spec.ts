@@ -1,6 +1,7 @@
 // Each video codec once, forced by both sides.
 
 import { expect, test } from "@playwright/test";
+import { keepEvidence } from "../support/evidence";
 import { Hall } from "../support/hall";
 import { PATIENCE, Visitor } from "../support/visitor";
 
@@ -12,10 +13,7 @@ test.beforeAll(async () => {
 
 test.afterAll(() => hall?.stop());
 
-test.afterEach(async ({ browserName: _ }, info) => {
-  if (info.status !== info.expectedStatus)
-    await info.attach("node.log", { body: hall.log, contentType: "text/plain" });
-});
+test.afterEach(({ browserName: _ }, info) => keepEvidence(info, hall));
 
 for (const codec of ["VP8", "VP9", "H264", "AV1"]) {
   test(`${codec} is sent and shown`, async ({ browser }) => {

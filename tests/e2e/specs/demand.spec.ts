@@ -3,6 +3,7 @@
 import { expect, type TestInfo, test } from "@playwright/test";
 import { within } from "../support/bounded";
 import { classic } from "../support/classic";
+import { keepEvidence } from "../support/evidence";
 import { Hall } from "../support/hall";
 import { PATIENCE, type StatsEntry, Visitor } from "../support/visitor";
 
@@ -19,10 +20,7 @@ test.beforeAll(async () => {
 
 test.afterAll(() => hall?.stop());
 
-test.afterEach(async ({ browserName: _ }, info) => {
-  if (info.status !== info.expectedStatus)
-    await info.attach("node.log", { body: hall.log, contentType: "text/plain" });
-});
+test.afterEach(({ browserName: _ }, info) => keepEvidence(info, hall));
 
 async function meet(
   browser: Parameters<typeof Visitor.arrive>[0],

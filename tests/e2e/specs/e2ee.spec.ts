@@ -2,6 +2,7 @@
 
 import { type Browser, expect, test } from "@playwright/test";
 import { encrypting, type FrameCounts, type Key } from "../support/encryption";
+import { keepEvidence } from "../support/evidence";
 import { Hall } from "../support/hall";
 import { readPicture, type Seen, signalOf } from "../support/signals";
 import { PATIENCE, Visitor } from "../support/visitor";
@@ -17,10 +18,7 @@ test.beforeAll(async () => {
 
 test.afterAll(() => hall?.stop());
 
-test.afterEach(async ({ browserName: _ }, info) => {
-  if (info.status !== info.expectedStatus)
-    await info.attach("node.log", { body: hall.log, contentType: "text/plain" });
-});
+test.afterEach(({ browserName: _ }, info) => keepEvidence(info, hall));
 
 function arrive(browser: Browser, room: string, peer: string, key: Key): Promise<Visitor> {
   return Visitor.arrive(encrypting(browser, key) as Browser, hall, { room, peer, params: { codec: "vp8" } });

@@ -1,6 +1,7 @@
 // Three people in one room: who is seen and heard where, and what the others notice.
 
 import { expect, test } from "@playwright/test";
+import { keepEvidence } from "../support/evidence";
 import { Hall } from "../support/hall";
 import { expectFullMeeting, PATIENCE, Visitor } from "../support/visitor";
 
@@ -23,10 +24,7 @@ test.afterAll(async () => {
   await hall?.stop();
 });
 
-test.afterEach(async ({ browserName: _ }, info) => {
-  if (info.status !== info.expectedStatus)
-    await info.attach("node.log", { body: hall.log, contentType: "text/plain" });
-});
+test.afterEach(({ browserName: _ }, info) => keepEvidence(info, hall));
 
 test("everybody sees and hears the right people", async () => {
   await expectFullMeeting(visitors);

@@ -1,6 +1,7 @@
 // Everybody receives what their tiles can show: who is on the stage large, the others small.
 
 import { expect, test } from "@playwright/test";
+import { keepEvidence } from "../support/evidence";
 import { Hall } from "../support/hall";
 import { PATIENCE, Visitor } from "../support/visitor";
 
@@ -35,10 +36,7 @@ test.afterAll(async () => {
   await hall?.stop();
 });
 
-test.afterEach(async ({ browserName: _ }, info) => {
-  if (info.status !== info.expectedStatus)
-    await info.attach("node.log", { body: hall.log, contentType: "text/plain" });
-});
+test.afterEach(({ browserName: _ }, info) => keepEvidence(info, hall));
 
 // One is received in its full size, the others smaller.
 async function expectLarge(large: string): Promise<void> {

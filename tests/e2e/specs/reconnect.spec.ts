@@ -1,6 +1,7 @@
 // Networks that go away and servers that do.
 
 import { expect, test } from "@playwright/test";
+import { keepEvidence } from "../support/evidence";
 import { Hall } from "../support/hall";
 import { CuttableBrowser } from "../support/network";
 import { expectFullMeeting, PATIENCE, Visitor } from "../support/visitor";
@@ -17,8 +18,7 @@ test.beforeEach(async () => {
 });
 
 test.afterEach(async ({ browserName: _ }, info) => {
-  if (info.status !== info.expectedStatus)
-    await info.attach("node.log", { body: hall.log, contentType: "text/plain" });
+  await keepEvidence(info, hall);
   await cuttable?.close();
   await hall?.stop();
 });

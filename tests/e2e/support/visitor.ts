@@ -49,6 +49,9 @@ interface Handle {
 }
 
 export class Visitor {
+  // Those whose pages are open.
+  static readonly present = new Set<Visitor>();
+
   readonly peer: string;
   readonly page: Page;
   readonly context: BrowserContext;
@@ -79,6 +82,8 @@ export class Visitor {
     await prepare?.(page);
     const query = new URLSearchParams({ room, peer, name: peer, autojoin: "1", ...params });
     const visitor = new Visitor(peer, context, page);
+    Visitor.present.add(visitor);
+    page.on("close", () => Visitor.present.delete(visitor));
     await page.goto(`${hall.url}/?${query}`);
     await expect(visitor.tile(peer)).toBeVisible(PATIENCE);
     return visitor;
@@ -129,6 +134,17 @@ export class Visitor {
       .toBe(0);
   }
 
+  // The state of the page and its reports.
+  async known(): Promise<unknown> {
+    const state = await this.page.evaluate(() => {
+      const { store } = (window as unknown as { plenum: Handle }).plenum;
+      const tracks = (_: string, value: unknown): unknown =>
+        value instanceof MediaStreamTrack ? `${value.id} ${value.readyState} muted ${value.muted}` : value;
+      return JSON.parse(JSON.stringify(store.getState(), tracks));
+    });
+    return { state, reports: await this.reports() };
+  }
+
   async reports(): Promise<Record<"send" | "recv", StatsEntry[]>> {
     return this.page.evaluate(() => (window as unknown as { plenum: Handle }).plenum.reports());
   }
@@ -160,6 +176,11 @@ export class Visitor {
     return send
       .filter(({ type, kind }) => type === "outbound-rtp" && kind === "video")
       .sort((a, b) => String(a.rid ?? "").localeCompare(String(b.rid ?? "")));
+  }
+
+  // Width of the largest picture that the camera's encoders make now.
+  async sentWidth(): Promise<number> {
+    return Math.max(...(await this.sends()).map(({ frameWidth }) => Number(frameWidth ?? 0)));
   }
 
   async received(peer: string, source = "camera"): Promise<Received | undefined> {

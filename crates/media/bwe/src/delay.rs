@@ -86,6 +86,15 @@ impl DelayMeter {
         })
     }
 
+    /// How long a packet waited, in microseconds: its delay above the lowest one known.
+    pub(crate) fn wait(&self, sent: u64, arrival: i64) -> i64 {
+        let raw = arrival.saturating_sub(sent.cast_signed());
+        let delay = raw.saturating_sub(self.offset);
+        self.base
+            .lowest()
+            .map_or(0, |base| delay.saturating_sub(base))
+    }
+
     fn restart(&mut self, sent: u64, raw: i64) -> Grouped {
         let first = self.group.is_none();
         *self = Self {
@@ -119,6 +128,10 @@ impl BaseDelay {
         let this = self.this.map_or(delay, |this| this.min(delay));
         self.this = Some(this);
         self.last.map_or(this, |last| last.min(this))
+    }
+
+    fn lowest(&self) -> Option<i64> {
+        [self.this, self.last].into_iter().flatten().min()
     }
 }
 

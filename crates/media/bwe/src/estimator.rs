@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     ArrivalTime, Bitrate, Demand, EstimatorConfig, EstimatorState, Probe, ProbeId, Usage,
+    busy_run::BusyRun,
     delay::{DelayMeter, Grouped},
     loss::{LossAction, LossControl},
     probing::{Aim, ProbeResult, Probing},
@@ -43,9 +44,19 @@ const QUEUE_ALLOWANCE: Duration = Duration::from_millis(350);
 /// the encoder slower and holds nothing back).
 const MIN_WINDOW: u64 = 6000;
 
+/// The same for a while after the path has collapsed, as long as there is a queue: feedback that is up to 100 ms old, and
+/// little more, so that the queue drains whatever it is that is sent.
+const DRAINS_LONG: Duration = Duration::from_secs(5);
+const DRAINING_ALLOWANCE: Duration = Duration::from_millis(200);
+const MIN_DRAINING_WINDOW: u64 = 3000;
+
 /// Without feedback for this long beyond the round trip what is on its way is not known, or all of it is lost: receivers
 /// send feedback at least every 250 ms (libwebrtc) while anything arrives, and none when nothing does.
 const STALE: Duration = Duration::from_millis(300);
+
+/// Feedback on a packet that arrived comes within about this time (libwebrtc: every 50 to 250 ms, and every 100 ms at the
+/// rates at which it matters).
+const FEEDBACK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Sending begins to be application-limited below this part of the estimate and ends above the second one. (libwebrtc:
 /// a budget that fills while less than 65 % is sent.)
@@ -80,6 +91,9 @@ pub struct BandwidthEstimator {
     queue: StandingQueue,
     acknowledged: RateWindow,
     offered: RateWindow,
+    busy: BusyRun,
+    /// When the newest group left whose delay is known, in milliseconds after the epoch.
+    measured: f64,
     control: RateControl,
     loss: LossControl,
     probing: Probing,
@@ -127,6 +141,8 @@ impl BandwidthEstimator {
             queue: StandingQueue::default(),
             acknowledged: RateWindow::default(),
             offered: RateWindow::default(),
+            busy: BusyRun::default(),
+            measured: 0.0,
             control: RateControl::new(initial, now),
             loss: LossControl::new(now),
             probing: Probing::new(initial, now),
@@ -315,20 +331,33 @@ impl BandwidthEstimator {
         rate.min(self.config.max).max(self.config.min)
     }
 
-    /// Whether the path can take more now: what is on its way is not more than it carries in a round trip, with some queue.
+    /// How many bytes the path can take now: what is on its way shall not be more than it carries in a round trip, with
+    /// some queue.
     ///
     /// A path that suddenly carries less is noticed here within that time, before any delay has been measured; and
     /// after it was noticed, nothing new meets a queue that is still full. Without fresh feedback there is no telling.
-    pub fn has_room(&self, now: Instant) -> bool {
+    pub fn room(&self, now: Instant) -> u64 {
         let (Some(shortest), Some(heard)) = (self.shortest_round_trip, self.last_feedback) else {
-            return true;
+            return u64::MAX;
         };
         if now.saturating_duration_since(heard) > shortest + STALE {
-            return true;
+            return u64::MAX;
         }
-        let window =
-            self.estimate().bps() / 8 * (shortest + QUEUE_ALLOWANCE).as_millis() as u64 / 1000;
-        self.history.in_flight() < window.max(MIN_WINDOW)
+        let draining = self.queue.is_long() && self.control.collapsed_within(now, DRAINS_LONG);
+        let (allowance, least) = if draining {
+            (DRAINING_ALLOWANCE, MIN_DRAINING_WINDOW)
+        } else {
+            (QUEUE_ALLOWANCE, MIN_WINDOW)
+        };
+        let window = self.estimate().bytes_in(shortest + allowance).max(least);
+        let room = window.saturating_sub(self.history.in_flight());
+        // What was lost at the end is only missed when something else arrives: one packet may always try.
+        let is_due = || {
+            let wait = self.round_trip.unwrap_or(shortest) + FEEDBACK_INTERVAL;
+            let newest = self.epoch + Duration::from_micros(self.history.newest_sent());
+            now.saturating_duration_since(newest) > wait
+        };
+        if room == 0 && is_due() { 1 } else { room }
     }
 
     /// What stands behind the estimate.
@@ -375,6 +404,8 @@ impl BandwidthEstimator {
         read.newest_received = read.newest_received.max(Some(packet.sent));
         self.acknowledged.add(arrival, packet.size);
         self.offered.add(packet.sent.cast_signed(), packet.size);
+        let wait = self.delay.wait(packet.sent, arrival);
+        self.busy.add(packet.sent, arrival, packet.size, wait);
         if self.probing.handle_received(packet, arrival) {
             // The queue of a probe is wanted, and says nothing about the rate outside it.
             return;
@@ -382,6 +413,7 @@ impl BandwidthEstimator {
         match self.delay.add(packet.sent, arrival) {
             Grouped::Open => {}
             Grouped::Complete(group) => {
+                self.measured = group.sent;
                 self.trendline.update(group);
                 self.queue.update(self.now, group.queue);
             }
@@ -389,6 +421,7 @@ impl BandwidthEstimator {
                 self.trendline.clear();
                 self.queue.clear();
                 self.acknowledged = RateWindow::default();
+                self.busy = BusyRun::default();
             }
         }
     }
@@ -436,6 +469,8 @@ impl BandwidthEstimator {
             standing_queue: self.queue.wants_cut(now) && !foreign,
             drained: self.queue.is_short(),
             acknowledged: self.acknowledged.rate(),
+            saturated: self.busy.saturated(),
+            measured: self.epoch + Duration::from_secs_f64(self.measured.max(0.0) / 1000.0),
             offered: self.offered.rate(),
             queue: self.queue.length(),
             round_trip: self.round_trip.unwrap_or(FIRST_ROUND_TRIP),

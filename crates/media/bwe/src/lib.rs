@@ -16,6 +16,7 @@
 
 mod allocation;
 mod bitrate;
+mod busy_run;
 mod config;
 mod delay;
 mod estimator;

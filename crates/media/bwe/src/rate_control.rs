@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Bitrate, Usage};
+use crate::{Bitrate, Usage, busy_run::Saturated};
 
 /// Part of what arrives that is left after overuse (draft §5.5, β).
 const BACKOFF: f64 = 0.85;
@@ -73,6 +73,13 @@ const DELIVERED_WHOLE: f64 = 0.9;
 /// A queue that is longer is not taken for somebody else's jitter.
 const HARMLESS_QUEUE: Duration = Duration::from_millis(80);
 
+/// If less than this part of the rate comes through, the path is another one than it was.
+const COLLAPSED: f64 = 0.5;
+
+/// The queue in front of a link that is suddenly too narrow is longer than this when it is believed: what a radio holds back
+/// now and then is not.
+const COLLAPSED_WAIT: Duration = Duration::from_millis(100);
+
 /// A cut shows in feedback after a round trip and up to this: an interval of feedback and the time in which the
 /// detector sees that the slope has turned.
 const CUT_SHOWS_AFTER: Duration = Duration::from_millis(200);
@@ -84,6 +91,10 @@ pub(crate) struct Signals {
     /// Less must be sent although the queue does not grow.
     pub(crate) standing_queue: bool,
     pub(crate) acknowledged: Option<Bitrate>,
+    /// What a link was found to carry that had a queue for a short while.
+    pub(crate) saturated: Option<Saturated>,
+    /// When the newest packets left of whose delay is known.
+    pub(crate) measured: Instant,
     /// At what rate those packets left of which feedback has told.
     pub(crate) offered: Option<Bitrate>,
     pub(crate) queue: Duration,
@@ -100,6 +111,8 @@ pub(crate) struct RateControl {
     rate: Bitrate,
     updated: Instant,
     last_cut: Option<Instant>,
+    /// When the path was last found to carry far less than it did.
+    last_collapse: Option<Instant>,
     capacity: Capacity,
     /// What the rate was cut to but for the queue that had to drain.
     after_draining: Option<Bitrate>,
@@ -113,6 +126,7 @@ impl RateControl {
             rate,
             updated: now,
             last_cut: None,
+            last_collapse: None,
             capacity: Capacity::default(),
             after_draining: None,
             growing: false,
@@ -144,11 +158,23 @@ impl RateControl {
             .is_some_and(|cut| now.saturating_duration_since(cut) < time)
     }
 
+    /// Whether the path was found to carry far less than it did, less than `time` ago.
+    pub(crate) fn collapsed_within(&self, now: Instant, time: Duration) -> bool {
+        self.last_collapse
+            .is_some_and(|at| now.saturating_duration_since(at) < time)
+    }
+
     /// Feedback arrived; whether the rate was cut, be it to what it was already.
     pub(crate) fn update(&mut self, now: Instant, signals: Signals) -> bool {
         let step = now.saturating_duration_since(self.updated).min(MAX_STEP);
         self.updated = now;
-        if signals.usage == Usage::Overuse || signals.standing_queue {
+        let collapsed = signals.saturated.is_some_and(|found| {
+            found.rate < self.rate.scaled(COLLAPSED) && found.wait >= COLLAPSED_WAIT
+        });
+        if collapsed {
+            self.last_collapse = Some(now);
+        }
+        if signals.usage == Usage::Overuse || signals.standing_queue || collapsed {
             self.growing = false;
             return self.cut(now, signals);
         }
@@ -168,12 +194,19 @@ impl RateControl {
     }
 
     fn cut(&mut self, now: Instant, signals: Signals) -> bool {
-        let Some(acknowledged) = signals.acknowledged else {
+        let saturated = signals.saturated.map(|found| found.rate);
+        let queue = signals
+            .saturated
+            .map_or(signals.queue, |found| found.wait.max(signals.queue));
+        let Some(acknowledged) = saturated.or(signals.acknowledged) else {
             return self.cut_blindly(now, signals);
         };
         // Far below: the rate is so wrong that waiting makes the queue much longer.
-        let far_below = acknowledged < self.rate.scaled(0.5) && !signals.application_limited;
-        if !far_below && self.cut_within(now, signals.round_trip + CUT_SHOWS_AFTER) {
+        let far_below = acknowledged < self.rate.scaled(COLLAPSED)
+            && (saturated.is_some() || !signals.application_limited);
+        let is_shown = !self.cut_within(now, signals.round_trip + CUT_SHOWS_AFTER)
+            && self.last_cut.is_none_or(|cut| cut < signals.measured);
+        if !far_below && !is_shown {
             return false;
         }
         let whole = signals
@@ -183,11 +216,9 @@ impl RateControl {
         let target = if harmless {
             self.rate.max(acknowledged).scaled(BACKOFF)
         } else {
-            {
-                self.capacity.observe(acknowledged);
-                self.after_draining = Some(acknowledged.scaled(BACKOFF).min(self.rate));
-                acknowledged.scaled(BACKOFF - drain(signals.queue))
-            }
+            self.capacity.observe(acknowledged);
+            self.after_draining = Some(acknowledged.scaled(BACKOFF).min(self.rate));
+            acknowledged.scaled(BACKOFF - drain(queue))
         };
         self.last_cut = Some(now);
         self.rate = self.rate.min(target);

@@ -170,6 +170,11 @@ impl SentHistory {
         }
     }
 
+    /// When the newest packet left.
+    pub(crate) fn newest_sent(&self) -> u64 {
+        self.newest_sent
+    }
+
     /// Gives the memory back when nothing was sent for long.
     pub(crate) fn release_idle(&mut self, now: u64) {
         if now.saturating_sub(self.newest_sent) >= IDLE_MICROS {

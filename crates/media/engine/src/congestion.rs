@@ -199,9 +199,14 @@ impl Congestion {
     /// Whether the path can take more now.
     #[inline]
     pub(crate) fn has_room(&self, now: Instant) -> bool {
-        self.estimator
-            .as_ref()
-            .is_none_or(|estimator| estimator.has_room(now))
+        self.room(now) > 0
+    }
+
+    /// How many bytes the path can take now. The last packet may be larger than what is left.
+    #[inline]
+    pub(crate) fn room(&self, now: Instant) -> u64 {
+        let estimator = self.estimator.as_ref();
+        estimator.map_or(u64::MAX, |estimator| estimator.room(now))
     }
 
     /// Hands the estimate on: to the pacer at once, to the allocation when it is urgent or its time has come.

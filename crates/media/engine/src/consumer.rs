@@ -80,6 +80,10 @@ pub(crate) struct Consumer {
     /// Whether the last frame sent goes on.
     frame_is_open: bool,
     missed_key_frame: bool,
+    /// The last key frame: its first outgoing number, the sender's timestamp, and when one of its packets last left.
+    last_key: Option<(u64, u32, Instant)>,
+    /// The first outgoing number since a stream began, until it was asked for.
+    begun: Option<u64>,
     /// Only where there are layers to choose.
     selector: Option<Selector>,
     /// Only where picture ids must be rewritten.
@@ -209,6 +213,8 @@ impl Consumer {
             start: None,
             frame_is_open: false,
             missed_key_frame: false,
+            last_key: None,
+            begun: None,
             selector: layered.then(Selector::default),
             picture_ids: has_picture_ids.then(PictureIds::default),
             map: SequenceMap::new(u64::from(first_sequence)),
@@ -357,6 +363,13 @@ impl Consumer {
         if out >= self.highest_out {
             self.advance(now, out, meta);
         }
+        if meta.sync_point
+            && self
+                .last_key
+                .is_none_or(|(_, last, _)| last != meta.timestamp)
+        {
+            self.last_key = Some((out, meta.timestamp, now));
+        }
         Some(Accepted { out, filler: false })
     }
 
@@ -412,6 +425,11 @@ impl Consumer {
     /// Asking tells it once.
     pub(crate) fn missed_key_frame(&mut self) -> bool {
         std::mem::take(&mut self.missed_key_frame)
+    }
+
+    /// The outgoing number with which a stream began since the last time.
+    pub(crate) fn poll_begun(&mut self) -> Option<u64> {
+        self.begun.take()
     }
 
     /// The codec that the receiver expects behind a payload type.
@@ -491,6 +509,35 @@ impl Consumer {
     /// Last outgoing sequence number and RTP timestamp, once something was sent.
     pub(crate) fn last_sent(&self) -> Option<(u64, Instant)> {
         self.last_sent.map(|at| (self.highest_out, at))
+    }
+
+    /// Whether a packet is of the last key frame.
+    pub(crate) fn is_of_key_frame(&self, out: u64, timestamp: u32) -> bool {
+        self.last_key
+            .is_some_and(|(first, at, _)| out >= first && timestamp == at)
+    }
+
+    /// Whether a packet is of the last key frame, or comes before it.
+    pub(crate) fn is_up_to_key_frame(&self, out: u64, timestamp: u32) -> bool {
+        self.last_key
+            .is_some_and(|(first, at, _)| out < first || timestamp == at)
+    }
+
+    /// A packet of the last key frame leaves only now.
+    pub(crate) fn key_frame_leaves(&mut self, now: Instant) {
+        if let Some((.., left)) = &mut self.last_key {
+            *left = now;
+        }
+    }
+
+    /// When a packet of the last key frame last left.
+    pub(crate) fn key_frame_left(&self) -> Option<Instant> {
+        self.last_key.map(|(.., left)| left)
+    }
+
+    /// The outgoing number that everything so far is below.
+    pub(crate) fn next_out(&self) -> u64 {
+        self.highest_out + 1
     }
 
     /// The rewriting in force.

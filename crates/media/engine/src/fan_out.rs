@@ -12,7 +12,7 @@ use crate::{
 };
 
 mod collect;
-mod pacing;
+pub(crate) mod pacing;
 mod probation;
 mod queue;
 mod writer;
@@ -229,6 +229,13 @@ impl Engine {
                 producer,
             };
             collector.collect();
+            if let Some(begin) = consumer.poll_begun()
+                && let Some(transport) = self.transports.get_mut(consumer.transport)
+                && transport.is_behind(now)
+            {
+                // What waits of the stream before it would hold up a key frame, and nobody needs it after that.
+                transport.pacer.abandon(key as u32, begin);
+            }
             self.events.extend(consumer.announce_layers(producer));
             if consumer.missed_key_frame() {
                 self.fan_out.missed_key_frames.push(key);
@@ -251,8 +258,12 @@ impl Engine {
             };
             let found = retransmission(overhead, consumer_key, consumer, producer, out);
             let Some(item) = found else { continue };
-            let is_sound = consumer.outline.kind == MediaKind::Audio;
-            if is_sound || transport.pacer.admit_repair(now, item.size.into()) {
+            // Sound is little, and a key frame is worth nothing without all of its packets.
+            let stream = producer.streams.get(usize::from(item.stream));
+            let packet = stream.and_then(|stream| stream.packet(item.sequence));
+            let is_needed = consumer.outline.kind == MediaKind::Audio
+                || packet.is_some_and(|(meta, ..)| consumer.is_of_key_frame(out, meta.timestamp));
+            if is_needed || transport.pacer.admit_repair(now, item.size.into()) {
                 self.fan_out.push(item);
             }
         }

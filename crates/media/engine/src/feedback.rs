@@ -10,7 +10,7 @@ use plenum_params::{
 };
 use plenum_rtp::rtcp::{RtcpPacket, RtcpPackets};
 
-use crate::{engine::Engine, producer::Producer};
+use crate::{engine::Engine, fan_out::pacing::key_frame_waits, producer::Producer};
 
 mod reports;
 mod trunk_turns;
@@ -246,17 +246,18 @@ impl Engine {
         let Some(transport) = self.transports.get_mut(key) else {
             return;
         };
+        let is_idle = transport.pacer.len() == 0 && transport.congestion.has_room(now);
         consumer.counters.nacks += 1;
         self.counters.media.nacks_received += 1;
         for sequence_number in lost {
             consumer.counters.nacked_packets += 1;
             let lost = consumer.lost_packet(now, sequence_number);
-            let lost = lost.filter(|(out, _)| !transport.pacer.was_dropped(consumer_key, *out));
+            let lost = lost.filter(|(out, _)| !transport.pacer.is_abandoned(consumer_key, *out));
             // While pictures wait, those of the stream before this one are not worth it: its key frame is on its way.
             let begins = consumer
                 .current_epoch()
                 .map_or(0, |epoch| epoch.first_out());
-            let lost = lost.filter(|(out, _)| *out >= begins || transport.pacer.len() == 0);
+            let lost = lost.filter(|(out, _)| *out >= begins || is_idle);
             if let Some((out, _)) = lost {
                 transport.retransmissions.push((consumer_key, out));
             }
@@ -275,7 +276,34 @@ impl Engine {
             consumer.counters.firs += u64::from(fir);
             self.counters.media.key_frame_requests_received += 1;
         }
-        self.request_key_frame_for(now, consumer_key);
+        if !self.has_key_frame_on_its_way(now, key, consumer_key) {
+            self.request_key_frame_for(now, consumer_key);
+        }
+    }
+
+    /// Whether the receiver asks for a key frame before it can have got the last one, with what was lost of it and sent
+    /// again. On a narrow path each one more would only wait behind it.
+    fn has_key_frame_on_its_way(&self, now: Instant, key: usize, consumer_key: usize) -> bool {
+        let Some(transport) = self.transports.get(key) else {
+            return false;
+        };
+        let Some(consumer) = self.consumers.get(consumer_key) else {
+            return false;
+        };
+        let Some(producer) = self.producers.get(consumer.producer) else {
+            return false;
+        };
+        let round_trip = transport
+            .congestion
+            .state()
+            .and_then(|state| state.round_trip)
+            .unwrap_or_default();
+        let is_young = consumer
+            .key_frame_left()
+            .is_some_and(|left| now.saturating_duration_since(left) < round_trip * 2);
+        consumer.current_stream().is_some()
+            && (is_young
+                || key_frame_waits(&transport.pacer, consumer_key as u32, consumer, producer))
     }
 
     /// Everything of one transport that is due, and when it wants to be called again.

@@ -29,6 +29,8 @@ impl Engine {
             || producer.paused
             || transport.path.is_none()
             || transport.srtp.is_none()
+            // A path that is full has no room for the past.
+            || !transport.congestion.has_room(now)
         {
             return false;
         }

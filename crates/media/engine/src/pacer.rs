@@ -23,16 +23,13 @@ pub(crate) const TICK: Duration = Duration::from_millis(5);
 
 /// Video that has waited longer than this is out of date, and the path will not catch up by sending more: libwebrtc's
 /// limit (2 s). Less would cut off the key frame that a narrow path needs a second for.
-const MAX_VIDEO_AGE: Duration = Duration::from_secs(2);
+pub(crate) const MAX_VIDEO_AGE: Duration = Duration::from_secs(2);
 
 /// A consumer that was cut off is resumed once what waits is younger than this, so that its key frame leaves soon.
 const RESUME_AGE: Duration = Duration::from_millis(100);
 
 /// Packets that wait at most: about two seconds at 10 Mbit/s.
 const MAX_WAITING: usize = 2048;
-
-/// Dropped runs that are remembered, so that they are not sent again when the receiver misses them.
-const MAX_DROPPED_RUNS: usize = 16;
 
 /// The pacer of one transport.
 #[derive(Debug, Default)]
@@ -43,16 +40,9 @@ pub(crate) struct Pacer {
     queue: PacedQueue,
     /// Consumers that are cut off until what waits has become less; then each gets a key frame.
     held: Vec<u32>,
-    /// Numbers that were given and never sent, by consumer.
-    dropped: Vec<DroppedRun>,
-}
-
-/// Outgoing sequence numbers of a consumer whose packets were dropped while they waited.
-#[derive(Clone, Copy, Debug)]
-struct DroppedRun {
-    consumer: u32,
-    first: u64,
-    last: u64,
+    /// Consumers and the outgoing numbers before which they are sent nothing any more, nor again: a key frame comes, or is
+    /// here. One entry per consumer.
+    abandoned: Vec<(u32, u64)>,
 }
 
 impl Pacer {
@@ -67,7 +57,7 @@ impl Pacer {
     /// Reads what most packets need: see [`warm_up`](crate::warm_up).
     #[inline]
     pub(crate) fn warm_up(&self) {
-        read((self.queue.is_empty(), self.held.len(), self.dropped.len()));
+        read((self.queue.is_empty(), self.held.len(), self.abandoned.len()));
         read((self.budget, self.repairs));
         self.bursts.warm_up();
     }
@@ -169,26 +159,36 @@ impl Pacer {
         self.queue.video_by_consumer(totals);
     }
 
-    /// Drops what waits of a consumer's video, which stays cut off until [`Self::resumed`] names it.
-    pub(crate) fn cut_off(&mut self, consumer: u32) {
-        let mut run: Option<DroppedRun> = None;
-        self.queue.remove_video(consumer, |out| {
-            let run = run.get_or_insert(DroppedRun {
-                consumer,
-                first: out,
-                last: out,
-            });
-            run.first = run.first.min(out);
-            run.last = run.last.max(out);
-        });
-        if let Some(run) = run {
-            if self.dropped.len() == MAX_DROPPED_RUNS {
-                self.dropped.remove(0);
-            }
-            self.dropped.push(run);
-        }
+    /// What waits of a consumer's video, oldest first.
+    pub(crate) fn waiting_of(&self, consumer: u32) -> impl Iterator<Item = Item> {
+        self.queue.video_of(consumer)
+    }
+
+    /// Whether packets of a consumer wait to be sent again.
+    pub(crate) fn repairs(&self, consumer: u32) -> bool {
+        self.queue.repairs(consumer)
+    }
+
+    /// Lets others' video pass what waits of a consumer.
+    pub(crate) fn defer(&mut self, now: Instant, consumer: u32) {
+        self.queue.defer_video(now, consumer);
+    }
+
+    /// Drops what waits of a consumer's video, which stays cut off until [`Self::resumed`] names it. Nothing before the
+    /// outgoing number `end`, with which it goes on, is sent again.
+    pub(crate) fn cut_off(&mut self, consumer: u32, end: u64) {
+        self.abandon(consumer, end);
         if !self.held.contains(&consumer) {
             self.held.push(consumer);
+        }
+    }
+
+    /// Drops what waits of a consumer before an outgoing number, and sends none of it again.
+    pub(crate) fn abandon(&mut self, consumer: u32, end: u64) {
+        self.queue.remove_before(consumer, end);
+        match self.abandoned.iter_mut().find(|(it, _)| *it == consumer) {
+            Some((_, until)) => *until = end.max(*until),
+            None => self.abandoned.push((consumer, end)),
         }
     }
 
@@ -210,11 +210,10 @@ impl Pacer {
         self.held.pop().map(|consumer| consumer as usize)
     }
 
-    /// Whether the packet with this outgoing number was dropped on purpose.
-    pub(crate) fn was_dropped(&self, consumer: usize, out: u64) -> bool {
-        self.dropped
-            .iter()
-            .any(|run| run.consumer as usize == consumer && (run.first..=run.last).contains(&out))
+    /// Whether the packet with this outgoing number is not worth sending any more.
+    pub(crate) fn is_abandoned(&self, consumer: usize, out: u64) -> bool {
+        let mut abandoned = self.abandoned.iter();
+        abandoned.any(|&(it, end)| it as usize == consumer && out < end)
     }
 
     /// Forgets a closed consumer: its key may soon be another's.
@@ -222,7 +221,7 @@ impl Pacer {
         let consumer = consumer as u32;
         self.queue.remove(consumer);
         self.held.retain(|&held| held != consumer);
-        self.dropped.retain(|run| run.consumer != consumer);
+        self.abandoned.retain(|&(it, _)| it != consumer);
     }
 
     /// Forgets everything that waits: there is no way to the receiver any more.

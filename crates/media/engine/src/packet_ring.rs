@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 /// 200 ms.
 const MAX_AGE: Duration = Duration::from_secs(2);
 
+/// For how long packets of video are there if nothing was written over them, which takes long in a stream that rests, such
+/// as a screen: a key frame of 200 kB takes half a minute of 60 kb/s. The ring does not grow for it.
+const LONGEST_AGE: Duration = Duration::from_secs(60);
+
 /// First size of the byte ring: four seconds of Opus, so that sound never needs more.
 const INITIAL_BYTES: usize = 16 << 10;
 
@@ -41,6 +45,8 @@ pub(crate) struct PacketRing<M> {
     slots: Vec<Option<Slot<M>>>,
     max_bytes: usize,
     max_slots: usize,
+    /// How old a packet may be.
+    longest: Duration,
     /// Where the next byte goes, counted over all bytes ever written.
     head: u64,
     /// The position that lies at the start of `bytes`; earlier ones are gone.
@@ -64,21 +70,22 @@ struct Slot<M> {
 impl<M: Copy> PacketRing<M> {
     /// A ring of the size that sound needs.
     pub(crate) fn for_audio() -> Self {
-        Self::new(MAX_AUDIO_BYTES, MAX_AUDIO_SLOTS)
+        Self::new(MAX_AUDIO_BYTES, MAX_AUDIO_SLOTS, MAX_AGE)
     }
 
     /// A ring of the size that video needs.
     pub(crate) fn for_video() -> Self {
-        Self::new(MAX_VIDEO_BYTES, MAX_VIDEO_SLOTS)
+        Self::new(MAX_VIDEO_BYTES, MAX_VIDEO_SLOTS, LONGEST_AGE)
     }
 
     /// Both limits are powers of two and not below the initial sizes.
-    fn new(max_bytes: usize, max_slots: usize) -> Self {
+    fn new(max_bytes: usize, max_slots: usize, longest: Duration) -> Self {
         Self {
             bytes: Vec::new(),
             slots: Vec::new(),
             max_bytes,
             max_slots,
+            longest,
             head: 0,
             base: 0,
             lap_began: None,
@@ -137,7 +144,7 @@ impl<M: Copy> PacketRing<M> {
     /// The packet with this extended sequence number, while it is kept.
     pub(crate) fn get(&self, sequence: u64) -> Option<(&M, &[u8])> {
         let slot = self.slots.get(self.index(sequence)?)?.as_ref()?;
-        if slot.sequence != sequence || !self.is_kept(slot) {
+        if slot.sequence != sequence || !self.is_there(slot) {
             return None;
         }
         let start = self.offset(slot.position);
@@ -159,10 +166,20 @@ impl<M: Copy> PacketRing<M> {
         }
     }
 
-    fn is_kept(&self, slot: &Slot<M>) -> bool {
+    /// Whether a packet can be had.
+    fn is_there(&self, slot: &Slot<M>) -> bool {
         slot.position >= self.base
             && self.head - slot.position <= self.bytes.len() as u64
-            && self.newest.wrapping_sub(slot.arrived) <= MAX_AGE.as_millis() as u32
+            && self.is_younger(slot, self.longest)
+    }
+
+    /// Whether a packet is so young that the ring grows to keep it.
+    fn is_kept(&self, slot: &Slot<M>) -> bool {
+        self.is_there(slot) && self.is_younger(slot, MAX_AGE)
+    }
+
+    fn is_younger(&self, slot: &Slot<M>, age: Duration) -> bool {
+        self.newest.wrapping_sub(slot.arrived) <= age.as_millis() as u32
     }
 
     fn index(&self, sequence: u64) -> Option<usize> {

@@ -84,6 +84,8 @@ pub(crate) struct ProducerStream {
     pub(crate) score: u8,
     pub(crate) mime_type: String,
     pub(crate) rate: RateCounter,
+    /// The same without key frames, of streams without layers.
+    pub(crate) steady: RateCounter,
     pub(crate) counters: StreamCounters,
     pub(crate) reader: LayerReader,
     pub(crate) activity: LayerActivity,
@@ -144,6 +146,7 @@ impl Producer {
                 .map(|codec| codec.mime_type.clone())
                 .unwrap_or_default(),
             rate: RateCounter::default(),
+            steady: RateCounter::default(),
             counters: StreamCounters::default(),
             reader: LayerReader::new(encoding),
             activity: LayerActivity::new(encoding),
@@ -256,6 +259,9 @@ impl Producer {
         stream.counters.packets += 1;
         stream.counters.bytes += payload.len() as u64;
         stream.rate.add(now, payload.len());
+        if !stream.gop.is_key_frame(meta.timestamp) {
+            stream.steady.add(now, payload.len());
+        }
         // Which packet of an unknown codec answers a request cannot be told. Any that follows it counts, else the sender
         // would be asked for ever; who still misses a key frame asks again.
         if meta.sync_point && (codec_kind != CodecKind::Other || stream.key_frames.is_asked()) {

@@ -1,6 +1,9 @@
 //! State of one transport: to a peer, or to another worker.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use plenum_dtls::{DtlsEndpoint, Fingerprint};
 use plenum_ice::IceLite;
@@ -19,6 +22,10 @@ use crate::{
 mod receive_table;
 
 pub(crate) use receive_table::{ReceiveTable, StreamTarget};
+
+/// Pictures that have waited for longer than this in front of a key frame that makes them useless give way to it: more
+/// than a key frame takes that the pacer spreads out.
+const MAX_OUTDATED: Duration = Duration::from_millis(100);
 
 /// A WebRTC transport or one end of a trunk. Borrowed apart by the modules that drive it: `receive`, `fan_out`,
 /// `feedback`.
@@ -76,6 +83,11 @@ pub(crate) struct SrtpSession {
 }
 
 impl Transport {
+    /// Whether what is to be sent now has to wait: behind pictures, or because the path has no room.
+    pub(crate) fn is_behind(&self, now: Instant) -> bool {
+        self.pacer.video_age(now) > MAX_OUTDATED || !self.congestion.has_room(now)
+    }
+
     /// One that leads to nobody yet.
     pub(crate) fn new(
         id: TransportId,

@@ -6,11 +6,14 @@ fn kbps(kbps: u64) -> Bitrate {
     Bitrate::from_kbps(kbps)
 }
 
+/// Of which packets the delay is known does not matter here: of the newest.
 fn signals(usage: Usage, acknowledged: u64) -> Signals {
     Signals {
         usage,
         standing_queue: false,
         acknowledged: Some(kbps(acknowledged)),
+        saturated: None,
+        measured: Instant::now() + Duration::from_hours(1),
         offered: Some(kbps(acknowledged)),
         queue: Duration::ZERO,
         drained: true,
@@ -39,6 +42,50 @@ fn a_rate_that_is_far_too_high_does_not_wait() {
     control.update(start, signals(Usage::Overuse, 4000));
     assert!(control.update(start + STEP, signals(Usage::Overuse, 700)));
     assert_eq!(control.rate(), kbps(595));
+}
+
+#[test]
+fn a_cut_waits_for_packets_that_left_after_the_last_one() {
+    let start = Instant::now();
+    let mut control = RateControl::new(kbps(1000), start);
+    let old = Signals {
+        measured: start,
+        ..signals(Usage::Overuse, 765)
+    };
+    assert!(control.update(start, old));
+    assert!(
+        !control.update(start + 20 * STEP, old),
+        "nothing new is known"
+    );
+    let new = Signals {
+        measured: start + STEP,
+        ..old
+    };
+    assert!(control.update(start + 20 * STEP, new));
+}
+
+#[test]
+fn a_path_that_collapsed_is_known_before_the_average_falls() {
+    let start = Instant::now();
+    let collapsed = |kilobits, wait| Signals {
+        saturated: Some(Saturated {
+            rate: kbps(kilobits),
+            wait: Duration::from_millis(wait),
+        }),
+        ..signals(Usage::Normal, 1500)
+    };
+    let mut control = RateControl::new(kbps(2000), start);
+    assert!(!control.update(start, collapsed(200, 90)), "a short queue");
+    assert!(
+        !control.update(start, collapsed(1200, 200)),
+        "not that narrow"
+    );
+    assert!(control.update(start, collapsed(200, 250)));
+    assert_eq!(
+        control.rate(),
+        kbps(120),
+        "a quarter less until the queue is gone"
+    );
 }
 
 #[test]

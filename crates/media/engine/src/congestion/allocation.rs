@@ -46,6 +46,16 @@ const KEEP_PERCENT: u64 = 95;
 /// tenths of a path is sent on it.
 const PLANNED_PERCENT: u64 = 106;
 
+/// If everybody's lowest layer takes no more than this altogether, nobody goes without. A receiver whose machine is busy
+/// takes packets late, which looks like a path that carries next to nothing, and an estimate grows only by what arrives:
+/// who is sent nothing, or a single small picture, would stay there. Lowest layers of three or four cameras, by what
+/// Chromium gives them.
+const LEAST: Bitrate = Bitrate::from_kbps(150);
+
+/// What has to be there for something to be chosen that is not sent yet, in percent of what it costs: the division's
+/// headroom of 1.12, rounded up.
+const WITH_HEADROOM_PERCENT: u64 = 113;
+
 /// A stream that is younger than this has no measured rate yet: it is measured over a second.
 const MATURITY: Duration = Duration::from_secs(1);
 
@@ -59,10 +69,6 @@ const YOUNG_LEAST: Bitrate = Bitrate::from_bps(150_000);
 /// What a young stream is taken to cost, in percent of the one below: simulcast of browsers goes by twice the width and
 /// height and three times the rate.
 const YOUNG_PERCENT: u64 = 300;
-
-/// Pictures of a layer that is too much for the path are dropped when they have waited for longer than this, as soon as
-/// a lower one is chosen: more than a key frame takes that the pacer spreads out.
-const MAX_OUTDATED: Duration = Duration::from_millis(100);
 
 /// When bandwidth was divided among the consumers of a transport, and when it will be.
 #[derive(Debug, Default)]
@@ -131,7 +137,7 @@ pub(crate) struct Division {
     targets: Vec<LayerTarget>,
     chosen: Vec<Option<u8>>,
     requests: Vec<Request<'static>>,
-    /// What sound takes.
+    /// What sound takes of what is estimated.
     audio: Bitrate,
 }
 
@@ -161,11 +167,10 @@ impl Engine {
         let estimate = congestion.estimate(now);
         let division = &mut self.division;
         division.gather(now, &transport.consumers, &self.consumers, &self.producers);
-        // Sound has no transport-wide numbers: the estimate does not know that it is there.
         let budget = estimate.map_or(Bitrate::MAX, |estimate| {
             percent(estimate, PLANNED_PERCENT) - division.audio
         });
-        division.choose(budget);
+        division.choose(budget.max(division.least()));
         let allocation = &mut congestion.allocation;
         division.hold(now, allocation);
         let demand = division.demand();
@@ -202,10 +207,12 @@ impl Engine {
         if needs_key_frame
             && is_lower
             && let Some(transport) = self.transports.get_mut(consumer.transport)
-            && transport.pacer.video_age(now) > MAX_OUTDATED
+            && transport.is_behind(now)
         {
             // What waits of the higher layer would hold up the lower one's key frame, and nobody needs it after that.
-            transport.pacer.cut_off(consumer_key as u32);
+            transport
+                .pacer
+                .cut_off(consumer_key as u32, consumer.next_out());
             consumer.resync();
             // It goes on when the pacer next looks, which may be long if nothing else is sent.
             self.fan_out.enqueue(consumer.transport);
@@ -258,7 +265,10 @@ impl Division {
                 continue;
             };
             if consumer.parameters.kind == MediaKind::Audio {
-                self.audio += Bitrate::from_bps(consumer.rate.bitrate(now).into());
+                // What has no transport-wide numbers is not in the estimate: that tells what comes through beside it.
+                if consumer.template.is_sequenced() {
+                    self.audio += Bitrate::from_bps(consumer.rate.bitrate(now).into());
+                }
                 continue;
             }
             let first = self.costs.len();
@@ -343,6 +353,17 @@ impl Division {
                     .push(percent(cost.unwrap_or_default(), YOUNG_PERCENT));
                 self.targets.push(wanted);
             }
+        }
+    }
+
+    /// What is divided however little the path is said to carry: everybody's lowest option, if all of them are little.
+    fn least(&self) -> Bitrate {
+        let lowest = self.candidates.iter();
+        let all: Bitrate = lowest.map(|candidate| self.cost(candidate, Some(0))).sum();
+        if all <= LEAST {
+            percent(all, WITH_HEADROOM_PERCENT)
+        } else {
+            Bitrate::ZERO
         }
     }
 

@@ -113,8 +113,16 @@ impl Consumer {
             }
             return false;
         }
+        let newer = self.map.peek(fresh.sequence).is_some();
         if self.target.is_some() && self.start.is_none() {
-            return true;
+            let is_lower = self
+                .target
+                .is_some_and(|target| target.stream < fresh.stream);
+            // Encoders make key frames of all streams at once. The large one is what a narrow path must not get.
+            if is_lower && meta.sync_point && !fresh.empty && newer {
+                self.synced = false;
+            }
+            return self.synced;
         }
         // The present stream ends with the frame that it is in the middle of.
         let sent_as = self
@@ -123,7 +131,6 @@ impl Consumer {
             .map(|epoch| epoch.timestamp(meta.timestamp));
         let same_frame = sent_as == Some(self.last_timestamp);
         if !same_frame && !fresh.empty {
-            let newer = self.map.peek(fresh.sequence).is_some();
             self.frame_is_open &= !newer;
         }
         if !self.frame_is_open && self.target.is_none() {
@@ -212,6 +219,7 @@ impl Consumer {
             }
         };
         self.epochs.push(epoch);
+        self.begun = Some(first_out);
         if let (Some(selector), Some(target)) = (&mut self.selector, self.target) {
             selector.begin(start.sequence, first_out, target);
         }

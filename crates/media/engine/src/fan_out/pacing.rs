@@ -5,7 +5,16 @@ use std::time::Instant;
 use slab::Slab;
 
 use super::probation::{self, Source};
-use crate::{consumer::Consumer, engine::Engine, pacer::Item, producer::Producer};
+use crate::{
+    consumer::Consumer,
+    engine::Engine,
+    pacer::{Item, MAX_VIDEO_AGE, Pacer},
+    producer::Producer,
+    transport::Transport,
+};
+
+/// A queue that is longer is no key frame any more: half of what may wait.
+const MAX_KEY_FRAME_PACKETS: usize = 1024;
 
 impl Engine {
     /// Makes what was collected wait, and takes out of everything that waits what may leave now.
@@ -20,14 +29,15 @@ impl Engine {
         }
         fan_out.clear_items();
         let mut extra = transport.congestion.probing.wanted(now);
-        let has_room = transport.congestion.has_room(now);
-        while let Some(item) = pacer.pop(now, extra, has_room) {
-            if is_there(&self.consumers, &self.producers, &item) {
+        let mut room = transport.congestion.room(now);
+        while let Some(item) = pacer.pop(now, extra, room > 0) {
+            if is_there(&mut self.consumers, &self.producers, &item, now) {
                 extra = extra.saturating_sub(item.size.into());
                 let waited = pacer.waited(now);
                 if !waited.is_zero() {
                     self.counters.paced.add(waited, 1);
                 }
+                room = room.saturating_sub(item.size.into());
                 fan_out.push(item);
             }
         }
@@ -39,18 +49,17 @@ impl Engine {
                 transport.congestion.probing.abandon();
             }
         }
-        let pacer = &mut transport.pacer;
-        if pacer.overflowing(now) {
-            pacer.waiting_video(&mut fan_out.waiting_video);
-            // Whoever fills the queue pays for it; the others' pictures stay whole.
-            let largest = fan_out.waiting_video.iter().max_by_key(|(_, bytes)| *bytes);
-            if let Some(&(consumer_key, _)) = largest {
-                pacer.cut_off(consumer_key);
-                if let Some(consumer) = self.consumers.get_mut(consumer_key as usize) {
-                    consumer.resync();
-                }
-            }
+        if transport.pacer.overflowing(now) {
+            let waiting = &mut fan_out.waiting_video;
+            relieve(
+                now,
+                transport,
+                &mut self.consumers,
+                &self.producers,
+                waiting,
+            );
         }
+        let pacer = &transport.pacer;
         let dues = [
             pacer.next_release(now),
             transport.congestion.probing.poll_timeout(),
@@ -73,17 +82,82 @@ impl Engine {
     }
 }
 
+/// Takes away from what has waited for too long. Whoever fills the queue pays for it; the others' pictures stay whole.
+fn relieve(
+    now: Instant,
+    transport: &mut Transport,
+    consumers: &mut Slab<Consumer>,
+    producers: &Slab<Producer>,
+    waiting: &mut Vec<(u32, usize)>,
+) {
+    let pacer = &mut transport.pacer;
+    pacer.waiting_video(waiting);
+    let Some(&(key, bytes)) = waiting.iter().max_by_key(|(_, bytes)| *bytes) else {
+        return;
+    };
+    let Some(consumer) = consumers.get_mut(key as usize) else {
+        return;
+    };
+    let producer = producers.get(consumer.producer);
+    if producer.is_some_and(|producer| key_frame_waits(pacer, key, consumer, producer))
+        && pacer.len() <= MAX_KEY_FRAME_PACKETS
+    {
+        // Cut off, it would be asked for again and be as large: late is better than never. Others need not wait for it.
+        let is_alone = waiting.iter().all(|&(other, _)| other == key);
+        if !is_alone && bytes > 0 {
+            pacer.defer(now, key);
+        }
+        return;
+    }
+    let since_key = consumer
+        .key_frame_left()
+        .map(|left| now.saturating_duration_since(left));
+    if since_key.is_some_and(|since| since < MAX_VIDEO_AGE) && pacer.len() <= MAX_KEY_FRAME_PACKETS
+    {
+        // What came behind a key frame while that was under way has waited for it alone.
+        return;
+    }
+    pacer.cut_off(key, consumer.next_out());
+    consumer.resync();
+}
+
+/// Whether the last key frame of a consumer has not left yet, or only in part, or parts of it are about to leave again.
+pub(crate) fn key_frame_waits(
+    pacer: &Pacer,
+    key: u32,
+    consumer: &Consumer,
+    producer: &Producer,
+) -> bool {
+    if pacer.repairs(key) {
+        return true;
+    }
+    let Some(item) = pacer.waiting_of(key).next() else {
+        return false;
+    };
+    let stream = producer.streams.get(usize::from(item.stream));
+    let packet = stream.and_then(|stream| stream.packet(item.sequence));
+    packet.is_some_and(|(meta, ..)| consumer.is_up_to_key_frame(item.out, meta.timestamp))
+}
+
 /// Whether a packet that has waited can still be written: its consumer goes on, and its bytes were not overwritten.
-fn is_there(consumers: &Slab<Consumer>, producers: &Slab<Producer>, item: &Item) -> bool {
-    let Some(consumer) = consumers.get(item.consumer as usize) else {
+fn is_there(
+    consumers: &mut Slab<Consumer>,
+    producers: &Slab<Producer>,
+    item: &Item,
+    now: Instant,
+) -> bool {
+    let Some(consumer) = consumers.get_mut(item.consumer as usize) else {
         return false;
     };
     let Some(producer) = producers.get(consumer.producer) else {
         return false;
     };
     let stream = producer.streams.get(usize::from(item.stream));
-    !consumer.paused
-        && consumer.epoch(item.out).is_some()
-        && consumer.choice(item.out).is_ok()
-        && stream.is_some_and(|stream| stream.packet(item.sequence).is_some())
+    let Some((meta, ..)) = stream.and_then(|stream| stream.packet(item.sequence)) else {
+        return false;
+    };
+    if consumer.is_of_key_frame(item.out, meta.timestamp) {
+        consumer.key_frame_leaves(now);
+    }
+    !consumer.paused && consumer.epoch(item.out).is_some() && consumer.choice(item.out).is_ok()
 }

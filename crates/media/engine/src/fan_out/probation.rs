@@ -87,7 +87,7 @@ impl<'a> Source<'a> {
         for _ in 0..RECENT {
             let distance = transport.congestion.probing.next_distance(RECENT);
             let out = newest.saturating_sub(distance);
-            if transport.pacer.was_dropped(self.key, out) {
+            if transport.pacer.is_abandoned(self.key, out) {
                 continue;
             }
             let found = retransmission(overhead, self.key, self.consumer, self.producer, out);

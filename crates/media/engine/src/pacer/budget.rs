@@ -15,8 +15,10 @@ const UNMEASURED_DEPTH: u64 = UNMEASURED_TICK_BYTES / 2;
 /// Bytes per second of such a receiver.
 const UNMEASURED_RATE: u64 = UNMEASURED_DEPTH * 1000 / TICK.as_millis() as u64;
 
-/// Sustained rate over the estimate, in halves: libwebrtc's pacing factor 2.5.
-const PACING_FACTOR_HALVES: u64 = 5;
+/// Sustained rate over the estimate, in halves. libwebrtc paces at 2.5 times the estimate what an encoder was told to make
+/// smaller than it; a forwarder sends key frames of ten frames' size, and at 2.5 the queue that each one leaves counts as
+/// overuse where the path is no wider than the estimate.
+const PACING_FACTOR_HALVES: u64 = 3;
 
 /// What the path carries in this time may leave at once: libwebrtc's burst interval (`kDefaultBurstInterval`, 40 ms). A
 /// frame of a stream that the path can take leaves so in one piece.

@@ -58,7 +58,12 @@ impl PacedQueue {
         let queue = match item.kind {
             ItemKind::Audio => &mut self.audio,
             ItemKind::Retransmission | ItemKind::Repetition => {
-                if self.retransmissions.len() >= MAX_RETRANSMISSIONS {
+                let is_here = |(_, waiting): &(Instant, Item)| {
+                    (waiting.consumer, waiting.out) == (item.consumer, item.out)
+                };
+                if self.retransmissions.len() >= MAX_RETRANSMISSIONS
+                    || self.retransmissions.iter().any(is_here)
+                {
                     return;
                 }
                 &mut self.retransmissions
@@ -108,6 +113,30 @@ impl PacedQueue {
         self.video.front().map(|(since, _)| *since)
     }
 
+    /// What waits of a consumer's video, oldest first.
+    pub(super) fn video_of(&self, consumer: u32) -> impl Iterator<Item = Item> {
+        let all = self.video.iter().map(|(_, item)| *item);
+        all.filter(move |item| item.consumer == consumer)
+    }
+
+    /// Whether retransmissions of a consumer wait.
+    pub(super) fn repairs(&self, consumer: u32) -> bool {
+        let mut waiting = self.retransmissions.iter();
+        waiting.any(|(_, item)| item.consumer == consumer)
+    }
+
+    /// Puts what waits of a consumer's video behind that of others.
+    pub(super) fn defer_video(&mut self, now: Instant, consumer: u32) {
+        let (mut own, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.video)
+            .into_iter()
+            .partition(|(_, item)| item.consumer == consumer);
+        for (since, _) in &mut own {
+            *since = now;
+        }
+        self.video = others;
+        self.video.append(&mut own);
+    }
+
     /// Adds up waiting bytes of video by consumer.
     pub(super) fn video_by_consumer(&self, totals: &mut Vec<(u32, usize)>) {
         totals.clear();
@@ -120,22 +149,21 @@ impl PacedQueue {
         }
     }
 
-    /// Removes a consumer's video and its retransmissions, naming the numbers that will never be sent.
-    pub(super) fn remove_video(&mut self, consumer: u32, mut dropped: impl FnMut(u64)) {
-        for (_, item) in &self.video {
-            if item.consumer == consumer {
-                dropped(item.out);
-            }
-        }
-        self.remove(consumer);
-    }
-
     /// Removes everything of a consumer.
     pub(super) fn remove(&mut self, consumer: u32) {
+        self.retain(|item| item.consumer != consumer);
+    }
+
+    /// Removes what a consumer has waiting before an outgoing number.
+    pub(super) fn remove_before(&mut self, consumer: u32, end: u64) {
+        self.retain(|item| item.consumer != consumer || item.out >= end);
+    }
+
+    fn retain(&mut self, stays: impl Fn(&Item) -> bool) {
         let bytes = &mut self.bytes;
         for queue in [&mut self.audio, &mut self.retransmissions, &mut self.video] {
             queue.retain(|(_, item)| {
-                let stays = item.consumer != consumer;
+                let stays = stays(item);
                 if !stays {
                     *bytes -= usize::from(item.size);
                 }

@@ -86,9 +86,9 @@ fn a_consumer_that_waits_too_long_is_cut_off_and_resumed() {
     let mut totals = Vec::new();
     pacer.waiting_video(&mut totals);
     assert_eq!(totals.len(), 2);
-    pacer.cut_off(7);
+    pacer.cut_off(7, 40);
     assert!(pacer.holds(7) && !pacer.holds(8));
-    assert!(pacer.was_dropped(7, 39) && !pacer.was_dropped(7, 0) && !pacer.was_dropped(8, 39));
+    assert!(pacer.is_abandoned(7, 39) && !pacer.is_abandoned(7, 40) && !pacer.is_abandoned(8, 39));
     assert_eq!(pacer.resumed(late), None, "what waits is still old");
     let mut at = late;
     while pacer.len() > 0 {
@@ -107,12 +107,12 @@ fn nothing_is_left_of_a_closed_consumer() {
     for kind in [ItemKind::Video, ItemKind::Audio, ItemKind::Retransmission] {
         pacer.push(now, item(7, kind, 1200, 1));
     }
-    pacer.cut_off(7);
+    pacer.cut_off(7, 2);
     pacer.push(now, item(7, ItemKind::Audio, 1200, 1));
     pacer.forget(7);
     assert_eq!(pacer.len(), 0);
     assert_eq!(pacer.consumers().count(), 0);
-    assert!(!pacer.was_dropped(7, 1));
+    assert!(!pacer.is_abandoned(7, 1));
 }
 
 proptest! {

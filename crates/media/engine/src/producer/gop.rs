@@ -59,6 +59,12 @@ impl Gop {
         }
     }
 
+    /// Whether a picture with this timestamp is the key frame.
+    pub(super) fn is_key_frame(&self, timestamp: u32) -> bool {
+        self.present
+            .is_some_and(|present| present.timestamp == timestamp)
+    }
+
     /// A packet of padding arrived.
     pub(super) fn handle_padding(&mut self, sequence: u64) {
         if let Some(present) = &mut self.present

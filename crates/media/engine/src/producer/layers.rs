@@ -102,7 +102,13 @@ impl Producer {
             stream.activity.bitrate(now, spatial, temporal)
         } else {
             let exists = spatial == 0 && temporal == 0;
-            exists.then(|| stream.rate.bitrate(now))
+            // The key frame with which a receiver begins is no reason not to send it the only stream that there is.
+            let rate = if self.streams.len() > 1 {
+                &stream.rate
+            } else {
+                &stream.steady
+            };
+            exists.then(|| rate.bitrate(now))
         }
     }
 

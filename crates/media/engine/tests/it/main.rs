@@ -10,6 +10,7 @@ mod foreign;
 mod instant_start;
 mod layers;
 mod pacing;
+mod single_stream;
 mod trunk;
 mod unknown;
 mod world;
