@@ -102,7 +102,7 @@ mod tests {
                 index as u64 * 1000,
                 arrival * 1000,
                 PACKET,
-                index.min(1) as i64 * 50_000,
+                if index == 0 { 0 } else { 50_000 },
             );
         }
         run
@@ -138,9 +138,9 @@ mod tests {
         for index in 0..6 {
             run.add(
                 index * 46_000,
-                index as i64 * 46_000,
+                index.cast_signed() * 46_000,
                 PACKET,
-                index.min(1) as i64 * 120_000,
+                index.min(1).cast_signed() * 120_000,
             );
         }
         assert!(run.saturated().is_none());

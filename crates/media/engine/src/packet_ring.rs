@@ -13,7 +13,7 @@ const MAX_AGE: Duration = Duration::from_secs(2);
 
 /// For how long packets of video are there if nothing was written over them, which takes long in a stream that rests, such
 /// as a screen: a key frame of 200 kB takes half a minute of 60 kb/s. The ring does not grow for it.
-const LONGEST_AGE: Duration = Duration::from_secs(60);
+const LONGEST_AGE: Duration = Duration::from_mins(1);
 
 /// First size of the byte ring: four seconds of Opus, so that sound never needs more.
 const INITIAL_BYTES: usize = 16 << 10;

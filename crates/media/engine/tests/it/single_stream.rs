@@ -189,7 +189,6 @@ fn a_large_key_frame_gets_through_a_narrow_path_and_the_picture_goes_on() {
             seen.first(),
             stage.answered
         );
-        println!("{what}");
         let first = seen.first().expect(&what);
         assert!(*first < ideal * 3 + 5 * SECOND, "{what}");
         assert!(stage.answered <= 3 && stats.errors == 0, "{what}");
