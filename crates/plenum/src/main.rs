@@ -64,6 +64,7 @@ fn print_check(sources: &SourceArgs) -> anyhow::Result<ExitCode> {
     let config = settings::load(sources, &[])?;
     config.validate()?;
     ports::plan(&config, serve::worker_count(&config))?;
+    serve::log_options(&config)?;
     let advice = checks::advice(&config);
     let mut output = io::stdout().lock();
     writeln!(output, "The settings are sound.")?;

@@ -15,6 +15,7 @@ use anyhow::Context as _;
 use plenum_config::{AdminAllow, Config, LogFormat};
 use plenum_host::{Capacity, Host, HostConfig, Limits};
 use plenum_params::{
+    log::LogOptions,
     ortc::{default_codecs, router_capabilities},
     transport::WebRtcTransportOptions,
 };
@@ -225,8 +226,17 @@ fn supervisor_config(config: &Config) -> anyhow::Result<SupervisorConfig> {
         ports_per_worker: plan.per_worker(),
         consent_timeout: config.rtc.consent_timeout(),
         pin_cpus: config.workers.pin_cpus,
+        log: log_options(config)?,
+        log_json: config.log.format == LogFormat::Json,
         ..SupervisorConfig::default()
     })
+}
+
+/// What workers log.
+pub(crate) fn log_options(config: &Config) -> anyhow::Result<LogOptions> {
+    let workers = &config.workers;
+    LogOptions::parse(&workers.log_level, &workers.log_tags)
+        .context("workers.log_level or workers.log_tags is wrong")
 }
 
 fn host_config(config: &Config) -> anyhow::Result<HostConfig> {

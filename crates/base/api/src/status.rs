@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// `GET /stats` and `GET /workers`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -166,6 +166,16 @@ pub struct WorkerLimits {
     pub memory: Option<u64>,
     /// Bytes sent a second, as UDP payload.
     pub bytes_sent_per_second: Option<u64>,
+}
+
+/// Body of `PUT /api/v1/workers/{id}/log`, and the answer to it and to `GET`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerLog {
+    /// `none`, `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// Parts of the worker of which everything up to the level is logged.
+    pub tags: Vec<String>,
 }
 
 /// `GET /readyz`.

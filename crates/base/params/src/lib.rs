@@ -13,6 +13,7 @@ mod fixtures;
 #[doc(hidden)]
 pub mod fuzzing;
 mod h264_profile;
+pub mod log;
 pub mod media;
 pub mod ortc;
 pub mod resolve;

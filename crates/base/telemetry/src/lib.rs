@@ -23,7 +23,7 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 /// Names of fields that several crates log.
 pub mod fields {
@@ -59,6 +59,8 @@ pub enum TelemetryError {
     Level(ParseError),
     /// A subscriber is installed already.
     Installed(TryInitError),
+    /// The log whose level is to change is gone.
+    Gone(reload::Error),
 }
 
 impl fmt::Display for TelemetryError {
@@ -66,6 +68,7 @@ impl fmt::Display for TelemetryError {
         f.write_str(match self {
             Self::Level(_) => "log.level is neither a level nor a filter",
             Self::Installed(_) => "logging is set up twice",
+            Self::Gone(_) => "the log is gone",
         })
     }
 }
@@ -75,6 +78,7 @@ impl std::error::Error for TelemetryError {
         match self {
             Self::Level(source) => Some(source),
             Self::Installed(source) => Some(source),
+            Self::Gone(source) => Some(source),
         }
     }
 }
@@ -85,6 +89,33 @@ pub fn init(level: &str, format: Format) -> Result<(), TelemetryError> {
     subscriber(level, format, colours, io::stderr)?
         .try_init()
         .map_err(TelemetryError::Installed)
+}
+
+/// As [`init`], with a level that can be changed later.
+pub fn init_adjustable(level: &str, format: Format) -> Result<LevelHandle, TelemetryError> {
+    let colours = io::stderr().is_terminal();
+    let (subscriber, handle) = adjustable(level, format, colours, io::stderr)?;
+    subscriber.try_init().map_err(TelemetryError::Installed)?;
+    Ok(handle)
+}
+
+/// Changes the level of a log. See [`init_adjustable`].
+pub struct LevelHandle {
+    change: Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>,
+}
+
+impl LevelHandle {
+    /// Another level or filter from now on.
+    pub fn set(&self, level: &str) -> Result<(), TelemetryError> {
+        let filter = EnvFilter::try_new(level).map_err(TelemetryError::Level)?;
+        (self.change)(filter).map_err(TelemetryError::Gone)
+    }
+}
+
+impl fmt::Debug for LevelHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LevelHandle").finish_non_exhaustive()
+    }
 }
 
 /// An error and its causes in one line.
@@ -106,13 +137,37 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_new(level).map_err(TelemetryError::Level)?;
+    let lines = lines(format, colours, writer);
+    Ok(Registry::default().with(lines).with(filter))
+}
+
+fn adjustable<W>(
+    level: &str,
+    format: Format,
+    colours: bool,
+    writer: W,
+) -> Result<(impl Subscriber + Send + Sync + use<W>, LevelHandle), TelemetryError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(level).map_err(TelemetryError::Level)?;
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = lines(format, colours, writer);
+    let subscriber = Registry::default().with(lines).with(filter);
+    let change = Box::new(move |filter| handle.reload(filter));
+    Ok((subscriber, LevelHandle { change }))
+}
+
+fn lines<W>(format: Format, colours: bool, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
-    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+    match format {
         // Fields at the top level, as log collectors search them.
         Format::Json => lines.json().flatten_event(true).boxed(),
         Format::Text => lines.with_ansi(colours).boxed(),
-    };
-    Ok(Registry::default().with(lines).with(filter))
+    }
 }
 
 #[cfg(test)]
@@ -180,6 +235,24 @@ mod tests {
         let text = logged("off,plenum_telemetry=info", Format::Text, work);
         assert_eq!(text.lines().count(), 1);
         assert_eq!(logged("info,plenum_telemetry=off", Format::Text, work), "");
+    }
+
+    #[test]
+    fn a_level_can_be_changed_while_the_log_is_in_use() {
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&output);
+        let writer = move || Sink(Arc::clone(&sink));
+        let (subscriber, handle) = adjustable("warn", Format::Text, false, writer).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            work();
+            handle.set("off,plenum_telemetry=debug").unwrap();
+            work();
+            handle.set("off").unwrap();
+            work();
+            assert!(handle.set("plenum=loud").is_err());
+        });
+        let text = String::from_utf8(output.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 2, "{text}");
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::{
     time::Duration,
 };
 
+use plenum_api::status::WorkerDrain;
 use plenum_params::stats::WorkerStats;
-use plenum_supervisor::{NodeUsage, WorkerInfo};
+use plenum_supervisor::{NodeUsage, WorkerInfo, WorkerState};
 
 use crate::{
     placement::Capacity,
@@ -121,7 +122,7 @@ impl NodeFigures {
 
 pub(crate) fn worker_figures(
     info: &WorkerInfo,
-    rooms: usize,
+    drain: &WorkerDrain,
     capacity: &Capacity,
 ) -> WorkerFigures {
     let mut totals = info.totals.clone();
@@ -129,11 +130,14 @@ pub(crate) fn worker_figures(
     totals.memory = info.memory;
     WorkerFigures {
         id: info.id.0,
-        state: state_name(info.state),
+        state: match info.state {
+            WorkerState::Running => drain.state,
+            state => state_name(state),
+        },
         full: capacity.exhausted_by(&load(info)).is_some(),
         since: info.since,
         restarts: info.restarts,
-        rooms,
+        rooms: drain.rooms_left,
         cpu_usage: info.cpu_usage,
         totals,
         requests_waiting: info.backlog.requests,

@@ -17,7 +17,8 @@ use plenum_api::{
 use plenum_ids::{PeerId, RoomId, RouterId, WorkerId};
 use plenum_ipc::{Answer, Request};
 use plenum_params::{
-    rtp_parameters::RtpCapabilities, stats::WorkerStats, transport::WebRtcTransportOptions,
+    log::LogOptions, rtp_parameters::RtpCapabilities, stats::WorkerStats,
+    transport::WebRtcTransportOptions,
 };
 use plenum_room::{
     DEFAULT_ANNOUNCE_UP_TO, DEFAULT_JOIN_TIMEOUT, Limits, PlaceId, RoomConfig, SessionId,
@@ -267,8 +268,8 @@ impl Host {
         let running = infos.iter().any(|info| info.state == WorkerState::Running);
         let rooms = shared.rooms();
         let workers = infos.iter().map(|info| {
-            let rooms = rooms.on(info.id);
-            worker_figures(info, rooms, capacity)
+            let drain = rooms.drain_status(info.id);
+            worker_figures(info, &drain, capacity)
         });
         NodeFigures {
             ready: running && !rooms.closing,
@@ -277,6 +278,23 @@ impl Host {
             workers: workers.collect(),
             ..NodeFigures::new(&shared.counts, &usage)
         }
+    }
+
+    /// What a worker logs; `None`: there is no such worker.
+    pub fn worker_log(&self, worker: WorkerId) -> Option<LogOptions> {
+        self.shared.supervisor.log(worker)
+    }
+
+    /// Tells a worker what to log from now on, also when it is started again; `false`: there is no such worker.
+    pub async fn set_worker_log(&self, worker: WorkerId, options: LogOptions) -> bool {
+        match self.shared.supervisor.set_log(worker, options).await {
+            Some(Err(err)) => {
+                warn!(%worker, %err, "the worker hears what to log when it starts again");
+            }
+            Some(Ok(())) => {}
+            None => return false,
+        }
+        true
     }
 
     /// Lets nobody in any more. Rooms that are there go on.

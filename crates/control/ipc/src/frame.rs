@@ -3,6 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use plenum_ids::WorkerId;
+use plenum_params::log::LogOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::message::{Answer, Event, Request, RequestError};
@@ -53,6 +54,10 @@ pub struct WorkerConfig {
     pub consent_timeout: Duration,
     /// SRTP profiles that DTLS may choose, by their IANA names, in order of preference; empty: the default order.
     pub srtp_profiles: Vec<String>,
+    /// What it logs, to its standard error.
+    pub log: LogOptions,
+    /// Whether lines are for machines.
+    pub log_json: bool,
 }
 
 /// What a worker must know about a socket that it was handed.

@@ -3,6 +3,7 @@
 use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
 use plenum_params::{
     event::Layers,
+    log::LogOptions,
     media::{ReceiveParameters, SendParameters},
     stats::{ConsumerStats, StreamStats, TransportStats, WorkerStats},
     transport::{
@@ -124,6 +125,8 @@ pub enum Request {
         parameters: SendParameters,
         paused: bool,
     },
+    /// → [`Answer::Done`]; what the worker logs from now on.
+    SetLog { options: LogOptions },
 }
 
 /// The answer to a [`Request`].

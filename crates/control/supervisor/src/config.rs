@@ -2,6 +2,8 @@
 
 use std::{ffi::OsString, net::IpAddr, path::PathBuf, time::Duration};
 
+use plenum_params::log::LogOptions;
+
 /// Settings of a [`Supervisor`](crate::Supervisor).
 #[derive(Clone, Debug)]
 #[expect(
@@ -34,6 +36,10 @@ pub struct SupervisorConfig {
     pub disable_gso: bool,
     /// Keep each worker on a core of its own, out of those that this process may use.
     pub pin_cpus: bool,
+    /// What workers log, until they are told otherwise.
+    pub log: LogOptions,
+    /// Whether their lines are for machines.
+    pub log_json: bool,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// A worker that answers nothing for so long, though it is asked all the time, is killed and replaced.
@@ -67,6 +73,8 @@ impl Default for SupervisorConfig {
             srtp_profiles: Vec::new(),
             disable_gso: false,
             pin_cpus: false,
+            log: LogOptions::default(),
+            log_json: false,
             request_timeout: Duration::from_secs(10),
             // Longer than any pause of a worker that lives (a turn of its loop is some milliseconds), short enough for
             // calls to be back before people hang up.

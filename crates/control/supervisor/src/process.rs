@@ -245,6 +245,8 @@ fn worker_config(config: &SupervisorConfig, worker: WorkerId) -> WorkerConfig {
         sockets: sockets.collect(),
         consent_timeout: config.consent_timeout,
         srtp_profiles: config.srtp_profiles.clone(),
+        log: config.log.clone(),
+        log_json: config.log_json,
     }
 }
 

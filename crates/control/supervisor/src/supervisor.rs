@@ -8,8 +8,8 @@ use std::{
 };
 
 use plenum_ids::WorkerId;
-use plenum_ipc::Event;
-use plenum_params::stats::WorkerStats;
+use plenum_ipc::{Event, Request};
+use plenum_params::{log::LogOptions, stats::WorkerStats};
 use plenum_udp::{UdpSocket, process_usage};
 use tokio::{
     sync::{Notify, mpsc::UnboundedSender, watch},
@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     config::SupervisorConfig,
-    error::{StartError, WorkerFault},
+    error::{StartError, WorkerError, WorkerFault},
     process::{Process, stopped},
     slot::Slot,
     sockets,
@@ -130,7 +130,7 @@ impl Supervisor {
         }
         let (processes, sockets) = start_all(&config, sockets).await?;
         let slots = processes.iter().zip(&sockets);
-        let slots = slots.map(|(process, sockets)| SlotState::new(process, sockets));
+        let slots = slots.map(|(process, sockets)| SlotState::new(process, sockets, &config.log));
         let shared = Arc::new(Shared {
             slots: slots.map(Mutex::new).collect(),
             node: Mutex::new((Instant::now(), NodeUsage::read())),
@@ -172,6 +172,32 @@ impl Supervisor {
     /// When the supervisor last looked after its workers, which it does each second: long ago means that the node hangs.
     pub fn last_look(&self) -> Instant {
         lock(&self.shared.node).0
+    }
+
+    /// What a worker logs.
+    pub fn log(&self, id: WorkerId) -> Option<LogOptions> {
+        let slot = self.shared.slots.get(usize::from(id.0))?;
+        Some(lock(slot).log.0.clone())
+    }
+
+    /// Tells a worker what to log, and the processes after this one. `None`: there is no such worker. One that does not run
+    /// hears it when it starts.
+    pub async fn set_log(
+        &self,
+        id: WorkerId,
+        options: LogOptions,
+    ) -> Option<Result<(), WorkerError>> {
+        let slot = self.shared.slots.get(usize::from(id.0))?;
+        let worker = {
+            let mut slot = lock(slot);
+            slot.log = (options.clone(), true);
+            slot.worker.clone()
+        };
+        let Some(worker) = worker else {
+            return Some(Ok(()));
+        };
+        let answer = worker.request(Request::SetLog { options }).await;
+        Some(answer.map(|_| ()))
     }
 
     /// The running process of a worker.
@@ -234,6 +260,8 @@ pub(crate) struct SlotState {
     past: WorkerStats,
     /// Somebody wants another process in this one's place.
     pub(crate) renew: Arc<Notify>,
+    /// What it logs, and whether it was told so since the start.
+    log: (LogOptions, bool),
     addresses: Vec<SocketAddr>,
 }
 
@@ -246,7 +274,7 @@ impl Shared {
 }
 
 impl SlotState {
-    fn new(process: &Process, sockets: &[UdpSocket]) -> Self {
+    fn new(process: &Process, sockets: &[UdpSocket], log: &LogOptions) -> Self {
         Self {
             id: process.worker().id(),
             worker: Some(process.worker().clone()),
@@ -258,6 +286,7 @@ impl SlotState {
             vitals: Vitals::default(),
             past: WorkerStats::default(),
             renew: Arc::default(),
+            log: (log.clone(), false),
             addresses: sockets.iter().map(UdpSocket::local_addr).collect(),
         }
     }
@@ -274,6 +303,10 @@ impl SlotState {
 
     /// Another process runs in its place; after a death that counts.
     pub(crate) fn handle_restart(&mut self, worker: Worker, died: bool) {
+        if let (options, true) = &self.log {
+            let options = options.clone();
+            worker.notify(Request::SetLog { options });
+        }
         self.worker = Some(worker);
         self.state = WorkerState::Running;
         self.since = Instant::now();

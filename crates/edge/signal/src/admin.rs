@@ -16,7 +16,7 @@ use plenum_host::DrainError;
 use plenum_ids::WorkerId;
 use tracing::warn;
 
-use crate::Edge;
+use crate::{Edge, worker_log};
 
 /// Who may ask for what operators may, as long as nobody has to show a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,10 @@ pub(crate) fn router(edge: &Edge) -> Router<Edge> {
     Router::new()
         .route("/api/v1/workers/restart", get(restarting).post(restart))
         .route("/api/v1/workers/{id}/drain", post(drain).delete(undrain))
+        .route(
+            "/api/v1/workers/{id}/log",
+            get(worker_log::get).put(worker_log::put),
+        )
         .route_layer(from_fn_with_state(edge.settings.admin, guard))
 }
 

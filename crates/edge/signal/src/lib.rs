@@ -13,6 +13,7 @@ mod page;
 mod protoo;
 mod rate;
 mod settings;
+mod worker_log;
 
 pub use admin::AdminAccess;
 pub use edge::Edge;

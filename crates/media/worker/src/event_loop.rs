@@ -15,6 +15,7 @@ use crate::{
     WorkerError,
     bootstrap::Bootstrap,
     control::{Control, Peer},
+    log::{self, Log},
     media::Media,
     packets::Packets,
     requests,
@@ -44,6 +45,7 @@ pub(crate) struct EventLoop {
     packets_ready: bool,
     media: Media,
     engine: Engine,
+    log: Log,
     ready: Vec<usize>,
     wakeups: u64,
     /// Of datagrams that left at once.
@@ -99,6 +101,7 @@ impl EventLoop {
             let added = poller.add(socket, index as u64, interest);
             added.map_err(|source| WorkerError::Socket { index, source })?;
         }
+        let log = Log::new(config.worker, config.log_json, &config.log);
         let engine = Engine::new(engine_config(&config, &sockets)?, Instant::now());
         let media = Media::new(sockets);
         control.say_hello(WorkerHello {
@@ -116,6 +119,7 @@ impl EventLoop {
             ready: Vec::with_capacity(media.sockets().len()),
             media,
             engine,
+            log,
             wakeups: 0,
             forwarding_delay: DelayHistogram::default(),
         })
@@ -216,6 +220,10 @@ impl EventLoop {
             let now = Instant::now();
             let result = match request {
                 Request::WorkerStats => Ok(self.stats()),
+                Request::SetLog { options } => {
+                    self.log.set(&options);
+                    Ok(Answer::Done)
+                }
                 request => requests::answer(&mut self.engine, now, request),
             };
             // Before the events that it caused, and after all earlier ones.
@@ -246,6 +254,7 @@ impl EventLoop {
     fn drain(&mut self, now: Instant) -> Result<(), WorkerError> {
         self.media.transmit(now, &mut self.engine);
         while let Some(event) = self.engine.poll_event() {
+            log::event(&event);
             self.control.send_event(event)?;
         }
         Ok(())

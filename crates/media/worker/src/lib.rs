@@ -3,7 +3,7 @@
 //!
 //! The worker opens nothing by itself: its packet socket and RTC sockets come from the node together with the first bytes on the control
 //! socket, which is its standard input. When that reaches its end the worker ends too, at once. It does not touch what
-//! lies outside: no environment, no files but its own figures in `/proc`.
+//! lies outside: no environment, no files but its own figures in `/proc`. Its log goes to standard error, which is the node's.
 //!
 //! One turn of the loop, in `event_loop`: wait for sockets, the control socket or the engine's next deadline; give what
 //! arrived to the engine, a batch at a time, and send what comes out after each; do what is due; carry out some requests;
@@ -13,6 +13,7 @@
 mod bootstrap;
 mod control;
 mod event_loop;
+mod log;
 mod media;
 mod packets;
 mod requests;

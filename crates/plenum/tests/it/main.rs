@@ -8,6 +8,7 @@ mod command_line;
 mod drain;
 mod layers;
 mod lifetime;
+mod logs;
 mod metrics;
 mod moving;
 mod node;

@@ -93,6 +93,8 @@ fn to_worker() -> impl Strategy<Value = NodeToWorker> {
             sockets: vec![SocketOptions::default(); usize::from(worker % 5)],
             consent_timeout: std::time::Duration::from_secs(seconds.into()),
             srtp_profiles: vec!["AEAD_AES_128_GCM".into()],
+            log: plenum_params::log::LogOptions::default(),
+            log_json: false,
         }))
     });
     let request =

@@ -129,6 +129,8 @@ pub(crate) fn hello(sockets: usize) -> NodeToWorker {
         sockets: vec![SocketOptions::default(); sockets],
         consent_timeout: Duration::from_secs(30),
         srtp_profiles: Vec::new(),
+        log: plenum_params::log::LogOptions::default(),
+        log_json: false,
     }))
 }
 
