@@ -25,6 +25,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
+mod line_queue;
+
+use line_queue::LineQueue;
+
 /// Names of fields that several crates log.
 pub mod fields {
     /// Node identifier.
@@ -91,10 +95,12 @@ pub fn init(level: &str, format: Format) -> Result<(), TelemetryError> {
         .map_err(TelemetryError::Installed)
 }
 
-/// As [`init`], with a level that can be changed later.
+/// As [`init`], with a level that can be changed later, and for programs that must not wait: lines are written by a thread
+/// of their own, and lost where standard error does not take them fast enough.
 pub fn init_adjustable(level: &str, format: Format) -> Result<LevelHandle, TelemetryError> {
     let colours = io::stderr().is_terminal();
-    let (subscriber, handle) = adjustable(level, format, colours, io::stderr)?;
+    let queue = LineQueue::start(io::stderr());
+    let (subscriber, handle) = adjustable(level, format, colours, queue)?;
     subscriber.try_init().map_err(TelemetryError::Installed)?;
     Ok(handle)
 }

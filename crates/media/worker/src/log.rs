@@ -1,12 +1,12 @@
 //! What a worker logs, by tags: every change of state that its engine reports, and nothing for each packet.
 //!
-//! The engine itself logs nothing. What is worth a line is an event, which passes here on its way to the node.
+//! A line never holds up media: it is lost where standard error does not take it. The engine itself logs nothing. What is worth a line is an event, which passes here on its way to the node.
 
 use plenum_ids::WorkerId;
 use plenum_params::{
     event::Event,
     log::{LogLevel, LogOptions, LogTag},
-    transport::{DtlsState, IceState},
+    transport::DtlsState,
 };
 use plenum_telemetry::{Format, LevelHandle};
 use tracing::{debug, info, span::EnteredSpan, warn};
@@ -85,11 +85,6 @@ fn directives(options: &LogOptions) -> String {
 /// Says what happened in the engine.
 pub(crate) fn event(event: &Event) {
     match event {
-        Event::IceState {
-            transport,
-            state: state @ (IceState::Disconnected | IceState::Closed),
-            ..
-        } => info!(target: "plenum::ice", %transport, ?state, "peer is gone"),
         Event::IceState {
             transport,
             state,
