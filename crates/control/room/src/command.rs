@@ -162,6 +162,8 @@ pub enum PeerRequest {
         rtp_capabilities: Option<RtpCapabilities>,
         /// The client stops sending what nobody wants if it is told, see [`crate::PeerEvent::ProducerDemand`].
         demand: bool,
+        /// The client comes back by itself, soon, when the worker under its place is gone: the others do not see it leave.
+        migrate: bool,
     },
     /// → [`crate::PeerReply::Done`]
     PauseConsumer {

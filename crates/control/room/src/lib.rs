@@ -22,6 +22,8 @@
 //!   after it was closed. What a session left behind is closed when it goes, confirmed by the worker or not.
 //! * What comes in at one place is brought to another one over a pipe, once, with the first consumer there, who waits for
 //!   it; it is closed some seconds after the last.
+//! * Who is back in time after losing its place is not seen to leave, if its client understands that; everybody is seen to come
+//!   and to go in turn.
 //! * A room never ends because the only session was replaced by a newer one of the same peer.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]

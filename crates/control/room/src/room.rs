@@ -1,6 +1,7 @@
 //! The room itself: sessions come and go, time passes, everything else is handed to the parts below.
 
 mod answers;
+mod away;
 mod consumers;
 mod pipes;
 mod places;
@@ -22,6 +23,7 @@ use crate::{
     command::{Command, PlaceId, SessionId},
     config::{MAX_CONSUMER_REPLICAS, RoomConfig},
     effect::{AskId, CloseReason, Effect, OpId, PeerEvent, PeerReply, RoomError},
+    room::away::Away,
     state::{Consumer, Op, Peer, Place, Producer, Timer, Transport},
 };
 
@@ -38,6 +40,8 @@ pub struct Room {
     joined: BTreeSet<SessionId>,
     /// Those of the joined whom the others know.
     announced: BTreeSet<SessionId>,
+    /// Those whom the others still see though their session was lost.
+    away: Away,
     /// The producers of those who have any, oldest first.
     producing: BTreeMap<SessionId, Vec<ProducerId>>,
     transports: BTreeMap<TransportId, Transport>,
@@ -70,6 +74,7 @@ impl Room {
             names: BTreeMap::new(),
             joined: BTreeSet::new(),
             announced: BTreeSet::new(),
+            away: Away::default(),
             producing: BTreeMap::new(),
             transports: BTreeMap::new(),
             producers: BTreeMap::new(),
@@ -106,15 +111,20 @@ impl Room {
                 peer,
                 place,
             } => self.connect(now, session, (peer, place), effects),
-            Command::PeerDisconnected { session } => self.leave(session, None, effects),
-            Command::PlaceLost { place } => self.lose_place(place, effects),
+            Command::PeerDisconnected { session } => {
+                self.leave(session, None, effects);
+                self.handle_late_goodbye(session, effects);
+            }
+            Command::PlaceLost { place } => self.lose_place(now, place, effects),
             Command::Request {
                 session,
                 request,
                 body,
             } => self.handle_request(session, request, body, effects),
             Command::Tick => self.handle_timers(now, effects),
-            Command::WorkerAnswer { op, result } => self.handle_worker_answer(op, result, effects),
+            Command::WorkerAnswer { op, result } => {
+                self.handle_worker_answer(now, op, result, effects);
+            }
         }
         self.note_idle_pipes(now);
     }
@@ -150,6 +160,7 @@ impl Room {
         RoomDump {
             places: self.places.keys().copied().collect(),
             sessions: self.sessions.keys().copied().collect(),
+            away: self.away.names().cloned().collect(),
             transports: self.transports.keys().copied().collect(),
             producers: self.producers.keys().copied().collect(),
             consumers: self.consumers.keys().copied().collect(),
@@ -177,7 +188,7 @@ impl Room {
                 reason: CloseReason::Replaced,
             });
         }
-        if self.sessions.len() >= self.config.limits.peers {
+        if self.is_full_for(&peer) {
             effects.push(Effect::CloseSession {
                 session,
                 reason: CloseReason::RoomFull,
@@ -221,10 +232,14 @@ impl Room {
         reason: Option<CloseReason>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(place) = self.sessions.get(&session).map(|peer| peer.place) else {
+        let Some(peer) = self.sessions.get(&session) else {
             return;
         };
+        let (id, place) = (peer.id.clone(), peer.place);
         self.remove(session, effects);
+        if reason != Some(CloseReason::RouterLost) {
+            self.give_up(&id, effects);
+        }
         if let Some(reason) = reason {
             effects.push(Effect::CloseSession { session, reason });
         }
@@ -253,7 +268,7 @@ impl Room {
         self.joined.remove(&session);
         if self.announced.remove(&session) {
             let event = PeerEvent::PeerClosed { peer: peer.id };
-            self.tell_joined(session, &event, effects);
+            self.tell_joined(Some(session), &event, effects);
         }
         for transport in peer.transports {
             self.close_transport(transport, effects);
@@ -267,6 +282,7 @@ impl Room {
                 return;
             }
             match timer {
+                Timer::Away(session) => self.end_absence(session, effects),
                 Timer::Join(session) => {
                     self.leave(session, Some(CloseReason::JoinTimeout), effects);
                 }
@@ -300,6 +316,7 @@ impl Room {
         self.asks.clear();
         self.joined.clear();
         self.announced.clear();
+        self.away.clear();
         self.producing.clear();
         self.timers.clear();
         for (place, Place { router, .. }) in std::mem::take(&mut self.places) {
@@ -313,8 +330,9 @@ impl Room {
     }
 
     /// Tells everybody who has joined, except one.
-    fn tell_joined(&self, except: SessionId, event: &PeerEvent, effects: &mut Vec<Effect>) {
-        for session in self.joined.iter().copied().filter(|to| *to != except) {
+    fn tell_joined(&self, except: Option<SessionId>, event: &PeerEvent, effects: &mut Vec<Effect>) {
+        let others = self.joined.iter().copied();
+        for session in others.filter(|to| Some(*to) != except) {
             effects.push(Effect::Notify {
                 session,
                 event: event.clone(),
@@ -375,6 +393,8 @@ pub struct RoomDump {
     pub places: Vec<PlaceId>,
     /// Sessions.
     pub sessions: Vec<SessionId>,
+    /// Peers whose session was lost and who are expected back.
+    pub away: Vec<PeerId>,
     /// Transports.
     pub transports: Vec<TransportId>,
     /// Producers.

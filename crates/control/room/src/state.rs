@@ -53,11 +53,15 @@ pub(crate) struct Membership {
     pub(crate) rtp_capabilities: Option<RtpCapabilities>,
     /// It wants to know what nobody consumes.
     pub(crate) demand: bool,
+    /// It joins again when its session was lost.
+    pub(crate) migrate: bool,
 }
 
 /// Something that becomes due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
+    /// The peer whose session this was must have joined again.
+    Away(SessionId),
     /// A session must have joined.
     Join(SessionId),
     /// Nobody has needed a producer at a place for long enough.

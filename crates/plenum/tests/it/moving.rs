@@ -191,6 +191,36 @@ async fn who_does_not_follow_is_disconnected_and_open_requests_are_answered() {
 }
 
 #[tokio::test]
+async fn who_loses_its_part_of_a_room_is_not_seen_to_leave() {
+    // Everybody at another worker, as long as there is one.
+    let node = Node::start_workers(2, &["--set", "workers.max_room_consumers=1"]).await;
+    let able = |name: &str| json!({"displayName": name, "device": {}, "plenum": {"migrate": true}});
+    let mut ada = Client::connect(node.port, "room", "ada").await;
+    ada.ask("join", able("Ada")).await.expect("joins");
+    let mut bob = Client::connect(node.port, "room", "bob").await;
+    bob.ask("join", able("Bob")).await.expect("joins");
+    assert_eq!(ada.notified("newPeer").await["id"], "bob");
+
+    let further = |stats: &Value| stats["placements"]["room"]["further"][0]["workerId"].as_u64();
+    let stats = node.stats_when(|stats| further(stats).is_some()).await;
+    let index = usize::try_from(further(&stats).expect("checked")).expect("small");
+    let pid = stats["workers"][index]["pid"].as_i64().expect("it runs");
+    signal(i32::try_from(pid).expect("small"), "KILL");
+    bob.notified("migrate").await;
+    let joined = bob.ask("join", able("Robert")).await.expect("joins");
+    assert_eq!(joined["peers"][0]["id"], "ada");
+    let renamed = ada.notified("peerDisplayNameChanged").await;
+    assert_eq!(renamed["displayName"], "Robert");
+
+    // The next to come and to go is somebody else.
+    let mut eve = Client::connect(node.port, "room", "eve").await;
+    eve.ask("join", able("Eve")).await.expect("joins");
+    assert_eq!(ada.notified("newPeer").await["id"], "eve");
+    eve.leave().await;
+    assert_eq!(ada.notified("peerClosed").await["peerId"], "eve");
+}
+
+#[tokio::test]
 async fn a_wish_for_an_identifier_is_heard_only_from_its_owner() {
     let node = Node::start().await;
     let mut ada = Client::connect(node.port, "room", "ada").await;

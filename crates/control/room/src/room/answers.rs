@@ -1,5 +1,7 @@
 //! What workers say: answers to requests, and events.
 
+use std::time::Instant;
+
 use plenum_api::error::ErrorKind;
 use plenum_ids::{ConsumerId, ProducerId, TransportId};
 use plenum_ipc::message::{Answer, ErrorCode, Request};
@@ -19,6 +21,7 @@ use crate::{
 impl Room {
     pub(super) fn handle_worker_answer(
         &mut self,
+        now: Instant,
         op: OpId,
         result: Result<Answer, WorkerFailure>,
         effects: &mut Vec<Effect>,
@@ -26,7 +29,7 @@ impl Room {
         match self.ops.remove(&op) {
             Some(Op::CreateRouter(place)) => {
                 if let Err(failure) = result {
-                    self.handle_no_router(place, &failure, effects);
+                    self.handle_no_router(now, place, &failure, effects);
                 }
             }
             Some(Op::Consume(consumer)) => {

@@ -1,5 +1,7 @@
 //! Where a room lives: one router at each worker that it is on.
 
+use std::time::Instant;
+
 use plenum_ids::RouterId;
 use plenum_ipc::message::Request;
 
@@ -32,6 +34,7 @@ impl Room {
     /// A place without a router is no place.
     pub(super) fn handle_no_router(
         &mut self,
+        now: Instant,
         place: PlaceId,
         failure: &WorkerFailure,
         effects: &mut Vec<Effect>,
@@ -45,7 +48,7 @@ impl Room {
         if self.places.len() > 1 {
             effects.push(Effect::PlaceClosed { place });
         }
-        self.lose_place(place, effects);
+        self.lose_place(now, place, effects);
     }
 
     /// Whether a place could go: nobody is there, and there are others.
@@ -73,7 +76,7 @@ impl Room {
     }
 
     /// The worker under a place is gone, with everything on it.
-    pub(super) fn lose_place(&mut self, place: PlaceId, effects: &mut Vec<Effect>) {
+    pub(super) fn lose_place(&mut self, now: Instant, place: PlaceId, effects: &mut Vec<Effect>) {
         if !self.places.contains_key(&place) {
             return;
         }
@@ -85,6 +88,7 @@ impl Room {
         let there = self.sessions.iter().filter(|(_, peer)| peer.place == place);
         let there: Vec<_> = there.map(|(session, _)| *session).collect();
         for session in there {
+            self.keep_away(now, session);
             self.leave(session, Some(CloseReason::RouterLost), effects);
         }
         self.close_pipes_to(place, effects);

@@ -86,12 +86,14 @@ impl Room {
                 device,
                 rtp_capabilities,
                 demand,
+                migrate,
             } => {
                 let membership = Membership {
                     display_name,
                     device,
                     rtp_capabilities,
                     demand,
+                    migrate,
                 };
                 self.join(caller, membership, effects)
             }
@@ -210,24 +212,33 @@ impl Room {
         }
         let others = self.announced.iter().filter(|other| **other != session);
         let others = others.filter_map(|other| self.sessions.get(other));
-        let peers = others.filter_map(Peer::info).collect();
+        let mut peers: Vec<_> = others.filter_map(Peer::info).collect();
         let Some(peer) = self.sessions.get_mut(&session) else {
             return Ok(None);
         };
         if peer.membership.is_some() {
             return Err(RoomError::new(ErrorKind::Conflict, "peer already joined"));
         }
+        let (id, name) = (peer.id.clone(), membership.display_name.clone());
         peer.membership = Some(membership);
         if let Some(due) = peer.join_deadline.take() {
             self.timers.remove(&(due, Timer::Join(session)));
         }
+        let before = self.take_back(&id);
+        peers.extend(self.away.infos().cloned());
         self.joined.insert(session);
         effects.push(Effect::Reply {
             session,
             request,
             result: Ok(PeerReply::Joined { peers }),
         });
-        if self.joined.len() <= self.config.announce_up_to {
+        if let Some(before) = before {
+            // The others know it, if not by this name.
+            self.announced.insert(session);
+            if before.display_name != name {
+                self.tell_name(session, before.display_name, effects);
+            }
+        } else if self.joined.len() + self.away.len() <= self.config.announce_up_to {
             self.announce_peer(session, effects);
         }
         self.consume_all(session, effects);
@@ -248,7 +259,7 @@ impl Room {
         if let Some(info) = info
             && self.announced.insert(session)
         {
-            self.tell_joined(session, &PeerEvent::NewPeer(info), effects);
+            self.tell_joined(Some(session), &PeerEvent::NewPeer(info), effects);
         }
     }
 
@@ -260,26 +271,30 @@ impl Room {
     ) -> Outcome {
         self.check_display_name(&display_name)?;
         let peer = self.sessions.get_mut(&session);
-        let Some((id, membership)) =
-            peer.and_then(|peer| Some((peer.id.clone(), peer.membership.as_mut()?)))
-        else {
+        let Some(membership) = peer.and_then(|peer| peer.membership.as_mut()) else {
             return Err(not_joined());
         };
-        let old = std::mem::replace(&mut membership.display_name, display_name.clone());
+        let old = std::mem::replace(&mut membership.display_name, display_name);
         effects.push(Effect::Reply {
             session,
             request,
             result: Ok(PeerReply::Done),
         });
-        if self.announced.contains(&session) {
+        self.tell_name(session, old, effects);
+        Ok(None)
+    }
+
+    /// Tells those who know a peer how it is called now.
+    fn tell_name(&self, session: SessionId, old: String, effects: &mut Vec<Effect>) {
+        let info = self.sessions.get(&session).and_then(Peer::info);
+        if let Some(info) = info.filter(|_| self.announced.contains(&session)) {
             let event = PeerEvent::PeerDisplayNameChanged {
-                peer: id,
-                display_name,
+                peer: info.peer,
+                display_name: info.display_name,
                 old_display_name: old,
             };
-            self.tell_joined(session, &event, effects);
+            self.tell_joined(Some(session), &event, effects);
         }
-        Ok(None)
     }
 
     fn check_display_name(&self, name: &str) -> Result<(), RoomError> {

@@ -1,5 +1,6 @@
 //! A room with a worker that does as it is told and checks that it is told sensible things.
 
+mod away;
 mod broken_worker;
 mod clients;
 mod crowd;
@@ -48,6 +49,8 @@ struct World {
     /// Requests of live sessions without a reply.
     unanswered: BTreeSet<(SessionId, RequestId)>,
     live: BTreeSet<SessionId>,
+    /// Whom the joined sessions see.
+    seen: BTreeMap<SessionId, BTreeSet<PeerId>>,
     next_request: u64,
     /// Time that the room itself took.
     spent: Duration,
@@ -74,6 +77,7 @@ impl World {
             effects: VecDeque::new(),
             unanswered: BTreeSet::new(),
             live: BTreeSet::new(),
+            seen: BTreeMap::new(),
             next_request: 0,
             spent: Duration::ZERO,
         };
@@ -99,6 +103,7 @@ impl World {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         let mut deserted = Vec::new();
         for effect in effects {
+            self.look(&effect);
             match &effect {
                 Effect::OpenPipe { op, pipe } => {
                     let answer = self.open_pipe(pipe);
@@ -136,6 +141,32 @@ impl World {
         // Nobody is on the way to it.
         for place in deserted {
             self.handle(Command::ClosePlace { place });
+        }
+    }
+
+    /// Nobody appears twice, disappears twice or is spoken of without being there.
+    fn look(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Reply {
+                session,
+                result: Ok(PeerReply::Joined { peers }),
+                ..
+            } => {
+                let seen: BTreeSet<_> = peers.iter().map(|info| info.peer.clone()).collect();
+                assert_eq!(seen.len(), peers.len(), "{effect:?}");
+                self.seen.insert(*session, seen);
+            }
+            Effect::Notify { session, event } => {
+                let seen = self.seen.entry(*session).or_default();
+                let sensible = match event {
+                    PeerEvent::NewPeer(info) => seen.insert(info.peer.clone()),
+                    PeerEvent::PeerClosed { peer } => seen.remove(peer),
+                    PeerEvent::PeerDisplayNameChanged { peer, .. } => seen.contains(peer),
+                    _ => true,
+                };
+                assert!(sensible, "{effect:?}");
+            }
+            _ => {}
         }
     }
 
@@ -213,6 +244,7 @@ impl World {
 
     fn forget(&mut self, session: SessionId) {
         self.live.remove(&session);
+        self.seen.remove(&session);
         self.unanswered.retain(|(of, _)| *of != session);
     }
 

@@ -15,7 +15,17 @@ pub(super) fn join(display_name: &str) -> PeerRequest {
         device: super::device(),
         rtp_capabilities: Some(capabilities()),
         demand: true,
+        migrate: false,
     }
+}
+
+/// Of a client that comes back when its place is lost.
+pub(super) fn join_able(display_name: &str) -> PeerRequest {
+    let mut request = join(display_name);
+    if let PeerRequest::Join { migrate, .. } = &mut request {
+        *migrate = true;
+    }
+    request
 }
 
 pub(super) fn produce(transport: TransportId) -> PeerRequest {

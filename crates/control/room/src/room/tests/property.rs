@@ -7,17 +7,18 @@ use plenum_params::{
 };
 use proptest::prelude::*;
 
-use super::{worker::Failure, *};
+use super::{super::away::AWAY_TIME, worker::Failure, *};
 
 /// One thing that happens; numbers choose among what there is at that moment.
 #[derive(Clone, Debug)]
 enum Happening {
     Answer,
     ClientAnswer(usize, bool),
-    Connect(usize, usize),
+    Connect(usize, usize, bool),
     Demand(usize, Vec<bool>, usize),
     Disconnect(usize),
-    Later,
+    LateGoodbye(usize),
+    Later(u64),
     PlaceLost(usize),
     Request(usize, usize, usize),
     TransportFails(usize),
@@ -35,12 +36,13 @@ fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
         8 => Just(Happening::Answer),
         4 => (number.clone(), any::<bool>()).prop_map(|(ask, accepted)| Happening::ClientAnswer(ask, accepted)),
-        3 => (number.clone(), number.clone())
-            .prop_map(|(peer, place)| Happening::Connect(peer, place)),
+        4 => (number.clone(), number.clone(), any::<bool>())
+            .prop_map(|(peer, place, joins)| Happening::Connect(peer, place, joins)),
         2 => (number.clone(), prop::collection::vec(any::<bool>(), 0..3), number.clone())
             .prop_map(|(producer, encodings, place)| Happening::Demand(producer, encodings, place)),
-        1 => Just(Happening::Later),
-        1 => number.clone().prop_map(Happening::PlaceLost),
+        1 => number.clone().prop_map(Happening::LateGoodbye),
+        2 => (1..12_u64).prop_map(Happening::Later),
+        2 => number.clone().prop_map(Happening::PlaceLost),
         1 => number.clone().prop_map(Happening::Disconnect),
         16 => (number.clone(), 0..REQUESTS, number.clone())
             .prop_map(|(session, what, which)| Happening::Request(session, what, which)),
@@ -99,7 +101,11 @@ fn request(room: &Room, session: SessionId, what: usize, which: usize) -> Option
         5 => PeerRequest::RestartIce {
             transport: transport()?,
         },
-        6 => clients::join("somebody"),
+        6 => match which % 3 {
+            0 => clients::join("somebody"),
+            1 => clients::join_able("somebody"),
+            _ => clients::join_able("somebody else"),
+        },
         7..=8 => clients::produce(transport()?),
         9 => PeerRequest::Produce {
             transport: transport()?,
@@ -166,7 +172,7 @@ fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
                 world.handle(Command::ClientAnswer { ask, accepted });
             }
         }
-        Happening::Connect(index, place) => {
+        Happening::Connect(index, place, joins) => {
             *next_session += 1;
             // Places are never used again, so that the session's number serves for a new one.
             let mut places = world.room.dump().places;
@@ -174,7 +180,14 @@ fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
                 places.push(PlaceId(*next_session as u16));
             }
             let place = pick(&places, place).expect("at least one");
-            world.connect_at(place, *next_session, ["a", "b", "c", "d", "e"][index % 5]);
+            if place != PlaceId::FIRST {
+                world.beyond.entry(place).or_default();
+            }
+            let session =
+                world.connect_at(place, *next_session, ["a", "b", "c", "d", "e"][index % 5]);
+            if joins && world.live.contains(&session) {
+                world.send(session, clients::join_able("somebody"));
+            }
         }
         Happening::Demand(index, encodings, place) => {
             if let Some(producer) = pick(&world.room.dump().producers, index) {
@@ -194,8 +207,18 @@ fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
                 world.disconnect(session);
             }
         }
-        Happening::Later => {
-            world.now += Duration::from_secs(3);
+        Happening::LateGoodbye(index) => {
+            let timers = world.room.timers.iter().copied();
+            let lost = timers.filter_map(|(_, timer)| match timer {
+                Timer::Away(session) => Some(session),
+                _ => None,
+            });
+            if let Some(session) = pick(&lost.collect::<Vec<_>>(), index) {
+                world.handle(Command::PeerDisconnected { session });
+            }
+        }
+        Happening::Later(seconds) => {
+            world.now += Duration::from_secs(seconds);
             world.handle(Command::Tick);
         }
         Happening::PlaceLost(index) => {
@@ -269,6 +292,26 @@ fn compare(world: &World) {
     }
 }
 
+/// Everybody sees the same, at any time: who is announced, and who is away.
+fn compare_sight(world: &World) {
+    let room = &world.room;
+    let announced = room.announced.iter().map(|it| &room.sessions[it].id);
+    let all: Vec<_> = announced.chain(room.away.names()).cloned().collect();
+    let seen: BTreeSet<_> = all.iter().cloned().collect();
+    assert_eq!(seen.len(), all.len(), "either there or away");
+    for session in &room.joined {
+        let mut others = seen.clone();
+        others.remove(&room.sessions[session].id);
+        assert_eq!(world.seen[session], others);
+    }
+    let expected = room.away.names().filter(|it| !room.names.contains_key(*it));
+    assert!(room.sessions.len() + expected.count() <= room.config.limits.peers);
+    let timers = room.timers.iter();
+    let due = timers.filter(|(_, timer)| matches!(timer, Timer::Away(_)));
+    assert_eq!(due.count(), room.away.len());
+    assert_eq!(room.away.names().count(), room.away.len());
+}
+
 fn compare_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
     assert_eq!(
         worker.routers.iter().collect::<Vec<_>>(),
@@ -306,8 +349,13 @@ proptest! {
     #[test]
     fn nothing_is_left_behind_and_every_request_is_answered_once(
         happenings in prop::collection::vec(happening(), 0..160),
+        announce_up_to in 0..6_usize,
+        seats in 3..6_usize,
     ) {
-        let mut world = World::new();
+        let mut world = World::with(|config| {
+            config.announce_up_to = announce_up_to;
+            config.limits.peers = seats;
+        });
         for (session, peer, place) in [(1, "a", 0), (2, "b", 0), (3, "c", 3)] {
             let joined = world.join_at(PlaceId(place), session, peer);
             world.produce(joined);
@@ -315,6 +363,7 @@ proptest! {
         let mut next_session = 3;
         for happening in happenings {
             happen(&mut world, &mut next_session, &happening);
+            compare_sight(&world);
         }
         world.worker.failures.clear();
         for worker in world.beyond.values_mut() {
@@ -330,6 +379,8 @@ proptest! {
             world.disconnect(*session);
         }
         world.run_worker();
+        world.now += AWAY_TIME;
+        world.handle(Command::Tick);
         let places = world.room.dump().places;
         prop_assert_eq!(places.len(), 1);
         let nothing = RoomDump { places, ..RoomDump::default() };

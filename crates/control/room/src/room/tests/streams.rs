@@ -313,6 +313,7 @@ fn who_cannot_decode_or_does_not_want_gets_no_consumer() {
         device: Value::Null,
         rtp_capabilities: None,
         demand: false,
+        migrate: false,
     };
     world.ask(mute, join).expect("joins");
     let produce = PeerRequest::Produce {

@@ -123,7 +123,7 @@ impl Call<'_> {
 
     fn join(&self) -> Result<PeerRequest, RoomError> {
         let data: classic::Join = self.decode()?;
-        let demand = data.demand();
+        let (demand, migrate) = (data.demand(), data.migrate());
         // Applications look into it without asking whether it is there.
         let device = match data.device {
             Some(device @ Value::Object(_)) => device,
@@ -134,6 +134,7 @@ impl Call<'_> {
             device,
             rtp_capabilities: data.rtp_capabilities,
             demand,
+            migrate,
         })
     }
 

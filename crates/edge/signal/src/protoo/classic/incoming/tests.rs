@@ -101,17 +101,21 @@ fn a_priority_is_a_small_number() {
 }
 
 #[test]
-fn a_client_says_at_join_that_it_understands_demand() {
+fn a_client_says_at_join_what_it_understands() {
     for (data, expected) in [
-        (json!({"plenum": {"demand": true}}), true),
-        (json!({"plenum": {"demand": false}}), false),
-        (json!({"plenum": "yes"}), false),
-        (json!({}), false),
+        (json!({"plenum": {"demand": true}}), (true, false)),
+        (json!({"plenum": {"migrate": true}}), (false, true)),
+        (json!({"plenum": {"demand": false}}), (false, false)),
+        (json!({"plenum": "yes"}), (false, false)),
+        (json!({}), (false, false)),
     ] {
-        let Ok(PeerRequest::Join { demand, .. }) = decode("join", &data) else {
+        let Ok(PeerRequest::Join {
+            demand, migrate, ..
+        }) = decode("join", &data)
+        else {
             panic!("{data}");
         };
-        assert_eq!(demand, expected, "{data}");
+        assert_eq!((demand, migrate), expected, "{data}");
     }
 }
 

@@ -1,0 +1,114 @@
+//! Peers who are between two sessions because the worker under the first one is gone. The others do not see them leave.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use plenum_ids::PeerId;
+
+use crate::{
+    command::SessionId,
+    effect::{Effect, PeerEvent, PeerInfo},
+    room::Room,
+    state::{Peer, Timer},
+};
+
+/// As long as a client has to join again before its connection is closed, most of which do within one second. Who finds no
+/// worker, or hangs up, is known to be gone before.
+pub(super) const AWAY_TIME: Duration = Duration::from_secs(10);
+
+/// Whom the others still see. Each of them was in the room and keeps its seat, so that there are never more than seats.
+#[derive(Debug, Default)]
+pub(super) struct Away {
+    /// By the session that was lost.
+    peers: BTreeMap<SessionId, Absence>,
+    names: BTreeMap<PeerId, SessionId>,
+}
+
+#[derive(Debug)]
+struct Absence {
+    info: PeerInfo,
+    until: Instant,
+}
+
+impl Away {
+    pub(super) fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &PeerId> {
+        self.names.keys()
+    }
+
+    /// As the others saw them last.
+    pub(super) fn infos(&self) -> impl Iterator<Item = &PeerInfo> {
+        self.peers.values().map(|absence| &absence.info)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.peers.clear();
+        self.names.clear();
+    }
+}
+
+impl Room {
+    /// A session is lost: its peer is seen to stay if it was seen at all and knows how to come back.
+    pub(super) fn keep_away(&mut self, now: Instant, session: SessionId) {
+        let peer = self.sessions.get(&session);
+        let able = |peer: &&Peer| peer.membership.as_ref().is_some_and(|it| it.migrate);
+        let info = peer.filter(able).and_then(Peer::info);
+        if let (Some(info), Some(until)) = (info, now.checked_add(AWAY_TIME))
+            && self.announced.remove(&session)
+        {
+            self.timers.insert((until, Timer::Away(session)));
+            self.away.names.insert(info.peer.clone(), session);
+            self.away.peers.insert(session, Absence { info, until });
+        }
+    }
+
+    /// A peer joins: what the others know of it, if it was away.
+    pub(super) fn take_back(&mut self, peer: &PeerId) -> Option<PeerInfo> {
+        let session = *self.away.names.get(peer)?;
+        self.forget_away(session)
+    }
+
+    /// Whose session was lost does not come back: the client has let go of it without having another one.
+    pub(super) fn handle_late_goodbye(&mut self, session: SessionId, effects: &mut Vec<Effect>) {
+        let absence = self.away.peers.get(&session);
+        if absence.is_some_and(|absence| !self.names.contains_key(&absence.info.peer)) {
+            self.end_absence(session, effects);
+        }
+    }
+
+    /// A peer who was on the way back has gone again.
+    pub(super) fn give_up(&mut self, peer: &PeerId, effects: &mut Vec<Effect>) {
+        if let Some(session) = self.away.names.get(peer).copied() {
+            self.end_absence(session, effects);
+        }
+    }
+
+    /// A peer has not come back, which the others hear now.
+    pub(super) fn end_absence(&mut self, session: SessionId, effects: &mut Vec<Effect>) {
+        if let Some(info) = self.forget_away(session) {
+            let event = PeerEvent::PeerClosed { peer: info.peer };
+            self.tell_joined(None, &event, effects);
+        }
+    }
+
+    /// Seats that a newcomer cannot have: a peer who is away keeps its own.
+    pub(super) fn is_full_for(&self, peer: &PeerId) -> bool {
+        let (limit, there) = (self.config.limits.peers, self.sessions.len());
+        // A peer who has come back without having joined counts once.
+        let expected = |name: &&PeerId| *name != peer && !self.names.contains_key(*name);
+        there + self.away.len() >= limit
+            && there + self.away.names().filter(expected).count() >= limit
+    }
+
+    fn forget_away(&mut self, session: SessionId) -> Option<PeerInfo> {
+        let Absence { info, until } = self.away.peers.remove(&session)?;
+        self.away.names.remove(&info.peer);
+        self.timers.remove(&(until, Timer::Away(session)));
+        Some(info)
+    }
+}
