@@ -68,9 +68,10 @@ const GIVE_UP: Duration = Duration::from_secs(1);
 const PAUSE_AFTER_SUCCESS: Duration = Duration::from_millis(200);
 
 /// Pause after the first failure, doubled with each one more up to the longest. libwebrtc probes an application-limited
-/// sender every 5 s; a probe here costs 40 ms of queue at worst, and 4 s let a path that got wider be used within 5 s.
+/// sender every 5 s; a probe here costs 40 ms of queue at worst, and with 3 s a path that got wider is used within 5 s:
+/// the climb takes three or four probes more.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// Pause after probes that nobody answers at all: there is no receiver, or no feedback.
 const PAUSE_UNANSWERED: Duration = Duration::from_secs(15);
