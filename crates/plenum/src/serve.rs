@@ -103,6 +103,7 @@ async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
         let limit = config.node.drain_timeout();
         manager.stopping("lets nobody in and waits for calls to end");
         info!(?limit, "draining: nobody is let in, calls may go on");
+        host.announce_end(limit);
         tokio::select! {
             drained = timeout(limit, host.emptied()) => if drained.is_err() {
                 info!("calls have had their time");

@@ -337,6 +337,13 @@ pub struct Migrate {
     pub make_before_break: bool,
 }
 
+/// `draining`, one of our own (`docs/protocol/extensions.md`)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Draining {
+    /// After so many seconds the node ends, if not before.
+    pub seconds: u64,
+}
+
 /// `consumerScore`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -16,13 +16,8 @@ use plenum_api::{
 };
 use plenum_ids::{PeerId, RoomId, RouterId, WorkerId};
 use plenum_ipc::{Answer, Request};
-use plenum_params::{
-    log::LogOptions, rtp_parameters::RtpCapabilities, stats::WorkerStats,
-    transport::WebRtcTransportOptions,
-};
-use plenum_room::{
-    DEFAULT_ANNOUNCE_UP_TO, DEFAULT_JOIN_TIMEOUT, Limits, PlaceId, RoomConfig, SessionId,
-};
+use plenum_params::{log::LogOptions, stats::WorkerStats};
+use plenum_room::{PlaceId, RoomConfig, SessionId};
 use plenum_supervisor::{Supervisor, Worker, WorkerEvent, WorkerState};
 use tokio::{
     sync::{mpsc, watch},
@@ -31,69 +26,18 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use crate::{
+    config::HostConfig,
     dispatch,
     figures::{Counts, NodeFigures, worker_figures},
     moving::{Displaced, Plans},
     objects::Objects,
-    placement::{Capacity, NoPlace, Resource},
+    placement::{NoPlace, Resource},
     room_task::{Figures, Ground, Input, Owner, RoomTask},
     session::Session,
     status::worker_status,
     tally::Tally,
     trunks::Trunks,
 };
-
-/// Settings of a [`Host`].
-#[derive(Clone, Debug)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "callers fill it with struct update syntax"
-)]
-pub struct HostConfig {
-    /// Most rooms at a time.
-    pub max_rooms: usize,
-    /// What a worker carries; at a limit it takes no more rooms.
-    pub worker_capacity: Capacity,
-    /// What all workers together carry; at a limit none takes more rooms.
-    pub node_capacity: Capacity,
-    /// What routers offer.
-    pub capabilities: Arc<RtpCapabilities>,
-    /// Options of every transport.
-    pub transport: WebRtcTransportOptions,
-    /// Consumers of one room at one worker from which on its further peers go to another one. `None`: no limit.
-    pub max_room_consumers: Option<u64>,
-    /// In a room of more peers than this, those who come to watch are not announced to the others.
-    pub announce_up_to: usize,
-    /// What peers may use of a room.
-    pub limits: Limits,
-    /// A session that does not join for so long is closed.
-    pub join_timeout: Duration,
-    /// Inputs that may wait for a room's task. Clients are made to wait when it is full.
-    pub room_queue: usize,
-    /// Events that may wait for a session; a client further behind is cut off. Joining a room of 500 peers with two
-    /// producers each brings a thousand at once.
-    pub session_queue: usize,
-}
-
-impl HostConfig {
-    /// Default settings for rooms whose routers offer these capabilities.
-    #[must_use]
-    pub fn new(capabilities: Arc<RtpCapabilities>) -> Self {
-        Self {
-            max_rooms: 10_000,
-            worker_capacity: Capacity::default(),
-            node_capacity: Capacity::default(),
-            capabilities,
-            transport: WebRtcTransportOptions::default(),
-            max_room_consumers: None,
-            announce_up_to: DEFAULT_ANNOUNCE_UP_TO,
-            limits: Limits::default(),
-            join_timeout: DEFAULT_JOIN_TIMEOUT,
-            room_queue: 4096,
-            session_queue: 4096,
-        }
-    }
-}
 
 /// The rooms of a node. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -166,6 +110,7 @@ impl Host {
             next_session: AtomicU64::new(0),
             counts: Counts::default(),
             running_tasks: watch::Sender::new(0),
+            ending: watch::Sender::new(None),
             worker_starts: watch::Sender::new(0),
         });
         tokio::spawn(dispatch::run(Arc::clone(&shared), events));
@@ -302,6 +247,16 @@ impl Host {
         self.shared.rooms().closing = true;
     }
 
+    /// Tells sessions that the node ends after this time; see [`Self::ending`].
+    pub fn announce_end(&self, after: Duration) {
+        self.shared.ending.send_replace(Some(after));
+    }
+
+    /// How long rooms may still go on, from when it changed; `None`: for as long as anybody likes.
+    pub fn ending(&self) -> watch::Receiver<Option<Duration>> {
+        self.shared.ending.subscribe()
+    }
+
     /// Completes when no room is left.
     pub async fn emptied(&self) {
         let mut running = self.shared.running_tasks.subscribe();
@@ -397,6 +352,7 @@ pub(crate) struct Shared {
     next_session: AtomicU64,
     pub(crate) counts: Counts,
     running_tasks: watch::Sender<usize>,
+    ending: watch::Sender<Option<Duration>>,
     /// How often a worker was started again.
     pub(crate) worker_starts: watch::Sender<u64>,
 }

@@ -19,6 +19,7 @@
 //! It is off the list of rooms before its task ends, so that whoever comes later gets a new one.
 #![forbid(unsafe_code)]
 
+mod config;
 mod dispatch;
 mod figures;
 mod host;
@@ -33,8 +34,9 @@ mod status;
 mod tally;
 mod trunks;
 
+pub use config::HostConfig;
 pub use figures::{NodeFigures, WORKER_STATES, WorkerFigures};
-pub use host::{ConnectError, Host, HostConfig, RoomOptions};
+pub use host::{ConnectError, Host, RoomOptions};
 pub use moving::DrainError;
 pub use placement::{Capacity, Load, Obstacle, Placement, Reason, Resource};
 pub use plenum_room::Limits;

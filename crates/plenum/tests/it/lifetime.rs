@@ -108,6 +108,28 @@ async fn a_node_that_drains_lets_nobody_in_and_ends_with_its_last_call() {
 }
 
 #[tokio::test]
+async fn clients_who_understand_it_are_told_that_the_node_will_end() {
+    let mut node = Node::start_with(&["--set", "node.drain_timeout_s=3600"]).await;
+    let mut ada = Client::connect(node.port, "room", "ada").await;
+    let able = json!({
+        "displayName": "Ada",
+        "device": {},
+        "plenum": {"migrate": true},
+    });
+    ada.ask("join", able.clone()).await.expect("joins");
+    // Who joins while the node drains is told then.
+    let mut bea = Client::connect(node.port, "room", "bea").await;
+    node.signal("TERM");
+    let told = ada.notified("draining").await;
+    assert_eq!(told, json!({"seconds": 3600}));
+    bea.ask("join", able).await.expect("joins");
+    bea.notified("draining").await;
+    ada.leave().await;
+    bea.leave().await;
+    assert!(node.ended().await.success());
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_a_node_that_drains() {
     let (mut node, mut ada) = draining().await;
     node.signal("TERM");

@@ -60,6 +60,7 @@ export class RoomClient {
         request: (method, data) => this.#request(method, data),
         notification: (method, data) => {
           if (method === "migrate") this.#migrate(data);
+          else if (method === "draining") this.#draining(Number(data.seconds));
           else this.#session?.notification(method, data);
         },
       },
@@ -141,6 +142,13 @@ export class RoomClient {
     if (!this.#gently) for (const one of this.#earlier) one.retire(false);
     this.#session = undefined;
     void this.#start(ids);
+  }
+
+  #draining(seconds: number): void {
+    notice(this.#store, "info", {
+      title: "The server will restart soon",
+      hint: `In ${seconds} seconds at the latest. The page then connects again by itself.`,
+    });
   }
 
   // Everything has arrived anew. Others may still need what is sent as before, until the server knows better.

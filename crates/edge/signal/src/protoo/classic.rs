@@ -5,5 +5,6 @@ mod outgoing;
 
 pub(crate) use incoming::{decode_request, understands_migrate};
 pub(crate) use outgoing::{
-    encode_ask, encode_event, encode_reply, migrate_notification, version_notification,
+    draining_notification, encode_ask, encode_event, encode_reply, migrate_notification,
+    version_notification,
 };

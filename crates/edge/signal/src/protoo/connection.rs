@@ -105,7 +105,14 @@ impl Connection {
     async fn serve(&mut self) -> Result<Ending, Lost> {
         let version = classic::version_notification(&self.settings.announced_version);
         self.wire.send(version)?;
+        let mut ending = self.moves.ending();
+        let mut end_told = false;
         loop {
+            let end = *ending.borrow();
+            if let (Some(after), true, false) = (end, self.moves.is_able(), end_told) {
+                self.wire.send(classic::draining_notification(after))?;
+                end_told = true;
+            }
             let deadline = self.asks.deadline();
             let move_deadline = self.moves.deadline();
             tokio::select! {
@@ -122,6 +129,7 @@ impl Connection {
                     }
                 }
                 () = at(move_deadline) => return Ok(Ending::Stayed),
+                Ok(()) = ending.changed() => {}
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What clients are told and asked.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use plenum_api::{classic, media_stats, transport::IceParametersJson};
 use plenum_room::{ClientRequest, NewConsumer, PeerEvent, PeerInfo, PeerReply};
@@ -21,6 +21,14 @@ pub(crate) fn migrate_notification(reason: &'static str, make_before_break: bool
         make_before_break,
     };
     notification("migrate", &data)
+}
+
+/// To a client who understands it: the node will end.
+pub(crate) fn draining_notification(after: Duration) -> String {
+    let data = classic::Draining {
+        seconds: after.as_secs(),
+    };
+    notification("draining", &data)
 }
 
 /// The answer to the request with this id.

@@ -1,12 +1,17 @@
 //! A connection that outlives its room: a client who understands it joins again over the same WebSocket.
 
-use std::{collections::VecDeque, future::pending, time::Instant};
+use std::{
+    collections::VecDeque,
+    future::pending,
+    time::{Duration, Instant},
+};
 
 use plenum_api::error::ErrorKind;
 use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEnd, SessionEvent};
 use plenum_ids::{PeerId, ProducerId, RoomId};
 use plenum_room::{CloseReason, PeerReply, PeerRequest};
 use serde_json::Number;
+use tokio::sync::watch;
 use tracing::{debug, info};
 
 use super::{
@@ -86,6 +91,11 @@ impl Moves {
 
     pub(super) const fn is_able(&self) -> bool {
         self.able
+    }
+
+    /// Whether the node is about to end.
+    pub(super) fn ending(&self) -> watch::Receiver<Option<Duration>> {
+        self.door.host.ending()
     }
 
     /// When the session before the present one has ended; never if there is none. Loses nothing when cancelled.

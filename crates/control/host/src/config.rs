@@ -1,0 +1,60 @@
+//! What a host is told when it starts.
+
+use std::{sync::Arc, time::Duration};
+
+use plenum_params::{rtp_parameters::RtpCapabilities, transport::WebRtcTransportOptions};
+use plenum_room::{DEFAULT_ANNOUNCE_UP_TO, DEFAULT_JOIN_TIMEOUT, Limits};
+
+use crate::placement::Capacity;
+
+/// Settings of a [`Host`](crate::Host).
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "callers fill it with struct update syntax"
+)]
+pub struct HostConfig {
+    /// Most rooms at a time.
+    pub max_rooms: usize,
+    /// What a worker carries; at a limit it takes no more rooms.
+    pub worker_capacity: Capacity,
+    /// What all workers together carry; at a limit none takes more rooms.
+    pub node_capacity: Capacity,
+    /// What routers offer.
+    pub capabilities: Arc<RtpCapabilities>,
+    /// Options of every transport.
+    pub transport: WebRtcTransportOptions,
+    /// Consumers of one room at one worker from which on its further peers go to another one. `None`: no limit.
+    pub max_room_consumers: Option<u64>,
+    /// In a room of more peers than this, those who come to watch are not announced to the others.
+    pub announce_up_to: usize,
+    /// What peers may use of a room.
+    pub limits: Limits,
+    /// A session that does not join for so long is closed.
+    pub join_timeout: Duration,
+    /// Inputs that may wait for a room's task. Clients are made to wait when it is full.
+    pub room_queue: usize,
+    /// Events that may wait for a session; a client further behind is cut off. Joining a room of 500 peers with two
+    /// producers each brings a thousand at once.
+    pub session_queue: usize,
+}
+
+impl HostConfig {
+    /// Default settings for rooms whose routers offer these capabilities.
+    #[must_use]
+    pub fn new(capabilities: Arc<RtpCapabilities>) -> Self {
+        Self {
+            max_rooms: 10_000,
+            worker_capacity: Capacity::default(),
+            node_capacity: Capacity::default(),
+            capabilities,
+            transport: WebRtcTransportOptions::default(),
+            max_room_consumers: None,
+            announce_up_to: DEFAULT_ANNOUNCE_UP_TO,
+            limits: Limits::default(),
+            join_timeout: DEFAULT_JOIN_TIMEOUT,
+            room_queue: 4096,
+            session_queue: 4096,
+        }
+    }
+}
