@@ -115,9 +115,12 @@ impl Consumer {
         }
         let newer = self.map.peek(fresh.sequence).is_some();
         if self.target.is_some() && self.start.is_none() {
-            let is_lower = self
-                .target
-                .is_some_and(|target| target.stream < fresh.stream);
+            // What the receiver asked for is not lower for want of bandwidth.
+            let is_lower = self.target.is_some_and(|target| {
+                let preferred = self.preferred;
+                target.stream < fresh.stream
+                    && preferred.is_none_or(|layers| target.stream < layers.spatial)
+            });
             // Encoders make key frames of all streams at once. The large one is what a narrow path must not get.
             if is_lower && meta.sync_point && !fresh.empty && newer {
                 self.synced = false;
