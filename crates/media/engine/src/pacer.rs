@@ -25,6 +25,10 @@ pub(crate) const TICK: Duration = Duration::from_millis(5);
 /// limit (2 s). Less would cut off the key frame that a narrow path needs a second for.
 pub(crate) const MAX_VIDEO_AGE: Duration = Duration::from_secs(2);
 
+/// Sound that has waited longer than this is of no use: receivers' buffers have gone on without it (libwebrtc's `NetEq` holds a
+/// few hundred milliseconds), and it would keep what comes after it waiting.
+pub(crate) const MAX_AUDIO_AGE: Duration = Duration::from_millis(500);
+
 /// A consumer that was cut off is resumed once what waits is younger than this, so that its key frame leaves soon.
 const RESUME_AGE: Duration = Duration::from_millis(100);
 
@@ -43,6 +47,8 @@ pub(crate) struct Pacer {
     /// Consumers and the outgoing numbers before which they are sent nothing any more, nor again: a key frame comes, or is
     /// here. One entry per consumer.
     abandoned: Vec<(u32, u64)>,
+    /// Bytes of the budget that the packet taken last has cost.
+    paid: usize,
 }
 
 impl Pacer {
@@ -115,11 +121,19 @@ impl Pacer {
         let size = usize::from(item.size);
         self.bursts.add(now, size);
         // What leaves as part of a probe is paid for by the probe.
+        self.paid = 0;
         if is_open || extra == 0 {
             self.budget.spend(size);
             self.repairs.spend(size);
+            self.paid = size;
         }
         Some(item)
+    }
+
+    /// The packet taken last does not leave: it costs nothing. Otherwise a queue of packets that are too old by the time of
+    /// their turn would use the budget up for ever, and nothing would leave at all.
+    pub(crate) fn refund(&mut self) {
+        self.budget.refund(std::mem::take(&mut self.paid));
     }
 
     /// How long the packet that was taken last had waited.

@@ -8,7 +8,7 @@ use super::probation::{self, Source};
 use crate::{
     consumer::Consumer,
     engine::Engine,
-    pacer::{Item, MAX_VIDEO_AGE, Pacer},
+    pacer::{Item, ItemKind, MAX_AUDIO_AGE, MAX_VIDEO_AGE, Pacer},
     producer::Producer,
     transport::Transport,
 };
@@ -31,9 +31,12 @@ impl Engine {
         let mut extra = transport.congestion.probing.wanted(now);
         let mut room = transport.congestion.room(now);
         while let Some(item) = pacer.pop(now, extra, room > 0) {
-            if is_there(&mut self.consumers, &self.producers, &item, now) {
+            let waited = pacer.waited(now);
+            let late = item.kind == ItemKind::Audio && waited > MAX_AUDIO_AGE;
+            if late || !is_there(&mut self.consumers, &self.producers, &item, now) {
+                pacer.refund();
+            } else {
                 extra = extra.saturating_sub(item.size.into());
-                let waited = pacer.waited(now);
                 if !waited.is_zero() {
                     self.counters.paced.add(waited, 1);
                 }
