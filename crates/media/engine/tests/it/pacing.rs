@@ -368,3 +368,49 @@ fn a_slow_receiver_hears_everything_sees_something_and_delays_nobody() {
     );
     assert!(stage.world.engine.footprint().paced_packets < 100);
 }
+
+#[test]
+fn sound_that_is_more_than_the_path_is_said_to_carry_never_stops() {
+    let mut world = World::new();
+    let sender = world.add_connected_peer();
+    let receiver = world.add_peer_with(&WebRtcTransportOptions {
+        initial_outgoing_bitrate: Some(30_000),
+        max_outgoing_bitrate: Some(30_000),
+        ..WebRtcTransportOptions::default()
+    });
+    world.connect(receiver);
+    assert!(world.run_until(5000 * MS, |world| world.peers[receiver].is_connected()));
+    let picture = world.produce(sender, 1, vp8(vec![encoding(1000)]));
+    let sound = world.produce(sender, 2, opus());
+    for ssrc in [1000, AUDIO_SSRC] {
+        world.peers[sender].add_sender(SendStream::new(ssrc, None));
+    }
+    world.consume(receiver, 1, picture, vp8_receiver(5000));
+    world.consume(receiver, 2, sound, opus_receiver());
+    let now = world.now;
+    world.peers[receiver].report_arrivals(now, 5);
+    let mut stage = Stage {
+        world,
+        receiver,
+        speaker: sender,
+        video: vec![5000],
+        spoken: 0,
+    };
+    // 160 kb/s, for a minute.
+    for second in 0..60 {
+        let mut heard = 0;
+        for turn in 0..200 {
+            if turn % 20 == 0 {
+                stage.send_picture(second * 10 + turn / 20, second == 0 && turn == 0);
+            }
+            stage.speak();
+            stage.world.run(5 * MS);
+            let got = stage.world.received(receiver);
+            heard += got
+                .iter()
+                .filter(|bytes| ssrc_of(bytes) == AUDIO_OUT)
+                .count();
+        }
+        assert!(heard >= 20, "{heard} packets in second {second}");
+    }
+}
