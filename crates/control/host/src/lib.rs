@@ -19,6 +19,7 @@
 //! It is off the list of rooms before its task ends, so that whoever comes later gets a new one.
 #![forbid(unsafe_code)]
 
+mod asking;
 mod config;
 mod dispatch;
 mod figures;

@@ -2,13 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    future::Future,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -27,6 +24,7 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use crate::{
+    asking::{Asking, begin},
     host::Shared,
     objects::Refusable,
     session::{SessionEnd, SessionEvent},
@@ -122,9 +120,7 @@ struct Seat {
     router: Option<RouterId>,
 }
 
-type Asking = Pin<Box<dyn Future<Output = Result<Answer, WorkerFailure>> + Send>>;
-
-type InFlight = Pin<Box<dyn Future<Output = (OpId, Result<Answer, WorkerFailure>)> + Send>>;
+type InFlight = Asking<(OpId, Result<Answer, WorkerFailure>)>;
 
 impl RoomTask {
     pub(crate) fn new(
@@ -396,7 +392,8 @@ impl RoomTask {
             return;
         };
         let asking = self.asking(worker, request);
-        self.send(Box::pin(async move { (op, asking.await) }));
+        let asking = Box::pin(async move { (op, asking.await) });
+        self.in_flight.push(begin(asking));
     }
 
     /// Both ends of a pipe, as one request of the room.
@@ -424,16 +421,16 @@ impl RoomTask {
             near.into_iter()
                 .map(|it| self.asking(from.worker.clone(), it)),
         );
-        self.send(Box::pin(async move {
+        self.in_flight.push(begin(Box::pin(async move {
             // Polls them, and so sends them, in this order.
             let results = join_all(asking).await;
             let result = results.into_iter().collect::<Result<Vec<_>, _>>();
             (op, result.map(|_| Answer::Done))
-        }));
+        })));
     }
 
     /// A request, which is sent when this is first polled.
-    fn asking(&self, worker: Worker, request: Request) -> Asking {
+    fn asking(&self, worker: Worker, request: Request) -> Asking<Result<Answer, WorkerFailure>> {
         let (refusable, shared) = (Refusable::of(&request), Arc::clone(&self.shared));
         Box::pin(async move {
             let result = worker.request(request).await.map_err(failure);
@@ -447,20 +444,6 @@ impl RoomTask {
     fn worker(&self, place: PlaceId) -> Option<Worker> {
         let seat = self.places.get(&place);
         seat.map(|seat| seat.ground.end.worker.clone())
-    }
-
-    fn send(&mut self, mut asking: InFlight) {
-        // A request is sent when it is first polled; doing so here keeps requests in the order of their effects. The set
-        // polls it again with a real waker before this task rests.
-        match asking
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-        {
-            Poll::Ready((op, result)) => {
-                self.todo.push_back(Command::WorkerAnswer { op, result });
-            }
-            Poll::Pending => self.in_flight.push(asking),
-        }
     }
 }
 

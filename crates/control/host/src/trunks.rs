@@ -3,26 +3,24 @@
 
 use std::{
     collections::HashMap,
-    future::Future,
     net::SocketAddr,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
 };
 
 use futures_util::future::join;
 use plenum_ids::{TransportId, WorkerId};
-use plenum_ipc::{Answer, Request};
+use plenum_ipc::Request;
 use plenum_params::{
+    media::{ReceiveParameters, SendParameters},
     ortc, resolve,
     transport::{TrunkKey, TrunkOptions, TrunkSsrcs},
 };
 use plenum_room::PipeRequest;
-use plenum_supervisor::{Worker, WorkerError};
+use plenum_supervisor::Worker;
 use rand::{SeedableRng as _, rngs::StdRng};
 use tracing::{debug, warn};
 
-use crate::room_task::random_seed;
+use crate::{asking, room_task::random_seed};
 
 /// A worker and where the other ones reach it.
 #[derive(Clone, Debug)]
@@ -54,8 +52,6 @@ pub(crate) struct PipeRequests {
     /// To the worker of the producer.
     pub(crate) near: Vec<Request>,
 }
-
-type Creation = Pin<Box<dyn Future<Output = Result<Answer, WorkerError>> + Send>>;
 
 impl Trunks {
     /// What makes a pipe over the trunk of two workers, which is made if there is none.
@@ -114,7 +110,7 @@ impl Trunks {
             };
             let worker = ends[end].worker.clone();
             let request = Request::CreateTrunk { trunk: id, options };
-            begin(Box::pin(async move { worker.request(request).await }))
+            asking::begin(Box::pin(async move { worker.request(request).await }))
         };
         let (first, second) = (create(0), create(1));
         let trunks = self.clone();
@@ -159,8 +155,8 @@ impl Trunk {
 fn requests(
     trunk: TransportId,
     pipe: &PipeRequest,
-    far: plenum_params::media::ReceiveParameters,
-    near: Vec<plenum_params::media::SendParameters>,
+    far: ReceiveParameters,
+    near: Vec<SendParameters>,
 ) -> PipeRequests {
     let near = pipe.streams.iter().zip(near).zip(0..);
     PipeRequests {
@@ -182,16 +178,5 @@ fn requests(
                 paused: true,
             })
             .collect(),
-    }
-}
-
-/// A request is sent when it is first polled. Whoever waits for it polls it again with a real waker.
-fn begin(mut asking: Creation) -> Creation {
-    match asking
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-    {
-        Poll::Ready(result) => Box::pin(std::future::ready(result)),
-        Poll::Pending => asking,
     }
 }

@@ -55,8 +55,9 @@ impl RouterHandle {
     /// Creates a router.
     pub async fn create(worker: &Worker, id: RouterId) -> Result<Self, WorkerError> {
         let object = Object::new(worker, Request::CloseRouter { router: id });
-        let (object, answer) = object.create(Request::CreateRouter { router: id }).await?;
-        done(&answer)?;
+        let object = object
+            .create_done(Request::CreateRouter { router: id })
+            .await?;
         Ok(Self { id, object })
     }
 
@@ -120,10 +121,7 @@ impl TransportHandle {
             parameters,
             paused,
         };
-        let object = self.object.under(Request::CloseProducer { producer: id });
-        let (object, answer) = object.create(request).await?;
-        done(&answer)?;
-        Ok(ProducerHandle { id, object })
+        self.object.producer(id, request).await
     }
 
     /// Creates a consumer that sends over it.
@@ -141,10 +139,7 @@ impl TransportHandle {
             parameters,
             paused,
         };
-        let object = self.object.under(Request::CloseConsumer { consumer: id });
-        let (object, answer) = object.create(request).await?;
-        done(&answer)?;
-        Ok(ConsumerHandle { id, object })
+        self.object.consumer(id, request).await
     }
 
     /// Limits what its sender is asked to send, in bit/s; `None`: no limit.
@@ -183,8 +178,7 @@ impl TrunkHandle {
     ) -> Result<Self, WorkerError> {
         let object = Object::new(worker, Request::CloseTransport { transport: id });
         let request = Request::CreateTrunk { trunk: id, options };
-        let (object, answer) = object.create(request).await?;
-        done(&answer)?;
+        let object = object.create_done(request).await?;
         Ok(Self { id, object })
     }
 
@@ -203,10 +197,7 @@ impl TrunkHandle {
             parameters,
             paused,
         };
-        let object = self.object.under(Request::CloseProducer { producer: id });
-        let (object, answer) = object.create(request).await?;
-        done(&answer)?;
-        Ok(ProducerHandle { id, object })
+        self.object.producer(id, request).await
     }
 
     /// Creates the near end of a pipe: one stream of a producer that leaves over it.
@@ -225,10 +216,7 @@ impl TrunkHandle {
             parameters,
             paused,
         };
-        let object = self.object.under(Request::CloseConsumer { consumer: id });
-        let (object, answer) = object.create(request).await?;
-        done(&answer)?;
-        Ok(ConsumerHandle { id, object })
+        self.object.consumer(id, request).await
     }
 
     /// Its counters.
@@ -364,6 +352,35 @@ impl Object {
             self.close = None;
         }
         Ok((self, result?))
+    }
+
+    /// The same for what says nothing but that it is made.
+    async fn create_done(self, request: Request) -> Result<Self, WorkerError> {
+        let (object, answer) = self.create(request).await?;
+        done(&answer)?;
+        Ok(object)
+    }
+
+    /// A producer in the same worker, made by this request.
+    async fn producer(
+        &self,
+        id: ProducerId,
+        request: Request,
+    ) -> Result<ProducerHandle, WorkerError> {
+        let object = self.under(Request::CloseProducer { producer: id });
+        let object = object.create_done(request).await?;
+        Ok(ProducerHandle { id, object })
+    }
+
+    /// A consumer in the same worker, made by this request.
+    async fn consumer(
+        &self,
+        id: ConsumerId,
+        request: Request,
+    ) -> Result<ConsumerHandle, WorkerError> {
+        let object = self.under(Request::CloseConsumer { consumer: id });
+        let object = object.create_done(request).await?;
+        Ok(ConsumerHandle { id, object })
     }
 
     async fn ask(&self, request: Request) -> Result<Answer, WorkerError> {

@@ -47,8 +47,6 @@ pub(crate) struct Pacer {
     /// Consumers and the outgoing numbers before which they are sent nothing any more, nor again: a key frame comes, or is
     /// here. One entry per consumer.
     abandoned: Vec<(u32, u64)>,
-    /// Bytes of the budget that the packet taken last has cost.
-    paid: usize,
 }
 
 impl Pacer {
@@ -112,28 +110,23 @@ impl Pacer {
     }
 
     /// Takes the next packet that may leave now. `extra` bytes may leave beyond the budget: a probe is under way. While the
-    /// path has no room only sound may.
+    /// path has no room only sound may. It costs nothing until [`Self::leaves`]: a queue of packets that are too old by the
+    /// time of their turn would use the budget up for ever otherwise, and nothing would leave at all.
     pub(crate) fn pop(&mut self, now: Instant, extra: usize, has_room: bool) -> Option<Item> {
         let is_open = self.budget.is_open(now) && has_room;
         // Sound is little, and worth most in time: it leaves even on credit, which video then pays back.
         let audio = self.budget.has_credit(now);
-        let item = self.queue.pop(is_open || extra > 0 && has_room, audio)?;
-        let size = usize::from(item.size);
-        self.bursts.add(now, size);
-        // What leaves as part of a probe is paid for by the probe.
-        self.paid = 0;
-        if is_open || extra == 0 {
-            self.budget.spend(size);
-            self.repairs.spend(size);
-            self.paid = size;
-        }
-        Some(item)
+        self.queue.pop(is_open || extra > 0 && has_room, audio)
     }
 
-    /// The packet taken last does not leave: it costs nothing. Otherwise a queue of packets that are too old by the time of
-    /// their turn would use the budget up for ever, and nothing would leave at all.
-    pub(crate) fn refund(&mut self) {
-        self.budget.refund(std::mem::take(&mut self.paid));
+    /// The packet that was taken last does leave; `extra` and `has_room` are what they were then.
+    pub(crate) fn leaves(&mut self, now: Instant, size: usize, extra: usize, has_room: bool) {
+        // What leaves as part of a probe is paid for by the probe.
+        if extra == 0 || self.budget.is_open(now) && has_room {
+            self.spend(now, size);
+        } else {
+            self.bursts.add(now, size);
+        }
     }
 
     /// How long the packet that was taken last had waited.

@@ -201,6 +201,17 @@ pub(crate) struct Session {
     pub(crate) joined: Value,
 }
 
+/// Somebody with a microphone.
+pub(crate) async fn produce_audio(client: &mut Client, session: &Session) {
+    let data = json!({
+        "transportId": session.send["id"],
+        "kind": "audio",
+        "rtpParameters": chromium_audio(1111),
+        "appData": {},
+    });
+    client.ask("produce", data).await.expect("produces");
+}
+
 async fn create_transport(client: &mut Client, producing: bool) -> Value {
     client
         .ask(

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    client::{Client, Session, chromium_audio, chromium_simulcast, dtls_parameters},
+    client::{Client, chromium_audio, chromium_simulcast, dtls_parameters, produce_audio},
     node::{Node, PATIENCE},
 };
 
@@ -117,11 +117,8 @@ fn rest(capabilities: &Value, transports: &[Value], ssrc: u32) -> Vec<(&'static 
 
 async fn settle_in(node: &Node, room: String) -> Resident {
     let mut client = Client::connect(node.port, &room, "resident").await;
-    let Session { send, .. } = crate::client::join(&mut client, "Resident").await;
-    let data = json!({
-        "transportId": send["id"], "kind": "audio", "rtpParameters": chromium_audio(7), "appData": {},
-    });
-    client.ask("produce", data).await.expect("produces");
+    let session = crate::client::join(&mut client, "Resident").await;
+    produce_audio(&mut client, &session).await;
     Resident { client, room }
 }
 

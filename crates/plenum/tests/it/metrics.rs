@@ -2,11 +2,10 @@
 
 use std::net::TcpListener;
 
-use serde_json::json;
 use tokio::time::Instant;
 
 use crate::{
-    client::{Client, chromium_audio, join},
+    client::{Client, join, produce_audio},
     node::{Node, PATIENCE, raw_get, signal},
 };
 
@@ -41,13 +40,7 @@ async fn a_call_is_counted() {
     let node = Node::start().await;
     let mut ada = Client::connect(node.port, "a", "ada").await;
     let session = join(&mut ada, "Ada").await;
-    let producer = json!({
-        "transportId": session.send["id"],
-        "kind": "audio",
-        "rtpParameters": chromium_audio(1111),
-        "appData": {},
-    });
-    ada.ask("produce", producer).await.expect("produced");
+    produce_audio(&mut ada, &session).await;
     let mut bob = Client::connect(node.port, "a", "bob").await;
     join(&mut bob, "Bob").await;
     bob.asked("newConsumer").await;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
 
 use crate::{
-    client::{Client, chromium_audio, join},
+    client::{Client, join, produce_audio},
     node::{Node, all_gone, signal},
 };
 
@@ -55,13 +55,7 @@ async fn a_full_worker_takes_no_new_rooms_but_more_peers() {
     let node = Node::start_with(&["--set", "workers.max_consumers=1"]).await;
     let mut ada = Client::connect(node.port, "a", "ada").await;
     let session = join(&mut ada, "Ada").await;
-    let producer = json!({
-        "transportId": session.send["id"],
-        "kind": "audio",
-        "rtpParameters": chromium_audio(1111),
-        "appData": {},
-    });
-    ada.ask("produce", producer).await.expect("produced");
+    produce_audio(&mut ada, &session).await;
     let mut bob = Client::connect(node.port, "a", "bob").await;
     join(&mut bob, "Bob").await;
     let stats = node
@@ -95,13 +89,7 @@ async fn a_room_whose_workers_are_all_full_refuses_further_peers_for_now() {
     let node = Node::start_workers(1, &["--set", "workers.max_consumers=1"]).await;
     let mut ada = Client::connect(node.port, "a", "ada").await;
     let session = join(&mut ada, "Ada").await;
-    let producer = json!({
-        "transportId": session.send["id"],
-        "kind": "audio",
-        "rtpParameters": chromium_audio(1111),
-        "appData": {},
-    });
-    ada.ask("produce", producer).await.expect("produced");
+    produce_audio(&mut ada, &session).await;
     let mut bob = Client::connect(node.port, "a", "bob").await;
     join(&mut bob, "Bob").await;
     let refused = Client::try_connect(node.port, "/?roomId=a&peerId=carol", Some("protoo")).await;

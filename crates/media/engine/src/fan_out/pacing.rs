@@ -31,18 +31,18 @@ impl Engine {
         let mut extra = transport.congestion.probing.wanted(now);
         let mut room = transport.congestion.room(now);
         while let Some(item) = pacer.pop(now, extra, room > 0) {
-            let waited = pacer.waited(now);
-            let late = item.kind == ItemKind::Audio && waited > MAX_AUDIO_AGE;
-            if late || !is_there(&mut self.consumers, &self.producers, &item, now) {
-                pacer.refund();
-            } else {
-                extra = extra.saturating_sub(item.size.into());
-                if !waited.is_zero() {
-                    self.counters.paced.add(waited, 1);
-                }
-                room = room.saturating_sub(item.size.into());
-                fan_out.push(item);
+            let (size, waited) = (usize::from(item.size), pacer.waited(now));
+            let is_late = item.kind == ItemKind::Audio && waited > MAX_AUDIO_AGE;
+            if is_late || !is_there(&mut self.consumers, &self.producers, &item, now) {
+                continue;
             }
+            pacer.leaves(now, size, extra, room > 0);
+            if !waited.is_zero() {
+                self.counters.paced.add(waited, 1);
+            }
+            extra = extra.saturating_sub(size);
+            room = room.saturating_sub(size as u64);
+            fan_out.push(item);
         }
         if extra > 0 {
             let source = Source::find(now, transport, &self.consumers, &self.producers);

@@ -144,11 +144,6 @@ impl Budget {
         self.level = self.level.saturating_sub(scaled(bytes));
     }
 
-    /// Puts bytes back that were not sent.
-    pub(crate) fn refund(&mut self, bytes: usize) {
-        self.level = self.level.saturating_add(scaled(bytes));
-    }
-
     /// When another packet may leave.
     pub(crate) fn opens_at(&self, now: Instant) -> Instant {
         if self.level > 0 {

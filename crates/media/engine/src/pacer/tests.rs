@@ -16,8 +16,15 @@ fn item(consumer: u32, kind: ItemKind, size: u16, out: u64) -> Item {
     }
 }
 
+/// The next packet, which leaves.
+fn take(pacer: &mut Pacer, now: Instant) -> Option<Item> {
+    let item = pacer.pop(now, 0, true)?;
+    pacer.leaves(now, item.size.into(), 0, true);
+    Some(item)
+}
+
 fn release(pacer: &mut Pacer, now: Instant) -> Vec<Item> {
-    std::iter::from_fn(|| pacer.pop(now, 0, true)).collect()
+    std::iter::from_fn(|| take(pacer, now)).collect()
 }
 
 #[test]
@@ -129,7 +136,7 @@ proptest! {
         let mut sent: Vec<(Instant, usize)> = Vec::new();
         let (mut pushed, mut left) = (0usize, 0usize);
         let mut deliver = |pacer: &mut Pacer, now: Instant| {
-            while let Some(item) = pacer.pop(now, 0, true) {
+            while let Some(item) = take(pacer, now) {
                 sent.push((now, usize::from(item.size)));
                 left += 1;
             }
