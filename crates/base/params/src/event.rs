@@ -92,4 +92,13 @@ pub enum Event {
         /// Which transport.
         transport: TransportId,
     },
+    /// A plain transport with `comedia` found out where its other side is.
+    PlainTuple {
+        /// Which transport.
+        transport: TransportId,
+        /// Addresses of both sides.
+        tuple: Tuple,
+        /// Whether these are the addresses of RTCP alone.
+        rtcp: bool,
+    },
 }

@@ -4,8 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+pub use plain::{
+    PlainRemote, PlainTransportInfo, PlainTransportOptions, SrtpParameters, SrtpSuite,
+};
 pub use trunk::{TrunkKey, TrunkOptions, TrunkSsrcs};
 
+mod plain;
 mod trunk;
 
 /// What a WebRTC transport shall be like.

@@ -7,7 +7,8 @@ use plenum_params::{
     media::{ReceiveParameters, SendParameters},
     stats::{ConsumerStats, StreamStats, TransportStats, WorkerStats},
     transport::{
-        DtlsParameters, IceParameters, OutgoingLimits, TrunkOptions, WebRtcTransportInfo,
+        DtlsParameters, IceParameters, OutgoingLimits, PlainRemote, PlainTransportInfo,
+        PlainTransportOptions, SrtpParameters, TrunkOptions, WebRtcTransportInfo,
         WebRtcTransportOptions,
     },
 };
@@ -127,6 +128,19 @@ pub enum Request {
     },
     /// → [`Answer::Done`]; what the worker logs from now on.
     SetLog { options: LogOptions },
+    /// → [`Answer::PlainTransport`]; closed by [`Request::CloseTransport`].
+    CreatePlainTransport {
+        router: RouterId,
+        transport: TransportId,
+        options: PlainTransportOptions,
+    },
+    /// → [`Answer::PlainTransport`]; where the other side is, unless that shows by itself (`comedia`), and its keys, if
+    /// the transport has any. A second connect is an error.
+    ConnectPlainTransport {
+        transport: TransportId,
+        remote: Option<PlainRemote>,
+        srtp: Option<SrtpParameters>,
+    },
 }
 
 /// The answer to a [`Request`].
@@ -149,6 +163,8 @@ pub enum Answer {
     WorkerStats(Box<WorkerStats>),
     /// The layers that count from now on, no higher than there are; `None`: the consumer has no choice of layers.
     PreferredLayers(Option<Layers>),
+    /// The plain transport as it is now.
+    PlainTransport(PlainTransportInfo),
 }
 
 /// Why a request was refused.
