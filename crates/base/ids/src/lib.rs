@@ -70,6 +70,10 @@ media_id!(
     /// A consumer: one producer as it is sent to one peer.
     ConsumerId
 );
+media_id!(
+    /// An observer: what watches the audio of a router's producers.
+    RtpObserverId
+);
 
 /// The text is not an identifier of a media object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,12 @@
 //! What a worker tells its node without being asked.
 
-use plenum_ids::{ConsumerId, ProducerId, TransportId};
+use plenum_ids::{ConsumerId, ProducerId, RtpObserverId, TransportId};
 use serde::{Deserialize, Serialize};
 
-use crate::transport::{DtlsState, IceState, Tuple};
+use crate::{
+    trace::TraceEvent,
+    transport::{DtlsState, IceState, Tuple},
+};
 
 /// Quality of one encoding of a producer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,4 +104,25 @@ pub enum Event {
         /// Whether these are the addresses of RTCP alone.
         rtcp: bool,
     },
+    /// Who was heard in an audio level observer's last interval.
+    Volumes {
+        /// Which observer.
+        observer: RtpObserverId,
+        /// The loudest producers with their average in dBov, −127 to 0; the loudest first.
+        volumes: Vec<(ProducerId, i8)>,
+    },
+    /// Nobody was heard in an audio level observer's last interval, after somebody was.
+    Silence {
+        /// Which observer.
+        observer: RtpObserverId,
+    },
+    /// An active speaker observer's dominant speaker changed.
+    DominantSpeaker {
+        /// Which observer.
+        observer: RtpObserverId,
+        /// Who speaks now.
+        producer: ProducerId,
+    },
+    /// Something happened that somebody wants to look into.
+    Trace(Box<TraceEvent>),
 }

@@ -1,11 +1,13 @@
 //! What a node asks of a worker and what it answers. Variants are only ever appended: the encoding counts them.
 
-use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
+use plenum_ids::{ConsumerId, ProducerId, RouterId, RtpObserverId, TransportId};
 use plenum_params::{
     event::Layers,
     log::LogOptions,
     media::{ReceiveParameters, SendParameters},
+    observer::AudioLevelOptions,
     stats::{ConsumerStats, StreamStats, TransportStats, WorkerStats},
+    trace::{TraceObject, TraceTypes},
     transport::{
         DtlsParameters, IceParameters, OutgoingLimits, PlainRemote, PlainTransportInfo,
         PlainTransportOptions, SrtpParameters, TrunkOptions, WebRtcTransportInfo,
@@ -140,6 +142,39 @@ pub enum Request {
         transport: TransportId,
         remote: Option<PlainRemote>,
         srtp: Option<SrtpParameters>,
+    },
+    /// → [`Answer::Done`]
+    CreateAudioLevelObserver {
+        router: RouterId,
+        observer: RtpObserverId,
+        options: AudioLevelOptions,
+    },
+    /// → [`Answer::Done`]
+    CreateActiveSpeakerObserver {
+        router: RouterId,
+        observer: RtpObserverId,
+        interval_ms: u16,
+    },
+    /// → [`Answer::Done`]; closing its router closes it too.
+    CloseObserver { observer: RtpObserverId },
+    /// → [`Answer::Done`]
+    PauseObserver { observer: RtpObserverId },
+    /// → [`Answer::Done`]
+    ResumeObserver { observer: RtpObserverId },
+    /// → [`Answer::Done`], also when it is watched already; an audio producer of the observer's router.
+    ObserveProducer {
+        observer: RtpObserverId,
+        producer: ProducerId,
+    },
+    /// → [`Answer::Done`], also when it is not watched.
+    UnobserveProducer {
+        observer: RtpObserverId,
+        producer: ProducerId,
+    },
+    /// → [`Answer::Done`]; what of an object is told by [`Event::Trace`] from now on.
+    SetTrace {
+        object: TraceObject,
+        types: TraceTypes,
     },
 }
 

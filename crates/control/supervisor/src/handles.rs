@@ -2,11 +2,12 @@
 //!
 //! A handle exists before its request leaves, so that giving up waiting for the answer closes the object as well.
 
-use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
+use plenum_ids::{ConsumerId, ProducerId, RouterId, RtpObserverId, TransportId};
 use plenum_ipc::{Answer, Request};
 use plenum_params::{
     event::Layers,
     media::{ReceiveParameters, SendParameters},
+    observer::AudioLevelOptions,
     stats::{ConsumerStats, StreamStats, TransportStats},
     transport::{
         DtlsParameters, IceParameters, OutgoingLimits, TrunkOptions, WebRtcTransportInfo,
@@ -15,6 +16,11 @@ use plenum_params::{
 };
 
 use crate::{error::WorkerError, worker::Worker};
+
+mod observers;
+mod traces;
+
+pub use observers::ObserverHandle;
 
 /// A router in a worker.
 #[derive(Debug)]
@@ -78,6 +84,34 @@ impl RouterHandle {
             return Err(WorkerError::UnexpectedAnswer);
         };
         Ok((TransportHandle { id, object }, info))
+    }
+
+    /// Creates an observer of how loud its producers are. It begins with none.
+    pub async fn create_audio_level_observer(
+        &self,
+        id: RtpObserverId,
+        options: AudioLevelOptions,
+    ) -> Result<ObserverHandle, WorkerError> {
+        let request = Request::CreateAudioLevelObserver {
+            router: self.id,
+            observer: id,
+            options,
+        };
+        ObserverHandle::create(&self.object, id, request).await
+    }
+
+    /// Creates an observer of who speaks. It begins with no producers.
+    pub async fn create_active_speaker_observer(
+        &self,
+        id: RtpObserverId,
+        interval_ms: u16,
+    ) -> Result<ObserverHandle, WorkerError> {
+        let request = Request::CreateActiveSpeakerObserver {
+            router: self.id,
+            observer: id,
+            interval_ms,
+        };
+        ObserverHandle::create(&self.object, id, request).await
     }
 
     /// Its identifier.

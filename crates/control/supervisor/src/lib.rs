@@ -32,7 +32,9 @@ mod worker;
 
 pub use config::{ListenAddress, SupervisorConfig};
 pub use error::{StartError, WorkerError, WorkerFault};
-pub use handles::{ConsumerHandle, ProducerHandle, RouterHandle, TransportHandle, TrunkHandle};
+pub use handles::{
+    ConsumerHandle, ObserverHandle, ProducerHandle, RouterHandle, TransportHandle, TrunkHandle,
+};
 pub use packets::{PacketCounters, ReceivedPacket};
 pub use supervisor::{Supervisor, WorkerEvent, WorkerInfo, WorkerState};
 pub use vitals::{NodeUsage, WorkerRates};
