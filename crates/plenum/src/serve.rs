@@ -252,6 +252,7 @@ fn host_config(config: &Config) -> anyhow::Result<HostConfig> {
             min_outgoing_bitrate: Some(config.rtc.min_outgoing_bitrate),
             max_outgoing_bitrate: config.rtc.max_outgoing_bitrate,
             max_incoming_bitrate: config.rtc.max_incoming_bitrate,
+            sctp: None,
         },
         max_room_consumers: limit(config.workers.max_room_consumers),
         announce_up_to: config.room.announce_up_to as usize,

@@ -30,6 +30,12 @@ macro_rules! media_id {
             pub const fn from_u128(value: u128) -> Self {
                 Self(Uuid::from_u128(value))
             }
+
+            /// Its value.
+            #[must_use]
+            pub const fn as_u128(self) -> u128 {
+                self.0.as_u128()
+            }
         }
 
         impl fmt::Display for $name {
@@ -73,6 +79,15 @@ media_id!(
 media_id!(
     /// An observer: what watches the audio of a router's producers.
     RtpObserverId
+);
+
+media_id!(
+    /// A data producer: one data channel that a peer, or the node itself, writes to.
+    DataProducerId
+);
+media_id!(
+    /// A data consumer: one data producer as its messages are sent to one peer, or to the node itself.
+    DataConsumerId
 );
 
 /// The text is not an identifier of a media object.

@@ -1,9 +1,10 @@
 //! What a worker tells its node without being asked.
 
-use plenum_ids::{ConsumerId, ProducerId, RtpObserverId, TransportId};
+use plenum_ids::{ConsumerId, DataConsumerId, ProducerId, RtpObserverId, TransportId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    data::SctpState,
     trace::TraceEvent,
     transport::{DtlsState, IceState, Tuple},
 };
@@ -125,4 +126,24 @@ pub enum Event {
     },
     /// Something happened that somebody wants to look into.
     Trace(Box<TraceEvent>),
+    /// The state of a transport's association changed.
+    SctpState {
+        /// Which transport.
+        transport: TransportId,
+        /// New state.
+        state: SctpState,
+    },
+    /// No more than its threshold waits for the receiver of a data consumer, after there was more.
+    DataConsumerBufferedAmountLow {
+        /// Which data consumer.
+        data_consumer: DataConsumerId,
+        /// Bytes that wait.
+        amount: u32,
+    },
+    /// A message was lost because too much waits for the receiver of a data consumer. Told once until something fits
+    /// again.
+    DataConsumerBufferFull {
+        /// Which data consumer.
+        data_consumer: DataConsumerId,
+    },
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    data::SctpState,
     event::Layers,
     media::MediaKind,
     transport::{DtlsState, IceState, Tuple},
@@ -40,6 +41,8 @@ pub struct TransportStats {
     pub ice_state: IceState,
     /// DTLS.
     pub dtls_state: DtlsState,
+    /// SCTP, on a transport with data channels.
+    pub sctp_state: Option<SctpState>,
     /// The pair in use.
     pub selected_tuple: Option<Tuple>,
     /// SRTP profile in use (`AEAD_AES_128_GCM` …).

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::{SctpOptions, SctpParameters};
+
 pub use plain::{
     PlainRemote, PlainTransportInfo, PlainTransportOptions, SrtpParameters, SrtpSuite,
 };
@@ -23,16 +25,19 @@ pub struct WebRtcTransportOptions {
     pub max_outgoing_bitrate: Option<u32>,
     /// Limit in bit/s that the sender is told by REMB; `None`: no limit.
     pub max_incoming_bitrate: Option<u32>,
+    /// Data channels; `None`: without.
+    pub sctp: Option<SctpOptions>,
 }
 
 impl Default for WebRtcTransportOptions {
-    /// mediasoup-demo's default: 1 Mbit/s to start from.
+    /// mediasoup-demo's default: 1 Mbit/s to start from. No data channels.
     fn default() -> Self {
         Self {
             initial_outgoing_bitrate: Some(1_000_000),
             min_outgoing_bitrate: None,
             max_outgoing_bitrate: None,
             max_incoming_bitrate: None,
+            sctp: None,
         }
     }
 }
@@ -124,6 +129,8 @@ pub struct WebRtcTransportInfo {
     pub ice_candidates: Vec<IceCandidate>,
     /// Our certificate.
     pub dtls_parameters: DtlsParameters,
+    /// Data channels, if there are any.
+    pub sctp_parameters: Option<SctpParameters>,
 }
 
 /// State of ICE, in mediasoup's words.

@@ -2,7 +2,9 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::{Decoder, NodeToWorker, PREAMBLE_BYTES, Packet, Preamble, WorkerToNode};
+use crate::{
+    DataMessage, Decoder, NodeToWorker, PREAMBLE_BYTES, Packet, PacketKind, Preamble, WorkerToNode,
+};
 
 /// Reads the input as a stream of frames of either direction, whole and in small pieces.
 pub fn fuzz_frames(data: &[u8]) {
@@ -26,6 +28,13 @@ pub fn fuzz_packet(data: &[u8]) {
         let mut written = Vec::new();
         packet.write(&mut written).expect("it was short enough");
         assert_eq!(written, data);
+        if packet.kind == PacketKind::Message
+            && let Ok(message) = DataMessage::parse(packet.data)
+        {
+            let mut written = Vec::new();
+            message.write(&mut written);
+            assert_eq!(written, packet.data);
+        }
     }
 }
 

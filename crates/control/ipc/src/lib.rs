@@ -24,6 +24,7 @@
 //! [`WorkerConfig::sockets`]. Who sends what, and every limit: `docs/protocol/ipc.md`.
 #![forbid(unsafe_code)]
 
+mod data_message;
 mod frame;
 mod framing;
 #[doc(hidden)]
@@ -32,6 +33,9 @@ pub mod message;
 mod packet;
 mod preamble;
 
+pub use data_message::{
+    DataMessage, MAX_MESSAGE_HEADER_BYTES, MAX_MESSAGE_PACKET_BYTES, MessageError, Subchannels,
+};
 pub use frame::{NodeToWorker, SocketOptions, WorkerConfig, WorkerHello, WorkerToNode};
 pub use framing::{Decoder, FrameError, MAX_FRAME_BYTES, encode};
 pub use message::{Answer, ErrorCode, Event, Request, RequestError};

@@ -1,7 +1,10 @@
 //! What a node asks of a worker and what it answers. Variants are only ever appended: the encoding counts them.
 
-use plenum_ids::{ConsumerId, ProducerId, RouterId, RtpObserverId, TransportId};
+use plenum_ids::{
+    ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, RtpObserverId, TransportId,
+};
 use plenum_params::{
+    data::{DataConsumerStats, DataProducerStats, SctpStreamParameters},
     event::Layers,
     log::LogOptions,
     media::{ReceiveParameters, SendParameters},
@@ -176,6 +179,71 @@ pub enum Request {
         object: TraceObject,
         types: TraceTypes,
     },
+    /// → [`Answer::Done`]; a transport to the node itself: what its consumers get goes out on the packet socket, and what
+    /// the node writes there for its producers comes in. Closed by [`Request::CloseTransport`].
+    CreateDirectTransport {
+        router: RouterId,
+        transport: TransportId,
+    },
+    /// → [`Answer::Done`]; without a stream on direct transports only.
+    ProduceData {
+        transport: TransportId,
+        data_producer: DataProducerId,
+        stream: Option<SctpStreamParameters>,
+        paused: bool,
+    },
+    /// → [`Answer::Done`]
+    CloseDataProducer { data_producer: DataProducerId },
+    /// → [`Answer::Done`]; its messages go nowhere from now on.
+    PauseDataProducer { data_producer: DataProducerId },
+    /// → [`Answer::Done`]
+    ResumeDataProducer { data_producer: DataProducerId },
+    /// → [`Answer::DataProducerStats`]
+    DataProducerStats { data_producer: DataProducerId },
+    /// → [`Answer::Done`]; without a stream on direct transports only.
+    ConsumeData {
+        transport: TransportId,
+        data_consumer: DataConsumerId,
+        data_producer: DataProducerId,
+        stream: Option<SctpStreamParameters>,
+        subchannels: Vec<u16>,
+        paused: bool,
+    },
+    /// → [`Answer::Done`]
+    CloseDataConsumer { data_consumer: DataConsumerId },
+    /// → [`Answer::Done`]; it misses what is sent from now on.
+    PauseDataConsumer { data_consumer: DataConsumerId },
+    /// → [`Answer::Done`]
+    ResumeDataConsumer { data_consumer: DataConsumerId },
+    /// → [`Answer::DataConsumerStats`]
+    DataConsumerStats { data_consumer: DataConsumerId },
+    /// → [`Answer::Done`]; in bytes, see [`Event::DataConsumerBufferedAmountLow`].
+    SetBufferedAmountLowThreshold {
+        data_consumer: DataConsumerId,
+        threshold: u32,
+    },
+    /// → [`Answer::Done`]; all of them from now on.
+    SetSubchannels {
+        data_consumer: DataConsumerId,
+        subchannels: Vec<u16>,
+    },
+    /// → [`Answer::Done`]; the far end of a pipe of messages: a data producer of the router named here that another worker
+    /// sends over the trunk, on this stream of it. It has the identifier that it has there.
+    PipeProduceData {
+        trunk: TransportId,
+        router: RouterId,
+        data_producer: DataProducerId,
+        stream: SctpStreamParameters,
+        paused: bool,
+    },
+    /// → [`Answer::Done`]; the near end of a pipe of messages. Closed, paused and resumed like any data consumer.
+    PipeConsumeData {
+        trunk: TransportId,
+        data_consumer: DataConsumerId,
+        data_producer: DataProducerId,
+        stream: SctpStreamParameters,
+        paused: bool,
+    },
 }
 
 /// The answer to a [`Request`].
@@ -200,6 +268,10 @@ pub enum Answer {
     PreferredLayers(Option<Layers>),
     /// The plain transport as it is now.
     PlainTransport(PlainTransportInfo),
+    /// A data producer's counters.
+    DataProducerStats(DataProducerStats),
+    /// A data consumer's counters.
+    DataConsumerStats(DataConsumerStats),
 }
 
 /// Why a request was refused.

@@ -9,14 +9,16 @@
 //!  └────────┴────────────────────────┴──────────────────────
 //! ```
 
+use crate::data_message::MAX_MESSAGE_PACKET_BYTES;
+
 /// Bytes in front of the packet.
 pub const PACKET_HEADER_BYTES: usize = 17;
 
-/// Most bytes of the packet behind its header: as much as a UDP datagram could carry.
+/// Most bytes of an RTP or RTCP packet behind its header: as much as a UDP datagram could carry.
 pub const MAX_PACKET_BYTES: usize = u16::MAX as usize;
 
 /// Most bytes of a whole frame.
-pub const MAX_PACKET_FRAME_BYTES: usize = PACKET_HEADER_BYTES + MAX_PACKET_BYTES;
+pub const MAX_PACKET_FRAME_BYTES: usize = PACKET_HEADER_BYTES + MAX_MESSAGE_PACKET_BYTES;
 
 /// A packet on its way between node and worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,9 @@ pub enum PacketKind {
     Rtp = 1,
     /// RTCP of a transport, both ways.
     Rtcp = 2,
+    /// A [message](crate::DataMessage) of a data channel: to the worker for a data producer, to the node from a data
+    /// consumer.
+    Message = 3,
 }
 
 /// A frame that is no packet, or a packet that makes no frame. The frames after it are not affected.
@@ -52,8 +57,8 @@ pub enum PacketError {
         /// The number in the frame.
         kind: u8,
     },
-    /// The packet exceeds [`MAX_PACKET_BYTES`].
-    #[error("packet of {length} bytes exceeds the limit of {MAX_PACKET_BYTES}")]
+    /// The packet exceeds [`PacketKind::max_bytes`].
+    #[error("packet of {length} bytes exceeds the limit of its kind")]
     TooLong {
         /// Bytes behind the header.
         length: usize,
@@ -74,12 +79,13 @@ impl<'a> Packet<'a> {
             return Err(PacketError::TooShort { length });
         };
         let length = data.len();
-        if length > MAX_PACKET_BYTES {
+        let [number, object @ ..] = *header;
+        let kind = PacketKind::from_number(number).ok_or(PacketError::Kind { kind: number })?;
+        if length > kind.max_bytes() {
             return Err(PacketError::TooLong { length });
         }
-        let [kind, object @ ..] = *header;
         Ok(Self {
-            kind: PacketKind::from_number(kind).ok_or(PacketError::Kind { kind })?,
+            kind,
             object: u128::from_be_bytes(object),
             data,
         })
@@ -88,7 +94,7 @@ impl<'a> Packet<'a> {
     /// The header to put in front of the data, which is sent from where it is.
     pub fn header(&self) -> Result<[u8; PACKET_HEADER_BYTES], PacketError> {
         let length = self.data.len();
-        if length > MAX_PACKET_BYTES {
+        if length > self.kind.max_bytes() {
             return Err(PacketError::TooLong { length });
         }
         let mut header = [0; PACKET_HEADER_BYTES];
@@ -107,7 +113,15 @@ impl<'a> Packet<'a> {
 
 impl PacketKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Probe, Self::Rtp, Self::Rtcp];
+    pub const ALL: [Self; 4] = [Self::Probe, Self::Rtp, Self::Rtcp, Self::Message];
+
+    /// Most bytes of such a packet behind its header.
+    pub const fn max_bytes(self) -> usize {
+        match self {
+            Self::Message => MAX_MESSAGE_PACKET_BYTES,
+            _ => MAX_PACKET_BYTES,
+        }
+    }
 
     fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|&kind| kind as u8 == number)
@@ -139,7 +153,7 @@ mod tests {
         }
 
         #[test]
-        fn write_undoes_parse(frame in prop::collection::vec(any::<u8>(), 0..100), kind in 0_u8..4) {
+        fn write_undoes_parse(frame in prop::collection::vec(any::<u8>(), 0..100), kind in 0_u8..5) {
             fuzz_packet(&frame);
             // The same with a kind that is likely to exist.
             let mut frame = frame;
@@ -167,13 +181,16 @@ mod tests {
 
     #[test]
     fn limits_and_unknown_kinds_are_refused_by_name() {
-        let mut frame = vec![0; MAX_PACKET_FRAME_BYTES];
+        let mut frame = vec![0; PACKET_HEADER_BYTES + MAX_PACKET_BYTES];
         assert!(Packet::parse(&frame).is_ok());
-        frame[0] = 3;
-        assert_eq!(Packet::parse(&frame), Err(PacketError::Kind { kind: 3 }));
+        frame[0] = 4;
+        assert_eq!(Packet::parse(&frame), Err(PacketError::Kind { kind: 4 }));
         frame.push(0);
+        frame[0] = 0;
         let length = MAX_PACKET_BYTES + 1;
         assert_eq!(Packet::parse(&frame), Err(PacketError::TooLong { length }));
+        frame[0] = 3;
+        assert!(Packet::parse(&frame).is_ok());
         let packet = Packet {
             kind: PacketKind::Rtp,
             object: 1,

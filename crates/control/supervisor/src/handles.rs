@@ -17,6 +17,7 @@ use plenum_params::{
 
 use crate::{error::WorkerError, worker::Worker};
 
+pub(crate) mod data;
 mod observers;
 mod traces;
 

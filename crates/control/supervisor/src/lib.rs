@@ -34,6 +34,10 @@ pub use config::{ListenAddress, SupervisorConfig};
 pub use error::{StartError, WorkerError, WorkerFault};
 pub use handles::{
     ConsumerHandle, ObserverHandle, ProducerHandle, RouterHandle, TransportHandle, TrunkHandle,
+    data::{
+        ConsumeData, DataConsumerHandle, DataProducerHandle, DirectTransportHandle, Messages,
+        ReceivedMessage,
+    },
 };
 pub use packets::{PacketCounters, ReceivedPacket};
 pub use supervisor::{Supervisor, WorkerEvent, WorkerInfo, WorkerState};

@@ -1,11 +1,12 @@
 //! The node's end of a worker's packet socket. Packets are lost rather than waited for, in both directions, and counted.
 
 use std::{
+    collections::HashMap,
     future::pending,
     io::{self, IoSlice},
     os::fd::AsFd,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -62,11 +63,41 @@ pub struct PacketCounters {
 pub(crate) struct PacketLink {
     socket: PacketSocket,
     listener: Mutex<Option<Sender<ReceivedPacket>>>,
+    listeners: Listeners,
     sent: AtomicU64,
     dropped: AtomicU64,
     received: AtomicU64,
     undelivered: AtomicU64,
     malformed: AtomicU64,
+}
+
+/// Who listens to the packets of one object.
+type Listeners = Arc<Mutex<HashMap<u128, Sender<ReceivedPacket>>>>;
+
+/// The packets of one object, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct ObjectPackets {
+    object: u128,
+    packets: Receiver<ReceivedPacket>,
+    listeners: Listeners,
+}
+
+impl ObjectPackets {
+    /// The next one; `None` when the worker is gone.
+    pub(crate) async fn next(&mut self) -> Option<ReceivedPacket> {
+        self.packets.recv().await
+    }
+}
+
+impl Drop for ObjectPackets {
+    fn drop(&mut self) {
+        // One that came after this one for the same object has closed this one's channel, and stays.
+        let mut listeners = lock(&self.listeners);
+        self.packets.close();
+        if listeners.get(&self.object).is_some_and(Sender::is_closed) {
+            listeners.remove(&self.object);
+        }
+    }
 }
 
 /// What [`PacketLink::take_some`] left.
@@ -82,6 +113,7 @@ impl PacketLink {
         Self {
             socket,
             listener: Mutex::new(None),
+            listeners: Listeners::default(),
             sent: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -116,9 +148,21 @@ impl PacketLink {
         receiver
     }
 
+    /// Gives the packets of this object to the receiver, and no longer to anybody else.
+    pub(crate) fn listen_to(&self, object: u128, capacity: usize) -> ObjectPackets {
+        let (sender, packets) = channel(capacity.max(1));
+        lock(&self.listeners).insert(object, sender);
+        ObjectPackets {
+            object,
+            packets,
+            listeners: Arc::clone(&self.listeners),
+        }
+    }
+
     /// No more packets will come.
     pub(crate) fn close(&self) {
         *self.listener() = None;
+        lock(&self.listeners).clear();
     }
 
     pub(crate) fn counters(&self) -> PacketCounters {
@@ -183,6 +227,8 @@ impl PacketLink {
             return;
         };
         count(&self.received);
+        let own = lock(&self.listeners).get(&packet.object).cloned();
+        let listener = own.as_ref().or(listener);
         let Some(place) = listener.and_then(|listener| listener.try_reserve().ok()) else {
             count(&self.undelivered);
             return;
@@ -195,9 +241,13 @@ impl PacketLink {
     }
 
     fn listener(&self) -> MutexGuard<'_, Option<Sender<ReceivedPacket>>> {
-        // It is only ever replaced as a whole.
-        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.listener)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing is ever left half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn count(counter: &AtomicU64) {
@@ -241,6 +291,27 @@ mod tests {
         );
         drop(worker);
         assert_eq!(link.send(&packet(b"late")), Err(WorkerError::Gone));
+    }
+
+    #[test]
+    fn an_objects_packets_go_to_who_listens_to_it() {
+        let (link, worker) = pair();
+        let mut buffer = vec![0; MAX_PACKET_FRAME_BYTES];
+        let mut frame = Vec::new();
+        packet(b"hello").write(&mut frame).expect("short");
+        let mut all = link.listen(10);
+        let first = link.listen_to(77, 10);
+        let mut second = link.listen_to(77, 10);
+        drop(first);
+        worker.send(&[IoSlice::new(&frame)]).expect("open");
+        link.take_some(&mut buffer).expect("open");
+        let received = second.packets.try_recv().expect("it listens");
+        assert_eq!(&*received.data, b"hello");
+        drop(second);
+        worker.send(&[IoSlice::new(&frame)]).expect("open");
+        link.take_some(&mut buffer).expect("open");
+        assert!(all.try_recv().is_ok(), "nobody else is left");
+        assert!(lock(&link.listeners).is_empty());
     }
 
     #[test]

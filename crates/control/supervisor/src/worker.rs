@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
     error::WorkerError,
-    packets::{PacketCounters, PacketLink, ReceivedPacket},
+    packets::{ObjectPackets, PacketCounters, PacketLink, ReceivedPacket},
 };
 
 /// Bytes waiting to be sent above which requests are refused: a worker that is this far behind does not answer in time.
@@ -130,6 +130,11 @@ impl Worker {
     /// `capacity` packets are waiting, or nobody listens, packets are lost. The end of the process ends it.
     pub fn listen_packets(&self, capacity: usize) -> mpsc::Receiver<ReceivedPacket> {
         self.link.packets.listen(capacity)
+    }
+
+    /// Gives the packets of this object to the receiver.
+    pub(crate) fn listen_to(&self, object: u128, capacity: usize) -> ObjectPackets {
+        self.link.packets.listen_to(object, capacity)
     }
 
     /// What became of the packets so far.

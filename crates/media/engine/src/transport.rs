@@ -166,6 +166,7 @@ impl Transport {
         TransportStats {
             ice_state: self.ice_state,
             dtls_state: self.dtls_state,
+            sctp_state: None,
             selected_tuple: self.tuple(local),
             srtp_profile: self
                 .srtp

@@ -103,6 +103,9 @@ pub(crate) fn event(event: &Event) {
                 debug!(target: "plenum::srtp", %transport, "keys agreed");
             }
         }
+        Event::SctpState { transport, state } => {
+            debug!(target: "plenum::sctp", %transport, ?state, "state");
+        }
         Event::MediaStarted { transport } => {
             debug!(target: "plenum::rtp", %transport, "first packet sent");
         }

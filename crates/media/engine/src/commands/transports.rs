@@ -42,6 +42,7 @@ impl Engine {
             ice_parameters: ice_parameters(&credentials),
             ice_candidates: self.ice_candidates(),
             dtls_parameters: self.dtls_parameters(),
+            sctp_parameters: None,
         };
         let config = IceLiteConfig {
             credentials,

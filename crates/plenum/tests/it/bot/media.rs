@@ -143,6 +143,7 @@ fn info(transport: &Value) -> WebRtcTransportInfo {
             role: DtlsRole::Auto,
             fingerprints: Vec::new(),
         },
+        sctp_parameters: None,
     }
 }
 

@@ -274,5 +274,6 @@ fn info() -> WebRtcTransportInfo {
             role: DtlsRole::Auto,
             fingerprints: Vec::new(),
         },
+        sctp_parameters: None,
     }
 }
