@@ -10,6 +10,7 @@ use crate::{
 };
 
 mod consumers;
+mod observers;
 mod producers;
 mod stats;
 mod transports;
@@ -32,6 +33,9 @@ impl Engine {
         let Some(router) = self.routers.remove(&id) else {
             return;
         };
+        for key in router.observers {
+            self.remove_observer(key);
+        }
         for key in router.transports {
             self.remove_transport(now, key);
         }

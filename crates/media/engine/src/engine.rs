@@ -19,6 +19,7 @@ use crate::{
     consumer::Consumer,
     counters::Counters,
     fan_out::FanOut,
+    observers::Observers,
     producer::Producer,
     timers::Timers,
     transport::Transport,
@@ -29,11 +30,12 @@ mod dump;
 
 pub use dump::EngineDump;
 
-/// A router: the transports that share producers, and the producers that came to it over trunks.
+/// A router: the transports that share producers, the producers that came to it over trunks, and who observes them.
 #[derive(Debug, Default)]
 pub(crate) struct Router {
     pub(crate) transports: Vec<usize>,
     pub(crate) piped: Vec<usize>,
+    pub(crate) observers: Vec<usize>,
 }
 
 /// All media objects of one worker. See the crate's documentation for how to drive it.
@@ -51,6 +53,7 @@ pub struct Engine {
     /// Addresses that passed an ICE check, and those of trunks, lead to a transport; nothing else does.
     pub(crate) addresses: HashMap<(u8, SocketAddr), usize, RandomState>,
     pub(crate) timers: Timers,
+    pub(crate) observers: Observers,
     pub(crate) control: ControlQueue,
     pub(crate) events: VecDeque<Event>,
     /// Producers with packets in this batch.
@@ -78,6 +81,7 @@ impl Engine {
             consumers: Slab::new(),
             addresses: HashMap::default(),
             timers: Timers::default(),
+            observers: Observers::default(),
             control: ControlQueue::default(),
             events: VecDeque::new(),
             touched: Vec::new(),
@@ -108,11 +112,13 @@ impl Engine {
         while let Some(key) = self.timers.pop_due(now) {
             self.handle_transport_timeout(now, key);
         }
+        self.handle_observers_timeout(now);
     }
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        let observers = self.observers.timers.next();
+        self.timers.next().into_iter().chain(observers).min()
     }
 
     /// Fills `batch` with datagrams to send; `true` when more are waiting.

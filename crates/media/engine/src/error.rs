@@ -1,6 +1,6 @@
 //! Why the engine refuses a command.
 
-use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
+use plenum_ids::{ConsumerId, ProducerId, RouterId, RtpObserverId, TransportId};
 
 /// A refused command. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum EngineError {
     /// The consumer does not exist.
     #[error("consumer {0} not found")]
     ConsumerNotFound(ConsumerId),
+    /// The observer does not exist.
+    #[error("observer {0} not found")]
+    ObserverNotFound(RtpObserverId),
     /// An object with this identifier exists.
     #[error("{0} already exists")]
     AlreadyExists(String),

@@ -46,6 +46,7 @@ mod layer_reader;
 #[doc(hidden)]
 pub mod measuring;
 mod nack_generator;
+mod observers;
 mod pacer;
 mod packet;
 mod packet_ring;

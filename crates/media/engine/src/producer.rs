@@ -11,8 +11,8 @@ use plenum_params::{
 
 use crate::{
     demand::Demand, key_frame_requests::KeyFrameRequests, layer_reader::LayerReader,
-    nack_generator::NackGenerator, packet::PacketMeta, packet_ring::PacketRing, rate::RateCounter,
-    reception::Reception,
+    nack_generator::NackGenerator, observers::Levels, packet::PacketMeta, packet_ring::PacketRing,
+    rate::RateCounter, reception::Reception,
 };
 
 mod activity;
@@ -52,6 +52,8 @@ pub(crate) struct Producer {
     pub(crate) layers_changed: bool,
     /// What its sender was told of what anybody wants.
     pub(crate) demand: Demand,
+    /// How loud it is, when somebody observes that.
+    pub(crate) levels: Option<Box<Levels>>,
     /// Codec by received payload type.
     codecs: PayloadTypes,
 }
@@ -167,6 +169,7 @@ impl Producer {
             fresh: Vec::new(),
             layers_changed: false,
             demand: Demand::default(),
+            levels: None,
             codecs: PayloadTypes::new(&parameters.codecs),
             parameters,
         }

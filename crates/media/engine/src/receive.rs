@@ -376,6 +376,13 @@ impl Engine {
         if new && !was_touched {
             self.touched.push(target.producer);
         }
+        if new
+            && let Some(levels) = &mut producer.levels
+            && let Some(level) = meta.extensions.audio_level
+            && !producer.paused
+        {
+            levels.handle_packet(now, level);
+        }
         let stream = producer.streams.get(usize::from(target.stream))?;
         let layers_changed = producer.layers_changed;
         if let Some(due) = stream.nacks.poll_timeout() {

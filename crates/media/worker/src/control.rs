@@ -135,7 +135,7 @@ impl Control {
     pub(crate) fn send_event(&mut self, event: Event) -> Result<(), WorkerError> {
         let replaceable = matches!(
             event,
-            Event::ProducerScore { .. } | Event::ConsumerScore { .. }
+            Event::ProducerScore { .. } | Event::ConsumerScore { .. } | Event::Volumes { .. }
         );
         if replaceable && self.is_behind() {
             self.events_dropped += 1;

@@ -124,6 +124,8 @@ pub(crate) fn event(event: &Event) {
             producer,
             encodings,
         } => debug!(target: "plenum::bwe", %producer, ?encodings, "demand"),
+        // Several a second, and told to whoever asked for them.
+        Event::Volumes { .. } | Event::Trace(_) => {}
         other => debug!(?other, "event"),
     }
 }

@@ -96,6 +96,25 @@ fn carry_out(engine: &mut Engine, now: Instant, request: Request) -> Result<Answ
             let source = (producer, stream);
             engine.pipe_consume(now, trunk, consumer, source, parameters, paused)?;
         }
+        Request::CreateAudioLevelObserver {
+            router,
+            observer,
+            options,
+        } => engine.create_audio_level_observer(router, observer, options)?,
+        Request::CreateActiveSpeakerObserver {
+            router,
+            observer,
+            interval_ms,
+        } => engine.create_active_speaker_observer(router, observer, interval_ms)?,
+        Request::CloseObserver { observer } => engine.close_observer(observer),
+        Request::PauseObserver { observer } => engine.pause_observer(observer)?,
+        Request::ResumeObserver { observer } => engine.resume_observer(now, observer)?,
+        Request::ObserveProducer { observer, producer } => {
+            engine.observe_producer(now, observer, producer)?;
+        }
+        Request::UnobserveProducer { observer, producer } => {
+            engine.unobserve_producer(observer, producer)?;
+        }
         Request::WorkerStats => return Ok(Answer::WorkerStats(Box::new(engine.stats()))),
         _ => return Err(EngineError::Invalid("unknown request".into())),
     }
@@ -107,7 +126,8 @@ fn refusal(error: &EngineError) -> RequestError {
         EngineError::RouterNotFound(_)
         | EngineError::TransportNotFound(_)
         | EngineError::ProducerNotFound(_)
-        | EngineError::ConsumerNotFound(_) => ErrorCode::NotFound,
+        | EngineError::ConsumerNotFound(_)
+        | EngineError::ObserverNotFound(_) => ErrorCode::NotFound,
         EngineError::AlreadyExists(_) | EngineError::AlreadyConnected(_) => ErrorCode::Conflict,
         EngineError::Limit(_) => ErrorCode::Limit,
         _ => ErrorCode::Invalid,

@@ -123,6 +123,7 @@ impl Engine {
         {
             router.piped.retain(|&other| other != key);
         }
+        self.forget_observed(key, &producer);
         for consumer in producer.consumers {
             self.remove_consumer(consumer);
         }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
+use plenum_ids::{ConsumerId, ProducerId, RouterId, RtpObserverId, TransportId};
 
 use super::Engine;
 use crate::transport::Transport;
@@ -19,6 +19,8 @@ pub struct EngineDump {
     pub producers: Vec<ProducerId>,
     /// Consumers.
     pub consumers: Vec<ConsumerId>,
+    /// Observers.
+    pub observers: Vec<RtpObserverId>,
     /// Peers' addresses that lead to a transport.
     pub addresses: Vec<SocketAddr>,
     /// Entries in the queue of deadlines, also those that mean nothing any more.
@@ -45,8 +47,9 @@ impl Engine {
             transports: sorted(self.transports.iter().map(|(_, it)| it.id)),
             producers: sorted(self.producers.iter().map(|(_, it)| it.id)),
             consumers: sorted(self.consumers.iter().map(|(_, it)| it.id)),
+            observers: sorted(self.observers.list.iter().map(|(_, it)| it.id)),
             addresses: sorted(self.addresses.keys().map(|(_, address)| *address)),
-            deadlines: self.timers.len(),
+            deadlines: self.timers.len() + self.observers.timers.len(),
             events: self.events.len(),
             waiting: self.control.waiting()
                 + self.fan_out.waiting()
@@ -74,6 +77,9 @@ impl Engine {
             + self.consumer_keys.capacity()
             + self.events.capacity()
             + self.timers.capacity()
+            + self.observers.keys.capacity()
+            + self.observers.list.capacity()
+            + self.observers.timers.capacity()
     }
 
     fn orphans(&self) -> usize {
@@ -160,6 +166,41 @@ impl Engine {
         }
         for key in self.timers.keys() {
             expect(self.transports.contains(key));
+        }
+        orphans + self.orphaned_observers()
+    }
+
+    fn orphaned_observers(&self) -> usize {
+        let mut orphans = 0;
+        let mut expect = |holds: bool| orphans += usize::from(!holds);
+        let observers = &self.observers;
+        for (key, observer) in &observers.list {
+            expect(observers.keys.get(&observer.id) == Some(&key));
+            let router = self.routers.get(&observer.router);
+            expect(router.is_some_and(|router| router.observers.contains(&key)));
+            for member in &observer.members {
+                let producer = self.producers.get(member.producer);
+                let levels = producer.and_then(|producer| producer.levels.as_ref());
+                expect(levels.is_some_and(|levels| levels.observers.contains(&key)));
+            }
+        }
+        expect(observers.keys.len() == observers.list.len());
+        for router in self.routers.values() {
+            for &key in &router.observers {
+                expect(observers.list.contains(key));
+            }
+        }
+        for key in observers.timers.keys() {
+            expect(observers.list.contains(key));
+        }
+        for (key, producer) in &self.producers {
+            for &observer in producer.levels.iter().flat_map(|levels| &levels.observers) {
+                let observer = observers.list.get(observer);
+                let is_member = |it: &crate::observers::Observer| {
+                    it.members.iter().any(|member| member.producer == key)
+                };
+                expect(observer.is_some_and(is_member));
+            }
         }
         orphans
     }

@@ -9,6 +9,7 @@ mod demand;
 mod foreign;
 mod instant_start;
 mod layers;
+mod observers;
 mod pacing;
 mod single_stream;
 mod trunk;
