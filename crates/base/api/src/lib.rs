@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod classic;
+pub mod data;
 pub mod error;
 pub mod media_stats;
 pub mod status;

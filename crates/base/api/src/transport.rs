@@ -5,6 +5,8 @@ use plenum_params::transport::{
 };
 use serde::Serialize;
 
+use crate::data::SctpParametersJson;
+
 /// ICE credentials of our side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -86,6 +88,9 @@ pub struct TransportParametersJson {
     pub ice_candidates: Vec<IceCandidateJson>,
     /// Our certificate.
     pub dtls_parameters: DtlsParameters,
+    /// Data channels; absent: there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sctp_parameters: Option<SctpParametersJson>,
 }
 
 impl From<&WebRtcTransportInfo> for TransportParametersJson {
@@ -94,6 +99,7 @@ impl From<&WebRtcTransportInfo> for TransportParametersJson {
             ice_parameters: (&info.ice_parameters).into(),
             ice_candidates: info.ice_candidates.iter().map(Into::into).collect(),
             dtls_parameters: info.dtls_parameters.clone(),
+            sctp_parameters: info.sctp_parameters.as_ref().map(Into::into),
         }
     }
 }

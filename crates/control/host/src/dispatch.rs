@@ -9,11 +9,15 @@ use tracing::warn;
 
 use crate::{
     host::Shared,
+    messages,
     room_task::{Input, Owner},
 };
 
 /// Until the supervisor is gone. Waiting for a room's queue is safe: rooms' tasks wait for nobody.
 pub(crate) async fn run(shared: Arc<Shared>, mut events: mpsc::UnboundedReceiver<WorkerEvent>) {
+    for worker in shared.supervisor.running() {
+        messages::listen(&shared, &worker);
+    }
     while let Some(event) = events.recv().await {
         let waiting = &shared.counts.events_waiting;
         waiting.store(events.len(), Ordering::Relaxed);
@@ -29,7 +33,12 @@ pub(crate) async fn run(shared: Arc<Shared>, mut events: mpsc::UnboundedReceiver
                     let _ = room.send(Input::Command(command)).await;
                 }
             }
-            WorkerEvent::Started { .. } => shared.worker_starts.send_modify(|count| *count += 1),
+            WorkerEvent::Started { worker } => {
+                if let Some(worker) = shared.supervisor.worker(worker) {
+                    messages::listen(&shared, &worker);
+                }
+                shared.worker_starts.send_modify(|count| *count += 1);
+            }
             other => warn!(?other, "unknown event of a worker"),
         }
     }

@@ -24,6 +24,7 @@ mod config;
 mod dispatch;
 mod figures;
 mod host;
+mod messages;
 mod moving;
 mod objects;
 mod placement;

@@ -6,13 +6,19 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId, WorkerId};
+use plenum_ids::{
+    ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, RtpObserverId, TransportId,
+    WorkerId,
+};
 use plenum_ipc::{Event, Request};
 
 /// A media object of any kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ObjectId {
     Consumer(ConsumerId),
+    DataConsumer(DataConsumerId),
+    DataProducer(DataProducerId),
+    Observer(RtpObserverId),
     Producer(ProducerId),
     Router(RouterId),
     Transport(TransportId),
@@ -44,7 +50,9 @@ impl<R: Clone> Objects<R> {
 
     /// Follows a request of a room on its way to the worker.
     pub(crate) fn note(&self, owner: &R, worker: WorkerId, request: &Request) {
-        use ObjectId::{Consumer, Producer, Router, Transport};
+        use ObjectId::{
+            Consumer, DataConsumer, DataProducer, Observer, Producer, Router, Transport,
+        };
         let insert = |id, parents| self.insert(owner, worker, id, parents);
         match request {
             Request::CreateRouter { router } => insert(Router(*router), Vec::new()),
@@ -68,6 +76,41 @@ impl<R: Clone> Objects<R> {
                 Consumer(*consumer),
                 vec![Transport(*transport), Producer(*producer)],
             ),
+            Request::CreateDirectTransport { router, transport } => {
+                insert(Transport(*transport), vec![Router(*router)]);
+            }
+            Request::ProduceData {
+                transport,
+                data_producer,
+                ..
+            } => insert(DataProducer(*data_producer), vec![Transport(*transport)]),
+            Request::PipeProduceData {
+                router,
+                data_producer,
+                ..
+            } => insert(DataProducer(*data_producer), vec![Router(*router)]),
+            Request::ConsumeData {
+                transport,
+                data_consumer,
+                data_producer,
+                ..
+            } => insert(
+                DataConsumer(*data_consumer),
+                vec![Transport(*transport), DataProducer(*data_producer)],
+            ),
+            Request::CreateAudioLevelObserver {
+                router, observer, ..
+            }
+            | Request::CreateActiveSpeakerObserver {
+                router, observer, ..
+            } => insert(Observer(*observer), vec![Router(*router)]),
+            Request::CloseDataProducer { data_producer } => {
+                self.remove(worker, DataProducer(*data_producer));
+            }
+            Request::CloseDataConsumer { data_consumer } => {
+                self.remove(worker, DataConsumer(*data_consumer));
+            }
+            Request::CloseObserver { observer } => self.remove(worker, Observer(*observer)),
             Request::CloseRouter { router } => self.remove(worker, Router(*router)),
             Request::CloseTransport { transport } => self.remove(worker, Transport(*transport)),
             Request::CloseProducer { producer } => self.remove(worker, Producer(*producer)),
@@ -87,7 +130,15 @@ impl<R: Clone> Objects<R> {
         let id = match event {
             Event::IceState { transport, .. }
             | Event::DtlsState { transport, .. }
-            | Event::MediaStarted { transport } => ObjectId::Transport(*transport),
+            | Event::MediaStarted { transport }
+            | Event::SctpState { transport, .. } => ObjectId::Transport(*transport),
+            Event::DataConsumerBufferedAmountLow { data_consumer, .. }
+            | Event::DataConsumerBufferFull { data_consumer } => {
+                ObjectId::DataConsumer(*data_consumer)
+            }
+            Event::Volumes { observer, .. }
+            | Event::Silence { observer }
+            | Event::DominantSpeaker { observer, .. } => ObjectId::Observer(*observer),
             Event::ProducerScore { producer, .. } | Event::ProducerDemand { producer, .. } => {
                 ObjectId::Producer(*producer)
             }
@@ -96,6 +147,15 @@ impl<R: Clone> Objects<R> {
             }
             _ => return None,
         };
+        self.owner(worker, id)
+    }
+
+    /// Whom a message is for that a data consumer has brought to the node.
+    pub(crate) fn reader(&self, worker: WorkerId, data_consumer: DataConsumerId) -> Option<R> {
+        self.owner(worker, ObjectId::DataConsumer(data_consumer))
+    }
+
+    fn owner(&self, worker: WorkerId, id: ObjectId) -> Option<R> {
         let entries = self.lock();
         entries.get(&(worker, id)).map(|entry| entry.owner.clone())
     }
@@ -166,6 +226,11 @@ impl Refusable {
                 ObjectId::Producer(*producer)
             }
             Request::Consume { consumer, .. } => ObjectId::Consumer(*consumer),
+            Request::ProduceData { data_producer, .. }
+            | Request::PipeProduceData { data_producer, .. } => {
+                ObjectId::DataProducer(*data_producer)
+            }
+            Request::ConsumeData { data_consumer, .. } => ObjectId::DataConsumer(*data_consumer),
             _ => return None,
         };
         Some(Self(id))
@@ -353,5 +418,61 @@ mod tests {
             };
             assert!(!children(&objects.lock()));
         }
+    }
+
+    #[test]
+    fn messages_and_speakers_lead_to_the_room_until_what_they_come_from_closes() {
+        let objects = Objects::new();
+        let (written, read) = (DataProducerId::from_u128(1), DataConsumerId::from_u128(2));
+        let observer = RtpObserverId::from_u128(3);
+        let direct = TransportId::from_u128(4);
+        let router_id = RouterId::from_u128(10);
+        let silence = Event::Silence { observer };
+        for closing in [
+            Request::CloseDataProducer {
+                data_producer: written,
+            },
+            Request::CloseDataConsumer {
+                data_consumer: read,
+            },
+            Request::CloseTransport { transport: direct },
+            Request::CloseRouter { router: router_id },
+        ] {
+            objects.note(&"a", W, &router(10));
+            objects.note(&"a", W, &transport(1, 10));
+            for request in [
+                Request::CreateDirectTransport {
+                    router: router_id,
+                    transport: direct,
+                },
+                Request::ProduceData {
+                    transport: TransportId::from_u128(1),
+                    data_producer: written,
+                    stream: None,
+                    paused: false,
+                },
+                Request::ConsumeData {
+                    transport: direct,
+                    data_consumer: read,
+                    data_producer: written,
+                    stream: None,
+                    subchannels: Vec::new(),
+                    paused: false,
+                },
+                Request::CreateActiveSpeakerObserver {
+                    router: router_id,
+                    observer,
+                    interval_ms: 300,
+                },
+            ] {
+                objects.note(&"a", W, &request);
+            }
+            assert_eq!(objects.reader(W, read), Some("a"));
+            assert_eq!(objects.owner_of(W, &silence), Some("a"));
+            objects.note(&"a", W, &closing);
+            assert_eq!(objects.reader(W, read), None, "{closing:?}");
+        }
+        assert_eq!(objects.owner_of(W, &silence), None);
+        assert!(objects.lock().is_empty());
     }
 }

@@ -12,9 +12,9 @@ use std::{
 use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 use plenum_ids::{PeerId, RoomId, RouterId, WorkerId};
 use plenum_ipc::{Answer, ErrorCode, Request, RequestError};
+use plenum_params::ortc;
 use plenum_room::{
-    CloseReason, Command, Effect, OpId, PipeRequest, PlaceId, Room, RoomConfig, SessionId,
-    WorkerFailure,
+    CloseReason, Command, Effect, OpId, PlaceId, Room, RoomConfig, SessionId, WorkerFailure,
 };
 use plenum_supervisor::{Worker, WorkerError};
 use tokio::{
@@ -26,10 +26,11 @@ use tracing::{debug, info, warn};
 use crate::{
     asking::{Asking, begin},
     host::Shared,
+    messages,
     objects::Refusable,
     session::{SessionEnd, SessionEvent},
     tally::{Arrival, Tally},
-    trunks::{End, PipeRequests},
+    trunks::{End, PipeRequests, Trunks},
 };
 
 /// What a room's task is told.
@@ -311,7 +312,16 @@ impl RoomTask {
                 request,
                 result,
             } => self.tell(session, SessionEvent::Reply { request, result }),
-            Effect::OpenPipe { op, pipe } => self.open_pipe(op, &pipe),
+            Effect::OpenPipe { op, pipe } => {
+                let ends = (pipe.from, pipe.to);
+                self.open_pipe(op, ends, |trunks, from, to| trunks.pipe(from, to, &pipe));
+            }
+            Effect::OpenDataPipe { op, pipe } => {
+                let ends = (pipe.from, pipe.to);
+                self.open_pipe(op, ends, |trunks, from, to| {
+                    Ok(trunks.data_pipe(from, to, &pipe))
+                });
+            }
             Effect::PlaceEmpty { place } => {
                 if self
                     .shared
@@ -331,6 +341,15 @@ impl RoomTask {
             Effect::RoomEmpty => {
                 if self.shared.remove_room_if_deserted(&self.id, self.key) {
                     self.todo.push_back(Command::Close);
+                }
+            }
+            Effect::SendMessage {
+                place,
+                data_producer,
+                text,
+            } => {
+                if let Some(worker) = self.worker(place) {
+                    messages::send(&worker, data_producer, &text);
                 }
             }
             Effect::Worker { place, op, request } => self.ask_worker(place, op, request),
@@ -397,14 +416,20 @@ impl RoomTask {
     }
 
     /// Both ends of a pipe, as one request of the room.
-    fn open_pipe(&mut self, op: OpId, pipe: &PipeRequest) {
+    fn open_pipe(
+        &mut self,
+        op: OpId,
+        (near, far): (PlaceId, PlaceId),
+        requests: impl FnOnce(&Trunks, &End, &End) -> Result<PipeRequests, ortc::Error>,
+    ) {
         let end = |place| self.places.get(&place).map(|seat| seat.ground.end.clone());
-        let (Some(from), Some(to)) = (end(pipe.from), end(pipe.to)) else {
+        let (Some(from), Some(to)) = (end(near), end(far)) else {
             let result = Err(WorkerFailure::Lost);
             self.todo.push_back(Command::WorkerAnswer { op, result });
             return;
         };
-        let PipeRequests { far, near } = match self.shared.trunks.pipe(&from, &to, pipe) {
+        let place = far;
+        let PipeRequests { far, near } = match requests(&self.shared.trunks, &from, &to) {
             Ok(requests) => requests,
             Err(err) => {
                 let result = Err(WorkerFailure::Refused(RequestError {
@@ -415,7 +440,7 @@ impl RoomTask {
                 return;
             }
         };
-        self.note(pipe.to, to.worker.id(), &far);
+        self.note(place, to.worker.id(), &far);
         let mut asking = vec![self.asking(to.worker, far)];
         asking.extend(
             near.into_iter()

@@ -11,11 +11,12 @@ use futures_util::future::join;
 use plenum_ids::{TransportId, WorkerId};
 use plenum_ipc::Request;
 use plenum_params::{
+    data::{SCTP_STREAMS, SctpStreamParameters},
     media::{ReceiveParameters, SendParameters},
     ortc, resolve,
     transport::{TrunkKey, TrunkOptions, TrunkSsrcs},
 };
-use plenum_room::PipeRequest;
+use plenum_room::{DataPipeRequest, PipeRequest};
 use plenum_supervisor::Worker;
 use rand::{SeedableRng as _, rngs::StdRng};
 use tracing::{debug, warn};
@@ -42,6 +43,8 @@ struct Trunk {
     ends: [Worker; 2],
     /// For what leaves each end.
     ssrcs: [TrunkSsrcs; 2],
+    /// The stream of the next pipe of messages that leaves each end.
+    next_streams: [u16; 2],
 }
 
 /// Requests that make a pipe, in the order in which they must be sent.
@@ -61,6 +64,31 @@ impl Trunks {
         to: &End,
         pipe: &PipeRequest,
     ) -> Result<PipeRequests, ortc::Error> {
+        self.with_trunk(from, to, |trunk, end| {
+            let ssrcs = &mut trunk.ssrcs[end];
+            let (far, near) = resolve::pipe_parameters(pipe.kind, &pipe.consumable, ssrcs)?;
+            Ok(requests(trunk.id, pipe, far, near))
+        })
+    }
+
+    /// What makes a pipe for messages over the same trunk.
+    pub(crate) fn data_pipe(&self, from: &End, to: &End, pipe: &DataPipeRequest) -> PipeRequests {
+        self.with_trunk(from, to, |trunk, end| {
+            let stream = SctpStreamParameters {
+                stream_id: trunk.take_stream(end),
+                ..pipe.stream
+            };
+            data_requests(trunk.id, pipe, stream)
+        })
+    }
+
+    /// The trunk of two workers, which is made if there is none, and which of its ends `from` is.
+    fn with_trunk<T>(
+        &self,
+        from: &End,
+        to: &End,
+        use_it: impl FnOnce(&mut Trunk, usize) -> T,
+    ) -> T {
         let mut trunks = self.lock();
         let (from_id, to_id) = (from.worker.id(), to.worker.id());
         let is_first = from_id < to_id;
@@ -80,9 +108,7 @@ impl Trunks {
             trunks.insert(pair, self.open(pair, ends));
         }
         let trunk = trunks.get_mut(&pair).expect("made above");
-        let ssrcs = &mut trunk.ssrcs[usize::from(!is_first)];
-        let (far, near) = resolve::pipe_parameters(pipe.kind, &pipe.consumable, ssrcs)?;
-        Ok(requests(trunk.id, pipe, far, near))
+        use_it(trunk, usize::from(!is_first))
     }
 
     /// Closes what is left of trunks whose other end is gone.
@@ -126,6 +152,7 @@ impl Trunks {
             id,
             ends: ends.map(|end| end.worker.clone()),
             ssrcs: <[TrunkSsrcs; 2]>::default(),
+            next_streams: [0; 2],
         }
     }
 
@@ -145,10 +172,42 @@ impl Trunks {
 }
 
 impl Trunk {
+    /// They are counted around, so that one comes again only after all the others. Should its pipe still be there then, the
+    /// worker says so, and the room's next attempt gets the next one.
+    fn take_stream(&mut self, end: usize) -> u16 {
+        let stream = self.next_streams[end];
+        self.next_streams[end] = (stream + 1) % SCTP_STREAMS;
+        stream
+    }
+
     fn close(&self) {
         for end in &self.ends {
             end.notify(Request::CloseTransport { transport: self.id });
         }
+    }
+}
+
+fn data_requests(
+    trunk: TransportId,
+    pipe: &DataPipeRequest,
+    stream: SctpStreamParameters,
+) -> PipeRequests {
+    let (data_producer, paused) = (pipe.data_producer, false);
+    PipeRequests {
+        far: Request::PipeProduceData {
+            trunk,
+            router: pipe.router,
+            data_producer,
+            stream,
+            paused,
+        },
+        near: vec![Request::PipeConsumeData {
+            trunk,
+            data_consumer: pipe.data_consumer,
+            data_producer,
+            stream,
+            paused,
+        }],
     }
 }
 

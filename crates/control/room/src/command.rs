@@ -1,8 +1,9 @@
 //! What can happen to a room, in the room's own words. Adapters of dialects translate to and from these types.
 
-use plenum_ids::{ConsumerId, PeerId, ProducerId, TransportId};
+use plenum_ids::{ConsumerId, DataConsumerId, DataProducerId, PeerId, ProducerId, TransportId};
 use plenum_ipc::message::{Answer, RequestError};
 use plenum_params::{
+    data::SctpStreamParameters,
     event::{Event, Layers},
     media::MediaKind,
     rtp_parameters::{RtpCapabilities, RtpParameters},
@@ -78,6 +79,13 @@ pub enum Command {
         /// What it told.
         event: Event,
     },
+    /// Somebody wrote to the node itself, on one of the data consumers that the room made for that.
+    Message {
+        /// On which of them.
+        data_consumer: DataConsumerId,
+        /// What was written.
+        text: String,
+    },
     /// The worker under a place is gone, and everything on it. Without another place the room ends.
     PlaceLost {
         /// Which place.
@@ -102,6 +110,16 @@ pub enum WorkerFailure {
     Lost,
     /// The worker said no.
     Refused(RequestError),
+}
+
+/// Who gets what a peer writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "people and the machine")]
+pub enum Audience {
+    /// The room's bot.
+    Bot,
+    /// Every other peer that takes data consumers.
+    Everybody,
 }
 
 /// What a client may ask for. Identifiers that are not even well-formed are answered by the adapter, with
@@ -134,11 +152,23 @@ pub enum PeerRequest {
         consuming: bool,
         /// Only TCP candidates; refused for now.
         force_tcp: bool,
+        /// With data channels.
+        data: bool,
     },
     /// → [`crate::PeerReply::ConsumerStats`]
     GetConsumerStats {
         /// One of the peer's own.
         consumer: ConsumerId,
+    },
+    /// → [`crate::PeerReply::DataConsumerStats`]
+    GetDataConsumerStats {
+        /// One of the peer's own.
+        data_consumer: DataConsumerId,
+    },
+    /// → [`crate::PeerReply::DataProducerStats`]
+    GetDataProducerStats {
+        /// One of the peer's own.
+        data_producer: DataProducerId,
     },
     /// → [`crate::PeerReply::ProducerStats`]
     GetProducerStats {
@@ -160,6 +190,10 @@ pub enum PeerRequest {
         device: Value,
         /// What the client can receive; `None`: it does not want consumers.
         rtp_capabilities: Option<RtpCapabilities>,
+        /// The client takes data consumers.
+        data: bool,
+        /// The client wants to hear how loud everybody is and who has the floor, and not just who is the loudest.
+        volumes: bool,
         /// The client stops sending what nobody wants if it is told, see [`crate::PeerEvent::ProducerDemand`].
         demand: bool,
         /// The client comes back by itself, soon, when the worker under its place is gone: the others do not see it leave.
@@ -187,12 +221,27 @@ pub enum PeerRequest {
         app_data: Map<String, Value>,
         /// Start paused.
         paused: bool,
+        /// Somebody speaks there: who is loud is told to everybody.
+        voice: bool,
         /// An identifier that an earlier session of the same peer had for it. The adapter has made sure of that; it is
         /// taken unless the room has it already.
         wish: Option<ProducerId>,
     },
-    /// Refused for now.
-    ProduceData,
+    /// → [`crate::PeerReply::DataProduced`]
+    ProduceData {
+        /// One of the peer's own, with data channels.
+        transport: TransportId,
+        /// How the client sends; the others get it in the same manner.
+        stream: SctpStreamParameters,
+        /// For applications.
+        label: String,
+        /// For applications.
+        protocol: String,
+        /// Passed on to the consuming clients, with `peerId` added.
+        app_data: Map<String, Value>,
+        /// Who gets it.
+        audience: Audience,
+    },
     /// → [`crate::PeerReply::Done`]
     RequestConsumerKeyFrame {
         /// One of the peer's own.

@@ -60,27 +60,34 @@ pub struct Limits {
     pub transports: usize,
     /// Producers per peer.
     pub producers: usize,
+    /// Data producers per peer.
+    pub data_producers: usize,
     /// Requests of one peer that a worker has not answered yet.
     pub pending_requests: usize,
     /// Characters of a display name.
     pub display_name: usize,
     /// Bytes of `appData`, as JSON.
     pub app_data: usize,
+    /// Bytes of the label and of the protocol of a data producer, as JSON.
+    pub label: usize,
     /// Bytes of a device description, as JSON.
     pub device: usize,
 }
 
 impl Default for Limits {
     /// Clients use 2 transports (one more pair after a restart of theirs), up to 3 producers (microphone, camera, screen),
+    /// 2 data producers (chat, bot),
     /// and some 10 requests at once when they join; the limits leave room for several times as much.
     fn default() -> Self {
         Self {
             peers: 1_000,
             transports: 8,
             producers: 16,
+            data_producers: 16,
             pending_requests: 128,
             display_name: 128,
             app_data: 16 * 1024,
+            label: 256,
             device: 4 * 1024,
         }
     }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use plenum_api::error::ErrorKind;
-use plenum_ids::{ConsumerId, PeerId, ProducerId, RouterId, TransportId};
+use plenum_ids::{
+    ConsumerId, DataConsumerId, DataProducerId, PeerId, ProducerId, RouterId, TransportId,
+};
 use plenum_ipc::message::Request;
 use plenum_params::{
+    data::{DataConsumerStats, DataProducerStats, SctpStreamParameters},
     event::{ConsumerScore, EncodingScore, Layers},
     media::MediaKind,
     ortc::ProducerType,
@@ -73,6 +76,13 @@ pub enum Effect {
         /// What is needed for them.
         pipe: Box<PipeRequest>,
     },
+    /// The same for a data producer, see [`Self::OpenPipe`].
+    OpenDataPipe {
+        /// Repeated in the answer.
+        op: OpId,
+        /// What is needed for its requests.
+        pipe: Box<DataPipeRequest>,
+    },
     /// The last session at a place left, and there are other places. The host sends `ClosePlace`, unless another session
     /// is already on its way there.
     PlaceEmpty {
@@ -83,6 +93,15 @@ pub enum Effect {
     PlaceClosed {
         /// Which place.
         place: PlaceId,
+    },
+    /// Write to a data producer of the node's own. It may get lost, if the worker is behind.
+    SendMessage {
+        /// At which place it is.
+        place: PlaceId,
+        /// Which one.
+        data_producer: DataProducerId,
+        /// What to write.
+        text: Arc<str>,
     },
     /// Ask the worker under a place. Requests of a room must reach each worker in order.
     Worker {
@@ -116,12 +135,38 @@ pub struct PipeRequest {
     pub streams: Vec<ConsumerId>,
 }
 
+/// A pipe for messages between two places of a room. The trunk that it takes is the host's, and so is its stream there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataPipeRequest {
+    /// Whose messages.
+    pub data_producer: DataProducerId,
+    /// Where the data producer comes in.
+    pub from: PlaceId,
+    /// Where it is brought to.
+    pub to: PlaceId,
+    /// The router there.
+    pub router: RouterId,
+    /// How its messages travel.
+    pub stream: SctpStreamParameters,
+    /// The near end.
+    pub data_consumer: DataConsumerId,
+}
+
 /// Answer to a [`crate::PeerRequest`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PeerReply {
     /// A consumer's counters.
     ConsumerStats(Box<ConsumerStats>),
+    /// A data consumer's counters.
+    DataConsumerStats(Box<DataStats<DataConsumerStats>>),
+    /// The data producer exists.
+    DataProduced {
+        /// Its identifier.
+        data_producer: DataProducerId,
+    },
+    /// A data producer's counters.
+    DataProducerStats(Box<DataStats<DataProducerStats>>),
     /// It is done.
     Done,
     /// New ICE credentials.
@@ -162,6 +207,8 @@ pub enum PeerReply {
 pub enum ClientRequest {
     /// Make a consumer. It stays paused until the positive answer.
     NewConsumer(Box<NewConsumer>),
+    /// Make a data consumer. It is closed after a negative answer.
+    NewDataConsumer(Box<NewDataConsumer>),
 }
 
 /// What a client must know about a consumer made for it.
@@ -187,6 +234,38 @@ pub struct NewConsumer {
     pub producer_paused: bool,
     /// Quality now.
     pub score: ConsumerScore,
+}
+
+/// A data consumer for the client to make its half of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewDataConsumer {
+    /// Who writes; `None`: the room's bot.
+    pub peer: Option<PeerId>,
+    /// Where it arrives.
+    pub transport: TransportId,
+    /// The new data consumer.
+    pub data_consumer: DataConsumerId,
+    /// What is written.
+    pub data_producer: DataProducerId,
+    /// How it travels, on which of our streams.
+    pub stream: SctpStreamParameters,
+    /// The data producer's.
+    pub label: String,
+    /// The data producer's.
+    pub protocol: String,
+    /// The data producer's, with `peerId`.
+    pub app_data: Map<String, Value>,
+}
+
+/// Counters of one direction of a data channel, with what applications know it by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataStats<T> {
+    /// As the producing client named it.
+    pub label: String,
+    /// As the producing client named it.
+    pub protocol: String,
+    /// The worker's counters.
+    pub counters: T,
 }
 
 /// What a client is told without having asked.
@@ -221,6 +300,21 @@ pub enum PeerEvent {
         consumer: ConsumerId,
         /// Quality now.
         score: ConsumerScore,
+    },
+    /// Its data producer is gone.
+    DataConsumerClosed {
+        /// Which data consumer.
+        data_consumer: DataConsumerId,
+    },
+    /// Somebody else has the floor; `None`: nobody. Only for clients who asked for volumes.
+    DominantSpeaker {
+        /// Who.
+        peer: Option<PeerId>,
+    },
+    /// Who is the loudest; `None`: nobody can be heard. For those who did not ask for volumes.
+    Loudest {
+        /// Who, and how loud in dBov.
+        speaker: Option<(PeerId, i8)>,
     },
     /// The first media has left towards it. Told once for each of its transports; classic clients see it for themselves.
     MediaStarted {
@@ -257,6 +351,11 @@ pub enum PeerEvent {
         producer: ProducerId,
         /// One per encoding seen.
         scores: Vec<EncodingScore>,
+    },
+    /// How loud those are who can be heard, in dBov, the loudest first. Only for clients who asked for volumes.
+    Volumes {
+        /// Empty: nobody can be heard.
+        volumes: Arc<[(PeerId, i8)]>,
     },
     /// Its media connection stands. Classic clients see it for themselves.
     TransportConnected {
@@ -335,7 +434,7 @@ impl RoomError {
         }
     }
 
-    /// `object` is `transport`, `producer` or `consumer`; `id` is what the client wrote.
+    /// `object` is `transport`, `producer`, `consumer`, `dataProducer` or `dataConsumer`; `id` is what the client wrote.
     #[must_use]
     pub fn not_found(object: &str, id: &str) -> Self {
         Self::new(

@@ -34,12 +34,12 @@ mod effect;
 mod room;
 mod state;
 
-pub use command::{Command, PeerRequest, PlaceId, RequestId, SessionId, WorkerFailure};
+pub use command::{Audience, Command, PeerRequest, PlaceId, RequestId, SessionId, WorkerFailure};
 pub use config::{
     DEFAULT_ANNOUNCE_UP_TO, DEFAULT_JOIN_TIMEOUT, Limits, MAX_CONSUMER_REPLICAS, RoomConfig,
 };
 pub use effect::{
-    AskId, ClientRequest, CloseReason, Effect, NewConsumer, OpId, PeerEvent, PeerInfo, PeerReply,
-    PipeRequest, RoomError,
+    AskId, ClientRequest, CloseReason, DataPipeRequest, DataStats, Effect, NewConsumer,
+    NewDataConsumer, OpId, PeerEvent, PeerInfo, PeerReply, PipeRequest, RoomError,
 };
 pub use room::{Room, RoomDump};

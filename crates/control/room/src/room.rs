@@ -2,11 +2,16 @@
 
 mod answers;
 mod away;
+mod bot;
 mod consumers;
+mod data;
+mod data_consumers;
+mod data_pipes;
 mod pipes;
 mod places;
 mod producers;
 mod requests;
+mod speakers;
 mod transports;
 
 use std::{
@@ -15,7 +20,9 @@ use std::{
 };
 
 use plenum_api::error::ErrorKind;
-use plenum_ids::{ConsumerId, PeerId, ProducerId, RouterId, TransportId};
+use plenum_ids::{
+    ConsumerId, DataConsumerId, DataProducerId, PeerId, ProducerId, RouterId, TransportId,
+};
 use plenum_ipc::message::Request;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -23,8 +30,11 @@ use crate::{
     command::{Command, PlaceId, SessionId},
     config::{MAX_CONSUMER_REPLICAS, RoomConfig},
     effect::{AskId, CloseReason, Effect, OpId, PeerEvent, PeerReply, RoomError},
-    room::away::Away,
-    state::{Consumer, Op, Peer, Place, Producer, Timer, Transport},
+    room::{away::Away, bot::Patience, speakers::Speakers},
+    state::{
+        Asked, Bot, Consumer, DataConsumer, DataProducer, Op, Peer, Place, Producer, Timer,
+        Transport,
+    },
 };
 
 /// One room.
@@ -47,11 +57,25 @@ pub struct Room {
     transports: BTreeMap<TransportId, Transport>,
     producers: BTreeMap<ProducerId, Producer>,
     consumers: BTreeMap<ConsumerId, Consumer>,
+    /// The data producers of those who have any, oldest first.
+    producing_data: BTreeMap<SessionId, Vec<DataProducerId>>,
+    /// Those of the bot included.
+    data_producers: BTreeMap<DataProducerId, DataProducer>,
+    data_consumers: BTreeMap<DataConsumerId, DataConsumer>,
+    bots: BTreeMap<PlaceId, Bot>,
+    /// What the bot reads.
+    ears: BTreeMap<DataConsumerId, DataProducerId>,
+    patience: Option<Patience>,
+    speakers: Speakers,
     ops: BTreeMap<OpId, Op>,
-    asks: BTreeMap<AskId, ConsumerId>,
+    asks: BTreeMap<AskId, Asked>,
     timers: BTreeSet<(Instant, Timer)>,
     /// Pipes that lost their last consumer in the command at hand.
     idle_pipes: Vec<(ProducerId, PlaceId)>,
+    /// The same for pipes of messages.
+    idle_data_pipes: Vec<(DataProducerId, PlaceId)>,
+    /// Where somebody turned away from the bot in the command at hand.
+    idle_bots: Vec<PlaceId>,
     next_op: u64,
     next_ask: u64,
 }
@@ -79,10 +103,19 @@ impl Room {
             transports: BTreeMap::new(),
             producers: BTreeMap::new(),
             consumers: BTreeMap::new(),
+            producing_data: BTreeMap::new(),
+            data_producers: BTreeMap::new(),
+            data_consumers: BTreeMap::new(),
+            bots: BTreeMap::new(),
+            ears: BTreeMap::new(),
+            patience: None,
+            speakers: Speakers::default(),
             ops: BTreeMap::new(),
             asks: BTreeMap::new(),
             timers: BTreeSet::new(),
             idle_pipes: Vec::new(),
+            idle_data_pipes: Vec::new(),
+            idle_bots: Vec::new(),
             next_op: 0,
             next_ask: 0,
         };
@@ -106,6 +139,10 @@ impl Room {
             Command::Close => self.end(CloseReason::RoomClosed, effects),
             Command::ClosePlace { place } => self.close_place(place, effects),
             Command::MediaEvent { place, event } => self.handle_media_event(place, event, effects),
+            Command::Message {
+                data_consumer,
+                text,
+            } => self.handle_message(now, data_consumer, &text, effects),
             Command::PeerConnected {
                 session,
                 peer,
@@ -127,6 +164,8 @@ impl Room {
             }
         }
         self.note_idle_pipes(now);
+        self.close_idle_data_pipes(effects);
+        self.close_idle_bots(effects);
     }
 
     /// When [`Command::Tick`] is due.
@@ -164,6 +203,9 @@ impl Room {
             transports: self.transports.keys().copied().collect(),
             producers: self.producers.keys().copied().collect(),
             consumers: self.consumers.keys().copied().collect(),
+            data_producers: self.data_producers.keys().copied().collect(),
+            data_consumers: self.data_consumers.keys().copied().collect(),
+            observes: !self.speakers.is_empty(),
             pipes: self.pipes().collect(),
             pending_worker_requests: self.ops.len(),
             pending_client_requests: self.asks.len(),
@@ -313,6 +355,12 @@ impl Room {
         self.transports.clear();
         self.producers.clear();
         self.consumers.clear();
+        self.producing_data.clear();
+        self.data_producers.clear();
+        self.data_consumers.clear();
+        self.bots.clear();
+        self.ears.clear();
+        self.speakers = Speakers::default();
         self.asks.clear();
         self.joined.clear();
         self.announced.clear();
@@ -401,6 +449,12 @@ pub struct RoomDump {
     pub producers: Vec<ProducerId>,
     /// Consumers.
     pub consumers: Vec<ConsumerId>,
+    /// Data producers, those of the bot included.
+    pub data_producers: Vec<DataProducerId>,
+    /// Data consumers of peers.
+    pub data_consumers: Vec<DataConsumerId>,
+    /// Whether somebody has a voice.
+    pub observes: bool,
     /// Producers at places where they do not come in.
     pub pipes: Vec<(ProducerId, PlaceId)>,
     /// Requests that a worker has not answered.

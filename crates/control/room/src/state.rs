@@ -1,13 +1,18 @@
 //! Who and what is in a room.
 
+mod data;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Instant,
 };
 
-use plenum_ids::{ConsumerId, PeerId, ProducerId, RouterId, TransportId};
+use plenum_ids::{
+    ConsumerId, DataConsumerId, DataProducerId, PeerId, ProducerId, RouterId, TransportId,
+};
 use plenum_ipc::message::Request;
 use plenum_params::{
+    data::SCTP_STREAMS,
     event::{ConsumerScore, EncodingScore},
     media::MediaKind,
     ortc::ProducerType,
@@ -19,6 +24,8 @@ use crate::{
     command::{PlaceId, RequestId, SessionId},
     effect::{AskId, OpId, PeerInfo},
 };
+
+pub(crate) use data::{Bot, DataConsumer, DataPipe, DataPipeStage, DataProducer, DataStage};
 
 /// A router of the room at one worker.
 #[derive(Debug)]
@@ -47,10 +54,18 @@ pub(crate) struct Peer {
 
 /// What a peer told when it joined.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "clients say each of them by itself"
+)]
 pub(crate) struct Membership {
     pub(crate) display_name: String,
     pub(crate) device: Value,
     pub(crate) rtp_capabilities: Option<RtpCapabilities>,
+    /// It takes data consumers.
+    pub(crate) data: bool,
+    /// It wants to know of everybody who can be heard.
+    pub(crate) volumes: bool,
     /// It wants to know what nobody consumes.
     pub(crate) demand: bool,
     /// It joins again when its session was lost.
@@ -92,6 +107,8 @@ pub(crate) struct Transport {
     pub(crate) session: SessionId,
     pub(crate) place: PlaceId,
     pub(crate) consuming: bool,
+    /// It has data channels.
+    pub(crate) data: bool,
     pub(crate) presence: Presence,
     /// The client's DTLS parameters are on their way to the worker, or there.
     pub(crate) connected: bool,
@@ -102,14 +119,20 @@ pub(crate) struct Transport {
     pub(crate) consumers: BTreeSet<ConsumerId>,
     /// Of the consumers.
     pub(crate) ssrcs: BTreeSet<u32>,
+    pub(crate) data_producers: Vec<DataProducerId>,
+    pub(crate) data_consumers: BTreeSet<DataConsumerId>,
+    /// Of the data consumers.
+    streams: BTreeSet<u16>,
+    next_stream: u16,
 }
 
 impl Transport {
-    pub(crate) fn new(session: SessionId, place: PlaceId, consuming: bool) -> Self {
+    pub(crate) fn new(session: SessionId, place: PlaceId, (consuming, data): (bool, bool)) -> Self {
         Self {
             session,
             place,
             consuming,
+            data,
             presence: Presence::Requested,
             connected: false,
             cname: None,
@@ -117,7 +140,25 @@ impl Transport {
             producers: Vec::new(),
             consumers: BTreeSet::new(),
             ssrcs: BTreeSet::new(),
+            data_producers: Vec::new(),
+            data_consumers: BTreeSet::new(),
+            streams: BTreeSet::new(),
+            next_stream: 0,
         }
+    }
+
+    /// A stream for the next data consumer. The one that has been free for longest comes first: a client that has just
+    /// closed its half of a channel takes a moment before it can use the stream again.
+    pub(crate) fn take_stream(&mut self) -> Option<u16> {
+        let (later, earlier) = (self.next_stream..SCTP_STREAMS, 0..self.next_stream);
+        let stream = later.chain(earlier).find(|id| !self.streams.contains(id))?;
+        self.streams.insert(stream);
+        self.next_stream = (stream + 1) % SCTP_STREAMS;
+        Some(stream)
+    }
+
+    pub(crate) fn release_stream(&mut self, stream: u16) {
+        self.streams.remove(&stream);
     }
 
     /// A media id for the next consumer.
@@ -146,6 +187,8 @@ pub(crate) struct Producer {
     /// With `peerId`.
     pub(crate) app_data: Map<String, Value>,
     pub(crate) paused: bool,
+    /// Who is loud is told of it.
+    pub(crate) voice: bool,
     pub(crate) scores: Vec<EncodingScore>,
     /// Which encodings are wanted; all are until the worker says otherwise.
     pub(crate) demand: Vec<bool>,
@@ -229,6 +272,10 @@ pub(crate) enum Op {
     CreateRouter(PlaceId),
     /// A consumer that no client asked for.
     Consume(ConsumerId),
+    /// A data consumer that no client asked for.
+    ConsumeData(DataConsumerId),
+    /// A data producer is brought to a place.
+    OpenDataPipe(DataProducerId, PlaceId),
     /// A producer is brought to a place.
     OpenPipe(ProducerId, PlaceId),
     /// The worker's answer answers a client.
@@ -246,11 +293,21 @@ pub(crate) enum Op {
 pub(crate) enum Work {
     Connect(TransportId),
     CreateTransport(TransportId),
+    DataConsumerStats(DataConsumerId),
+    DataProducerStats(DataProducerId),
     /// Nothing: pass the answer on.
     Forward,
     PauseProducer(ProducerId),
     Produce(ProducerId),
+    ProduceData(DataProducerId),
     ResumeConsumer(ConsumerId),
     ResumeProducer(ProducerId),
     TransportStats(TransportId),
+}
+
+/// What a client was asked about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked {
+    Consumer(ConsumerId),
+    DataConsumer(DataConsumerId),
 }

@@ -210,7 +210,7 @@ async fn refusals_name_what_was_wrong_and_leave_the_session_usable() {
             json!({"consumerId": "consumerId"}),
             "\"consumerId\"",
         ),
-        ("produceData", json!({}), "data"),
+        ("produceData", json!({}), "transportId"),
         ("restartIce", json!({"transportId": "none"}), "none"),
         (
             "connectWebRtcTransport",

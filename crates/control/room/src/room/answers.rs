@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use plenum_api::error::ErrorKind;
-use plenum_ids::{ConsumerId, ProducerId, TransportId};
+use plenum_ids::{ConsumerId, DataConsumerId, ProducerId, TransportId};
 use plenum_ipc::message::{Answer, ErrorCode, Request};
 use plenum_params::{
     event::Event,
@@ -13,9 +13,9 @@ use plenum_params::{
 
 use crate::{
     command::{PlaceId, WorkerFailure},
-    effect::{CloseReason, Effect, OpId, PeerEvent, PeerReply, RoomError},
-    room::Room,
-    state::{Op, Presence, Work},
+    effect::{CloseReason, DataStats, Effect, OpId, PeerEvent, PeerReply, RoomError},
+    room::{Room, speakers::Heard},
+    state::{DataProducer, Op, Presence, Work},
 };
 
 impl Room {
@@ -38,6 +38,18 @@ impl Room {
                     Ok(_) => self.announce(consumer, effects),
                     Err(failure) => self.drop_consumer(consumer, &failure, effects),
                 }
+            }
+            Some(Op::ConsumeData(consumer)) => {
+                if let Some(consumer) = self.data_consumers.get_mut(&consumer) {
+                    consumer.op = None;
+                }
+                match result {
+                    Ok(_) => self.announce_data(consumer, effects),
+                    Err(failure) => self.drop_data_consumer(consumer, &failure, effects),
+                }
+            }
+            Some(Op::OpenDataPipe(producer, place)) => {
+                self.handle_data_pipe_answer((producer, place), result.is_ok(), effects);
             }
             Some(Op::OpenPipe(producer, place)) => {
                 self.handle_pipe_answer((producer, place), result.is_ok(), effects);
@@ -96,6 +108,21 @@ impl Room {
                 }
                 PeerReply::Produced { producer: id }
             }
+            (Work::ProduceData(id), Answer::Done) => {
+                if let Some(producer) = self.data_producers.get_mut(&id) {
+                    producer.presence = Presence::Confirmed;
+                }
+                PeerReply::DataProduced { data_producer: id }
+            }
+            (Work::DataConsumerStats(id), Answer::DataConsumerStats(counters)) => {
+                let consumer = self.data_consumers.get(&id);
+                let producer = consumer.and_then(|it| self.data_producers.get(&it.data_producer));
+                PeerReply::DataConsumerStats(Box::new(data_stats(producer, counters)))
+            }
+            (Work::DataProducerStats(id), Answer::DataProducerStats(counters)) => {
+                let producer = self.data_producers.get(&id);
+                PeerReply::DataProducerStats(Box::new(data_stats(producer, counters)))
+            }
             (Work::TransportStats(id), Answer::TransportStats(stats)) => {
                 PeerReply::TransportStats {
                     transport: id,
@@ -127,14 +154,20 @@ impl Room {
     /// What happens because a request succeeded, after its reply.
     fn follow_up(&mut self, work: Work, effects: &mut Vec<Effect>) {
         match work {
-            Work::Connect(_) | Work::Forward | Work::TransportStats(_) => {}
+            Work::Connect(_)
+            | Work::DataConsumerStats(_)
+            | Work::DataProducerStats(_)
+            | Work::Forward
+            | Work::TransportStats(_) => {}
             Work::CreateTransport(id) => self.consume_late(id, effects),
             Work::PauseProducer(id) => self.set_producer_paused(id, true, effects),
             Work::Produce(id) => {
                 self.tell_first_demand(id, effects);
                 self.announce_producing(id, effects);
                 self.offer(id, effects);
+                self.observe(id, effects);
             }
+            Work::ProduceData(id) => self.publish_data(id, effects),
             Work::ResumeConsumer(id) => self.tell_first_score(id, effects),
             Work::ResumeProducer(id) => self.set_producer_paused(id, false, effects),
         }
@@ -148,6 +181,7 @@ impl Room {
             .filter(|transport| transport.consuming);
         if let Some(session) = transport.map(|transport| transport.session) {
             self.consume_all(session, effects);
+            self.consume_all_data(session, effects);
         }
     }
 
@@ -169,7 +203,14 @@ impl Room {
                 let close = Request::CloseProducer { producer: id };
                 self.close_if_unsure(place, failure, close, effects);
             }
-            Work::Forward
+            Work::ProduceData(id) => {
+                let place = self.forget_data_producer(id, effects).map(|it| it.place);
+                let close = Request::CloseDataProducer { data_producer: id };
+                self.close_if_unsure(place, failure, close, effects);
+            }
+            Work::DataConsumerStats(_)
+            | Work::DataProducerStats(_)
+            | Work::Forward
             | Work::PauseProducer(_)
             | Work::ResumeConsumer(_)
             | Work::ResumeProducer(_)
@@ -185,6 +226,17 @@ impl Room {
     ) {
         let place = self.forget_consumer(id).map(|it| it.place);
         let close = Request::CloseConsumer { consumer: id };
+        self.close_if_unsure(place, failure, close, effects);
+    }
+
+    fn drop_data_consumer(
+        &mut self,
+        id: DataConsumerId,
+        failure: &WorkerFailure,
+        effects: &mut Vec<Effect>,
+    ) {
+        let place = self.forget_data_consumer(id).map(|it| it.place);
+        let close = Request::CloseDataConsumer { data_consumer: id };
         self.close_if_unsure(place, failure, close, effects);
     }
 
@@ -263,6 +315,15 @@ impl Room {
                 producer,
                 encodings,
             } => self.handle_pipe_demand(producer, place, &encodings, effects),
+            Event::Volumes { observer, volumes } => {
+                self.handle_heard((place, observer), Heard::Volumes(volumes), effects);
+            }
+            Event::Silence { observer } => {
+                self.handle_heard((place, observer), Heard::Volumes(Vec::new()), effects);
+            }
+            Event::DominantSpeaker { observer, producer } => {
+                self.handle_heard((place, observer), Heard::Dominant(producer), effects);
+            }
             // Other states on the way up are of no interest here; layers of single streams and events of the future neither.
             _ => {}
         }
@@ -324,6 +385,15 @@ impl Room {
                 event,
             });
         }
+    }
+}
+
+/// Whose producer has gone meanwhile is told of nothing but numbers.
+fn data_stats<T>(producer: Option<&DataProducer>, counters: T) -> DataStats<T> {
+    DataStats {
+        label: producer.map(|it| it.label.clone()).unwrap_or_default(),
+        protocol: producer.map(|it| it.protocol.clone()).unwrap_or_default(),
+        counters,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     command::{PlaceId, SessionId},
     effect::{AskId, ClientRequest, Effect, NewConsumer, OpId, PeerEvent},
     room::Room,
-    state::{Consumer, Op, Presence, Producer, Stage, Transport},
+    state::{Asked, Consumer, Op, Presence, Producer, Stage, Transport},
 };
 
 impl Room {
@@ -170,7 +170,7 @@ impl Room {
             return;
         };
         self.next_ask += 1;
-        self.asks.insert(ask, id);
+        self.asks.insert(ask, Asked::Consumer(id));
         let score = consumer.score.clone();
         let body = NewConsumer {
             peer: owner.id.clone(),
@@ -198,8 +198,10 @@ impl Room {
         accepted: bool,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(id) = self.asks.remove(&ask) else {
-            return;
+        let id = match self.asks.remove(&ask) {
+            Some(Asked::Consumer(id)) => id,
+            Some(Asked::DataConsumer(id)) => return self.handle_data_answer(id, accepted, effects),
+            None => return,
         };
         let Some(consumer) = self.consumers.get_mut(&id) else {
             return;

@@ -25,6 +25,7 @@ pub(super) struct Source {
     pub(super) rtp_parameters: RtpParameters,
     pub(super) app_data: Map<String, Value>,
     pub(super) paused: bool,
+    pub(super) voice: bool,
     pub(super) wish: Option<ProducerId>,
 }
 
@@ -79,6 +80,7 @@ impl Room {
                 consumable: ortc::consumable_parameters(kind, &parameters, router, &mapping),
                 app_data,
                 paused: source.paused,
+                voice: source.voice && kind == MediaKind::Audio,
                 scores: Vec::new(),
                 demand: vec![true; received.encodings.len()],
                 consumers: BTreeSet::new(),
@@ -136,6 +138,9 @@ impl Room {
         let producer = self.producers.remove(&id)?;
         if let Some(place) = self.places.get_mut(&producer.place) {
             place.producers = place.producers.saturating_sub(1);
+        }
+        if producer.voice {
+            self.forget_voice(producer.place, id, effects);
         }
         for (place, pipe) in &producer.pipes {
             self.close_far_end(id, *place, pipe, effects);

@@ -61,12 +61,25 @@ impl Room {
             PeerRequest::CreateWebRtcTransport {
                 consuming,
                 force_tcp,
+                data,
                 ..
-            } => self.create_transport(caller, consuming, force_tcp, effects),
+            } => self.create_transport(caller, (consuming, data), force_tcp, effects),
             PeerRequest::GetConsumerStats { consumer } => {
                 self.own_consumer(caller.0, consumer)?;
                 let request = Request::ConsumerStats { consumer };
                 self.forward(caller, Work::Forward, request, effects)
+            }
+            PeerRequest::GetDataConsumerStats { data_consumer } => {
+                self.own_data_consumer(caller.0, data_consumer)?;
+                let request = Request::DataConsumerStats { data_consumer };
+                let work = Work::DataConsumerStats(data_consumer);
+                self.forward(caller, work, request, effects)
+            }
+            PeerRequest::GetDataProducerStats { data_producer } => {
+                self.own_data_producer(caller.0, data_producer)?;
+                let request = Request::DataProducerStats { data_producer };
+                let work = Work::DataProducerStats(data_producer);
+                self.forward(caller, work, request, effects)
             }
             PeerRequest::GetProducerStats { producer } => {
                 self.own_producer(caller.0, producer)?;
@@ -85,6 +98,8 @@ impl Room {
                 display_name,
                 device,
                 rtp_capabilities,
+                data,
+                volumes,
                 demand,
                 migrate,
             } => {
@@ -92,6 +107,8 @@ impl Room {
                     display_name,
                     device,
                     rtp_capabilities,
+                    data,
+                    volumes,
                     demand,
                     migrate,
                 };
@@ -115,6 +132,7 @@ impl Room {
                 rtp_parameters,
                 app_data,
                 paused,
+                voice,
                 wish,
             } => {
                 let source = super::producers::Source {
@@ -123,11 +141,29 @@ impl Room {
                     rtp_parameters,
                     app_data,
                     paused,
+                    voice,
                     wish,
                 };
                 self.produce(caller, source, effects)
             }
-            PeerRequest::ProduceData => Err(not_offered("data channels")),
+            PeerRequest::ProduceData {
+                transport,
+                stream,
+                label,
+                protocol,
+                app_data,
+                audience,
+            } => {
+                let source = super::data::DataSource {
+                    transport,
+                    stream,
+                    label,
+                    protocol,
+                    app_data,
+                    audience,
+                };
+                self.produce_data(caller, source, effects)
+            }
             PeerRequest::RequestConsumerKeyFrame { consumer } => {
                 self.joined(caller.0)?;
                 self.own_consumer(caller.0, consumer)?;
@@ -242,6 +278,8 @@ impl Room {
             self.announce_peer(session, effects);
         }
         self.consume_all(session, effects);
+        self.consume_all_data(session, effects);
+        self.tell_dominant_to(session, effects);
         Ok(None)
     }
 
@@ -260,6 +298,7 @@ impl Room {
             && self.announced.insert(session)
         {
             self.tell_joined(Some(session), &PeerEvent::NewPeer(info), effects);
+            self.publish_all_data(session, effects);
         }
     }
 

@@ -4,11 +4,13 @@ mod away;
 mod broken_worker;
 mod clients;
 mod crowd;
+mod data;
 mod layers;
 mod pipes;
 mod places;
 mod property;
 mod sessions;
+mod speakers;
 mod streams;
 mod worker;
 
@@ -29,8 +31,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    command::{PeerRequest, RequestId, WorkerFailure},
-    effect::{ClientRequest, NewConsumer, PeerInfo, PipeRequest},
+    command::{Audience, PeerRequest, RequestId, WorkerFailure},
+    effect::{ClientRequest, DataPipeRequest, NewConsumer, NewDataConsumer, PeerInfo, PipeRequest},
 };
 use worker::FakeWorker;
 
@@ -52,6 +54,8 @@ struct World {
     /// Whom the joined sessions see.
     seen: BTreeMap<SessionId, BTreeSet<PeerId>>,
     next_request: u64,
+    /// Transports are made with data channels.
+    data: bool,
     /// Time that the room itself took.
     spent: Duration,
 }
@@ -59,6 +63,13 @@ struct World {
 impl World {
     fn new() -> Self {
         Self::with(|_| {})
+    }
+
+    /// One whose clients make transports with data channels.
+    fn with_data(change: impl FnOnce(&mut RoomConfig)) -> Self {
+        let mut world = Self::with(change);
+        world.data = true;
+        world
     }
 
     fn with(change: impl FnOnce(&mut RoomConfig)) -> Self {
@@ -79,6 +90,7 @@ impl World {
             live: BTreeSet::new(),
             seen: BTreeMap::new(),
             next_request: 0,
+            data: false,
             spent: Duration::ZERO,
         };
         world.carry_out(effects);
@@ -109,6 +121,22 @@ impl World {
                     let answer = self.open_pipe(pipe);
                     self.answers.push_back((*op, answer));
                     continue;
+                }
+                Effect::OpenDataPipe { op, pipe } => {
+                    let answer = self.open_data_pipe(pipe);
+                    self.answers.push_back((*op, answer));
+                    continue;
+                }
+                Effect::SendMessage {
+                    place,
+                    data_producer,
+                    ..
+                } => {
+                    let worker = match *place {
+                        PlaceId::FIRST => &self.worker,
+                        _ => &self.beyond[place],
+                    };
+                    assert!(worker.data_producers.contains_key(data_producer));
                 }
                 Effect::Worker { place, op, request } => {
                     let worker = self.worker_at(*place, request);
@@ -212,6 +240,29 @@ impl World {
         result
     }
 
+    fn open_data_pipe(&mut self, pipe: &DataPipeRequest) -> Result<Answer, WorkerFailure> {
+        let trunk = TransportId::from_u128(9);
+        let produce = Request::PipeProduceData {
+            trunk,
+            router: pipe.router,
+            data_producer: pipe.data_producer,
+            stream: pipe.stream,
+            paused: false,
+        };
+        let far = self.worker_at(pipe.to, &produce);
+        let result = far.carry_out(&produce, true);
+        let consume = Request::PipeConsumeData {
+            trunk,
+            data_consumer: pipe.data_consumer,
+            data_producer: pipe.data_producer,
+            stream: pipe.stream,
+            paused: false,
+        };
+        let near = self.worker_at(pipe.from, &consume);
+        let answer = near.carry_out(&consume, true);
+        result.and(answer)
+    }
+
     fn forget_place(&mut self, place: PlaceId) -> FakeWorker {
         if place == PlaceId::FIRST {
             return std::mem::take(&mut self.worker);
@@ -302,6 +353,7 @@ impl World {
             producing: !consuming,
             consuming,
             force_tcp: false,
+            data: self.data,
         };
         match self.ask(session, body) {
             Ok(PeerReply::WebRtcTransport { transport, .. }) => transport,
@@ -337,7 +389,25 @@ impl World {
             let Effect::AskClient { session, ask, body } = effect else {
                 return true;
             };
-            let ClientRequest::NewConsumer(consumer) = body;
+            let ClientRequest::NewConsumer(consumer) = body else {
+                return true;
+            };
+            questions.push((*session, *ask, (**consumer).clone()));
+            false
+        });
+        questions
+    }
+
+    /// Takes all questions about data consumers out of the effects.
+    fn data_questions(&mut self) -> Vec<(SessionId, AskId, NewDataConsumer)> {
+        let mut questions = Vec::new();
+        self.effects.retain(|effect| {
+            let Effect::AskClient { session, ask, body } = effect else {
+                return true;
+            };
+            let ClientRequest::NewDataConsumer(consumer) = body else {
+                return true;
+            };
             questions.push((*session, *ask, (**consumer).clone()));
             false
         });

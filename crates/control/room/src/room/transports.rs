@@ -16,7 +16,7 @@ impl Room {
     pub(super) fn create_transport(
         &mut self,
         caller: (SessionId, RequestId),
-        consuming: bool,
+        (consuming, data): (bool, bool),
         force_tcp: bool,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
@@ -37,12 +37,14 @@ impl Room {
             return Ok(None);
         };
         peer.transports.push(id);
-        let transport = Transport::new(caller.0, place, consuming);
+        let transport = Transport::new(caller.0, place, (consuming, data));
         self.transports.insert(id, transport);
+        let mut options = self.config.transport.clone();
+        options.sctp = data.then(|| options.sctp.unwrap_or_default());
         let request = Request::CreateWebRtcTransport {
             router,
             transport: id,
-            options: self.config.transport.clone(),
+            options,
         };
         self.forward(caller, Work::CreateTransport(id), request, effects)
     }
@@ -97,11 +99,19 @@ impl Room {
     ) -> Option<Transport> {
         let transport = self.transports.get(&id)?;
         let (producers, consumers) = (transport.producers.clone(), transport.consumers.clone());
+        let written = transport.data_producers.clone();
+        let read = transport.data_consumers.clone();
         for producer in producers {
             self.forget_producer(producer, effects);
         }
         for consumer in consumers {
             self.forget_consumer(consumer);
+        }
+        for data_producer in written {
+            self.forget_data_producer(data_producer, effects);
+        }
+        for data_consumer in read {
+            self.forget_data_consumer(data_consumer);
         }
         let transport = self.transports.remove(&id)?;
         if let Some(peer) = self.sessions.get_mut(&transport.session) {

@@ -14,6 +14,7 @@ fn a_refused_transport_leaves_nothing_behind() {
             producing: true,
             consuming: false,
             force_tcp: false,
+            data: false,
         };
         let error = world.ask(alice, request).expect_err("the worker failed");
         let kinds = [ErrorKind::TooMany, ErrorKind::Unavailable];
@@ -69,6 +70,7 @@ fn what_was_under_way_for_a_session_that_left_is_undone() {
             producing: false,
             consuming: true,
             force_tcp: false,
+            data: false,
         },
     );
     world.disconnect(alice.0);

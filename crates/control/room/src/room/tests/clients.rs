@@ -2,18 +2,21 @@
 
 use plenum_ids::TransportId;
 use plenum_params::{
+    data::SctpStreamParameters,
     media::MediaKind,
     rtp_parameters::{RtpCapabilities, RtpParameters},
 };
 use serde_json::json;
 
-use crate::command::PeerRequest;
+use crate::command::{Audience, PeerRequest};
 
 pub(super) fn join(display_name: &str) -> PeerRequest {
     PeerRequest::Join {
         display_name: display_name.to_owned(),
         device: super::device(),
         rtp_capabilities: Some(capabilities()),
+        data: true,
+        volumes: false,
         demand: true,
         migrate: false,
     }
@@ -35,8 +38,44 @@ pub(super) fn produce(transport: TransportId) -> PeerRequest {
         rtp_parameters: vp8(),
         app_data: serde_json::Map::from_iter([("share".to_owned(), json!(true))]),
         paused: false,
+        voice: false,
         wish: None,
     }
+}
+
+/// A microphone.
+pub(super) fn speak(transport: TransportId) -> PeerRequest {
+    PeerRequest::Produce {
+        transport,
+        kind: MediaKind::Audio,
+        rtp_parameters: opus(),
+        app_data: serde_json::Map::new(),
+        paused: false,
+        voice: true,
+        wish: None,
+    }
+}
+
+pub(super) fn write(transport: TransportId, stream_id: u16, audience: Audience) -> PeerRequest {
+    PeerRequest::ProduceData {
+        transport,
+        stream: SctpStreamParameters::reliable(stream_id),
+        label: "chat".to_owned(),
+        protocol: String::new(),
+        app_data: serde_json::Map::from_iter([("info".to_owned(), json!("my-chat"))]),
+        audience,
+    }
+}
+
+pub(super) fn opus() -> RtpParameters {
+    serde_json::from_value(json!({
+        "mid": "0",
+        "codecs": [
+            { "mimeType": "audio/opus", "payloadType": 111, "clockRate": 48000, "channels": 2 },
+        ],
+        "encodings": [{ "ssrc": 5 }],
+    }))
+    .expect("valid")
 }
 
 pub(super) fn capabilities() -> RtpCapabilities {

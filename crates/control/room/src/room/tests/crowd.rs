@@ -104,6 +104,7 @@ fn three_thousand_viewers_come_and_go() {
             producing: true,
             consuming: false,
             force_tcp: false,
+            data: false,
         };
         world.send(SessionId(viewer), body);
     }

@@ -168,6 +168,7 @@ fn of_a_single_stream_without_layers_no_layers_are_told() {
         rtp_parameters,
         app_data: serde_json::Map::new(),
         paused: false,
+        voice: false,
         wish: None,
     };
     world.ask(alice.0, produce).expect("produces");

@@ -17,9 +17,11 @@ enum Happening {
     Connect(usize, usize, bool),
     Demand(usize, Vec<bool>, usize),
     Disconnect(usize),
+    Hear(usize, Vec<(usize, i8)>, bool),
     LateGoodbye(usize),
     Later(u64),
     PlaceLost(usize),
+    Say(usize),
     Request(usize, usize, usize),
     TransportFails(usize),
     WorkerFails(Failure, usize),
@@ -40,9 +42,12 @@ fn happening() -> impl Strategy<Value = Happening> {
             .prop_map(|(peer, place, joins)| Happening::Connect(peer, place, joins)),
         2 => (number.clone(), prop::collection::vec(any::<bool>(), 0..3), number.clone())
             .prop_map(|(producer, encodings, place)| Happening::Demand(producer, encodings, place)),
+        2 => (number.clone(), prop::collection::vec((number.clone(), -127..0_i8), 0..4), any::<bool>())
+            .prop_map(|(place, volumes, dominant)| Happening::Hear(place, volumes, dominant)),
         1 => number.clone().prop_map(Happening::LateGoodbye),
         2 => (1..12_u64).prop_map(Happening::Later),
         2 => number.clone().prop_map(Happening::PlaceLost),
+        1 => number.clone().prop_map(Happening::Say),
         1 => number.clone().prop_map(Happening::Disconnect),
         16 => (number.clone(), 0..REQUESTS, number.clone())
             .prop_map(|(session, what, which)| Happening::Request(session, what, which)),
@@ -55,7 +60,7 @@ fn pick<T: Copy>(list: &[T], index: usize) -> Option<T> {
     list.get(index % list.len().max(1)).copied()
 }
 
-const REQUESTS: usize = 23;
+const REQUESTS: usize = 29;
 
 /// Mostly one of the session's own, sometimes anybody's.
 fn choose<T: Copy>(all: &[(T, SessionId)], session: SessionId, which: usize) -> Option<T> {
@@ -84,6 +89,12 @@ fn request(room: &Room, session: SessionId, what: usize, which: usize) -> Option
         .iter()
         .map(|(id, it)| (*id, it.session))
         .collect();
+    let written = room.data_producers.iter();
+    let written: Vec<_> = written
+        .filter_map(|(id, it)| Some((*id, it.session?)))
+        .collect();
+    let read = room.data_consumers.iter();
+    let read: Vec<_> = read.map(|(id, it)| (*id, it.session)).collect();
     let transport = || choose(&transports, session, which);
     let producer = || choose(&producers, session, which);
     let consumer = || choose(&consumers, session, which);
@@ -93,6 +104,7 @@ fn request(room: &Room, session: SessionId, what: usize, which: usize) -> Option
             producing: which.is_multiple_of(2),
             consuming: !which.is_multiple_of(2),
             force_tcp: which == 63,
+            data: which % 8 < 6,
         },
         4 => PeerRequest::ConnectWebRtcTransport {
             transport: transport()?,
@@ -113,6 +125,7 @@ fn request(room: &Room, session: SessionId, what: usize, which: usize) -> Option
             rtp_parameters: clients::vp9(),
             app_data: serde_json::Map::new(),
             paused: true,
+            voice: false,
             wish: producer(),
         },
         10 => PeerRequest::CloseProducer {
@@ -156,7 +169,15 @@ fn request(room: &Room, session: SessionId, what: usize, which: usize) -> Option
             consumer: consumer()?,
             priority: which as u8,
         },
-        _ => PeerRequest::ProduceData,
+        22..=23 => clients::write(transport()?, which as u16, Audience::Everybody),
+        24 => clients::write(transport()?, which as u16, Audience::Bot),
+        25 => PeerRequest::GetDataProducerStats {
+            data_producer: choose(&written, session, which)?,
+        },
+        26 => PeerRequest::GetDataConsumerStats {
+            data_consumer: choose(&read, session, which)?,
+        },
+        _ => clients::speak(transport()?),
     })
 }
 
@@ -207,6 +228,7 @@ fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
                 world.disconnect(session);
             }
         }
+        Happening::Hear(index, volumes, dominant) => hear(world, index, &volumes, dominant),
         Happening::LateGoodbye(index) => {
             let timers = world.room.timers.iter().copied();
             let lost = timers.filter_map(|(_, timer)| match timer {
@@ -233,6 +255,16 @@ fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
                 world.send(session, body);
             }
         }
+        Happening::Say(index) => {
+            let ears: Vec<_> = world.room.ears.keys().copied().collect();
+            if let Some(data_consumer) = pick(&ears, index) {
+                let text = "hello".to_owned();
+                world.handle(Command::Message {
+                    data_consumer,
+                    text,
+                });
+            }
+        }
         Happening::TransportFails(index) => {
             if let Some(transport) = pick(&world.room.dump().transports, index) {
                 world.event(Event::DtlsState {
@@ -248,6 +280,34 @@ fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
             workers[place].failures.push(failure);
         }
     }
+}
+
+/// The observers of a place say something, perhaps of producers that they have nothing to do with.
+fn hear(world: &mut World, index: usize, volumes: &[(usize, i8)], dominant: bool) {
+    let places = world.room.dump().places;
+    let Some(place) = pick(&places, index) else {
+        return;
+    };
+    let Some(([levels, dominance], _)) = world.room.speakers.voices_at(place) else {
+        return;
+    };
+    let producers = world.room.dump().producers;
+    let loud = volumes.iter();
+    let loud: Vec<_> = loud
+        .filter_map(|(which, volume)| Some((pick(&producers, *which)?, *volume)))
+        .collect();
+    let event = match loud.first() {
+        Some((producer, _)) if dominant => Event::DominantSpeaker {
+            observer: dominance,
+            producer: *producer,
+        },
+        None => Event::Silence { observer: levels },
+        Some(_) => Event::Volumes {
+            observer: levels,
+            volumes: loud,
+        },
+    };
+    world.handle(Command::MediaEvent { place, event });
 }
 
 /// The room's books and the workers' must tell the same story once every answer has arrived.
@@ -269,6 +329,7 @@ fn compare(world: &World) {
         assert!(world.room.transports[&consumer.transport].session == consumer.session);
         assert!(world.room.producers[&consumer.producer].session != consumer.session);
     }
+    compare_data(&world.room);
     for (id, producer) in &world.room.producers {
         let mut owners: Vec<_> = producer.consumers.iter().map(|(owner, _)| *owner).collect();
         owners.dedup();
@@ -288,6 +349,38 @@ fn compare(world: &World) {
             let behind = consumers.filter(|(_, id)| world.room.consumers[id].place == *place);
             assert_eq!(pipe.consumers, behind.count());
             assert_eq!(pipe.consumers == 0, pipe.closes_at.is_some());
+        }
+    }
+}
+
+/// Data channels of the whole room: who reads what, and pipes for whoever is elsewhere.
+fn compare_data(room: &Room) {
+    for consumer in room.data_consumers.values() {
+        let transport = &room.transports[&consumer.transport];
+        assert!(transport.session == consumer.session && transport.place == consumer.place);
+        let producer = &room.data_producers[&consumer.data_producer];
+        assert!(producer.session != Some(consumer.session));
+        assert_eq!(producer.audience, Audience::Everybody);
+    }
+    for (id, producer) in &room.data_producers {
+        let readers = || {
+            let readers = producer.consumers.iter();
+            readers.map(|(_, id)| &room.data_consumers[id])
+        };
+        let owners: BTreeSet<_> = readers().map(|it| it.session).collect();
+        assert_eq!(owners.len(), producer.consumers.len(), "once for each peer");
+        assert!(!producer.pipes.contains_key(&producer.place));
+        for (place, pipe) in &producer.pipes {
+            let behind = readers().filter(|it| it.place == *place).count();
+            assert_eq!(pipe.consumers, behind);
+            assert_ne!(behind, 0);
+        }
+        if producer.session.is_none() {
+            let bot = &room.bots[&producer.place];
+            let ears = room.ears.values().map(|id| &room.data_producers[id]);
+            let ears = ears.filter(|it| it.place == producer.place).count();
+            assert_eq!((bot.voice, bot.ears), (*id, ears));
+            assert!(ears > 0 || !producer.consumers.is_empty());
         }
     }
 }
@@ -321,7 +414,13 @@ fn compare_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
     let producers = room.producers.values().filter(|it| it.place == place);
     assert_eq!(room.counts_at(place), (sessions.count(), producers.count()));
     let transports = room.transports.iter().filter(|(_, it)| it.place == place);
-    assert!(transports.map(|(id, _)| id).eq(worker.transports.keys()));
+    let transports = transports.map(|(id, _)| *id);
+    let bot = room.bots.get(&place).map(|bot| bot.transport);
+    let transports: BTreeSet<_> = transports.chain(bot).collect();
+    assert!(transports.iter().eq(worker.transports.keys()));
+    assert!(worker.direct.iter().copied().eq(bot));
+    compare_data_place(room, place, worker);
+    compare_voices(room, place, worker);
 
     let producers = room.producers.iter();
     let here = producers.filter(|(_, it)| it.place == place || it.pipes.contains_key(&place));
@@ -345,6 +444,45 @@ fn compare_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
     assert!(here.iter().eq(worker.consumers.keys()));
 }
 
+fn compare_data_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
+    let producers = room.data_producers.iter();
+    let here = producers.filter(|(_, it)| it.place == place || it.pipes.contains_key(&place));
+    assert!(here.map(|(id, _)| id).eq(worker.data_producers.keys()));
+    let consumers = room.data_consumers.iter();
+    let consumers = consumers.filter(|(_, it)| it.place == place);
+    let own = || room.data_producers.values().filter(|it| it.place == place);
+    let here: BTreeSet<_> = consumers
+        .map(|(id, _)| *id)
+        .chain(own().filter_map(|it| it.ear))
+        .chain(own().flat_map(|it| it.pipes.values().map(|pipe| pipe.consumer)))
+        .collect();
+    assert!(here.iter().eq(worker.data_consumers.keys()));
+    for (id, ear) in own()
+        .filter_map(|it| it.ear)
+        .map(|ear| (ear, &room.ears[&ear]))
+    {
+        assert_eq!(worker.data_consumers[&id].producer, *ear);
+    }
+}
+
+/// Each voice is watched by both observers of the place where it comes in.
+fn compare_voices(room: &Room, place: PlaceId, worker: &FakeWorker) {
+    let own = room.producers.iter();
+    let voices = own.filter(|(_, it)| {
+        it.place == place && it.voice && it.presence == crate::state::Presence::Confirmed
+    });
+    let voices: BTreeSet<_> = voices.map(|(id, _)| *id).collect();
+    let Some((observers, watched)) = room.speakers.voices_at(place) else {
+        assert!(voices.is_empty() && worker.observers.is_empty());
+        return;
+    };
+    assert_eq!(*watched, voices);
+    assert_eq!(worker.observers.len(), observers.len());
+    for observer in observers {
+        assert_eq!(worker.observers[&observer].producers, voices);
+    }
+}
+
 proptest! {
     #[test]
     fn nothing_is_left_behind_and_every_request_is_answered_once(
@@ -352,7 +490,7 @@ proptest! {
         announce_up_to in 0..6_usize,
         seats in 3..6_usize,
     ) {
-        let mut world = World::with(|config| {
+        let mut world = World::with_data(|config| {
             config.announce_up_to = announce_up_to;
             config.limits.peers = seats;
         });

@@ -312,6 +312,8 @@ fn who_cannot_decode_or_does_not_want_gets_no_consumer() {
         display_name: String::new(),
         device: Value::Null,
         rtp_capabilities: None,
+        data: false,
+        volumes: false,
         demand: false,
         migrate: false,
     };
@@ -322,6 +324,7 @@ fn who_cannot_decode_or_does_not_want_gets_no_consumer() {
         rtp_parameters: clients::vp9(),
         app_data: serde_json::Map::new(),
         paused: true,
+        voice: false,
         wish: None,
     };
     world.ask(alice.0, produce).expect("produces");
@@ -475,22 +478,18 @@ fn counters_and_key_frames_go_through_to_the_worker() {
 fn what_is_not_offered_is_said_clearly() {
     let mut world = World::new();
     let (bob, _) = world.join(2, "bob");
-    let requests = [
-        PeerRequest::ProduceData,
-        PeerRequest::CreateWebRtcTransport {
-            producing: true,
-            consuming: false,
-            force_tcp: true,
-        },
-    ];
-    for request in requests {
-        let error = world.ask(bob, request).expect_err("not offered");
-        assert_eq!(error.kind, ErrorKind::NotImplemented);
-        assert!(
-            error.reason.starts_with("this server does not offer"),
-            "{error}"
-        );
-    }
+    let request = PeerRequest::CreateWebRtcTransport {
+        producing: true,
+        consuming: false,
+        force_tcp: true,
+        data: false,
+    };
+    let error = world.ask(bob, request).expect_err("not offered");
+    assert_eq!(error.kind, ErrorKind::NotImplemented);
+    assert!(
+        error.reason.starts_with("this server does not offer"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -508,6 +507,7 @@ fn limits_are_kept() {
         producing: true,
         consuming: false,
         force_tcp: false,
+        data: false,
     };
     assert_eq!(kind(world.ask(alice.0, transport)), ErrorKind::TooMany);
     let large = PeerRequest::Produce {
@@ -516,6 +516,7 @@ fn limits_are_kept() {
         rtp_parameters: clients::vp8(),
         app_data: serde_json::Map::from_iter([("text".to_owned(), "x".repeat(64).into())]),
         paused: false,
+        voice: false,
         wish: None,
     };
     assert_eq!(kind(world.ask(alice.0, large)), ErrorKind::BadRequest);
@@ -550,6 +551,7 @@ fn a_producer_that_the_router_cannot_take_is_refused_with_the_reason() {
         rtp_parameters,
         app_data: serde_json::Map::new(),
         paused: false,
+        voice: false,
         wish: None,
     };
     let error = world.ask(alice.0, request).expect_err("an odd clock");

@@ -5,9 +5,12 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
+use plenum_ids::{
+    ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, RtpObserverId, TransportId,
+};
 use plenum_ipc::message::{Answer, ErrorCode, Request, RequestError};
 use plenum_params::{
+    data::{DataConsumerStats, DataProducerStats, SctpParameters},
     event::Layers,
     stats::{ConsumerStats, TransportStats},
     transport::{
@@ -23,6 +26,11 @@ pub(super) struct FakeWorker {
     pub(super) transports: BTreeMap<TransportId, RouterId>,
     pub(super) producers: BTreeMap<ProducerId, Source>,
     pub(super) consumers: BTreeMap<ConsumerId, Sink>,
+    /// Those of `transports` that lead to the node.
+    pub(super) direct: BTreeSet<TransportId>,
+    pub(super) data_producers: BTreeMap<DataProducerId, DataSource>,
+    pub(super) data_consumers: BTreeMap<DataConsumerId, DataSink>,
+    pub(super) observers: BTreeMap<RtpObserverId, Observer>,
     /// How the next requests fail; carried out as usual when it is empty.
     pub(super) failures: Vec<Failure>,
 }
@@ -41,6 +49,24 @@ pub(super) struct Sink {
     pub(super) paused: bool,
     pub(super) preferred: Option<Layers>,
     pub(super) priority: u8,
+}
+
+pub(super) struct DataSource {
+    /// `None`: it is piped.
+    transport: Option<TransportId>,
+    router: RouterId,
+}
+
+pub(super) struct DataSink {
+    /// `None`: it feeds a pipe.
+    transport: Option<TransportId>,
+    pub(super) producer: DataProducerId,
+    pub(super) stream: Option<u16>,
+}
+
+pub(super) struct Observer {
+    router: RouterId,
+    pub(super) producers: BTreeSet<ProducerId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -87,11 +113,22 @@ impl FakeWorker {
             Request::CreateRouter { router } => assert!(self.routers.insert(*router)),
             Request::CloseRouter { router } => self.close_router(*router),
             Request::CreateWebRtcTransport {
-                router, transport, ..
+                router,
+                transport,
+                options,
             } => {
                 assert!(self.routers.contains(router));
                 assert!(self.transports.insert(*transport, *router).is_none());
-                return Answer::WebRtcTransport(info());
+                return Answer::WebRtcTransport(WebRtcTransportInfo {
+                    sctp_parameters: options.sctp.map(|sctp| SctpParameters {
+                        port: 5000,
+                        os: 1024,
+                        mis: 1024,
+                        max_message_size: sctp.max_message_size,
+                        send_buffer: sctp.send_buffer,
+                    }),
+                    ..info()
+                });
             }
             Request::ConnectWebRtcTransport { transport, .. } => {
                 assert!(self.transports.contains_key(transport));
@@ -193,9 +230,123 @@ impl FakeWorker {
                 self.sink(*consumer);
                 return Answer::ConsumerStats(Box::<ConsumerStats>::default());
             }
+            other => return self.apply_to_data(other),
+        }
+        Answer::Done
+    }
+
+    fn apply_to_data(&mut self, request: &Request) -> Answer {
+        match request {
+            Request::CreateDirectTransport { router, transport } => {
+                assert!(self.routers.contains(router));
+                assert!(self.transports.insert(*transport, *router).is_none());
+                self.direct.insert(*transport);
+            }
+            Request::ProduceData {
+                transport,
+                data_producer,
+                stream,
+                ..
+            } => {
+                assert_eq!(self.direct.contains(transport), stream.is_none());
+                let source = DataSource {
+                    transport: Some(*transport),
+                    router: self.transports[transport],
+                };
+                assert!(self.data_producers.insert(*data_producer, source).is_none());
+            }
+            Request::PipeProduceData {
+                router,
+                data_producer,
+                ..
+            } => {
+                assert!(self.routers.contains(router));
+                let source = DataSource {
+                    transport: None,
+                    router: *router,
+                };
+                assert!(self.data_producers.insert(*data_producer, source).is_none());
+            }
+            Request::ConsumeData {
+                transport,
+                data_consumer,
+                data_producer,
+                stream,
+                ..
+            } => {
+                assert!(self.transports.contains_key(transport));
+                assert_eq!(self.direct.contains(transport), stream.is_none());
+                let stream = stream.map(|stream| stream.stream_id);
+                let mut others = self.data_consumers.values();
+                assert!(
+                    others.all(|it| it.transport != Some(*transport)
+                        || it.stream.is_none()
+                        || it.stream != stream),
+                    "a stream is used twice"
+                );
+                self.insert_data_sink(*data_consumer, Some(*transport), *data_producer, stream);
+            }
+            Request::PipeConsumeData {
+                data_consumer,
+                data_producer,
+                ..
+            } => self.insert_data_sink(*data_consumer, None, *data_producer, None),
+            Request::CloseDataProducer { data_producer } => {
+                self.close_data_producer(*data_producer);
+            }
+            Request::CloseDataConsumer { data_consumer } => {
+                self.data_consumers.remove(data_consumer);
+            }
+            Request::DataProducerStats { data_producer } => {
+                assert!(self.data_producers.contains_key(data_producer));
+                return Answer::DataProducerStats(DataProducerStats::default());
+            }
+            Request::DataConsumerStats { data_consumer } => {
+                assert!(self.data_consumers.contains_key(data_consumer));
+                return Answer::DataConsumerStats(DataConsumerStats::default());
+            }
+            Request::CreateAudioLevelObserver {
+                router, observer, ..
+            }
+            | Request::CreateActiveSpeakerObserver {
+                router, observer, ..
+            } => {
+                assert!(self.routers.contains(router));
+                let made = Observer {
+                    router: *router,
+                    producers: BTreeSet::new(),
+                };
+                assert!(self.observers.insert(*observer, made).is_none());
+            }
+            Request::ObserveProducer { observer, producer } => {
+                let source = &self.producers[producer];
+                let observer = self.observers.get_mut(observer).expect("an observer");
+                assert_eq!(source.router, observer.router);
+                assert!(source.transport.is_some(), "each voice is heard once");
+                assert!(observer.producers.insert(*producer));
+            }
+            Request::CloseObserver { observer } => {
+                self.observers.remove(observer);
+            }
             other => panic!("a room has no use for {other:?}"),
         }
         Answer::Done
+    }
+
+    fn insert_data_sink(
+        &mut self,
+        id: DataConsumerId,
+        transport: Option<TransportId>,
+        producer: DataProducerId,
+        stream: Option<u16>,
+    ) {
+        assert!(self.data_producers.contains_key(&producer));
+        let sink = DataSink {
+            transport,
+            producer,
+            stream,
+        };
+        assert!(self.data_consumers.insert(id, sink).is_none());
     }
 
     fn source(&mut self, id: ProducerId) -> &mut Source {
@@ -222,6 +373,15 @@ impl FakeWorker {
         for producer in piped {
             self.close_producer(producer);
         }
+        let piped = self.data_producers.iter();
+        let piped: Vec<_> = piped
+            .filter(|(_, source)| source.router == router)
+            .map(|(id, _)| *id)
+            .collect();
+        for producer in piped {
+            self.close_data_producer(producer);
+        }
+        self.observers.retain(|_, it| it.router != router);
     }
 
     fn close_transport(&mut self, transport: TransportId) {
@@ -234,16 +394,41 @@ impl FakeWorker {
                 self.close_producer(producer);
             }
         }
+        self.direct.remove(&transport);
+        self.data_consumers
+            .retain(|_, sink| sink.transport != Some(transport));
+        let written = self.data_producers.iter();
+        let written: Vec<_> = written
+            .filter(|(_, source)| source.transport == Some(transport))
+            .map(|(id, _)| *id)
+            .collect();
+        for producer in written {
+            self.close_data_producer(producer);
+        }
+    }
+
+    fn close_data_producer(&mut self, producer: DataProducerId) {
+        self.data_producers.remove(&producer);
+        self.data_consumers
+            .retain(|_, sink| sink.producer != producer);
     }
 
     fn close_producer(&mut self, producer: ProducerId) {
         self.producers.remove(&producer);
+        for observer in self.observers.values_mut() {
+            observer.producers.remove(&producer);
+        }
         self.consumers.retain(|_, sink| sink.producer != producer);
     }
 
     /// Whether nothing but the router is left.
     pub(super) fn holds_no_media(&self) -> bool {
-        self.transports.is_empty() && self.producers.is_empty() && self.consumers.is_empty()
+        self.transports.is_empty()
+            && self.producers.is_empty()
+            && self.consumers.is_empty()
+            && self.data_producers.is_empty()
+            && self.data_consumers.is_empty()
+            && self.observers.is_empty()
     }
 }
 
@@ -254,6 +439,8 @@ const fn is_close(request: &Request) -> bool {
             | Request::CloseTransport { .. }
             | Request::CloseProducer { .. }
             | Request::CloseConsumer { .. }
+            | Request::CloseDataProducer { .. }
+            | Request::CloseDataConsumer { .. }
     )
 }
 

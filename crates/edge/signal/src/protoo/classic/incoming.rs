@@ -4,8 +4,11 @@ use std::str::FromStr;
 
 use plenum_api::{classic, error::ErrorKind};
 use plenum_ids::{ConsumerId, ProducerId, TransportId};
-use plenum_params::transport::{DtlsParameters, DtlsRole};
-use plenum_room::{PeerRequest, RoomError};
+use plenum_params::{
+    media::MediaKind,
+    transport::{DtlsParameters, DtlsRole},
+};
+use plenum_room::{Audience, PeerRequest, RoomError};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -29,11 +32,24 @@ pub(crate) fn decode_request(method: &str, data: &str) -> Result<PeerRequest, Ro
                 producing: data.producing,
                 consuming: data.consuming,
                 force_tcp: data.force_tcp,
+                data: data.sctp_capabilities.is_some(),
             }
         }
         "getConsumerStats" => PeerRequest::GetConsumerStats {
             consumer: call.consumer()?,
         },
+        "getDataConsumerStats" => {
+            let data: classic::DataConsumerReference = call.decode()?;
+            PeerRequest::GetDataConsumerStats {
+                data_consumer: parse("dataConsumer", &data.data_consumer_id)?,
+            }
+        }
+        "getDataProducerStats" => {
+            let data: classic::DataProducerReference = call.decode()?;
+            PeerRequest::GetDataProducerStats {
+                data_producer: parse("dataProducer", &data.data_producer_id)?,
+            }
+        }
         "getProducerStats" => PeerRequest::GetProducerStats {
             producer: call.producer()?,
         },
@@ -49,7 +65,7 @@ pub(crate) fn decode_request(method: &str, data: &str) -> Result<PeerRequest, Ro
             producer: call.producer()?,
         },
         "produce" => call.produce()?,
-        "produceData" => PeerRequest::ProduceData,
+        "produceData" => call.produce_data()?,
         "requestConsumerKeyFrame" => PeerRequest::RequestConsumerKeyFrame {
             consumer: call.consumer()?,
         },
@@ -81,12 +97,6 @@ pub(crate) fn decode_request(method: &str, data: &str) -> Result<PeerRequest, Ro
             return Err(RoomError::new(
                 ErrorKind::Forbidden,
                 "this server does not throttle its network",
-            ));
-        }
-        "getDataConsumerStats" | "getDataProducerStats" => {
-            return Err(RoomError::new(
-                ErrorKind::NotFound,
-                "there are no data channels",
             ));
         }
         _ => {
@@ -123,7 +133,7 @@ impl Call<'_> {
 
     fn join(&self) -> Result<PeerRequest, RoomError> {
         let data: classic::Join = self.decode()?;
-        let (demand, migrate) = (data.demand(), data.migrate());
+        let (demand, migrate, volumes) = (data.demand(), data.migrate(), data.volumes());
         // Applications look into it without asking whether it is there.
         let device = match data.device {
             Some(device @ Value::Object(_)) => device,
@@ -133,6 +143,8 @@ impl Call<'_> {
             display_name: data.display_name.unwrap_or_default(),
             device,
             rtp_capabilities: data.rtp_capabilities,
+            data: data.sctp_capabilities.is_some(),
+            volumes,
             demand,
             migrate,
         })
@@ -141,16 +153,32 @@ impl Call<'_> {
     fn produce(&self) -> Result<PeerRequest, RoomError> {
         let data: classic::Produce = self.decode()?;
         let wish = data.wished_id().and_then(|id| id.parse().ok());
+        let app_data = members(data.app_data);
+        let is_shared = app_data.get("share") == Some(&Value::Bool(true));
         Ok(PeerRequest::Produce {
             transport: parse("transport", &data.transport_id)?,
             kind: data.kind,
             rtp_parameters: data.rtp_parameters,
-            app_data: match data.app_data {
-                Some(Value::Object(members)) => members,
-                _ => Map::new(),
-            },
+            app_data,
             paused: false,
+            // The sound of a shared screen says nothing about who speaks.
+            voice: data.kind == MediaKind::Audio && !is_shared,
             wish,
+        })
+    }
+
+    fn produce_data(&self) -> Result<PeerRequest, RoomError> {
+        let data: classic::ProduceData = self.decode()?;
+        Ok(PeerRequest::ProduceData {
+            transport: parse("transport", &data.transport_id)?,
+            stream: data.sctp_stream_parameters.into(),
+            audience: match data.label.as_str() {
+                "bot" => Audience::Bot,
+                _ => Audience::Everybody,
+            },
+            label: data.label,
+            protocol: data.protocol,
+            app_data: members(data.app_data),
         })
     }
 
@@ -175,6 +203,13 @@ impl Call<'_> {
 
     fn bad(&self, reason: &str) -> RoomError {
         RoomError::new(ErrorKind::BadRequest, format!("{}: {reason}", self.method))
+    }
+}
+
+fn members(app_data: Option<Value>) -> Map<String, Value> {
+    match app_data {
+        Some(Value::Object(members)) => members,
+        _ => Map::new(),
     }
 }
 

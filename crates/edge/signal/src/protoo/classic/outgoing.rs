@@ -2,8 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use plenum_api::{classic, media_stats, transport::IceParametersJson};
-use plenum_room::{ClientRequest, NewConsumer, PeerEvent, PeerInfo, PeerReply};
+use plenum_api::{classic, data, media_stats, transport::IceParametersJson};
+use plenum_ids::PeerId;
+use plenum_room::{ClientRequest, NewConsumer, NewDataConsumer, PeerEvent, PeerInfo, PeerReply};
 use serde_json::Number;
 use tracing::warn;
 
@@ -36,6 +37,19 @@ pub(crate) fn encode_reply(id: &Number, reply: &PeerReply) -> String {
     match reply {
         PeerReply::ConsumerStats(stats) => {
             ok_response(id, &media_stats::consumer_stats(stats, unix_milliseconds()))
+        }
+        PeerReply::DataConsumerStats(stats) => {
+            let names = (stats.label.as_str(), stats.protocol.as_str());
+            let entries = data::data_consumer_stats(names, &stats.counters, unix_milliseconds());
+            ok_response(id, &entries)
+        }
+        PeerReply::DataProduced { data_producer } => {
+            ok_response(id, &classic::DataProduced { id: *data_producer })
+        }
+        PeerReply::DataProducerStats(stats) => {
+            let names = (stats.label.as_str(), stats.protocol.as_str());
+            let entries = data::data_producer_stats(names, &stats.counters, unix_milliseconds());
+            ok_response(id, &entries)
         }
         PeerReply::Done => ok_response(id, &classic::Empty {}),
         PeerReply::IceParameters(ice) => ok_response(id, &IceParametersJson::from(ice)),
@@ -75,6 +89,9 @@ pub(crate) fn encode_ask(id: u64, ask: &ClientRequest) -> Option<String> {
         ClientRequest::NewConsumer(consumer) => {
             Some(request(id, "newConsumer", &new_consumer(consumer)))
         }
+        ClientRequest::NewDataConsumer(consumer) => {
+            Some(request(id, "newDataConsumer", &new_data_consumer(consumer)))
+        }
         _ => None,
     }
 }
@@ -92,6 +109,25 @@ pub(crate) fn encode_event(event: &PeerEvent) -> Option<String> {
         PeerEvent::ConsumerScore { consumer, score } => notification(
             "consumerScore",
             &classic::ConsumerScoreNotice::new(*consumer, score),
+        ),
+        PeerEvent::DataConsumerClosed { data_consumer } => notification(
+            "dataConsumerClosed",
+            &classic::DataConsumerNotice {
+                data_consumer_id: *data_consumer,
+            },
+        ),
+        PeerEvent::DominantSpeaker { peer } => notification(
+            "dominantSpeaker",
+            &classic::DominantSpeaker {
+                peer_id: peer.as_ref(),
+            },
+        ),
+        PeerEvent::Loudest { speaker } => notification(
+            "activeSpeaker",
+            &classic::ActiveSpeaker {
+                peer_id: speaker.as_ref().map(|(peer, _)| peer),
+                volume: speaker.as_ref().map(|(_, volume)| *volume),
+            },
         ),
         PeerEvent::NewPeer(info) => notification("newPeer", &describe(info)),
         PeerEvent::PeerClosed { peer } => {
@@ -123,6 +159,7 @@ pub(crate) fn encode_event(event: &PeerEvent) -> Option<String> {
             "producerScore",
             &classic::ProducerScoreNotice::new(*producer, scores),
         ),
+        PeerEvent::Volumes { volumes } => notification("speakingPeers", &speaking_peers(volumes)),
         _ => return None,
     })
 }
@@ -144,6 +181,30 @@ fn new_consumer(consumer: &NewConsumer) -> classic::NewConsumer<'_> {
     }
 }
 
+fn new_data_consumer(consumer: &NewDataConsumer) -> classic::NewDataConsumer<'_> {
+    classic::NewDataConsumer {
+        peer_id: consumer.peer.as_ref(),
+        data_producer_id: consumer.data_producer,
+        id: consumer.data_consumer,
+        sctp_stream_parameters: consumer.stream.into(),
+        label: &consumer.label,
+        protocol: &consumer.protocol,
+        app_data: &consumer.app_data,
+    }
+}
+
+fn speaking_peers(volumes: &[(PeerId, i8)]) -> classic::SpeakingPeers<'_> {
+    let volumes = volumes.iter();
+    classic::SpeakingPeers {
+        peer_volumes: volumes
+            .map(|(peer_id, volume)| classic::PeerVolume {
+                peer_id,
+                volume: *volume,
+            })
+            .collect(),
+    }
+}
+
 fn describe(info: &PeerInfo) -> classic::PeerDescription<'_> {
     classic::PeerDescription {
         id: &info.peer,
@@ -161,10 +222,10 @@ fn unix_milliseconds() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use plenum_ids::{ConsumerId, PeerId, ProducerId, TransportId};
+    use plenum_ids::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, TransportId};
     use plenum_params::{
-        event::ConsumerScore, media::MediaKind, ortc::ProducerType, rtp_parameters::RtpParameters,
-        transport::IceParameters,
+        data::SctpStreamParameters, event::ConsumerScore, media::MediaKind, ortc::ProducerType,
+        rtp_parameters::RtpParameters, transport::IceParameters,
     };
     use serde_json::{Map, Value, json};
 
@@ -202,6 +263,36 @@ mod tests {
         assert_eq!(data["producerPaused"], true);
         assert!(data["rtpParameters"].is_object());
         assert!(data.get("transportId").is_none());
+    }
+
+    #[test]
+    fn a_new_data_consumer_has_the_dialects_names_and_the_bot_has_none() {
+        let mut consumer = NewDataConsumer {
+            peer: Some(PeerId::from("ada")),
+            transport: TransportId::from_u128(1),
+            data_consumer: DataConsumerId::from_u128(2),
+            data_producer: DataProducerId::from_u128(3),
+            stream: SctpStreamParameters::reliable(4),
+            label: "chat".to_owned(),
+            protocol: String::new(),
+            app_data: Map::from_iter([("info".to_owned(), json!("my"))]),
+        };
+        let data = |consumer: NewDataConsumer| {
+            let ask = ClientRequest::NewDataConsumer(Box::new(consumer));
+            let message = parse(&encode_ask(5, &ask).expect("has words for it"));
+            assert_eq!(message["method"], "newDataConsumer");
+            message["data"].clone()
+        };
+        assert_eq!(
+            data(consumer.clone()),
+            json!({
+                "peerId": "ada", "id": DataConsumerId::from_u128(2),
+                "dataProducerId": DataProducerId::from_u128(3), "label": "chat", "protocol": "",
+                "sctpStreamParameters": {"streamId": 4, "ordered": true}, "appData": {"info": "my"},
+            })
+        );
+        consumer.peer = None;
+        assert_eq!(data(consumer)["peerId"], Value::Null);
     }
 
     #[test]
@@ -268,6 +359,37 @@ mod tests {
                 },
                 "consumerLayersChanged",
                 json!({"consumerId": consumer, "spatialLayer": null, "temporalLayer": null}),
+            ),
+            (
+                PeerEvent::DataConsumerClosed {
+                    data_consumer: DataConsumerId::from_u128(2),
+                },
+                "dataConsumerClosed",
+                json!({"dataConsumerId": DataConsumerId::from_u128(2)}),
+            ),
+            (
+                PeerEvent::Loudest {
+                    speaker: Some((PeerId::from("ada"), -30)),
+                },
+                "activeSpeaker",
+                json!({"peerId": "ada", "volume": -30}),
+            ),
+            (
+                PeerEvent::Loudest { speaker: None },
+                "activeSpeaker",
+                json!({"peerId": null}),
+            ),
+            (
+                PeerEvent::Volumes {
+                    volumes: [(PeerId::from("ada"), -30)].into(),
+                },
+                "speakingPeers",
+                json!({"peerVolumes": [{"peerId": "ada", "volume": -30}]}),
+            ),
+            (
+                PeerEvent::DominantSpeaker { peer: None },
+                "dominantSpeaker",
+                json!({"peerId": null}),
             ),
             (
                 PeerEvent::ProducerDemand {

@@ -14,6 +14,10 @@ fn every_method_of_the_dialect_is_understood() {
     let transport = json!({"transportId": ID});
     let producer = json!({"producerId": ID});
     let consumer = json!({"consumerId": ID, "spatialLayer": 1, "priority": 3});
+    let channel =
+        json!({"transportId": ID, "sctpStreamParameters": {"streamId": 0}, "label": "chat"});
+    let data_producer = json!({"dataProducerId": ID});
+    let data_consumer = json!({"dataConsumerId": ID});
     for (method, data) in [
         ("changeDisplayName", &json!({"displayName": "Ada"})),
         ("closeProducer", &producer),
@@ -25,7 +29,9 @@ fn every_method_of_the_dialect_is_understood() {
         ("join", &json!({})),
         ("pauseConsumer", &consumer),
         ("pauseProducer", &producer),
-        ("produceData", &transport),
+        ("getDataConsumerStats", &data_consumer),
+        ("getDataProducerStats", &data_producer),
+        ("produceData", &channel),
         ("requestConsumerKeyFrame", &consumer),
         ("restartIce", &transport),
         ("resumeConsumer", &consumer),
@@ -67,6 +73,63 @@ fn odd_devices_and_app_data_become_empty_objects() {
         panic!("{produce:?}");
     };
     assert!(app_data.is_empty());
+}
+
+#[test]
+fn what_is_for_the_bot_is_known_by_its_label() {
+    for (label, expected) in [
+        (json!("bot"), Audience::Bot),
+        (json!("chat"), Audience::Everybody),
+        (json!("anything"), Audience::Everybody),
+    ] {
+        let data = json!({
+            "transportId": ID, "sctpStreamParameters": {"streamId": 1, "maxRetransmits": 1}, "label": label,
+        });
+        let produce = decode("produceData", &data);
+        let Ok(PeerRequest::ProduceData {
+            audience, stream, ..
+        }) = produce
+        else {
+            panic!("{produce:?}");
+        };
+        assert_eq!(audience, expected);
+        assert!(!stream.ordered);
+    }
+    let err = decode("produceData", &json!({"transportId": ID})).expect_err("how");
+    assert_eq!(err.kind, ErrorKind::BadRequest);
+}
+
+#[test]
+fn only_clients_with_sctp_capabilities_get_data_channels() {
+    let sctp = json!({"numStreams": {"OS": 1024, "MIS": 1024}});
+    for (data, expected) in [
+        (json!({"sctpCapabilities": sctp}), true),
+        (json!({"sctpCapabilities": null}), false),
+        (json!({}), false),
+    ] {
+        let transport = decode("createWebRtcTransport", &data);
+        let join = decode("join", &data);
+        assert!(
+            matches!(transport, Ok(PeerRequest::CreateWebRtcTransport { data, .. }) if data == expected)
+        );
+        assert!(matches!(join, Ok(PeerRequest::Join { data, .. }) if data == expected));
+    }
+}
+
+#[test]
+fn a_shared_sound_is_no_voice() {
+    for (kind, app_data, expected) in [
+        ("audio", json!({}), true),
+        ("audio", json!({"share": true}), false),
+        ("video", json!({}), false),
+    ] {
+        let data = json!({
+            "transportId": ID, "kind": kind, "rtpParameters": {"codecs": []}, "appData": app_data,
+        });
+        assert!(
+            matches!(decode("produce", &data), Ok(PeerRequest::Produce { voice, .. }) if voice == expected)
+        );
+    }
 }
 
 #[test]
