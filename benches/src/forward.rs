@@ -97,9 +97,8 @@ impl Forwarding {
         let mut world = World::with_config(WorldConfig {
             srtp_profiles: vec![profile],
             socket: SocketConfig {
-                local: socket.local_addr(),
-                announced: None,
                 gso: socket.supports_gso(),
+                ..SocketConfig::new(socket.local_addr())
             },
             consent_timeout: Duration::from_hours(1),
         });

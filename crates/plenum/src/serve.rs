@@ -17,10 +17,10 @@ use plenum_host::{Capacity, Host, HostConfig, Limits};
 use plenum_params::{
     log::LogOptions,
     ortc::{default_codecs, router_capabilities},
-    transport::WebRtcTransportOptions,
+    transport::{ListenInfo, Protocols, WebRtcTransportOptions},
 };
 use plenum_signal::{AdminAccess, Edge, Settings};
-use plenum_supervisor::{ListenAddress, Supervisor, SupervisorConfig};
+use plenum_supervisor::{Supervisor, SupervisorConfig};
 use plenum_telemetry::Format;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
@@ -219,9 +219,14 @@ fn supervisor_config(config: &Config) -> anyhow::Result<SupervisorConfig> {
     }
     Ok(SupervisorConfig {
         worker_count: plan.workers(),
-        listen: vec![ListenAddress {
-            ip: config.rtc_listen_ip(),
-            announced: config.rtc.announced_ip,
+        listen: vec![ListenInfo {
+            announced: config
+                .rtc
+                .announced_ip
+                .map(Into::into)
+                .into_iter()
+                .collect(),
+            ..ListenInfo::new(config.rtc_listen_ip())
         }],
         min_port: config.rtc.min_port,
         ports_per_worker: plan.per_worker(),
@@ -253,6 +258,7 @@ fn host_config(config: &Config) -> anyhow::Result<HostConfig> {
             max_outgoing_bitrate: config.rtc.max_outgoing_bitrate,
             max_incoming_bitrate: config.rtc.max_incoming_bitrate,
             sctp: None,
+            protocols: Protocols::default(),
         },
         max_room_consumers: limit(config.workers.max_room_consumers),
         announce_up_to: config.room.announce_up_to as usize,

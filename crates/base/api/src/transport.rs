@@ -74,7 +74,7 @@ impl From<&IceCandidate> for IceCandidateJson {
 pub const fn protocol_name(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Tcp => "tcp",
-        _ => "udp",
+        Protocol::Udp => "udp",
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
         let mut candidate = IceCandidate {
             foundation: "udpcandidate".to_owned(),
             priority: 1_076_302_079,
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST).into(),
             port: 10_000,
             protocol: Protocol::Udp,
         };

@@ -195,6 +195,10 @@ pub struct WorkerStats {
     pub control_bytes_waiting: u64,
     /// Open file descriptors of the process.
     pub descriptors: u32,
+    /// TCP connections.
+    pub connections: u32,
+    /// TCP connections that were closed before anything valid came from them: one too many, or too slow.
+    pub connections_refused: u64,
 }
 
 impl WorkerStats {
@@ -218,6 +222,7 @@ impl WorkerStats {
         self.media.add(&other.media);
         self.forwarding_delay.merge(&other.forwarding_delay);
         self.events_dropped += other.events_dropped;
+        self.connections_refused += other.connections_refused;
     }
 }
 
@@ -250,6 +255,8 @@ pub struct MediaCounters {
     pub dtls_failed: u64,
     /// Transports whose peer gave no sign of life for too long.
     pub ice_disconnected: u64,
+    /// Times that a TCP connection did not take what its receiver was sent, so that pictures were left out.
+    pub connections_blocked: u64,
 }
 
 impl MediaCounters {
@@ -267,6 +274,7 @@ impl MediaCounters {
         self.dtls_connected += other.dtls_connected;
         self.dtls_failed += other.dtls_failed;
         self.ice_disconnected += other.ice_disconnected;
+        self.connections_blocked += other.connections_blocked;
     }
 }
 

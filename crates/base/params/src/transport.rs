@@ -1,16 +1,18 @@
 //! Parameters and states of transports, as node and worker exchange them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
 use crate::data::{SctpOptions, SctpParameters};
 
+pub use listen::{Address, InvalidAddress, ListenInfo, Protocols};
 pub use plain::{
     PlainRemote, PlainTransportInfo, PlainTransportOptions, SrtpParameters, SrtpSuite,
 };
 pub use trunk::{TrunkKey, TrunkOptions, TrunkSsrcs};
 
+mod listen;
 mod plain;
 mod trunk;
 
@@ -27,6 +29,8 @@ pub struct WebRtcTransportOptions {
     pub max_incoming_bitrate: Option<u32>,
     /// Data channels; `None`: without.
     pub sctp: Option<SctpOptions>,
+    /// By which protocols it may be reached.
+    pub protocols: Protocols,
 }
 
 impl Default for WebRtcTransportOptions {
@@ -38,6 +42,7 @@ impl Default for WebRtcTransportOptions {
             max_outgoing_bitrate: None,
             max_incoming_bitrate: None,
             sctp: None,
+            protocols: Protocols::default(),
         }
     }
 }
@@ -69,8 +74,8 @@ pub struct IceCandidate {
     pub foundation: String,
     /// RFC 8445 priority.
     pub priority: u32,
-    /// Address that clients connect to (announced address, or the bound one).
-    pub address: IpAddr,
+    /// Address that clients connect to (announced address or host name, or the bound address).
+    pub address: Address,
     /// Port.
     pub port: u16,
     /// Transport protocol.
@@ -79,12 +84,29 @@ pub struct IceCandidate {
 
 /// Transport protocol of a candidate or tuple.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_enums, reason = "ICE knows no others")]
 pub enum Protocol {
     /// Passive TCP (RFC 6544, framed by RFC 4571).
     Tcp,
     /// UDP.
     Udp,
+}
+
+impl Protocol {
+    /// `UDP` or `TCP`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// The part a side takes in the DTLS handshake.

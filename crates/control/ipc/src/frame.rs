@@ -1,9 +1,12 @@
 //! The frames of both directions.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use plenum_ids::WorkerId;
-use plenum_params::log::LogOptions;
+use plenum_params::{
+    log::LogOptions,
+    transport::{Address, ListenInfo, Protocol},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::message::{Answer, Event, Request, RequestError};
@@ -50,6 +53,8 @@ pub struct WorkerConfig {
     pub worker: WorkerId,
     /// One entry for each of the RTC sockets that came with the preamble behind the packet socket, in their order.
     pub sockets: Vec<SocketOptions>,
+    /// Ports that it may bind by itself.
+    pub own_ports: OwnPorts,
     /// ICE consent is lost after this long without a check.
     pub consent_timeout: Duration,
     /// SRTP profiles that DTLS may choose, by their IANA names, in order of preference; empty: the default order.
@@ -60,14 +65,45 @@ pub struct WorkerConfig {
     pub log_json: bool,
 }
 
-/// What a worker must know about a socket that it was handed.
+/// Ports that a worker binds for single transports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "both sides are the same build")]
+pub struct OwnPorts {
+    /// The first one. With 0 the system chooses every port.
+    pub first: u16,
+    /// The last one.
+    pub last: u16,
+    /// Addresses to bind them on.
+    pub listen: Vec<ListenInfo>,
+    /// Every WebRTC transport gets ports of its own, on all of these addresses.
+    pub for_webrtc: bool,
+    /// Bytes of each socket's kernel buffers, as far as the system allows; 0: the system's default.
+    pub socket_buffer: u32,
+}
+
+/// What a worker must know about a socket that it was handed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "both sides are the same build")]
 pub struct SocketOptions {
-    /// Address to tell clients instead of the bound one.
-    pub announced: Option<IpAddr>,
+    /// UDP, or listening for TCP.
+    pub protocol: Protocol,
+    /// What to tell clients instead of the bound address, a candidate each; empty: the bound one.
+    pub announced: Vec<Address>,
+    /// Tell clients the bound address beside what is announced, with a lower priority.
+    pub expose_internal: bool,
     /// Send every datagram by itself, even if the kernel could segment.
     pub disable_gso: bool,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::Udp,
+            announced: Vec::new(),
+            expose_internal: false,
+            disable_gso: false,
+        }
+    }
 }
 
 /// What a worker says when it is ready.

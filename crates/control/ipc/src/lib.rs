@@ -36,7 +36,7 @@ mod preamble;
 pub use data_message::{
     DataMessage, MAX_MESSAGE_HEADER_BYTES, MAX_MESSAGE_PACKET_BYTES, MessageError, Subchannels,
 };
-pub use frame::{NodeToWorker, SocketOptions, WorkerConfig, WorkerHello, WorkerToNode};
+pub use frame::{NodeToWorker, OwnPorts, SocketOptions, WorkerConfig, WorkerHello, WorkerToNode};
 pub use framing::{Decoder, FrameError, MAX_FRAME_BYTES, encode};
 pub use message::{Answer, ErrorCode, Event, Request, RequestError};
 pub use packet::{

@@ -1,8 +1,8 @@
 //! What a supervisor is told when it starts.
 
-use std::{ffi::OsString, net::IpAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use plenum_params::log::LogOptions;
+use plenum_params::{log::LogOptions, transport::ListenInfo};
 
 /// Settings of a [`Supervisor`](crate::Supervisor).
 #[derive(Clone, Debug)]
@@ -15,8 +15,10 @@ pub struct SupervisorConfig {
     pub node: u16,
     /// How many workers.
     pub worker_count: u16,
-    /// Addresses that every worker has a UDP socket on.
-    pub listen: Vec<ListenAddress>,
+    /// Addresses that every worker has sockets on.
+    pub listen: Vec<ListenInfo>,
+    /// Every WebRTC transport gets ports of its own on them, out of its worker's share.
+    pub port_per_transport: bool,
     /// First port of worker 0. With 0 the system chooses every port.
     pub min_port: u16,
     /// Distance between the first ports of two workers.
@@ -24,6 +26,8 @@ pub struct SupervisorConfig {
     /// Bytes of each socket's kernel buffers, as far as the system allows. A worker that is busy for 10 ms at 1 Gbit/s
     /// has 1.2 MB waiting.
     pub socket_buffer: usize,
+    /// The same for sockets that single transports have: less, as each carries the media of one peer alone.
+    pub own_socket_buffer: usize,
     /// The program to run. The default is the running one, also if its file was replaced meanwhile.
     pub executable: PathBuf,
     /// Its arguments.
@@ -48,16 +52,6 @@ pub struct SupervisorConfig {
     pub restart_pause: Duration,
 }
 
-/// An address to listen on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "there is nothing else to it")]
-pub struct ListenAddress {
-    /// The address to bind.
-    pub ip: IpAddr,
-    /// The address to tell clients instead, behind NAT or when bound to all interfaces.
-    pub announced: Option<IpAddr>,
-}
-
 impl Default for SupervisorConfig {
     fn default() -> Self {
         Self {
@@ -66,7 +60,10 @@ impl Default for SupervisorConfig {
             listen: Vec::new(),
             min_port: 10_000,
             ports_per_worker: 1000,
+            port_per_transport: false,
             socket_buffer: 4 * 1024 * 1024,
+            // 100 ms at 20 Mbit/s.
+            own_socket_buffer: 256 * 1024,
             executable: "/proc/self/exe".into(),
             arguments: vec!["worker".into()],
             consent_timeout: Duration::from_secs(30),

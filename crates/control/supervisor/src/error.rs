@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf, process::ExitStatus, time::Duratio
 
 use plenum_ids::WorkerId;
 use plenum_ipc::{FrameError, HandshakeError, PacketError, RequestError};
+use plenum_params::transport::Protocol;
 
 /// A worker could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -11,11 +12,13 @@ use plenum_ipc::{FrameError, HandshakeError, PacketError, RequestError};
 pub enum StartError {
     /// A socket could not be opened.
     #[error(
-        "worker {worker} cannot listen on UDP {address}: where another program has the port (`ss -ulpn` names it), choose others with rtc.min_port or rtc.ports_per_worker; where this machine does not have the address, change rtc.listen_ip"
+        "worker {worker} cannot listen on {protocol} {address}: where another program has the port (`ss -tulpn` names it), choose others with rtc.min_port or rtc.ports_per_worker; where this machine does not have the address, change rtc.listen_ip"
     )]
     Bind {
         /// Which worker.
         worker: WorkerId,
+        /// Which protocol.
+        protocol: Protocol,
         /// The address that was refused.
         address: SocketAddr,
         /// Why.

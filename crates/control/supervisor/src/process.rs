@@ -13,11 +13,11 @@ use std::{
 
 use plenum_ids::WorkerId;
 use plenum_ipc::{
-    Decoder, NodeToWorker, PREAMBLE_BYTES, Preamble, SocketOptions, WorkerConfig, WorkerHello,
-    WorkerToNode, encode,
+    Decoder, NodeToWorker, PREAMBLE_BYTES, Preamble, WorkerConfig, WorkerHello, WorkerToNode,
+    encode,
 };
 use plenum_params::stats::WorkerStats;
-use plenum_udp::{PacketSocket, UdpSocket, send_fds};
+use plenum_udp::{PacketSocket, send_fds};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -35,6 +35,7 @@ use crate::{
     error::{StartError, WorkerFault},
     heartbeat,
     packets::SOCKET_BUFFER,
+    sockets::{RtcSocket, own_ports},
     supervisor::WorkerEvent,
     worker::{Link, Worker},
 };
@@ -71,7 +72,7 @@ impl Process {
     pub(crate) async fn start(
         config: &SupervisorConfig,
         worker: WorkerId,
-        sockets: &[UdpSocket],
+        sockets: &[RtcSocket],
     ) -> Result<Self, StartError> {
         let io_error = |source| StartError::Io { worker, source };
         let (ours, theirs) = StdUnixStream::pair().map_err(io_error)?;
@@ -192,7 +193,7 @@ async fn greet(
     config: &SupervisorConfig,
     worker: WorkerId,
     packets: PacketSocket,
-    sockets: &[UdpSocket],
+    sockets: &[RtcSocket],
     control: StdUnixStream,
 ) -> Result<(UnixStream, Decoder, WorkerHello), StartError> {
     let io_error = |source| StartError::Io { worker, source };
@@ -212,7 +213,7 @@ async fn greet(
     Preamble::check(&preamble).map_err(|source| StartError::Handshake { worker, source })?;
 
     let mut bytes = Vec::new();
-    let hello = NodeToWorker::Hello(Box::new(worker_config(config, worker)));
+    let hello = NodeToWorker::Hello(Box::new(worker_config(config, worker, sockets)));
     encode(&hello, &mut bytes).map_err(frame_error)?;
     stream.write_all(&bytes).await.map_err(io_error)?;
 
@@ -234,15 +235,17 @@ async fn greet(
     }
 }
 
-fn worker_config(config: &SupervisorConfig, worker: WorkerId) -> WorkerConfig {
-    let sockets = config.listen.iter().map(|listen| SocketOptions {
-        announced: listen.announced,
-        disable_gso: config.disable_gso,
-    });
+fn worker_config(
+    config: &SupervisorConfig,
+    worker: WorkerId,
+    sockets: &[RtcSocket],
+) -> WorkerConfig {
+    let sockets = sockets.iter().map(|socket| socket.options.clone());
     WorkerConfig {
         node: config.node,
         worker,
         sockets: sockets.collect(),
+        own_ports: own_ports(config, worker),
         consent_timeout: config.consent_timeout,
         srtp_profiles: config.srtp_profiles.clone(),
         log: config.log.clone(),

@@ -3,7 +3,6 @@
 use std::{error::Error, fmt::Write as _, process::ExitStatus, sync::Arc, time::Instant};
 
 use plenum_ids::WorkerId;
-use plenum_udp::UdpSocket;
 use tokio::{
     sync::{mpsc::UnboundedSender, watch},
     time::sleep,
@@ -15,13 +14,14 @@ use crate::{
     error::WorkerFault,
     process::{End, Process, stopped},
     restarts::Restarts,
+    sockets::RtcSocket,
     supervisor::{Shared, SlotState, WorkerEvent, WorkerState},
 };
 
 pub(crate) struct Slot {
     pub(crate) id: WorkerId,
     pub(crate) config: Arc<SupervisorConfig>,
-    pub(crate) sockets: Vec<UdpSocket>,
+    pub(crate) sockets: Vec<RtcSocket>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) events: UnboundedSender<WorkerEvent>,
     pub(crate) stop: watch::Receiver<bool>,

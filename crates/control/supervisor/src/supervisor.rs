@@ -10,7 +10,7 @@ use std::{
 use plenum_ids::WorkerId;
 use plenum_ipc::{Event, Request};
 use plenum_params::{log::LogOptions, stats::WorkerStats};
-use plenum_udp::{UdpSocket, process_usage};
+use plenum_udp::process_usage;
 use tokio::{
     sync::{Notify, mpsc::UnboundedSender, watch},
     task::JoinSet,
@@ -22,7 +22,7 @@ use crate::{
     error::{StartError, WorkerError, WorkerFault},
     process::{Process, stopped},
     slot::Slot,
-    sockets,
+    sockets::{self, RtcSocket},
     usage::Usage,
     vitals::{NodeUsage, Vitals, WorkerRates},
     worker::{Backlog, Worker},
@@ -112,7 +112,7 @@ pub struct WorkerInfo {
     pub totals: WorkerStats,
     /// What waits for this worker.
     pub backlog: Backlog,
-    /// Where it listens.
+    /// Where it listens for datagrams.
     pub addresses: Vec<SocketAddr>,
 }
 
@@ -274,7 +274,7 @@ impl Shared {
 }
 
 impl SlotState {
-    fn new(process: &Process, sockets: &[UdpSocket], log: &LogOptions) -> Self {
+    fn new(process: &Process, sockets: &[RtcSocket], log: &LogOptions) -> Self {
         Self {
             id: process.worker().id(),
             worker: Some(process.worker().clone()),
@@ -287,7 +287,7 @@ impl SlotState {
             past: WorkerStats::default(),
             renew: Arc::default(),
             log: (log.clone(), false),
-            addresses: sockets.iter().map(UdpSocket::local_addr).collect(),
+            addresses: sockets.iter().filter_map(RtcSocket::udp_addr).collect(),
         }
     }
 
@@ -345,8 +345,8 @@ fn ids(config: &SupervisorConfig) -> impl Iterator<Item = WorkerId> + use<> {
 /// Starts one process per entry, all at once, and gives them in the order of their numbers with their sockets.
 async fn start_all(
     config: &Arc<SupervisorConfig>,
-    sockets: Vec<Vec<UdpSocket>>,
-) -> Result<(Vec<Process>, Vec<Vec<UdpSocket>>), StartError> {
+    sockets: Vec<Vec<RtcSocket>>,
+) -> Result<(Vec<Process>, Vec<Vec<RtcSocket>>), StartError> {
     let mut starting = JoinSet::new();
     for (id, sockets) in ids(config).zip(sockets) {
         let config = Arc::clone(config);

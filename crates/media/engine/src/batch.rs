@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::config::SocketIndex;
+
 /// One datagram as it arrived. The engine decrypts it in place.
 #[derive(Debug)]
 #[expect(
@@ -9,8 +11,8 @@ use std::net::SocketAddr;
     reason = "callers build it for every datagram"
 )]
 pub struct Datagram<'a> {
-    /// Index into [`EngineConfig::sockets`](crate::EngineConfig::sockets).
-    pub socket: u8,
+    /// Which socket.
+    pub socket: SocketIndex,
     /// Who sent it.
     pub from: SocketAddr,
     /// Its bytes.
@@ -22,8 +24,8 @@ pub struct Datagram<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a plain view for callers")]
 pub struct Transmit<'a> {
-    /// Index into [`EngineConfig::sockets`](crate::EngineConfig::sockets).
-    pub socket: u8,
+    /// Which socket.
+    pub socket: SocketIndex,
     /// Destination.
     pub to: SocketAddr,
     /// All segments, one after another.
@@ -34,7 +36,7 @@ pub struct Transmit<'a> {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    socket: u8,
+    socket: u16,
     to: SocketAddr,
     start: u32,
     end: u32,
@@ -100,7 +102,7 @@ impl SendBatch {
     }
 
     /// Makes the first `len` bytes of the free part a message.
-    pub(crate) fn commit(&mut self, socket: u8, to: SocketAddr, len: usize, segment_size: u16) {
+    pub(crate) fn commit(&mut self, socket: u16, to: SocketAddr, len: usize, segment_size: u16) {
         let end = (self.used + len).min(self.region.len());
         self.entries.push(Entry {
             socket,
@@ -134,7 +136,7 @@ impl ControlQueue {
     /// Lets `write` fill up to `max` bytes for one datagram; it returns how many it used, and 0 cancels.
     pub(crate) fn push_with(
         &mut self,
-        socket: u8,
+        socket: u16,
         to: SocketAddr,
         max: usize,
         write: impl FnOnce(&mut [u8]) -> usize,

@@ -1,11 +1,16 @@
 //! What an engine is told when it is made.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use plenum_dtls::Certificate;
+use plenum_params::transport::{Address, Protocol};
+
+/// Number of a socket: first the shared ones in the order of [`EngineConfig::sockets`], then what
+/// [`Engine::add_socket`](crate::Engine::add_socket) was told.
+pub type SocketIndex = u16;
 
 /// Settings of an [`Engine`](crate::Engine).
 #[derive(Clone, Debug)]
@@ -22,7 +27,8 @@ pub struct EngineConfig {
     pub seed: [u8; 32],
     /// The worker's certificate.
     pub certificate: Certificate,
-    /// The shared UDP sockets; datagrams name them by index.
+    /// The shared sockets; datagrams name them by index. What comes over TCP is handed in datagram by datagram, too: a
+    /// connection is the listening socket's index and the remote address.
     pub sockets: Vec<SocketConfig>,
     /// ICE consent is lost after this long without a check (RFC 7675 asks for 30 s; mediasoup-demo uses 20 s).
     pub consent_timeout: Duration,
@@ -32,16 +38,34 @@ pub struct EngineConfig {
     pub srtp_profiles: Vec<plenum_dtls::SrtpProfileId>,
 }
 
-/// One shared socket.
-#[derive(Clone, Copy, Debug)]
+/// One socket.
+#[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "the worker fills in every field")]
 pub struct SocketConfig {
     /// Where it is bound.
     pub local: SocketAddr,
-    /// Address to tell clients instead of the bound one.
-    pub announced: Option<IpAddr>,
+    /// UDP, or listening for TCP.
+    pub protocol: Protocol,
+    /// What to tell clients instead of the bound address, a candidate each; empty: the bound one.
+    pub announced: Vec<Address>,
+    /// Tell clients the bound address beside what is announced, with a lower priority.
+    pub expose_internal: bool,
     /// Whether several equal datagrams may leave as one segmented message.
     pub gso: bool,
+}
+
+impl SocketConfig {
+    /// A UDP socket that clients are told the address of.
+    #[must_use]
+    pub const fn new(local: SocketAddr) -> Self {
+        Self {
+            local,
+            protocol: Protocol::Udp,
+            announced: Vec::new(),
+            expose_internal: false,
+            gso: true,
+        }
+    }
 }
 
 /// Translates the engine's monotonic time to wall-clock time.

@@ -21,6 +21,7 @@ use crate::{
     fan_out::FanOut,
     observers::Observers,
     producer::Producer,
+    sockets::Sockets,
     timers::Timers,
     transport::Transport,
     warm_up::Ahead,
@@ -41,6 +42,7 @@ pub(crate) struct Router {
 /// All media objects of one worker. See the crate's documentation for how to drive it.
 pub struct Engine {
     pub(crate) config: EngineConfig,
+    pub(crate) sockets: Sockets,
     pub(crate) clock: WallClock,
     pub(crate) rng: StdRng,
     pub(crate) routers: HashMap<RouterId, Router>,
@@ -51,7 +53,7 @@ pub struct Engine {
     pub(crate) producers: Slab<Producer>,
     pub(crate) consumers: Slab<Consumer>,
     /// Addresses that passed an ICE check, and those of trunks, lead to a transport; nothing else does.
-    pub(crate) addresses: HashMap<(u8, SocketAddr), usize, RandomState>,
+    pub(crate) addresses: HashMap<(u16, SocketAddr), usize, RandomState>,
     pub(crate) timers: Timers,
     pub(crate) observers: Observers,
     pub(crate) control: ControlQueue,
@@ -67,8 +69,9 @@ pub struct Engine {
 impl Engine {
     /// An engine without objects.
     #[must_use]
-    pub fn new(config: EngineConfig, now: Instant) -> Self {
+    pub fn new(mut config: EngineConfig, now: Instant) -> Self {
         Self {
+            sockets: Sockets::new(std::mem::take(&mut config.sockets)),
             clock: WallClock::new(now, config.unix_time),
             rng: StdRng::from_seed(config.seed),
             config,

@@ -46,7 +46,7 @@ pub(crate) struct FanOut {
 #[derive(Clone, Copy, Debug)]
 struct Destination {
     transport: usize,
-    socket: u8,
+    socket: u16,
     to: SocketAddr,
 }
 
@@ -174,6 +174,10 @@ impl Engine {
             transport.pacer.clear();
             return;
         };
+        if transport.blocked {
+            transport.retransmissions.clear();
+            return;
+        }
         let overhead = session.profile.rtp_overhead();
         self.collect_fresh(now, overhead, list);
         while let Some(consumer) = self.fan_out.missed_key_frames.pop() {

@@ -28,6 +28,7 @@ impl Engine {
         if consumer.parameters.kind == MediaKind::Audio
             || producer.paused
             || transport.path.is_none()
+            || transport.blocked
             || transport.srtp.is_none()
             // A path that is full has no room for the past.
             || !transport.congestion.has_room(now)

@@ -30,6 +30,7 @@ mod batch;
 mod commands;
 mod config;
 mod congestion;
+mod connections;
 mod consumer;
 mod counters;
 mod demand;
@@ -55,6 +56,7 @@ mod rate;
 mod receive;
 mod reception;
 mod sequence_map;
+mod sockets;
 mod timers;
 mod transport;
 mod trunk;
@@ -62,7 +64,7 @@ mod twcc_receiver;
 mod warm_up;
 
 pub use batch::{Datagram, SendBatch, Transmit};
-pub use config::{EngineConfig, SocketConfig};
+pub use config::{EngineConfig, SocketConfig, SocketIndex};
 pub use engine::{Engine, EngineDump};
 pub use error::EngineError;
 #[doc(hidden)]

@@ -51,11 +51,14 @@ impl Engine {
         }
     }
 
-    fn handle_stun(&mut self, now: Instant, socket: u8, from: SocketAddr, data: &[u8]) {
+    fn handle_stun(&mut self, now: Instant, socket: u16, from: SocketAddr, data: &[u8]) {
         let code = peek_username(data).and_then(|(local, _)| UfragCode::decode(local));
         let ours =
             code.filter(|code| code.node == self.config.node && code.worker == self.config.worker);
         let key = ours.map(|code| code.transport as usize);
+        // A socket of one transport must not become the path of another, which would outlive it.
+        let owner = self.sockets.owner(socket);
+        let key = key.filter(|key| owner.is_none_or(|owner| owner == *key));
         let key = key.filter(|key| !self.is_path_of_another(*key, socket, from));
         let found = key.and_then(|key| Some((key, self.transports.get_mut(key)?)));
         let Some((
@@ -105,7 +108,7 @@ impl Engine {
     /// Whether media of another transport takes this path. Then it stays with that transport for as long as its consent
     /// lasts, and with a trunk for good: a peer that writes another's address on its checks would cut that one off from
     /// its own transport.
-    fn is_path_of_another(&self, key: usize, socket: u8, from: SocketAddr) -> bool {
+    fn is_path_of_another(&self, key: usize, socket: u16, from: SocketAddr) -> bool {
         self.addresses.get(&(socket, from)).is_some_and(|&owner| {
             let owned = self.transports.get(owner);
             owner != key && owned.is_some_and(|owned| owned.path == Some((socket, from)))
@@ -117,7 +120,7 @@ impl Engine {
         let Some(transport) = self.transports.get_mut(key) else {
             return;
         };
-        let mut selected = false;
+        let (mut selected, mut unblocked) = (false, false);
         while let Some(event) = transport.ice.as_mut().and_then(IceLite::poll_event) {
             match event {
                 // The address may belong to a younger transport by now.
@@ -125,6 +128,7 @@ impl Engine {
                     if self.addresses.get(&(tuple.socket, tuple.remote)) == Some(&key) =>
                 {
                     self.addresses.remove(&(tuple.socket, tuple.remote));
+                    self.sockets.close_path(tuple.socket, tuple.remote);
                 }
                 IceEvent::SelectedTuple(tuple) => {
                     // Another port of the same address is most likely the same path behind a NAT that forgot.
@@ -132,6 +136,7 @@ impl Engine {
                         transport.congestion.handle_new_path(now);
                     }
                     transport.path = Some((tuple.socket, tuple.remote));
+                    unblocked |= std::mem::take(&mut transport.blocked);
                     selected = true;
                 }
                 IceEvent::StateChanged(state) => {
@@ -147,9 +152,7 @@ impl Engine {
                         transport.path = None;
                         self.counters.media.ice_disconnected += 1;
                     }
-                    let sockets = &self.config.sockets;
-                    let tuple =
-                        transport.tuple(|socket| Some(sockets.get(usize::from(socket))?.local));
+                    let tuple = transport.tuple(&self.sockets);
                     let event = Event::IceState {
                         transport: transport.id,
                         state: transport.ice_state,
@@ -167,6 +170,10 @@ impl Engine {
         if selected && transport.dtls_state == DtlsState::Connecting {
             // A handshake that we start ourselves has waited for an address to send to.
             self.drive_dtls(now, key);
+        }
+        if unblocked {
+            // What stopped the old connection does not concern the new path.
+            self.handle_flowing(now, key);
         }
     }
 

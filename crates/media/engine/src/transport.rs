@@ -10,13 +10,13 @@ use plenum_ice::IceLite;
 use plenum_ids::{RouterId, TransportId};
 use plenum_params::{
     stats::{DirectionStats, TransportStats},
-    transport::{DtlsState, IceState, Protocol, Tuple, WebRtcTransportOptions},
+    transport::{DtlsState, IceState, Tuple, WebRtcTransportOptions},
 };
 use plenum_srtp::{Opener, Sealer, SrtpProfile};
 
 use crate::{
-    congestion::Congestion, pacer::Pacer, packet::ExtensionTable, rate::RateCounter, trunk::Trunk,
-    twcc_receiver::TwccReceiver, warm_up::read,
+    config::SocketIndex, congestion::Congestion, pacer::Pacer, packet::ExtensionTable,
+    rate::RateCounter, sockets::Sockets, trunk::Trunk, twcc_receiver::TwccReceiver, warm_up::read,
 };
 
 mod receive_table;
@@ -38,7 +38,7 @@ pub(crate) struct Transport {
     pub(crate) ice: Option<IceLite>,
     pub(crate) ice_state: IceState,
     /// Where to send: the selected pair's socket and remote address.
-    pub(crate) path: Option<(u8, SocketAddr)>,
+    pub(crate) path: Option<(u16, SocketAddr)>,
     pub(crate) dtls: Option<DtlsEndpoint>,
     pub(crate) dtls_state: DtlsState,
     pub(crate) fingerprints: Vec<Fingerprint>,
@@ -73,6 +73,10 @@ pub(crate) struct Transport {
     pub(crate) received: DirectionCounters,
     pub(crate) sent: DirectionCounters,
     pub(crate) discarded: u64,
+    /// Sockets that are closed together with it.
+    pub(crate) own_sockets: Box<[SocketIndex]>,
+    /// Its connection takes no more for now: see [`connections`](crate::connections).
+    pub(crate) blocked: bool,
 }
 
 /// Keys of an established session.
@@ -127,6 +131,8 @@ impl Transport {
             received: DirectionCounters::default(),
             sent: DirectionCounters::default(),
             discarded: 0,
+            own_sockets: Box::default(),
+            blocked: false,
         }
     }
 
@@ -146,20 +152,17 @@ impl Transport {
         self.received.warm_up();
     }
 
-    pub(crate) fn tuple(&self, local: impl Fn(u8) -> Option<SocketAddr>) -> Option<Tuple> {
+    pub(crate) fn tuple(&self, sockets: &Sockets) -> Option<Tuple> {
         let (socket, remote) = self.path?;
+        let (local, protocol) = sockets.local(socket)?;
         Some(Tuple {
-            local: local(socket)?,
+            local,
             remote,
-            protocol: Protocol::Udp,
+            protocol,
         })
     }
 
-    pub(crate) fn stats(
-        &self,
-        now: Instant,
-        local: impl Fn(u8) -> Option<SocketAddr>,
-    ) -> TransportStats {
+    pub(crate) fn stats(&self, now: Instant, sockets: &Sockets) -> TransportStats {
         let (congestion, state) = (&self.congestion, self.congestion.state());
         let estimate = congestion.estimate(now);
         let limits = congestion.limits();
@@ -167,7 +170,7 @@ impl Transport {
             ice_state: self.ice_state,
             dtls_state: self.dtls_state,
             sctp_state: None,
-            selected_tuple: self.tuple(local),
+            selected_tuple: self.tuple(sockets),
             srtp_profile: self
                 .srtp
                 .as_ref()

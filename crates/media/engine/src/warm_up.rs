@@ -93,7 +93,7 @@ impl Engine {
 
     /// The transport that a datagram belongs to, if it is RTCP.
     #[inline]
-    fn reporter(&self, socket: u8, from: SocketAddr, data: &[u8]) -> Option<usize> {
+    fn reporter(&self, socket: u16, from: SocketAddr, data: &[u8]) -> Option<usize> {
         let is_report = classify(data) == PacketKind::Rtcp;
         let address = is_report.then_some((socket, from))?;
         self.addresses.get(&address).copied()

@@ -204,7 +204,7 @@ impl IceLite {
         &mut self,
         now: Instant,
         from: SocketAddr,
-        socket: u8,
+        socket: u16,
         packet: &[u8],
         out: &mut [u8],
     ) -> IceOutcome {
@@ -220,7 +220,7 @@ impl IceLite {
 
     /// An authenticated SRTP or DTLS packet came: marks its tuple as recently used, so that the table keeps it.
     /// It does not prolong consent (see the module documentation).
-    pub fn handle_authenticated_packet(&mut self, now: Instant, from: SocketAddr, socket: u8) {
+    pub fn handle_authenticated_packet(&mut self, now: Instant, from: SocketAddr, socket: u16) {
         self.tuples.touch(
             Tuple {
                 socket,
@@ -238,6 +238,31 @@ impl IceLite {
         // Another tuple of the same peer may still be checked: it takes over before the peer is given up.
         if let Some(tuple) = self.tuples.latest_checked(now, self.consent_timeout) {
             self.select(tuple);
+            return;
+        }
+        for tuple in self.tuples.clear() {
+            self.events.push_back(IceEvent::TupleRemoved(tuple));
+        }
+        self.nomination = None;
+        self.set_state(IceState::Disconnected);
+    }
+
+    /// The peer hung up a connection: its tuple is no longer valid. Another one that was checked takes over.
+    pub fn remove_tuple(&mut self, now: Instant, socket: u16, from: SocketAddr) {
+        let tuple = Tuple {
+            socket,
+            remote: from,
+        };
+        let was_selected = self.tuples.selected() == Some(tuple);
+        if !self.tuples.remove(tuple) {
+            return;
+        }
+        self.events.push_back(IceEvent::TupleRemoved(tuple));
+        if !was_selected {
+            return;
+        }
+        if let Some(next) = self.tuples.latest_checked(now, self.consent_timeout) {
+            self.select(next);
             return;
         }
         for tuple in self.tuples.clear() {
@@ -274,7 +299,7 @@ impl IceLite {
     }
 
     /// Whether the peer proved by a check that it may use this tuple.
-    pub fn is_valid_tuple(&self, socket: u8, from: SocketAddr) -> bool {
+    pub fn is_valid_tuple(&self, socket: u16, from: SocketAddr) -> bool {
         self.tuples.contains(Tuple {
             socket,
             remote: from,

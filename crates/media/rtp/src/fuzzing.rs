@@ -2,6 +2,7 @@
 
 use crate::{
     RtpHeader, classify, ext,
+    framing::{FRAME_HEADER, FrameReader, MAX_FRAME},
     rtcp::{RtcpPacket, RtcpPackets, XrBlock},
 };
 
@@ -37,6 +38,34 @@ pub fn fuzz_extension(value: &[u8]) {
     let _ = ext::AbsCaptureTime::parse(value);
     let _ = ext::PlayoutDelay::parse(value);
     let _ = (ext::parse_mid(value), ext::parse_rid(value));
+}
+
+/// Reads the bytes as a stream of frames that arrives in pieces; the first byte says how long these are.
+pub fn fuzz_framing(data: &[u8]) {
+    let Some((&piece, stream)) = data.split_first() else {
+        return;
+    };
+    let mut whole = FrameReader::new();
+    let mut copy = stream.to_vec();
+    let at_once: Option<Vec<Vec<u8>>> = whole
+        .read(&mut copy)
+        .ok()
+        .map(|frames| frames.map(|frame| frame.to_vec()).collect());
+    let mut reader = FrameReader::new();
+    let mut in_pieces = Vec::new();
+    for piece in stream.to_vec().chunks_mut(usize::from(piece).max(1)) {
+        let Ok(frames) = reader.read(piece) else {
+            assert!(
+                at_once.is_none(),
+                "a wrong length is wrong however it comes"
+            );
+            return;
+        };
+        in_pieces.extend(frames.map(|frame| frame.to_vec()));
+        assert!(reader.pending() < MAX_FRAME + FRAME_HEADER);
+    }
+    assert_eq!(at_once, Some(in_pieces), "pieces make no difference");
+    assert_eq!(whole.pending(), reader.pending());
 }
 
 /// Reads the bytes as a compound packet and walks everything in it.

@@ -1,12 +1,13 @@
 //! RTP and RTCP views and builders, header extensions, sequence and timestamp arithmetic.
 //!
-//! Everything here borrows from, or writes into, buffers of the caller; nothing allocates, and no input makes it
-//! panic.
+//! Everything here borrows from, or writes into, buffers of the caller; nothing allocates but the
+//! reader of a stream, and no input makes it panic.
 //!
 //! * [`rtp`]: [`RtpHeader`] reads the header of a packet that may still be encrypted; [`RtpWriter`] writes one.
 //! * [`ext`]: values of the header extensions that WebRTC uses.
 //! * [`rtcp`]: [`RtcpPackets`](rtcp::RtcpPackets) walks a compound packet, [`RtcpWriter`](rtcp::RtcpWriter)
 //!   composes one.
+//! * [`framing`]: datagrams on a stream of bytes.
 //! * [`demux`]: what kind of packet a datagram is.
 //! * [`seq`] and [`ntp`]: wrapping comparison, unwrapping, and NTP time.
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@
 mod bytes;
 pub mod demux;
 pub mod ext;
+pub mod framing;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ntp;

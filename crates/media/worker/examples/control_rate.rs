@@ -10,8 +10,8 @@ use std::{
 };
 
 use plenum_ids::{RouterId, TransportId, WorkerId};
-use plenum_params::transport::WebRtcTransportOptions;
-use plenum_supervisor::{ListenAddress, RouterHandle, Supervisor, SupervisorConfig, WorkerError};
+use plenum_params::transport::{ListenInfo, WebRtcTransportOptions};
+use plenum_supervisor::{RouterHandle, Supervisor, SupervisorConfig, WorkerError};
 use plenum_udp::{process_cpu_time, process_usage};
 use tokio::{sync::mpsc::unbounded_channel, task::JoinSet};
 
@@ -24,10 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .nth(1)
         .ok_or("name the worker's program")?;
     let config = SupervisorConfig {
-        listen: vec![ListenAddress {
-            ip: Ipv4Addr::LOCALHOST.into(),
-            announced: None,
-        }],
+        listen: vec![ListenInfo::new(Ipv4Addr::LOCALHOST.into())],
         min_port: 0,
         executable: executable.into(),
         ..SupervisorConfig::default()

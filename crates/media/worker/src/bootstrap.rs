@@ -6,7 +6,7 @@ use std::{
 };
 
 use plenum_ipc::{PREAMBLE_BYTES, Preamble};
-use plenum_udp::{PacketSocket, UdpSocket, recv_fds};
+use plenum_udp::{PacketSocket, recv_fds};
 
 use crate::{WorkerError, control::Control, packets::Packets};
 
@@ -14,7 +14,8 @@ use crate::{WorkerError, control::Control, packets::Packets};
 pub(crate) struct Bootstrap {
     pub(crate) control: Control,
     pub(crate) packets: Packets,
-    pub(crate) sockets: Vec<UdpSocket>,
+    /// The shared RTC sockets, of which only the hello says what they are.
+    pub(crate) sockets: Vec<OwnedFd>,
 }
 
 /// Receives the sockets and agrees on the build. Blocks, as there is nothing else to do yet.
@@ -39,13 +40,9 @@ pub(crate) fn open(control: OwnedFd) -> Result<Bootstrap, WorkerError> {
         "no packet socket came with its preamble",
     ))?;
     let packets = PacketSocket::from_fd(packets).map_err(WorkerError::PacketSocket)?;
-    let open = |(index, descriptor)| {
-        UdpSocket::from_fd(descriptor).map_err(|source| WorkerError::Socket { index, source })
-    };
-    let sockets: Result<Vec<_>, _> = descriptors.enumerate().map(open).collect();
     Ok(Bootstrap {
         control: Control::new(stream),
         packets: Packets::new(packets),
-        sockets: sockets?,
+        sockets: descriptors.collect(),
     })
 }

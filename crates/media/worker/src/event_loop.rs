@@ -1,13 +1,18 @@
 //! The loop that a worker spends its life in.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    os::fd::OwnedFd,
+    rc::Rc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use plenum_dtls::{Certificate, SrtpProfileId};
 use plenum_engine::{Engine, EngineConfig, SocketConfig};
-use plenum_ipc::{Answer, Request, WorkerConfig, WorkerHello};
-use plenum_params::stats::DelayHistogram;
+use plenum_ipc::{Answer, Request, SocketOptions, WorkerConfig, WorkerHello};
+use plenum_params::{stats::DelayHistogram, transport::Protocol};
 use plenum_udp::{
-    Events, Interest, Poller, UdpSocket, open_descriptors, process_cpu_time, process_usage,
+    Events, Interest, Poller, TcpListener, UdpSocket, open_descriptors, process_cpu_time,
+    process_usage,
 };
 use rand::{TryRng, rngs::SysRng};
 
@@ -16,7 +21,7 @@ use crate::{
     bootstrap::Bootstrap,
     control::{Control, Peer},
     log::{self, Log},
-    media::Media,
+    media::{Media, Socket},
     packets::Packets,
     requests,
 };
@@ -27,14 +32,17 @@ const BATCHES_A_TURN: usize = 4;
 /// Requests carried out in one turn, so that a burst of joins does not hold up media: one takes some 20 µs.
 const REQUESTS_A_TURN: usize = 32;
 
-/// Sockets are numbered from 0, as in the engine.
+/// Sockets and connections are numbered from 0 by `media`.
 const CONTROL_TOKEN: u64 = u64::MAX;
 
 const PACKETS_TOKEN: u64 = u64::MAX - 1;
 
+/// Sources that one wait reports; more are reported by the next.
+const EVENTS_A_TURN: usize = 256;
+
 /// A worker's state.
 pub(crate) struct EventLoop {
-    poller: Poller,
+    poller: Rc<Poller>,
     events: Events,
     control: Control,
     /// What the poller was last told about the control socket.
@@ -46,7 +54,9 @@ pub(crate) struct EventLoop {
     media: Media,
     engine: Engine,
     log: Log,
-    ready: Vec<usize>,
+    /// Sockets and connections with something to read, and connections with room to write.
+    ready: Vec<u64>,
+    with_room: Vec<u64>,
     wakeups: u64,
     /// Of datagrams that left at once.
     forwarding_delay: DelayHistogram,
@@ -83,40 +93,43 @@ impl EventLoop {
             sockets,
         } = bootstrap;
         let config = control.wait_for_hello()?;
-        if config.sockets.len() != sockets.len() || sockets.len() > usize::from(u8::MAX) {
+        if config.sockets.len() != sockets.len() {
             return Err(WorkerError::Protocol(
                 "sockets and their settings do not match",
             ));
         }
-        let poller = Poller::new().map_err(WorkerError::System)?;
+        let poller = Rc::new(Poller::new().map_err(WorkerError::System)?);
         let interest = Interest::Readable;
         let added = poller.add(&control, CONTROL_TOKEN, interest);
         added.map_err(WorkerError::System)?;
         let added = poller.add(&packets, PACKETS_TOKEN, interest);
         added.map_err(WorkerError::PacketSocket)?;
-        for (index, (socket, options)) in sockets.iter().zip(&config.sockets).enumerate() {
-            if options.disable_gso {
-                socket.disable_gso();
-            }
-            let added = poller.add(socket, index as u64, interest);
-            added.map_err(|source| WorkerError::Socket { index, source })?;
-        }
+        let given = sockets.into_iter().zip(&config.sockets).enumerate();
+        let sockets = given.map(|(index, (descriptor, options))| {
+            let opened = open(descriptor, options);
+            let failed = |source| WorkerError::Socket { index, source };
+            let socket = opened.map_err(failed)?;
+            socket.register(&poller, index).map_err(failed)?;
+            Ok(socket)
+        });
+        let sockets: Vec<Socket> = sockets.collect::<Result<_, WorkerError>>()?;
         let log = Log::new(config.worker, config.log_json, &config.log);
         let engine = Engine::new(engine_config(&config, &sockets)?, Instant::now());
-        let media = Media::new(sockets);
+        let media = Media::new(Rc::clone(&poller), sockets, config.own_ports);
         control.say_hello(WorkerHello {
             pid: std::process::id(),
             gso: media.supports_gso(),
         })?;
         Ok(Self {
             poller,
-            events: Events::with_capacity(media.sockets().len() + 2),
+            events: Events::with_capacity(EVENTS_A_TURN),
             control,
             interest,
             requests_waiting: true,
             packets,
             packets_ready: false,
-            ready: Vec::with_capacity(media.sockets().len()),
+            ready: Vec::with_capacity(EVENTS_A_TURN),
+            with_room: Vec::with_capacity(EVENTS_A_TURN),
             media,
             engine,
             log,
@@ -142,14 +155,22 @@ impl EventLoop {
             let mut control_readable = false;
             self.packets_ready = false;
             self.ready.clear();
+            self.with_room.clear();
             for event in self.events.iter() {
-                match usize::try_from(event.token) {
-                    _ if event.token == CONTROL_TOKEN => control_readable = event.readable,
-                    _ if event.token == PACKETS_TOKEN => self.packets_ready = true,
-                    Ok(index) => self.ready.push(index),
-                    Err(_) => {}
+                match event.token {
+                    CONTROL_TOKEN => control_readable = event.readable,
+                    PACKETS_TOKEN => self.packets_ready = true,
+                    token => {
+                        if event.readable {
+                            self.ready.push(token);
+                        }
+                        if event.writable {
+                            self.with_room.push(token);
+                        }
+                    }
                 }
             }
+            self.handle_room()?;
             self.handle_sockets()?;
             self.handle_deadline()?;
             if control_readable && !self.requests_waiting && !self.control.is_behind() {
@@ -167,17 +188,30 @@ impl EventLoop {
         if self.requests_waiting && !self.control.is_behind() {
             return Some(Duration::ZERO);
         }
-        let deadline = self.engine.poll_timeout()?;
+        let deadlines = [self.engine.poll_timeout(), self.media.poll_timeout()];
+        let deadline = deadlines.into_iter().flatten().min()?;
         Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Writes what waits on connections that have room.
+    fn handle_room(&mut self) -> Result<(), WorkerError> {
+        if self.with_room.is_empty() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        while let Some(token) = self.with_room.pop() {
+            self.media.handle_room(now, &mut self.engine, token);
+        }
+        self.drain(now)
     }
 
     /// Takes what arrived, a batch from each ready socket in turn.
     fn handle_sockets(&mut self) -> Result<(), WorkerError> {
         for _ in 0..BATCHES_A_TURN {
             let mut next = 0;
-            while let Some(&index) = self.ready.get(next) {
+            while let Some(&token) = self.ready.get(next) {
                 let now = Instant::now();
-                if self.media.receive(now, &mut self.engine, index) {
+                if self.media.receive(now, &mut self.engine, token) {
                     next += 1;
                 } else {
                     self.ready.swap_remove(next);
@@ -200,6 +234,9 @@ impl EventLoop {
         {
             self.engine.handle_timeout(now);
             self.drain(now)?;
+        }
+        if self.media.poll_timeout().is_some_and(|due| due <= now) {
+            self.media.handle_timeout(now, &self.engine);
         }
         Ok(())
     }
@@ -224,7 +261,7 @@ impl EventLoop {
                     self.log.set(&options);
                     Ok(Answer::Done)
                 }
-                request => requests::answer(&mut self.engine, now, request),
+                request => requests::answer(&mut self.engine, &mut self.media, now, request),
             };
             // Before the events that it caused, and after all earlier ones.
             self.control.respond(id, result)?;
@@ -290,11 +327,7 @@ impl EventLoop {
     fn stats(&self) -> Answer {
         let mut stats = self.engine.stats();
         self.packets.fill(&mut stats);
-        let counters = &self.media.counters;
-        stats.datagrams_sent = counters.datagrams_sent;
-        stats.bytes_sent = counters.bytes_sent;
-        stats.datagrams_dropped = counters.datagrams_dropped;
-        stats.gso = self.media.supports_gso();
+        self.media.fill(&mut stats);
         stats.cpu_time_us = u64::try_from(process_cpu_time().as_micros()).unwrap_or(u64::MAX);
         // Without /proc there is no figure of memory and descriptors, which is no reason to withhold the others.
         stats.forwarding_delay.merge(&self.forwarding_delay);
@@ -320,19 +353,30 @@ impl EventLoop {
     }
 }
 
-fn engine_config(
-    config: &WorkerConfig,
-    sockets: &[UdpSocket],
-) -> Result<EngineConfig, WorkerError> {
+/// Takes over a socket from the node.
+fn open(descriptor: OwnedFd, options: &SocketOptions) -> std::io::Result<Socket> {
+    Ok(match options.protocol {
+        Protocol::Tcp => Socket::Tcp(TcpListener::from_fd(descriptor)?),
+        Protocol::Udp => {
+            let socket = UdpSocket::from_fd(descriptor)?;
+            if options.disable_gso {
+                socket.disable_gso();
+            }
+            Socket::Udp(socket)
+        }
+    })
+}
+
+fn engine_config(config: &WorkerConfig, sockets: &[Socket]) -> Result<EngineConfig, WorkerError> {
     let mut seed = [0; 32];
     SysRng
         .try_fill_bytes(&mut seed)
         .map_err(|error| WorkerError::System(std::io::Error::other(error)))?;
     let sockets = sockets.iter().zip(&config.sockets);
     let sockets = sockets.map(|(socket, options)| SocketConfig {
-        local: socket.local_addr(),
-        announced: options.announced,
-        gso: socket.supports_gso(),
+        announced: options.announced.clone(),
+        expose_internal: options.expose_internal,
+        ..socket.config()
     });
     Ok(EngineConfig {
         node: config.node,

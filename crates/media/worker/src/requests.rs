@@ -5,16 +5,24 @@ use std::time::Instant;
 use plenum_engine::{Engine, EngineError};
 use plenum_ipc::{Answer, ErrorCode, Request, RequestError};
 
+use crate::media::Media;
+
 /// Carries out a request. [`Request::WorkerStats`] is answered with the engine's part of the counters.
 pub(crate) fn answer(
     engine: &mut Engine,
+    media: &mut Media,
     now: Instant,
     request: Request,
 ) -> Result<Answer, RequestError> {
-    carry_out(engine, now, request).map_err(|error| refusal(&error))
+    carry_out(engine, media, now, request).map_err(|error| refusal(&error))
 }
 
-fn carry_out(engine: &mut Engine, now: Instant, request: Request) -> Result<Answer, EngineError> {
+fn carry_out(
+    engine: &mut Engine,
+    media: &mut Media,
+    now: Instant,
+    request: Request,
+) -> Result<Answer, EngineError> {
     match request {
         Request::CreateRouter { router } => engine.create_router(router)?,
         Request::CloseRouter { router } => engine.close_router(now, router),
@@ -23,7 +31,11 @@ fn carry_out(engine: &mut Engine, now: Instant, request: Request) -> Result<Answ
             transport,
             options,
         } => {
-            let info = engine.create_webrtc_transport(now, router, transport, &options)?;
+            let mut wanted = media.wanted_by_webrtc();
+            wanted.retain(|wanted| options.protocols.includes(wanted.protocol));
+            let info = media.with_own_sockets(engine, &wanted, |engine, own| {
+                engine.create_webrtc_transport_on(now, router, transport, &options, own)
+            })?;
             return Ok(Answer::WebRtcTransport(info));
         }
         Request::ConnectWebRtcTransport { transport, dtls } => {

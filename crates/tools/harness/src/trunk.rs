@@ -53,11 +53,7 @@ impl TrunkLine {
     /// A world for the far end of a trunk.
     pub fn far_world() -> World {
         World::with_config(WorldConfig {
-            socket: SocketConfig {
-                local: address(FAR),
-                announced: None,
-                gso: true,
-            },
+            socket: SocketConfig::new(address(FAR)),
             ..WorldConfig::default()
         })
     }

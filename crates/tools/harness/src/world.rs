@@ -48,11 +48,7 @@ impl Default for WorldConfig {
     fn default() -> Self {
         Self {
             srtp_profiles: Vec::new(),
-            socket: SocketConfig {
-                local: address(10_000),
-                announced: None,
-                gso: true,
-            },
+            socket: SocketConfig::new(address(10_000)),
             consent_timeout: Duration::from_secs(20),
         }
     }

@@ -101,9 +101,10 @@ impl TestPeer {
     ) -> Result<Self, DtlsError> {
         let certificate = Certificate::generate()?;
         let dtls = DtlsEndpoint::new(DtlsRole::Client, &certificate, now)?;
-        let remote = info.ice_candidates.first().map_or(address, |candidate| {
-            SocketAddr::new(candidate.address, candidate.port)
-        });
+        let mut candidates = info.ice_candidates.iter();
+        let remote = candidates
+            .find_map(|candidate| Some(SocketAddr::new(candidate.address.ip()?, candidate.port)));
+        let remote = remote.unwrap_or(address);
         Ok(Self {
             address,
             remote,

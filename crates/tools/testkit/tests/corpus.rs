@@ -33,6 +33,7 @@ const TARGETS: [Target; 20] = [
     ),
     ("rtp", plenum_rtp::fuzzing::fuzz_rtp),
     ("rtp_extension", plenum_rtp::fuzzing::fuzz_extension),
+    ("rtp_framing", plenum_rtp::fuzzing::fuzz_framing),
     ("rtp_rtcp", plenum_rtp::fuzzing::fuzz_rtcp),
     (
         "signal_protoo_message",

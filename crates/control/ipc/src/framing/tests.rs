@@ -11,7 +11,7 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use super::*;
 use crate::{
-    frame::{NodeToWorker, SocketOptions, WorkerConfig, WorkerHello, WorkerToNode},
+    frame::{NodeToWorker, OwnPorts, SocketOptions, WorkerConfig, WorkerHello, WorkerToNode},
     fuzzing,
     message::{Answer, ErrorCode, Event, Request, RequestError},
 };
@@ -91,6 +91,7 @@ fn to_worker() -> impl Strategy<Value = NodeToWorker> {
             node,
             worker: WorkerId(worker),
             sockets: vec![SocketOptions::default(); usize::from(worker % 5)],
+            own_ports: OwnPorts::default(),
             consent_timeout: std::time::Duration::from_secs(seconds.into()),
             srtp_profiles: vec!["AEAD_AES_128_GCM".into()],
             log: plenum_params::log::LogOptions::default(),

@@ -2,15 +2,13 @@
 
 use std::{error::Error, net::Ipv4Addr};
 
-use plenum_supervisor::{ListenAddress, StartError, Supervisor, SupervisorConfig};
+use plenum_params::transport::ListenInfo;
+use plenum_supervisor::{StartError, Supervisor, SupervisorConfig};
 use tokio::sync::mpsc;
 
 async fn start(executable: &str) -> StartError {
     let config = SupervisorConfig {
-        listen: vec![ListenAddress {
-            ip: Ipv4Addr::LOCALHOST.into(),
-            announced: None,
-        }],
+        listen: vec![ListenInfo::new(Ipv4Addr::LOCALHOST.into())],
         min_port: 0,
         executable: executable.into(),
         arguments: Vec::new(),
@@ -42,10 +40,7 @@ async fn a_program_that_does_not_exist_is_named() {
 async fn no_ports_left_is_said_before_anything_starts() {
     let config = SupervisorConfig {
         worker_count: 60,
-        listen: vec![ListenAddress {
-            ip: Ipv4Addr::LOCALHOST.into(),
-            announced: None,
-        }],
+        listen: vec![ListenInfo::new(Ipv4Addr::LOCALHOST.into())],
         min_port: 10_000,
         ports_per_worker: 10_000,
         ..SupervisorConfig::default()

@@ -12,8 +12,7 @@ impl Engine {
     /// Counters of a transport.
     pub fn transport_stats(&self, now: Instant, id: TransportId) -> Result<TransportStats> {
         let key = self.transport_key(id)?;
-        let sockets = &self.config.sockets;
-        Ok(self.transports[key].stats(now, |socket| Some(sockets.get(usize::from(socket))?.local)))
+        Ok(self.transports[key].stats(now, &self.sockets))
     }
 
     /// Counters of a producer's streams.
@@ -53,7 +52,7 @@ impl Engine {
             group_sizes: counters.group_sizes,
             media: counters.media,
             forwarding_delay: counters.paced,
-            gso: self.config.sockets.iter().all(|socket| socket.gso),
+            gso: self.sockets.shared().all(|(_, socket)| socket.gso),
             ..WorkerStats::default()
         }
     }

@@ -5,21 +5,28 @@ use std::time::Instant;
 use plenum_dtls::{DtlsEndpoint, DtlsRole, DtlsSettings, Fingerprint};
 use plenum_ice::{
     IceCredentials, IceLite, IceLiteConfig, UfragCode,
-    candidate::{UDP_FOUNDATION, host_priority, local_preference},
+    candidate::{
+        TCP_FOUNDATION, UDP_FOUNDATION, host_priority, internal_local_preference, local_preference,
+    },
     password_from_random,
 };
 use plenum_ids::{RouterId, TransportId};
 use plenum_params::{
     event::Event,
     transport::{
-        DtlsFingerprint, DtlsParameters, DtlsState, IceCandidate, IceParameters, OutgoingLimits,
-        Protocol, WebRtcTransportInfo, WebRtcTransportOptions,
+        Address, DtlsFingerprint, DtlsParameters, DtlsState, IceCandidate, IceParameters,
+        OutgoingLimits, Protocol, Protocols, WebRtcTransportInfo, WebRtcTransportOptions,
     },
 };
 use rand::Rng;
 
 use super::Result;
-use crate::{engine::Engine, error::EngineError, transport::Transport};
+use crate::{
+    config::{SocketConfig, SocketIndex},
+    engine::Engine,
+    error::EngineError,
+    transport::Transport,
+};
 
 impl Engine {
     /// Makes a WebRTC transport and returns what the client must know to connect to it.
@@ -30,17 +37,39 @@ impl Engine {
         id: TransportId,
         options: &WebRtcTransportOptions,
     ) -> Result<WebRtcTransportInfo> {
+        self.create_webrtc_transport_on(now, router_id, id, options, &[])
+    }
+
+    /// Like [`Self::create_webrtc_transport`], on these sockets of its own, which are released when it is closed; none: on
+    /// the shared ones.
+    pub fn create_webrtc_transport_on(
+        &mut self,
+        now: Instant,
+        router_id: RouterId,
+        id: TransportId,
+        options: &WebRtcTransportOptions,
+        own: &[SocketIndex],
+    ) -> Result<WebRtcTransportInfo> {
         if self.transport_keys.contains_key(&id) {
             return Err(EngineError::AlreadyExists(format!("transport {id}")));
         }
         if !self.routers.contains_key(&router_id) {
             return Err(EngineError::RouterNotFound(router_id));
         }
+        if !self.sockets.are_free(own) {
+            return Err(EngineError::Invalid("sockets that are another's".into()));
+        }
+        let ice_candidates = self.ice_candidates(options.protocols, own);
+        if ice_candidates.is_empty() {
+            return Err(EngineError::Invalid(
+                "this worker listens for none of the protocols that are wanted".into(),
+            ));
+        }
         let key = self.transports.vacant_key();
         let credentials = self.ice_credentials(key);
         let info = WebRtcTransportInfo {
             ice_parameters: ice_parameters(&credentials),
-            ice_candidates: self.ice_candidates(),
+            ice_candidates,
             dtls_parameters: self.dtls_parameters(),
             sctp_parameters: None,
         };
@@ -54,8 +83,10 @@ impl Engine {
         self.transports.insert(Transport {
             router: Some(router_id),
             ice: Some(IceLite::new(config, now)),
+            own_sockets: own.into(),
             ..transport
         });
+        self.sockets.give(own, key);
         self.transport_keys.insert(id, key);
         self.routers
             .entry(router_id)
@@ -163,6 +194,10 @@ impl Engine {
             self.addresses.remove(&path);
         }
         self.handle_ice_events(now, key);
+        if let Some(transport) = self.transports.get_mut(key) {
+            self.sockets
+                .release(&std::mem::take(&mut transport.own_sockets));
+        }
         self.timers.cancel(key);
         self.fan_out.forget(key);
         self.transports.remove(key);
@@ -216,16 +251,37 @@ impl Engine {
         }
     }
 
-    fn ice_candidates(&self) -> Vec<IceCandidate> {
-        let sockets = self.config.sockets.iter().enumerate();
-        let candidate = |(index, socket): (usize, &crate::config::SocketConfig)| IceCandidate {
-            foundation: UDP_FOUNDATION.into(),
-            priority: host_priority(local_preference(index as u16, false)),
-            address: socket.announced.unwrap_or_else(|| socket.local.ip()),
-            port: socket.local.port(),
-            protocol: Protocol::Udp,
+    /// What clients are told of the transport's own sockets, or of the shared ones. Every announced address counts as one
+    /// listen entry, also those that are left out, so that an address keeps its rank.
+    fn ice_candidates(&self, protocols: Protocols, own: &[SocketIndex]) -> Vec<IceCandidate> {
+        let mut entry = 0;
+        let mut candidates = Vec::new();
+        let mut add = |socket: &SocketConfig| {
+            let prefers = protocols.prefer == Some(socket.protocol);
+            let internal = Address::Ip(socket.local.ip());
+            let told = match socket.announced.as_slice() {
+                [] => std::slice::from_ref(&internal),
+                announced => announced,
+            };
+            let exposed = socket.expose_internal && !told.contains(&internal);
+            let lowest = internal_local_preference(local_preference(entry, prefers));
+            for address in told {
+                let preference = local_preference(entry, prefers);
+                candidates.push(candidate(socket, address.clone(), preference));
+                entry += 1;
+            }
+            if exposed {
+                candidates.push(candidate(socket, internal, lowest));
+            }
         };
-        sockets.map(candidate).collect()
+        if own.is_empty() {
+            self.sockets.shared().for_each(|(_, socket)| add(socket));
+        } else {
+            let own = own.iter().filter_map(|&index| self.sockets.get(index));
+            own.for_each(add);
+        }
+        candidates.retain(|candidate| protocols.includes(candidate.protocol));
+        candidates
     }
 
     fn dtls_parameters(&self) -> DtlsParameters {
@@ -237,6 +293,20 @@ impl Engine {
                 value: fingerprint.to_string(),
             }],
         }
+    }
+}
+
+fn candidate(socket: &SocketConfig, address: Address, local_preference: u16) -> IceCandidate {
+    let foundation = match socket.protocol {
+        Protocol::Tcp => TCP_FOUNDATION,
+        Protocol::Udp => UDP_FOUNDATION,
+    };
+    IceCandidate {
+        foundation: foundation.into(),
+        priority: host_priority(local_preference),
+        address,
+        port: socket.local.port(),
+        protocol: socket.protocol,
     }
 }
 

@@ -5,13 +5,13 @@ use std::{net::SocketAddr, time::Instant};
 use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
 use plenum_params::{
     media::{MAX_STREAMS, ReceiveParameters, SendParameters},
-    transport::{TrunkKey, TrunkOptions, WebRtcTransportOptions},
+    transport::{Protocol, TrunkKey, TrunkOptions, WebRtcTransportOptions},
 };
 use plenum_srtp::{KeyingMaterial, Opener, Sealer, SrtpError, SrtpProfile};
 
 use super::Result;
 use crate::{
-    config::SocketConfig,
+    config::{SocketConfig, SocketIndex},
     consumer::Consumer,
     engine::Engine,
     error::EngineError,
@@ -33,7 +33,7 @@ impl Engine {
             return Err(EngineError::AlreadyExists(format!("transport {id}")));
         }
         let remote = options.remote;
-        let Some(socket) = socket_towards(&self.config.sockets, remote) else {
+        let Some(socket) = socket_towards(self.sockets.shared(), remote) else {
             return Err(EngineError::Invalid(format!(
                 "no socket of this worker leads to {remote}"
             )));
@@ -158,16 +158,21 @@ impl Engine {
 
 /// The socket that packets to another worker leave from: the one on the same address, or one from which that can be
 /// reached.
-fn socket_towards(sockets: &[SocketConfig], remote: SocketAddr) -> Option<u8> {
+fn socket_towards<'a>(
+    sockets: impl Iterator<Item = (SocketIndex, &'a SocketConfig)> + Clone,
+    remote: SocketAddr,
+) -> Option<SocketIndex> {
     let is_same = |local: SocketAddr| local.ip() == remote.ip();
     let leads_there = |local: SocketAddr| {
         let same_scope = local.ip().is_loopback() == remote.ip().is_loopback();
         local.is_ipv4() == remote.is_ipv4() && (same_scope || local.ip().is_unspecified())
     };
-    let find =
-        |suits: &dyn Fn(SocketAddr) -> bool| sockets.iter().position(|socket| suits(socket.local));
-    let found = find(&is_same).or_else(|| find(&leads_there))?;
-    u8::try_from(found).ok()
+    let datagrams = sockets.filter(|(_, socket)| socket.protocol == Protocol::Udp);
+    let find = |suits: &dyn Fn(SocketAddr) -> bool| {
+        let mut suitable = datagrams.clone().filter(|(_, socket)| suits(socket.local));
+        suitable.next().map(|(index, _)| index)
+    };
+    find(&is_same).or_else(|| find(&leads_there))
 }
 
 /// RFC 7714 with the longer key: the difference to the shorter one is a few nanoseconds a packet.
@@ -223,16 +228,14 @@ mod tests {
     use super::*;
 
     fn sockets(locals: &[&str]) -> Vec<SocketConfig> {
-        let socket = |local: &&str| SocketConfig {
-            local: local.parse().expect("an address"),
-            announced: None,
-            gso: true,
-        };
+        let socket = |local: &&str| SocketConfig::new(local.parse().expect("an address"));
         locals.iter().map(socket).collect()
     }
 
-    fn chosen(locals: &[&str], remote: &str) -> Option<u8> {
-        socket_towards(&sockets(locals), remote.parse().expect("an address"))
+    fn chosen(locals: &[&str], remote: &str) -> Option<SocketIndex> {
+        let sockets = sockets(locals);
+        let numbered = (0..).zip(&sockets);
+        socket_towards(numbered, remote.parse().expect("an address"))
     }
 
     #[test]

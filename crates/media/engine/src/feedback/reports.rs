@@ -274,7 +274,7 @@ pub(super) fn send_rtcp(
     else {
         return;
     };
-    let (socket, to): (u8, SocketAddr) = (*socket, *to);
+    let (socket, to): (u16, SocketAddr) = (*socket, *to);
     let len = control.push_with(socket, to, MAX_CONTROL_DATAGRAM, |out| {
         let plain_room = out.len() - SRTCP_OVERHEAD;
         let mut writer = RtcpWriter::new(&mut out[..plain_room]);

@@ -11,7 +11,7 @@ pub const MAX_TUPLES: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tuple {
     /// Number of our socket.
-    pub socket: u8,
+    pub socket: u16,
     /// Address of the peer.
     pub remote: SocketAddr,
 }
@@ -74,6 +74,20 @@ impl Tuples {
             return false;
         }
         self.selected = index;
+        true
+    }
+
+    /// Removes a tuple; `false` if it is unknown. If it was selected, none is.
+    pub(super) fn remove(&mut self, tuple: Tuple) -> bool {
+        let Some(index) = self.position(tuple) else {
+            return false;
+        };
+        self.entries.remove(index);
+        self.selected = match self.selected {
+            Some(selected) if selected > index => Some(selected - 1),
+            Some(selected) if selected == index => None,
+            selected => selected,
+        };
         true
     }
 

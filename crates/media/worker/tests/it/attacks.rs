@@ -7,7 +7,8 @@ use std::{
 
 use plenum_harness::parameters::{encoding, vp8, vp8_receiver};
 use plenum_ids::{ConsumerId, ProducerId, RouterId, WorkerId};
-use plenum_supervisor::{ListenAddress, RouterHandle, Supervisor, SupervisorConfig, Worker};
+use plenum_params::transport::ListenInfo;
+use plenum_supervisor::{RouterHandle, Supervisor, SupervisorConfig, Worker};
 use plenum_testkit::{
     peer::{ReceiveStream, SendStream},
     rng::Rng,
@@ -174,10 +175,7 @@ async fn garbage_by_the_hundred_thousand_leaves_a_call_untouched_and_memory_flat
 async fn start() -> (Supervisor, Worker) {
     let config = SupervisorConfig {
         worker_count: 1,
-        listen: vec![ListenAddress {
-            ip: Ipv4Addr::LOCALHOST.into(),
-            announced: None,
-        }],
+        listen: vec![ListenInfo::new(Ipv4Addr::LOCALHOST.into())],
         min_port: 0,
         executable: env!("CARGO_BIN_EXE_plenum-worker").into(),
         ..SupervisorConfig::default()

@@ -13,8 +13,8 @@ use std::{
 
 use plenum_ids::WorkerId;
 use plenum_ipc::{
-    Answer, Decoder, NodeToWorker, PREAMBLE_BYTES, Preamble, Request, RequestError, SocketOptions,
-    WorkerConfig, WorkerToNode, encode,
+    Answer, Decoder, NodeToWorker, OwnPorts, PREAMBLE_BYTES, Preamble, Request, RequestError,
+    SocketOptions, WorkerConfig, WorkerToNode, encode,
 };
 use plenum_udp::{BindOptions, PacketSocket, UdpSocket, send_fds};
 use rustix::process::{Pid, Signal, kill_process};
@@ -127,6 +127,7 @@ pub(crate) fn hello(sockets: usize) -> NodeToWorker {
         node: 1,
         worker: WorkerId(2),
         sockets: vec![SocketOptions::default(); sockets],
+        own_ports: OwnPorts::default(),
         consent_timeout: Duration::from_secs(30),
         srtp_profiles: Vec::new(),
         log: plenum_params::log::LogOptions::default(),

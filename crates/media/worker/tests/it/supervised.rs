@@ -1,7 +1,7 @@
 //! Workers under a real supervisor.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     time::Duration,
 };
@@ -9,10 +9,9 @@ use std::{
 use plenum_ice::controlling::{BindingRequest, BindingResponse, parse_response};
 use plenum_ids::{RouterId, TransportId, WorkerId};
 use plenum_ipc::{Answer, ErrorCode, Event, Request};
-use plenum_params::transport::{IceParameters, OutgoingLimits, WebRtcTransportOptions};
+use plenum_params::transport::{IceParameters, ListenInfo, OutgoingLimits, WebRtcTransportOptions};
 use plenum_supervisor::{
-    ListenAddress, RouterHandle, Supervisor, SupervisorConfig, WorkerError, WorkerEvent,
-    WorkerFault, WorkerState,
+    RouterHandle, Supervisor, SupervisorConfig, WorkerError, WorkerEvent, WorkerFault, WorkerState,
 };
 use rustix::process::Signal;
 use tokio::{
@@ -26,9 +25,9 @@ use crate::node::{PATIENCE, send_signal};
 pub(crate) fn config(worker_count: u16) -> SupervisorConfig {
     SupervisorConfig {
         worker_count,
-        listen: vec![ListenAddress {
-            ip: Ipv4Addr::LOCALHOST.into(),
-            announced: Some(Ipv4Addr::new(192, 0, 2, 1).into()),
+        listen: vec![ListenInfo {
+            announced: vec![IpAddr::from([192, 0, 2, 1]).into()],
+            ..ListenInfo::new(Ipv4Addr::LOCALHOST.into())
         }],
         min_port: 0,
         executable: env!("CARGO_BIN_EXE_plenum-worker").into(),
@@ -114,7 +113,7 @@ async fn handles_close_their_objects_when_dropped() {
     let (transport, info) = created.expect("the router is there");
     let address = addresses(&supervisor)[0];
     assert!(info.ice_candidates.iter().any(|candidate| {
-        candidate.port == address.port() && candidate.address == Ipv4Addr::new(192, 0, 2, 1)
+        candidate.port == address.port() && candidate.address == IpAddr::from([192, 0, 2, 1]).into()
     }));
     assert_eq!(transport.stats().await.map(|stats| stats.discarded), Ok(0));
 

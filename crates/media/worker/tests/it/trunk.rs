@@ -1,16 +1,19 @@
 //! A call between clients of two workers.
 
-use std::{net::Ipv4Addr, time::Instant};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Instant,
+};
 
 use plenum_harness::{
     parameters::{encoding, vp8, vp8_receiver},
     piped,
 };
 use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId, WorkerId};
-use plenum_params::transport::{TrunkKey, TrunkOptions, TrunkSsrcs};
+use plenum_params::transport::{ListenInfo, TrunkKey, TrunkOptions, TrunkSsrcs};
 use plenum_supervisor::{
-    ConsumerHandle, ListenAddress, ProducerHandle, RouterHandle, Supervisor, SupervisorConfig,
-    TrunkHandle, WorkerEvent,
+    ConsumerHandle, ProducerHandle, RouterHandle, Supervisor, SupervisorConfig, TrunkHandle,
+    WorkerEvent,
 };
 use plenum_testkit::peer::{ReceiveStream, SendStream};
 use rand::{SeedableRng, rngs::StdRng};
@@ -139,11 +142,12 @@ async fn talk(near: &mut Near, far: &mut Far, mut done: impl FnMut(&Client, &[u1
 }
 
 fn listening(ip: Ipv4Addr) -> SupervisorConfig {
-    let announced = (ip != Ipv4Addr::LOCALHOST).then_some(Ipv4Addr::LOCALHOST.into());
+    let announced = (ip != Ipv4Addr::LOCALHOST).then_some(IpAddr::from(Ipv4Addr::LOCALHOST).into());
+    let announced = announced.into_iter().collect();
     SupervisorConfig {
-        listen: vec![ListenAddress {
-            ip: ip.into(),
+        listen: vec![ListenInfo {
             announced,
+            ..ListenInfo::new(ip.into())
         }],
         ..config(2)
     }

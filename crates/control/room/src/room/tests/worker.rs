@@ -453,7 +453,7 @@ fn info() -> WebRtcTransportInfo {
         ice_candidates: vec![IceCandidate {
             foundation: "udpcandidate".to_owned(),
             priority: 1,
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST).into(),
             port: 1,
             protocol: Protocol::Udp,
         }],
