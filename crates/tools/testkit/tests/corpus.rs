@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 20] = [
+const TARGETS: [Target; 21] = [
     ("bwe_feedback", plenum_bwe::fuzzing::fuzz_feedback),
     (
         "codec_dependency_descriptor",
