@@ -111,7 +111,8 @@ impl Str0mPeer {
     ) -> Self {
         let mut rtc = config(dialect).enable_bwe(bandwidth_estimate).build(now);
         let candidate = &info.ice_candidates[0];
-        let remote = SocketAddr::new(candidate.address, candidate.port);
+        let ip = candidate.address.ip().expect("a number");
+        let remote = SocketAddr::new(ip, candidate.port);
         rtc.add_local_candidate(Candidate::host(address, Protocol::Udp).expect("usable address"));
         rtc.add_remote_candidate(Candidate::host(remote, Protocol::Udp).expect("usable address"));
         let fingerprint = &info.dtls_parameters.fingerprints[0];
