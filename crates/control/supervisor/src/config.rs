@@ -17,8 +17,8 @@ pub struct SupervisorConfig {
     pub worker_count: u16,
     /// Addresses that every worker has sockets on.
     pub listen: Vec<ListenInfo>,
-    /// Every WebRTC transport gets ports of its own on them, out of its worker's share.
-    pub port_per_transport: bool,
+    /// Which ports browsers use.
+    pub port_mode: PortMode,
     /// First port of worker 0. With 0 the system chooses every port.
     pub min_port: u16,
     /// Distance between the first ports of two workers.
@@ -52,6 +52,17 @@ pub struct SupervisorConfig {
     pub restart_pause: Duration,
 }
 
+/// Which ports the browsers of a worker use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "one for all, or one for each")]
+pub enum PortMode {
+    /// All of them the worker's first one.
+    #[default]
+    Shared,
+    /// Every WebRTC transport ports of its own, out of the worker's share.
+    PerTransport,
+}
+
 impl Default for SupervisorConfig {
     fn default() -> Self {
         Self {
@@ -60,7 +71,7 @@ impl Default for SupervisorConfig {
             listen: Vec::new(),
             min_port: 10_000,
             ports_per_worker: 1000,
-            port_per_transport: false,
+            port_mode: PortMode::default(),
             socket_buffer: 4 * 1024 * 1024,
             // 100 ms at 20 Mbit/s.
             own_socket_buffer: 256 * 1024,

@@ -30,7 +30,7 @@ mod usage;
 mod vitals;
 mod worker;
 
-pub use config::SupervisorConfig;
+pub use config::{PortMode, SupervisorConfig};
 pub use error::{StartError, WorkerError, WorkerFault};
 pub use handles::{
     ConsumerHandle, ObserverHandle, ProducerHandle, RouterHandle, TransportHandle, TrunkHandle,

@@ -11,7 +11,10 @@ use plenum_ipc::{OwnPorts, SocketOptions};
 use plenum_params::transport::{ListenInfo, Protocol};
 use plenum_udp::{BindOptions, TcpListener, UdpSocket};
 
-use crate::{config::SupervisorConfig, error::StartError};
+use crate::{
+    config::{PortMode, SupervisorConfig},
+    error::StartError,
+};
 
 /// A shared socket of a worker, and what the worker is told of it.
 #[derive(Debug)]
@@ -56,7 +59,7 @@ pub(crate) fn open(
     for listen in &config.listen {
         let mut address = listen.at(port);
         for protocol in listen.protocols() {
-            if protocol == Protocol::Tcp && config.port_per_transport {
+            if protocol == Protocol::Tcp && config.port_mode == PortMode::PerTransport {
                 continue;
             }
             let kind = bind(config, address, protocol).map_err(|source| StartError::Bind {
@@ -126,7 +129,7 @@ pub(crate) fn own_ports(config: &SupervisorConfig, worker: WorkerId) -> OwnPorts
         first,
         last,
         listen: config.listen.clone(),
-        for_webrtc: config.port_per_transport,
+        for_webrtc: config.port_mode == PortMode::PerTransport,
         socket_buffer: u32::try_from(config.own_socket_buffer).unwrap_or(u32::MAX),
     }
 }
@@ -185,7 +188,7 @@ mod tests {
         let protocols = sockets.iter().map(|socket| socket.options.protocol);
         assert!(protocols.eq([Protocol::Udp, Protocol::Tcp]));
         let config = SupervisorConfig {
-            port_per_transport: true,
+            port_mode: PortMode::PerTransport,
             ..config(0)
         };
         let sockets = open(&config, WorkerId(0)).expect("a free port");

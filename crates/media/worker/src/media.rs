@@ -230,6 +230,12 @@ impl Media {
         self.pool.wanted_by_webrtc()
     }
 
+    /// The sockets that a plain transport gets: see [`PortPool::wanted_by_plain`].
+    #[expect(dead_code, reason = "plain transports come next")]
+    pub(crate) fn wanted_by_plain(&self, count: usize) -> Vec<OwnSocket> {
+        self.pool.wanted_by_plain(count)
+    }
+
     fn open(
         &mut self,
         engine: &mut Engine,

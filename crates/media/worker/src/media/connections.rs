@@ -42,7 +42,7 @@ const READ: usize = 64 * 1024;
 
 /// All connections, and the memory that they share.
 pub(super) struct Connections {
-    connections: Slab<Connection>,
+    by_key: Slab<Connection>,
     by_path: HashMap<(SocketIndex, SocketAddr), usize>,
     /// Those that came as strangers, oldest first, with when their time is over.
     arrivals: VecDeque<(Instant, usize, u64)>,
@@ -61,7 +61,7 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn new() -> Self {
         Self {
-            connections: Slab::new(),
+            by_key: Slab::new(),
             by_path: HashMap::new(),
             arrivals: VecDeque::new(),
             strangers: 0,
@@ -87,7 +87,7 @@ impl Connections {
         let of_address = self.strangers_of.get(&network).copied().unwrap_or(0);
         let path = (socket, stream.remote());
         if of_address >= MAX_STRANGERS_OF_ADDRESS
-            || self.connections.len() >= MAX_CONNECTIONS
+            || self.by_key.len() >= MAX_CONNECTIONS
             || self.by_path.contains_key(&path)
         {
             self.refused += 1;
@@ -101,15 +101,14 @@ impl Connections {
                 self.remove(key);
             }
         }
-        let key = self.connections.vacant_key();
+        let key = self.by_key.vacant_key();
         if register(&stream, key).is_err() {
             self.refused += 1;
             return;
         }
         let serial = self.next_serial;
         self.next_serial += 1;
-        self.connections
-            .insert(Connection::new(stream, socket, serial));
+        self.by_key.insert(Connection::new(stream, socket, serial));
         self.by_path.insert(path, key);
         if self.arrivals.len() >= 4 * MAX_STRANGERS {
             // Most of them have been welcomed or have hung up.
@@ -124,7 +123,7 @@ impl Connections {
 
     /// Reads from a connection and gives the engine what is complete; true if more may be waiting.
     pub(super) fn receive(&mut self, now: Instant, engine: &mut Engine, key: usize) -> bool {
-        let Some(connection) = self.connections.get_mut(key) else {
+        let Some(connection) = self.by_key.get_mut(key) else {
             return false;
         };
         let read = match connection.stream.read(&mut self.buffer) {
@@ -166,7 +165,7 @@ impl Connections {
         counters: &mut MediaCounters,
     ) {
         let key = self.by_path.get(&(socket, message.to)).copied();
-        let found = key.and_then(|key| Some((key, self.connections.get_mut(key)?)));
+        let found = key.and_then(|key| Some((key, self.by_key.get_mut(key)?)));
         let Some((key, connection)) = found else {
             let segment = usize::from(message.segment_size).max(1);
             counters.datagrams_dropped += message.data.len().div_ceil(segment) as u64;
@@ -195,7 +194,7 @@ impl Connections {
         poller: &Poller,
         key: usize,
     ) {
-        let Some(connection) = self.connections.get_mut(key) else {
+        let Some(connection) = self.by_key.get_mut(key) else {
             return;
         };
         if connection.flush().is_err() {
@@ -213,7 +212,7 @@ impl Connections {
     pub(super) fn settle(&mut self, now: Instant, engine: &mut Engine) -> bool {
         let has_news = !self.blocked.is_empty() || !self.broken.is_empty();
         while let Some(key) = self.blocked.pop() {
-            if let Some(connection) = self.connections.get(key) {
+            if let Some(connection) = self.by_key.get(key) {
                 let (socket, remote) = connection.path();
                 engine.handle_blocked(socket, remote);
             }
@@ -233,7 +232,7 @@ impl Connections {
 
     /// Closes the connections that came by a socket.
     pub(super) fn close_all_of(&mut self, socket: SocketIndex) {
-        let connections = self.connections.iter();
+        let connections = self.by_key.iter();
         let of_socket = connections.filter(|(_, connection)| connection.socket == socket);
         let keys: Vec<usize> = of_socket.map(|(key, _)| key).collect();
         for key in keys {
@@ -255,7 +254,7 @@ impl Connections {
             if !self.is_stranger(key, serial) {
                 continue;
             }
-            let connection = self.connections.get(key);
+            let connection = self.by_key.get(key);
             let path = connection.map(Connection::path);
             if path.is_some_and(|(socket, remote)| engine.takes_path(socket, remote)) {
                 self.welcome(key);
@@ -268,13 +267,13 @@ impl Connections {
 
     /// Completes the worker's counters.
     pub(super) fn fill(&self, stats: &mut WorkerStats) {
-        stats.connections = u32::try_from(self.connections.len()).unwrap_or(u32::MAX);
+        stats.connections = u32::try_from(self.by_key.len()).unwrap_or(u32::MAX);
         stats.connections_refused = self.refused;
     }
 
     /// Asks the poller for as much as the queue needs.
     fn follow_queue(&mut self, poller: &Poller, key: usize) {
-        let Some(connection) = self.connections.get_mut(key) else {
+        let Some(connection) = self.by_key.get_mut(key) else {
             return;
         };
         let waits = !connection.queue.is_empty();
@@ -304,13 +303,13 @@ impl Connections {
     }
 
     fn is_stranger(&self, key: usize, serial: u64) -> bool {
-        let connection = self.connections.get(key);
+        let connection = self.by_key.get(key);
         connection.is_some_and(|it| it.serial == serial && it.is_stranger)
     }
 
     /// A stranger has shown who it is.
     fn welcome(&mut self, key: usize) {
-        if let Some(connection) = self.connections.get_mut(key)
+        if let Some(connection) = self.by_key.get_mut(key)
             && std::mem::take(&mut connection.is_stranger)
         {
             let remote = connection.stream.remote().ip();
@@ -330,7 +329,7 @@ impl Connections {
     }
 
     fn remove(&mut self, key: usize) -> Option<Connection> {
-        let connection = self.connections.try_remove(key)?;
+        let connection = self.by_key.try_remove(key)?;
         self.by_path.remove(&connection.path());
         self.blocked.retain(|&blocked| blocked != key);
         self.broken.retain(|&broken| broken != key);

@@ -70,6 +70,14 @@ impl PortPool {
         sockets.collect()
     }
 
+    /// `count` UDP sockets on the first address that is listened on for UDP: a plain transport has one for RTP, and one for
+    /// RTCP unless they share.
+    pub(crate) fn wanted_by_plain(&self, count: usize) -> Vec<OwnSocket> {
+        let listen = self.ports.listen.iter().find(|listen| listen.udp);
+        let socket = listen.map(|listen| OwnSocket::new(Protocol::Udp, listen));
+        std::iter::repeat_n(socket, count).flatten().collect()
+    }
+
     /// Binds a socket with `bind` to a free port.
     pub(crate) fn bind<T>(
         &mut self,
@@ -194,5 +202,9 @@ mod tests {
         let wanted = pool.wanted_by_webrtc();
         let protocols = wanted.iter().map(|wanted| wanted.protocol);
         assert!(protocols.eq([Protocol::Udp, Protocol::Tcp]));
+        let plain = pool.wanted_by_plain(2);
+        assert_eq!(plain, [udp(), udp()]);
+        pool.ports.listen[0].udp = false;
+        assert_eq!(pool.wanted_by_plain(2), []);
     }
 }
