@@ -7,7 +7,8 @@ import type { Json } from "../protoo/messages";
 import { disconnected, ended, linkState } from "../store/state";
 import { notice, type Store } from "../store/store";
 import { pageSeen, watchSeen } from "../util/visible";
-import { type ProducerIds, type SendOptions, Session, type SlotName } from "./session";
+import { Chat } from "./chat";
+import { type DataMessage, type ProducerIds, type SendOptions, Session, type SlotName } from "./session";
 import type { View } from "./watching";
 
 // Media that stays away for so long gets a new ICE start; short gaps heal by themselves.
@@ -27,7 +28,17 @@ const RELEASE_TIMEOUT_MS = 15_000;
 
 type Direction = "send" | "recv";
 
+export interface ClientEvents {
+  // Who can be heard, in dBov.
+  volumes(volumes: Map<string, number>): void;
+  // Who has the floor.
+  dominant(peerId: string | undefined): void;
+  data(message: DataMessage): void;
+}
+
 export class RoomClient {
+  readonly #events: ClientEvents;
+  readonly #chat: Chat;
   readonly #store: Store;
   readonly #options: SendOptions;
   readonly #protoo: ProtooClient;
@@ -42,8 +53,10 @@ export class RoomClient {
   #probing = false;
   #left = false;
 
-  constructor(url: string, store: Store, options: SendOptions) {
+  constructor(url: string, store: Store, options: SendOptions, events: ClientEvents) {
     this.#store = store;
+    this.#events = events;
+    this.#chat = new Chat(store);
     this.#options = options;
     this.#protoo = new ProtooClient({
       url,
@@ -82,6 +95,15 @@ export class RoomClient {
     this.#session?.sync(name);
   }
 
+  say(text: string): void {
+    this.#chat.say(text);
+  }
+
+  async produceData(options: types.DataProducerOptions): Promise<types.DataProducer> {
+    if (!this.#session) throw new Error("not in the meeting");
+    return this.#session.produceData(options);
+  }
+
   async stats(): Promise<Map<string, TrackStats>> {
     const all = new Map<string, TrackStats>();
     for (const session of [...this.#earlier, this.#session]) {
@@ -110,8 +132,9 @@ export class RoomClient {
       media: (direction: Direction, state: types.ConnectionState) => this.#mediaState(direction, state),
       sendingFailed: (slot: SlotName, error: unknown) => this.#sendingFailed(slot, error),
       settled: () => void this.#release(),
+      ...this.#events,
     };
-    const session = new Session(this.#protoo, this.#store, this.#options, events, earlier);
+    const session = new Session(this.#protoo, this.#store, this.#options, events, this.#chat, earlier);
     this.#session = session;
     session.watch(this.#view);
     session.seen(pageSeen());

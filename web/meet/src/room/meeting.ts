@@ -1,15 +1,19 @@
 // What the buttons and keys do.
 
+import type { types } from "mediasoup-client";
 import { DominantSpeaker } from "../media/dominant";
+import { meter } from "../media/level";
 import { LocalMedia } from "../media/local";
 import { SpeakingDetector } from "../media/speaking";
 import type { TrackStats } from "../media/stats";
+import { type Heard, Voices } from "../media/voices";
+import { chatShown } from "../store/chat";
 import { dismissed, left, type State } from "../store/state";
 import { notice, type Store } from "../store/store";
 import { remember } from "../util/identity";
 import { cleanName, cleanRoom, shareUrl, signallingUrl } from "../util/params";
 import { RoomClient } from "./client";
-import type { SendOptions } from "./session";
+import type { DataMessage, SendOptions } from "./session";
 import type { View } from "./watching";
 
 // Often enough for a frame around who speaks, seldom enough to cost nothing.
@@ -19,6 +23,9 @@ export class Meeting {
   readonly store: Store;
   readonly local: LocalMedia;
   readonly #options: SendOptions;
+  // For the console and for tests: what others write beside the chat.
+  onData: ((message: DataMessage) => void) | undefined;
+  readonly #voices = new Voices();
   readonly #speaking = new SpeakingDetector();
   #floor = new DominantSpeaker();
   #view: View = new Map();
@@ -52,7 +59,15 @@ export class Meeting {
     history.replaceState(null, "", withRoom(location.href, room));
     document.title = `${room} · Plenum`;
     this.#floor = new DominantSpeaker();
-    this.#client = new RoomClient(signallingUrl(location, room, state.me.id), this.store, this.#options);
+    this.#voices.forget();
+    this.#client = new RoomClient(signallingUrl(location, room, state.me.id), this.store, this.#options, {
+      volumes: (volumes) => {
+        this.#voices.tell(volumes);
+        this.#show(this.#heard());
+      },
+      dominant: (peerId) => this.#dominant(peerId),
+      data: (message) => this.onData?.(message),
+    });
     this.#client.watch(this.#view);
     this.#timer = setInterval(() => void this.#readStats(), STATS_EVERY_MS);
   }
@@ -115,6 +130,14 @@ export class Meeting {
     this.store.setState({ soundBlocked });
   }
 
+  toggleChat(show?: boolean): void {
+    this.store.setState((state) => chatShown(show ?? !state.chat.open)(state));
+  }
+
+  say(text: string): void {
+    this.#client?.say(text);
+  }
+
   dismiss(id: number): void {
     this.store.setState(dismissed(id));
   }
@@ -134,19 +157,50 @@ export class Meeting {
     return this.#client?.reports() ?? Promise.resolve({ send: [], recv: [] });
   }
 
+  // The same: a data channel that everybody else in the room reads.
+  produceData(options: types.DataProducerOptions): Promise<types.DataProducer> {
+    return this.#client?.produceData(options) ?? Promise.reject(new Error("not in the meeting"));
+  }
+
   async #readStats(): Promise<void> {
     const client = this.#client;
     const stats = await client?.stats().catch(() => undefined);
     if (!stats || client !== this.#client) return;
+    this.store.setState({ stats });
+    if (this.#voices.told) this.#show(this.#heard());
+    else this.#hear(stats);
+  }
+
+  // As the server has told.
+  #heard(): Heard {
+    const { me, mic, media } = this.store.getState();
+    const voices = Object.values(media).filter(({ source }) => source === "mic");
+    const muted = (peer: string): boolean =>
+      peer === me.id ? !mic.on : !voices.some(({ peerId, paused }) => peerId === peer && !paused);
+    return this.#voices.at(performance.now(), muted);
+  }
+
+  // A server that tells nothing: what arrives here has to do.
+  #hear(stats: Map<string, TrackStats>): void {
     const state = this.store.getState();
     const now = performance.now();
     const heard = levels(state, stats);
-    const speaking = this.#speaking.update(heard, now);
-    // Nobody sees oneself large for speaking.
+    const volumes = new Map([...heard].map(([peer, level]) => [peer, meter(level)]));
+    this.#show({ speaking: this.#speaking.update(heard, now), volumes });
     heard.delete(state.me.id);
-    const dominant = this.#floor.update(heard, now);
-    const same = speaking.size === state.speaking.size && [...speaking].every((id) => state.speaking.has(id));
-    this.store.setState(same ? { stats, dominant } : { stats, dominant, speaking });
+    this.#dominant(this.#floor.update(heard, now));
+  }
+
+  #show({ speaking, volumes }: Heard): void {
+    const before = this.store.getState().speaking;
+    const same = speaking.size === before.size && [...speaking].every((id) => before.has(id));
+    this.store.setState(same ? { volumes } : { volumes, speaking });
+  }
+
+  // Nobody sees oneself large for speaking: who had the floor before stays there.
+  #dominant(peerId: string | undefined): void {
+    const { me, dominant } = this.store.getState();
+    if (peerId !== me.id && peerId !== dominant) this.store.setState({ dominant: peerId });
   }
 
   #stop(): void {

@@ -24,10 +24,22 @@ import {
 import type { Store } from "../store/store";
 import { browser } from "../util/browser";
 import type { Codec } from "../util/params";
+import type { Channel, Chat } from "./chat";
 import { Handover } from "./handover";
 import { ProducerSlot } from "./slot";
 import { type View, Watching } from "./watching";
-import { readDemand, readLayers, readNewConsumer, readPeer, readPeers, readScore, text } from "./wire";
+import {
+  readDemand,
+  readDominant,
+  readLayers,
+  readNewConsumer,
+  readNewDataConsumer,
+  readPeer,
+  readPeers,
+  readScore,
+  readVolumes,
+  text,
+} from "./wire";
 
 export interface SendOptions extends Layering {
   codec: Codec | undefined;
@@ -38,12 +50,27 @@ const MAX_DEMANDS = 16;
 
 export type SlotName = Source | "screen-audio";
 
+// As many channels as any browser has. Newer versions of the library do not tell what older servers want to hear.
+const SCTP_CAPABILITIES = { numStreams: { OS: 1024, MIS: 1024 } };
+
+// A message that is no part of the chat.
+export interface DataMessage {
+  peerId: string | null;
+  label: string;
+  message: unknown;
+}
+
 // What the server calls what is sent.
 export type ProducerIds = ReadonlyMap<SlotName, string>;
 
 export interface SessionEvents {
   media(direction: "send" | "recv", state: types.ConnectionState): void;
   sendingFailed(slot: SlotName, error: unknown): void;
+  // Who can be heard, in dBov.
+  volumes(volumes: Map<string, number>): void;
+  // Who has the floor.
+  dominant(peerId: string | undefined): void;
+  data(message: DataMessage): void;
   // After a move: nothing on the page depends on earlier sessions any more.
   settled(): void;
 }
@@ -53,7 +80,9 @@ export class Session {
   readonly #store: Store;
   readonly #options: SendOptions;
   readonly #events: SessionEvents;
+  readonly #chat: Chat;
   readonly #consumers = new Map<string, types.Consumer>();
+  readonly #dataConsumers = new Map<string, types.DataConsumer>();
   // What notifications said about consumers that are still being set up.
   readonly #paused = new Map<string, boolean>();
   readonly #slots = new Map<SlotName, ProducerSlot>();
@@ -68,6 +97,8 @@ export class Session {
   #device: Device | undefined;
   #send: types.Transport | undefined;
   #recv: types.Transport | undefined;
+  // The server offers data channels.
+  #sctp = false;
   #closed = false;
 
   // With `earlier`, what is on the page stays until this session has something better.
@@ -76,12 +107,14 @@ export class Session {
     store: Store,
     options: SendOptions,
     events: SessionEvents,
+    chat: Chat,
     earlier?: ProducerIds,
   ) {
     this.#protoo = protoo;
     this.#store = store;
     this.#options = options;
     this.#events = events;
+    this.#chat = chat;
     this.#earlier = earlier;
     this.#handover =
       earlier &&
@@ -124,8 +157,9 @@ export class Session {
       displayName: this.#store.getState().me.name,
       device: browser(navigator.userAgent),
       rtpCapabilities: device.recvRtpCapabilities,
+      sctpCapabilities: SCTP_CAPABILITIES,
       // Other servers and clients of this protocol do not know this word and pass over it.
-      plenum: { demand: true, migrate: true },
+      plenum: { demand: true, migrate: true, volumes: true },
     });
     if (this.#closed) return;
     this.#joined = true;
@@ -136,6 +170,7 @@ export class Session {
     this.#openSlots(device, send);
     await recv;
     for (const name of this.#slots.keys()) this.sync(name);
+    if (!this.#earlier) this.#openChat(send);
   }
 
   // Brings what is sent in line with what is switched on.
@@ -160,8 +195,9 @@ export class Session {
   }
 
   async request(method: string, data: Json): Promise<Json | undefined> {
-    if (method !== "newConsumer") throw new RequestError(403, `${method} is not supported here`);
-    await this.#consume(data);
+    if (method === "newConsumer") await this.#consume(data);
+    else if (method === "newDataConsumer") await this.#consumeData(data);
+    else throw new RequestError(403, `${method} is not supported here`);
     return undefined;
   }
 
@@ -192,11 +228,20 @@ export class Session {
       case "consumerScore":
         this.#changed(text(data, "consumerId"), { score: readScore(data) });
         break;
+      case "dataConsumerClosed":
+        this.#dataConsumerClosed(text(data, "dataConsumerId"));
+        break;
+      case "speakingPeers":
+        this.#events.volumes(readVolumes(data));
+        break;
+      case "dominantSpeaker":
+        this.#events.dominant(readDominant(data));
+        break;
       case "producerDemand":
         this.#demanded(data);
         break;
       default:
-      // Active speaker and others: nothing on the page depends on them.
+      // The classic active speaker and others: nothing on the page depends on them.
     }
   }
 
@@ -221,6 +266,12 @@ export class Session {
     return all;
   }
 
+  // A data channel of one's own making, for the console.
+  async produceData(options: types.DataProducerOptions): Promise<types.DataProducer> {
+    if (!this.#send) throw new Error("not ready to send");
+    return this.#send.produceData(options);
+  }
+
   // The whole reports, for the console.
   async reports(): Promise<Record<"send" | "recv", unknown[]>> {
     const read = async (transport: types.Transport | undefined): Promise<unknown[]> =>
@@ -236,6 +287,7 @@ export class Session {
     this.#watching.close();
     for (const slot of this.#slots.values()) slot.close();
     this.#slots.clear();
+    if (this.#joined) this.#chat.close();
     if (!sending) this.#send?.close();
   }
 
@@ -243,6 +295,7 @@ export class Session {
     this.retire(false);
     this.#recv?.close();
     this.#consumers.clear();
+    this.#dataConsumers.clear();
     this.#readers.clear();
   }
 
@@ -253,10 +306,12 @@ export class Session {
       forceTcp: false,
       producing: direction === "send",
       consuming: direction === "recv",
+      sctpCapabilities: SCTP_CAPABILITIES,
     })) as types.TransportOptions;
     if (this.#closed) throw new RequestError(0, "the connection was closed");
     const transport =
       direction === "send" ? device.createSendTransport(options) : device.createRecvTransport(options);
+    if (direction === "send") this.#sctp = options.sctpParameters !== undefined;
     if (direction === "send") this.#send = transport;
     else this.#recv = transport;
     this.#readers.set(transport, new StatsReader());
@@ -277,10 +332,29 @@ export class Session {
         .then((answer) => done({ id: text(answer as Json, "id") }))
         .catch(failed);
     });
+    transport.on("producedata", ({ sctpStreamParameters, label, protocol, appData }, done, failed) => {
+      const transportId = transport.id;
+      this.#protoo
+        .request("produceData", { transportId, sctpStreamParameters, label, protocol, appData })
+        .then((answer) => done({ id: text(answer as Json, "id") }))
+        .catch(failed);
+    });
     transport.on("connectionstatechange", (state) => {
       if (!this.#closed) this.#events.media(direction, state);
     });
     return transport;
+  }
+
+  // After a move the chat opens when the others are there as well: what is written before would reach few.
+  #openChat(send: types.Transport): void {
+    if (this.#closed) return;
+    if (!this.#sctp) {
+      this.#chat.unusable();
+      return;
+    }
+    const open = (channel: Channel): Promise<types.DataProducer> =>
+      send.produceData({ label: channel, ordered: true, appData: { info: `my-${channel}` } });
+    this.#chat.open(open);
   }
 
   #openSlots(device: Device, send: types.Transport): void {
@@ -335,6 +409,29 @@ export class Session {
     if (kind === "video") this.#watching.add(id, `${peerId}/${source}`, count);
   }
 
+  async #consumeData(data: Json): Promise<void> {
+    const { peerId, ...options } = readNewDataConsumer(data);
+    const { id, label } = options;
+    const recv = this.#recv;
+    if (!recv) throw new RequestError(403, "not ready to receive");
+    const consumer = await recv.consumeData(options);
+    if (this.#closed) {
+      consumer.close();
+      return;
+    }
+    this.#dataConsumers.set(id, consumer);
+    consumer.on("message", (message: unknown) => {
+      if (this.#closed) return;
+      if (label === "chat" || peerId === null) this.#chat.heard(peerId, message);
+      else this.#events.data({ peerId, label, message });
+    });
+  }
+
+  #dataConsumerClosed(id: string): void {
+    this.#dataConsumers.get(id)?.close();
+    this.#dataConsumers.delete(id);
+  }
+
   // The classic words for what is sent tell its slots apart.
   #wish(kind: "audio" | "video", appData: Json): { plenum?: { producerId: string } } {
     const share = appData.share === true;
@@ -349,6 +446,7 @@ export class Session {
 
   #settled(): void {
     this.#store.setState(onlyKept(this.#present, new Set(this.#consumers.keys())));
+    if (this.#send) this.#openChat(this.#send);
     this.#events.settled();
   }
 

@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { RequestError } from "../protoo/client";
 import { parse } from "../protoo/messages";
-import { readDemand, readLayers, readNewConsumer, readScore } from "./wire";
+import {
+  readDemand,
+  readDominant,
+  readLayers,
+  readNewConsumer,
+  readNewDataConsumer,
+  readScore,
+  readVolumes,
+} from "./wire";
 
 // A notification as it comes over the wire.
 function said(data: object): Record<string, unknown> {
@@ -41,5 +49,24 @@ describe("what the server says", () => {
     });
     for (const odd of [{ producerId: "p" }, { producerId: "p", encodings: [] }, { encodings: [true] }])
       expect(() => readDemand(said(odd))).toThrow(RequestError);
+  });
+
+  it("about who can be heard is read as far as it makes sense", () => {
+    const volumes = [{ peerId: "a", volume: -30 }, { peerId: "b" }, null, { peerId: 7, volume: 1 }];
+    expect([...readVolumes(said({ peerVolumes: volumes }))]).toEqual([["a", -30]]);
+    expect(readVolumes(said({})).size).toBe(0);
+    expect(readDominant(said({ peerId: "a" }))).toBe("a");
+    expect(readDominant(said({ peerId: null }))).toBeUndefined();
+  });
+
+  it("about a data channel names its writer, but for the bot", () => {
+    const channel = { dataProducerId: "p", id: "c", sctpStreamParameters: { streamId: 1 }, label: "chat" };
+    expect(readNewDataConsumer(said({ peerId: "a", ...channel }))).toEqual({
+      peerId: "a",
+      protocol: "",
+      ...channel,
+    });
+    expect(readNewDataConsumer(said({ peerId: null, ...channel })).peerId).toBeNull();
+    expect(() => readNewDataConsumer(said({ peerId: "a" }))).toThrow(RequestError);
   });
 });

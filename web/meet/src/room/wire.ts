@@ -70,3 +70,40 @@ export function readDemand(data: Json): { producerId: string; encodings: boolean
     throw new RequestError(400, "encodings are missing");
   return { producerId: text(data, "producerId"), encodings: encodings.map((wanted) => wanted !== false) };
 }
+
+export interface NewDataConsumer {
+  // Null: the room's bot.
+  peerId: string | null;
+  dataProducerId: string;
+  id: string;
+  sctpStreamParameters: types.SctpStreamParameters;
+  label: string;
+  protocol: string;
+}
+
+export function readNewDataConsumer(data: Json): NewDataConsumer {
+  const { peerId, label, protocol } = data;
+  return {
+    peerId: typeof peerId === "string" ? peerId : null,
+    dataProducerId: text(data, "dataProducerId"),
+    id: text(data, "id"),
+    sctpStreamParameters: data.sctpStreamParameters as types.SctpStreamParameters,
+    label: typeof label === "string" ? label : "",
+    protocol: typeof protocol === "string" ? protocol : "",
+  };
+}
+
+// Who can be heard, and how loud in dBov.
+export function readVolumes(data: Json): Map<string, number> {
+  const { peerVolumes } = data;
+  const volumes = new Map<string, number>();
+  for (const entry of Array.isArray(peerVolumes) ? (peerVolumes as (Json | null)[]) : []) {
+    const { peerId, volume } = entry ?? {};
+    if (typeof peerId === "string" && typeof volume === "number") volumes.set(peerId, volume);
+  }
+  return volumes;
+}
+
+export function readDominant(data: Json): string | undefined {
+  return typeof data.peerId === "string" ? data.peerId : undefined;
+}

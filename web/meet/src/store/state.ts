@@ -5,6 +5,7 @@ import type { LayerCount, Layers } from "../media/layers";
 import type { Problem } from "../media/problems";
 import type { TrackStats } from "../media/stats";
 import type { View } from "../util/params";
+import { type ChatState, NO_CHAT } from "./chat";
 
 export type Phase = "lobby" | "joining" | "live" | "ended";
 
@@ -85,6 +86,9 @@ export interface State {
   media: Record<string, RemoteMedia>;
   stats: ReadonlyMap<string, TrackStats>;
   speaking: ReadonlySet<string>;
+  // How loud people are, from 0 to 1.
+  volumes: ReadonlyMap<string, number>;
+  chat: ChatState;
   notices: Notice[];
   announcement: string;
   statsShown: boolean;
@@ -117,6 +121,8 @@ export function initialState(room: string, me: Peer): State {
     media: {},
     stats: new Map(),
     speaking: new Set(),
+    volumes: new Map(),
+    chat: NO_CHAT,
     notices: [],
     announcement: "",
     statsShown: false,
@@ -146,7 +152,12 @@ export function rejoined(present: Peer[]): Step {
 }
 
 export function disconnected(attempt: number, retryAt: number): Step {
-  return () => ({ link: { state: "down", attempt, retryAt }, speaking: new Set(), stats: new Map() });
+  return () => ({
+    link: { state: "down", attempt, retryAt },
+    speaking: new Set(),
+    volumes: new Map(),
+    stats: new Map(),
+  });
 }
 
 export function linkState(next: "up" | "weak"): Step {
@@ -246,6 +257,8 @@ export function left(): Step {
     media: {},
     stats: new Map(),
     speaking: new Set(),
+    volumes: new Map(),
+    chat: NO_CHAT,
     link: { state: "connecting", attempt: 0, retryAt: 0 },
     help: false,
     pinned: undefined,

@@ -5,6 +5,7 @@ import {
   Keyboard,
   LayoutGrid,
   LogOut,
+  MessageSquare,
   Mic,
   MicOff,
   MonitorUp,
@@ -23,6 +24,8 @@ export function Dock() {
   const screen = usePage((state) => state.screen);
   const statsShown = usePage((state) => state.statsShown);
   const help = usePage((state) => state.help);
+  const chatOpen = usePage((state) => state.chat.open);
+  const unread = usePage((state) => state.chat.unread);
   const alike = usePage((state) => state.view === "grid");
   return (
     <div className="flex shrink-0 justify-center pb-[env(safe-area-inset-bottom)]">
@@ -60,6 +63,23 @@ export function Dock() {
             {screen.on ? <MonitorX /> : <MonitorUp />}
           </DockButton>
         )}
+        <DockButton
+          label={chatOpen ? "Close the chat" : unread > 0 ? `Open the chat, ${unread} new` : "Open the chat"}
+          shortcut="c"
+          look={chatOpen ? "active" : "plain"}
+          onClick={() => meeting.toggleChat()}
+        >
+          <MessageSquare />
+          {unread > 0 && (
+            <span
+              data-testid="unread"
+              aria-hidden="true"
+              className="absolute -top-0.5 -right-0.5 grid h-5 min-w-5 place-items-center rounded-full bg-lime px-1 text-[0.7rem] leading-none font-bold text-ink tabular-nums"
+            >
+              {unread > 9 ? "9+" : unread}
+            </span>
+          )}
+        </DockButton>
         <span className="mx-0.5 h-7 w-px bg-white/10" aria-hidden="true" />
         <DockButton
           label={alike ? "Show who speaks large" : "Show everybody alike"}

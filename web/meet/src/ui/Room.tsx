@@ -2,6 +2,7 @@
 
 import { Link2, LoaderCircle, Users, Volume2, WifiOff } from "lucide-react";
 import { useEffect, useState } from "react";
+import { Chat } from "./Chat";
 import { useMeeting, usePage } from "./context";
 import { Dock } from "./Dock";
 import { Help } from "./Help";
@@ -24,7 +25,10 @@ export function Room() {
           <Volume2 className="size-5" aria-hidden="true" /> Switch the sound on
         </button>
       )}
-      <Stage />
+      <div className="relative flex min-h-0 flex-1 gap-2 sm:gap-3">
+        <Stage />
+        <Chat />
+      </div>
       <Dock />
       <Help />
     </div>

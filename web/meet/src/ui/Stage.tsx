@@ -47,7 +47,7 @@ export function Stage() {
     <main
       ref={ref}
       aria-label="Participants"
-      className={`relative min-h-0 flex-1 transition duration-500 ${away ? "opacity-60 saturate-0" : ""}`}
+      className={`relative min-h-0 min-w-0 flex-1 transition duration-500 ${away ? "opacity-60 saturate-0" : ""}`}
     >
       {shown.map((tile) => {
         const rect = rects.get(tile.id);

@@ -25,6 +25,7 @@ interface Props {
 export const TileView = memo(function TileView({ tile, rect, pinned }: Props) {
   const meeting = useMeeting();
   const speaking = usePage((state) => tile.source === "camera" && state.speaking.has(tile.peerId));
+  const volume = usePage((state) => (tile.source === "camera" ? (state.volumes.get(tile.peerId) ?? 0) : 0));
   const statsShown = usePage((state) => state.statsShown);
   const blocked = usePage((state) => state.soundBlocked);
   const screen = tile.source === "screen";
@@ -68,13 +69,7 @@ export const TileView = memo(function TileView({ tile, rect, pinned }: Props) {
           ) : tile.muted ? (
             <MicOff data-testid="muted" className="size-3.5 shrink-0 text-coral" aria-label="muted" />
           ) : (
-            speaking && (
-              <span className="voice flex h-3 shrink-0 items-end gap-[2px]" aria-hidden="true">
-                <i />
-                <i />
-                <i />
-              </span>
-            )
+            <VolumeBars volume={volume} speaking={speaking} />
           )}
           <span className="truncate">{caption}</span>
         </p>
@@ -95,6 +90,25 @@ export const TileView = memo(function TileView({ tile, rect, pinned }: Props) {
     </article>
   );
 });
+
+// The middle one is the highest; the outer ones follow with louder voices.
+const BARS = [0.62, 1, 0.78];
+
+function VolumeBars({ volume, speaking }: { volume: number; speaking: boolean }) {
+  return (
+    <span
+      className="voice flex h-3.5 shrink-0 items-center gap-[2px]"
+      data-testid="volume"
+      data-volume={volume.toFixed(2)}
+      data-speaking={speaking}
+      aria-hidden="true"
+    >
+      {BARS.map((share) => (
+        <i key={share} style={{ height: `${Math.round(20 + 80 * Math.min(1, volume * share))}%` }} />
+      ))}
+    </span>
+  );
+}
 
 function Face({ tile, rect }: { tile: Tile; rect: Rect }) {
   const size = Math.max(40, Math.min(rect.width, rect.height) * 0.34);

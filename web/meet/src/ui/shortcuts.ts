@@ -48,6 +48,13 @@ export const SHORTCUTS: readonly Shortcut[] = [
     run: (meeting) => meeting.toggleView(),
   },
   {
+    key: "c",
+    shown: "c",
+    text: "Chat",
+    inLobby: false,
+    run: (meeting) => meeting.toggleChat(),
+  },
+  {
     key: "l",
     shown: "l",
     text: "Copy the link to this meeting",
