@@ -43,6 +43,8 @@ interface Scene {
   link?: "down" | "weak";
   help?: boolean;
   notice?: boolean;
+  // "closed": lines have come that nobody has seen.
+  chat?: "open" | "closed" | "empty";
   ended?: boolean;
 }
 
@@ -154,6 +156,36 @@ async function stage(page: Page, scene: Scene): Promise<void> {
         media.s = { id: "s", peerId: "peer0", source: "screen", track, paused: false, count };
       }
       const me = { id: "me", name: "Robin Hale" };
+      const chat = (kind: string | undefined, all: { id: string; name: string }[]): object => {
+        const written: [number, string][] = [
+          [0, "Good morning! Can everybody see the agenda?"],
+          [2, "Yes, all fine here."],
+          [2, "The second page is a bit small, though."],
+          [-1, "I have put it at https://example.org/minutes/2026-11-21/quiet-forum"],
+          [1, "Thanks 👍"],
+          [-1, "@bot are you there?"],
+          [-2, 'Robin Hale said me: "are you there?"'],
+          [0, "Then let us begin. We have three points today and want to be done by eleven."],
+          [-1, "On my way."],
+        ];
+        const at = new Date(2026, 10, 21, 9, 30).getTime();
+        const lines = written.map(([who, text], index) => ({
+          id: index,
+          peerId: who === -1 ? me.id : all[who]?.id,
+          name: who === -1 ? me.name : (all[who]?.name ?? "Bot"),
+          text,
+          at: at + index * 20_000,
+          toBot: false,
+          waiting: index === written.length - 1,
+        }));
+        const open = kind === "open" || kind === "empty";
+        return {
+          lines: kind === undefined || kind === "empty" ? [] : lines,
+          open,
+          unread: kind === "closed" ? 3 : 0,
+          usable: "yes",
+        };
+      };
       const camera = draw(11);
       stats.set(camera.id, {
         kind: "video",
@@ -178,6 +210,11 @@ async function stage(page: Page, scene: Scene): Promise<void> {
         stats,
         camera: { track: camera, on: true, busy: false },
         speaking: new Set([scene.dominant ?? "peer0"]),
+        volumes: new Map([
+          [scene.dominant ?? "peer0", 0.85],
+          ["peer3", 0.15],
+        ]),
+        chat: chat(scene.chat, peers),
         dominant: scene.dominant,
         statsShown: scene.stats ?? false,
         help: scene.help ?? false,
@@ -236,6 +273,9 @@ for (const [device, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE
     reconnecting: { people: 3, link: "down" },
     notices: { people: 4, notice: true },
     help: { people: 2, help: true },
+    chat: { people: 5, chat: "open" },
+    "chat-empty": { people: 1, chat: "empty" },
+    unread: { people: 4, chat: "closed", dominant: "peer1" },
     ended: { people: 0, ended: true },
   };
   for (const [name, scene] of Object.entries(scenes)) {

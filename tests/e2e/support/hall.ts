@@ -20,17 +20,24 @@ export class Hall {
   readonly port: number;
   readonly #rtcPort: number;
   readonly #workers: number;
+  readonly #settings: Record<string, string | number>;
   #child: ChildProcess | undefined;
   #log = "";
 
-  private constructor(port: number, rtcPort: number, workers: number) {
+  private constructor(
+    port: number,
+    rtcPort: number,
+    workers: number,
+    settings: Record<string, string | number>,
+  ) {
     this.port = port;
     this.#rtcPort = rtcPort;
     this.#workers = workers;
+    this.#settings = settings;
   }
 
-  static async open(workers = 1): Promise<Hall> {
-    const hall = new Hall(await freeTcpPort(), await freeUdpPorts(workers), workers);
+  static async open(workers = 1, settings: Record<string, string | number> = {}): Promise<Hall> {
+    const hall = new Hall(await freeTcpPort(), await freeUdpPorts(workers), workers, settings);
     await hall.start();
     return hall;
   }
@@ -53,6 +60,7 @@ export class Hall {
       // An unoptimised worker beside browsers on few cores is busy, and takes rooms all the same.
       "workers.max_cpu_percent": 0,
       "log.level": "debug",
+      ...this.#settings,
     };
     const sets = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
     const args = ["serve", "--port", String(this.port), "--workers", String(this.#workers), ...sets];

@@ -87,10 +87,11 @@ export function installSender({ camera, screen, picture }: SenderSetup): void {
   const sing = (hertz: number): MediaStreamTrack => {
     const context = new AudioContext();
     const oscillator = new OscillatorNode(context, { frequency: hertz });
-    const loudness = new GainNode(context, { gain: 0.25 });
-    // A slow tremolo: encoders take a perfectly steady tone for background noise.
+    const loudness = new GainNode(context, { gain: 0.22 });
+    // As loud and as quiet as syllables in turn: encoders, and whoever looks for speakers, take a steady tone for
+    // background noise.
     const tremolo = new OscillatorNode(context, { frequency: 4 });
-    const depth = new GainNode(context, { gain: 0.15 });
+    const depth = new GainNode(context, { gain: 0.215 });
     const out = new MediaStreamAudioDestinationNode(context);
     tremolo.connect(depth).connect(loudness.gain);
     oscillator.connect(loudness).connect(out);

@@ -44,6 +44,7 @@ interface Handle {
   store: {
     getState(): {
       media: Record<string, Received & { peerId: string; source: string; track: MediaStreamTrack }>;
+      chat: { usable: string };
     };
   };
 }
@@ -95,6 +96,42 @@ export class Visitor {
 
   async press(key: string): Promise<void> {
     await this.page.keyboard.press(key);
+  }
+
+  // Opens the chat, if need be, and writes a line.
+  async writes(text: string): Promise<void> {
+    await this.openChat();
+    const field = this.page.getByLabel("Message to everybody");
+    await field.fill(text);
+    await field.press("Enter");
+  }
+
+  async openChat(): Promise<void> {
+    if ((await this.page.getByTestId("chat").count()) === 0) await this.press("c");
+    await expect(this.page.getByTestId("chat")).toBeVisible();
+  }
+
+  // The lines of the open chat: who wrote what.
+  async lines(): Promise<string[]> {
+    return this.page.getByTestId("line").evaluateAll((lines) =>
+      lines.map((line) => {
+        const text = line.querySelector("[data-testid=text]")?.textContent ?? "";
+        return `${line.getAttribute("data-from")}: ${text}`;
+      }),
+    );
+  }
+
+  // Whether what is written leaves at once.
+  async canWrite(): Promise<void> {
+    await expect
+      .poll(
+        () =>
+          this.page.evaluate(
+            () => (window as unknown as { plenum: Handle }).plenum.store.getState().chat.usable,
+          ),
+        { ...PATIENCE, message: `the chat of ${this.peer}` },
+      )
+      .toBe("yes");
   }
 
   async leave(): Promise<void> {
