@@ -11,7 +11,7 @@ use futures_util::future::join;
 use plenum_ids::{TransportId, WorkerId};
 use plenum_ipc::Request;
 use plenum_params::{
-    data::{SCTP_STREAMS, SctpStreamParameters},
+    data::SctpStreamParameters,
     media::{ReceiveParameters, SendParameters},
     ortc, resolve,
     transport::{TrunkKey, TrunkOptions, TrunkSsrcs},
@@ -172,11 +172,11 @@ impl Trunks {
 }
 
 impl Trunk {
-    /// They are counted around, so that one comes again only after all the others. Should its pipe still be there then, the
-    /// worker says so, and the room's next attempt gets the next one.
+    /// A trunk's association has all that there can be. They are counted around, so that one comes again only after all the
+    /// others. Should its pipe still be there then, the worker says so, and the room's next attempt gets the next one.
     fn take_stream(&mut self, end: usize) -> u16 {
         let stream = self.next_streams[end];
-        self.next_streams[end] = (stream + 1) % SCTP_STREAMS;
+        self.next_streams[end] = (stream + 1) % u16::MAX;
         stream
     }
 
