@@ -9,4 +9,5 @@ pub mod data;
 pub mod error;
 pub mod media_stats;
 pub mod status;
+pub mod trace;
 pub mod transport;

@@ -18,6 +18,25 @@ pub enum TraceObject {
     Consumer(ConsumerId),
 }
 
+impl TraceObject {
+    /// The kinds of events that such an object has.
+    #[must_use]
+    pub const fn kinds(self) -> TraceTypes {
+        use TraceType::{Bwe, Fir, KeyFrame, Nack, Pli, Probation, Rtp, SenderReport};
+        let media = TraceTypes::NONE
+            .with(Rtp)
+            .with(KeyFrame)
+            .with(Nack)
+            .with(Pli)
+            .with(Fir);
+        match self {
+            Self::Transport(_) => TraceTypes::NONE.with(Probation).with(Bwe),
+            Self::Producer(_) => media.with(SenderReport),
+            Self::Consumer(_) => media,
+        }
+    }
+}
+
 /// A set of [`TraceType`]s.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

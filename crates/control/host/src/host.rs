@@ -16,9 +16,13 @@ use plenum_api::{
 };
 use plenum_ids::{PeerId, RoomId, RouterId, WorkerId};
 use plenum_ipc::{Answer, Request};
-use plenum_params::{log::LogOptions, stats::WorkerStats};
+use plenum_params::{
+    log::LogOptions,
+    stats::WorkerStats,
+    trace::{TraceObject, TraceTypes},
+};
 use plenum_room::{PlaceId, RoomConfig, SessionId};
-use plenum_supervisor::{Supervisor, Worker, WorkerEvent, WorkerState};
+use plenum_supervisor::{Supervisor, Traces, Worker, WorkerError, WorkerEvent, WorkerState};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -240,6 +244,22 @@ impl Host {
             None => return false,
         }
         true
+    }
+
+    /// Tells a worker what of an object to trace from now on; `None`: that worker does not run.
+    pub async fn set_trace(
+        &self,
+        worker: WorkerId,
+        object: TraceObject,
+        types: TraceTypes,
+    ) -> Option<Result<(), WorkerError>> {
+        let worker = self.shared.supervisor.worker(worker)?;
+        Some(worker.set_trace(object, types).await)
+    }
+
+    /// What a worker traced since this was last asked; `None`: it does not run.
+    pub fn take_traces(&self, worker: WorkerId) -> Option<Traces> {
+        Some(self.shared.supervisor.worker(worker)?.take_traces())
     }
 
     /// Lets nobody in any more. Rooms that are there go on.

@@ -26,6 +26,7 @@ mod restarts;
 mod slot;
 mod sockets;
 mod supervisor;
+mod traces;
 mod usage;
 mod vitals;
 mod worker;
@@ -41,5 +42,6 @@ pub use handles::{
 };
 pub use packets::{PacketCounters, ReceivedPacket};
 pub use supervisor::{Supervisor, WorkerEvent, WorkerInfo, WorkerState};
+pub use traces::Traces;
 pub use vitals::{NodeUsage, WorkerRates};
 pub use worker::{Backlog, Worker};

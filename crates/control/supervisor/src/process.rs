@@ -13,8 +13,8 @@ use std::{
 
 use plenum_ids::WorkerId;
 use plenum_ipc::{
-    Decoder, NodeToWorker, PREAMBLE_BYTES, Preamble, WorkerConfig, WorkerHello, WorkerToNode,
-    encode,
+    Decoder, Event, NodeToWorker, PREAMBLE_BYTES, Preamble, WorkerConfig, WorkerHello,
+    WorkerToNode, encode,
 };
 use plenum_params::stats::WorkerStats;
 use plenum_udp::{PacketSocket, send_fds};
@@ -273,6 +273,7 @@ async fn read(
         while let Some(frame) = decoder.next_frame()? {
             match frame {
                 WorkerToNode::Response { id, result } => worker.link().handle_response(id, result),
+                WorkerToNode::Event(Event::Trace(trace)) => worker.link().keep_trace(*trace),
                 WorkerToNode::Event(event) => {
                     let worker = worker.id();
                     events.send(WorkerEvent::Media { worker, event }).ok();

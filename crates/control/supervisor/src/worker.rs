@@ -9,12 +9,14 @@ use std::{
 
 use plenum_ids::WorkerId;
 use plenum_ipc::{Answer, NodeToWorker, Packet, Request, RequestError, encode};
+use plenum_params::trace::TraceEvent;
 use plenum_udp::PacketSocket;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
     error::WorkerError,
     packets::{ObjectPackets, PacketCounters, PacketLink, ReceivedPacket},
+    traces::{TraceLog, Traces},
 };
 
 /// Bytes waiting to be sent above which requests are refused: a worker that is this far behind does not answer in time.
@@ -35,6 +37,7 @@ pub(crate) struct Link {
     /// There is something to send.
     wake: Notify,
     packets: PacketLink,
+    traces: Mutex<TraceLog>,
 }
 
 /// What waits for a worker.
@@ -79,6 +82,7 @@ impl Worker {
             state: Mutex::new(state),
             wake: Notify::new(),
             packets: PacketLink::new(packets),
+            traces: Mutex::default(),
         };
         Self {
             link: Arc::new(link),
@@ -140,6 +144,11 @@ impl Worker {
     /// What became of the packets so far.
     pub fn packet_counters(&self) -> PacketCounters {
         self.link.packets.counters()
+    }
+
+    /// What it traced since this was last asked, as far as it was kept.
+    pub fn take_traces(&self) -> Traces {
+        self.link.traces().take()
     }
 
     /// What waits for the worker.
@@ -261,6 +270,16 @@ impl Link {
             .map_err(WorkerError::NotSendable)?;
         self.wake.notify_one();
         Ok(state)
+    }
+
+    /// The worker traced something.
+    pub(crate) fn keep_trace(&self, event: TraceEvent) {
+        self.traces().push(event);
+    }
+
+    fn traces(&self) -> MutexGuard<'_, TraceLog> {
+        // Nothing that can panic runs while it is held.
+        self.traces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

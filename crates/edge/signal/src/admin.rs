@@ -16,7 +16,7 @@ use plenum_host::DrainError;
 use plenum_ids::WorkerId;
 use tracing::warn;
 
-use crate::{Edge, worker_log};
+use crate::{Edge, worker_log, worker_trace};
 
 /// Who may ask for what operators may, as long as nobody has to show a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,10 @@ pub(crate) fn router(edge: &Edge) -> Router<Edge> {
         .route(
             "/api/v1/workers/{id}/log",
             get(worker_log::get).put(worker_log::put),
+        )
+        .route(
+            "/api/v1/workers/{id}/trace",
+            get(worker_trace::get).put(worker_trace::put),
         )
         .route_layer(from_fn_with_state(edge.settings.admin, guard))
 }

@@ -14,6 +14,7 @@ mod protoo;
 mod rate;
 mod settings;
 mod worker_log;
+mod worker_trace;
 
 pub use admin::AdminAccess;
 pub use edge::Edge;

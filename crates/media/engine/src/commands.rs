@@ -13,6 +13,7 @@ mod consumers;
 mod observers;
 mod producers;
 mod stats;
+mod traces;
 mod transports;
 mod trunks;
 

@@ -30,6 +30,8 @@ pub(crate) struct Congestion {
     numbered_since: Option<Instant>,
     /// The receiver has said something about the path.
     is_heard: bool,
+    /// What would be sent if there were room.
+    wanted: Bitrate,
     /// Estimate that is in force for the pacer.
     paced: Option<Bitrate>,
     pub(crate) probing: Probing,
@@ -58,6 +60,7 @@ impl Congestion {
             is_numbered: false,
             numbered_since: None,
             is_heard: false,
+            wanted: Bitrate::ZERO,
             paced: None,
             probing: Probing::default(),
             allocation: Allocation::default(),
@@ -83,6 +86,11 @@ impl Congestion {
         if let Some(estimator) = &mut self.estimator {
             estimator.set_limits(now, self.config.min, self.config.max);
         }
+    }
+
+    /// Whether the receiver reports arrivals by transport-wide numbers.
+    pub(crate) fn is_numbered(&self) -> bool {
+        self.is_numbered
     }
 
     /// The bounds that were asked for.
@@ -181,9 +189,15 @@ impl Congestion {
 
     /// Tells the estimator what would be sent if there were room.
     pub(crate) fn set_demand(&mut self, now: Instant, demand: plenum_bwe::Demand) {
+        self.wanted = demand.wanted;
         if let Some(estimator) = &mut self.estimator {
             estimator.set_demand(now, demand);
         }
+    }
+
+    /// What would be sent if there were room.
+    pub(crate) fn wanted(&self) -> Bitrate {
+        self.wanted
     }
 
     /// What the path carries; `None`: nobody knows.
@@ -210,13 +224,16 @@ impl Congestion {
     }
 
     /// Hands the estimate on: to the pacer at once, to the allocation when it is urgent or its time has come.
-    pub(crate) fn apply(&mut self, now: Instant, pacer: &mut Pacer) {
+    /// `true` when it changed.
+    pub(crate) fn apply(&mut self, now: Instant, pacer: &mut Pacer) -> bool {
         let estimate = self.estimate(now);
-        if self.paced != estimate {
+        let is_changed = self.paced != estimate;
+        if is_changed {
             self.paced = estimate;
             pacer.set_estimate(now, estimate.map(Bitrate::bps));
         }
         self.allocation.handle_estimate(now, estimate);
+        is_changed
     }
 
     /// The earliest deadline of the estimator, the probe and the allocation.
@@ -257,11 +274,14 @@ impl Engine {
             self.fan_out.enqueue(key);
         }
         let congestion = &mut transport.congestion;
-        congestion.apply(now, &mut transport.pacer);
+        let is_changed = congestion.apply(now, &mut transport.pacer);
         if let Some(due) = congestion.poll_timeout() {
             // What is due was just done, or is done when what waits is sent.
             let soonest = now + Duration::from_millis(1);
             self.timers.schedule(key, due.max(soonest));
+        }
+        if is_changed && !transport.trace.is_empty() {
+            self.trace_estimate(now, key);
         }
     }
 

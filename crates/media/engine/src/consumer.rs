@@ -9,6 +9,7 @@ use plenum_ids::ConsumerId;
 use plenum_params::{
     event::{ConsumerScore, Layers},
     media::{CodecKind, SendParameters},
+    trace::TraceTypes,
 };
 
 use crate::{
@@ -61,6 +62,8 @@ pub(crate) struct Consumer {
     pub(crate) producer: usize,
     pub(crate) parameters: SendParameters,
     pub(crate) paused: bool,
+    /// What of it somebody wants to look into.
+    pub(crate) trace: TraceTypes,
     pub(crate) template: HeaderTemplate,
     pub(crate) outline: Outline,
     /// Highest layers that the client wants; `None`: all there are.
@@ -202,6 +205,7 @@ impl Consumer {
             transport,
             producer: producer_key,
             paused,
+            trace: TraceTypes::NONE,
             template: HeaderTemplate::new(&parameters),
             outline: Outline::new(&parameters),
             preferred: None,

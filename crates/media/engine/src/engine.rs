@@ -23,6 +23,7 @@ use crate::{
     producer::Producer,
     sockets::Sockets,
     timers::Timers,
+    trace::Traces,
     transport::Transport,
     warm_up::Ahead,
 };
@@ -58,6 +59,7 @@ pub struct Engine {
     pub(crate) observers: Observers,
     pub(crate) control: ControlQueue,
     pub(crate) events: VecDeque<Event>,
+    pub(crate) traces: Traces,
     /// Producers with packets in this batch.
     pub(crate) touched: Vec<usize>,
     pub(crate) fan_out: FanOut,
@@ -70,9 +72,10 @@ impl Engine {
     /// An engine without objects.
     #[must_use]
     pub fn new(mut config: EngineConfig, now: Instant) -> Self {
+        let clock = WallClock::new(now, config.unix_time);
         Self {
             sockets: Sockets::new(std::mem::take(&mut config.sockets)),
-            clock: WallClock::new(now, config.unix_time),
+            clock,
             rng: StdRng::from_seed(config.seed),
             config,
             routers: HashMap::new(),
@@ -87,6 +90,7 @@ impl Engine {
             observers: Observers::default(),
             control: ControlQueue::default(),
             events: VecDeque::new(),
+            traces: Traces::new(now, clock),
             touched: Vec::new(),
             fan_out: FanOut::default(),
             division: Division::default(),
@@ -132,9 +136,11 @@ impl Engine {
         self.poll_fan_out(now, batch)
     }
 
-    /// The next event.
+    /// The next event. Traces come last, so that they delay no other.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events
+            .pop_front()
+            .or_else(|| Some(Event::Trace(Box::new(self.traces.poll()?))))
     }
 
     pub(crate) fn random_u32(&mut self) -> u32 {

@@ -301,6 +301,7 @@ impl Engine {
                 producers: &self.producers,
                 consumers: &mut self.consumers,
                 counters: &mut self.counters,
+                traces: &mut self.traces,
             };
             let len = writer.write(group, items, sizes, batch.free());
             if len > 0 {

@@ -6,6 +6,7 @@ use plenum_ice::IceLite;
 use plenum_params::{
     event::{ConsumerScore, Event},
     media::MediaKind,
+    trace::TraceInfo,
     transport::DtlsState,
 };
 use plenum_rtp::rtcp::{RtcpPacket, RtcpPackets};
@@ -137,6 +138,7 @@ impl Engine {
                         .handle_sender_report(now, report.ntp.compact());
                     stream.sender_report = Some((report.ntp.as_u64(), report.rtp_timestamp, now));
                 }
+                self.trace_sender_report(now, key, report);
                 for block in report.reports() {
                     self.handle_report_block(now, key, &block);
                 }
@@ -247,6 +249,7 @@ impl Engine {
             return;
         };
         let is_idle = transport.pacer.len() == 0 && transport.congestion.has_room(now);
+        let nacked_before = consumer.counters.nacked_packets;
         consumer.counters.nacks += 1;
         self.counters.media.nacks_received += 1;
         for sequence_number in lost {
@@ -262,6 +265,11 @@ impl Engine {
                 transport.retransmissions.push((consumer_key, out));
             }
         }
+        if !consumer.trace.is_empty() {
+            let packets = (consumer.counters.nacked_packets - nacked_before) as u16;
+            let info = TraceInfo::Nack { ssrc, packets };
+            self.traces.add(now, consumer.traced_as(), false, info);
+        }
         if !transport.retransmissions.is_empty() {
             self.fan_out.enqueue(key);
         }
@@ -275,6 +283,10 @@ impl Engine {
             consumer.counters.plis += u64::from(!fir);
             consumer.counters.firs += u64::from(fir);
             self.counters.media.key_frame_requests_received += 1;
+            if !consumer.trace.is_empty() {
+                let info = key_frame_request(ssrc, fir);
+                self.traces.add(now, consumer.traced_as(), false, info);
+            }
         }
         if !self.has_key_frame_on_its_way(now, key, consumer_key) {
             self.request_key_frame_for(now, consumer_key);
@@ -436,6 +448,15 @@ impl Engine {
             self.timers
                 .schedule(key, deadline.max(now + Duration::from_millis(1)));
         }
+    }
+}
+
+/// What is traced of a request for a key frame.
+const fn key_frame_request(ssrc: u32, fir: bool) -> TraceInfo {
+    if fir {
+        TraceInfo::Fir { ssrc }
+    } else {
+        TraceInfo::Pli { ssrc }
     }
 }
 

@@ -39,7 +39,7 @@ impl Engine {
             addresses: self.addresses.len(),
             control_bytes: self.control.footprint(),
             timers: self.timers.len(),
-            events: self.events.len(),
+            events: self.events.len() + self.traces.len(),
             ..Footprint::default()
         };
         for (_, transport) in &self.transports {

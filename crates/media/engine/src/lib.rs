@@ -58,6 +58,7 @@ mod reception;
 mod sequence_map;
 mod sockets;
 mod timers;
+mod trace;
 mod transport;
 mod trunk;
 mod twcc_receiver;

@@ -7,6 +7,7 @@ use plenum_params::{
     event::EncodingScore,
     media::{CodecKind, MediaKind, ReceiveCodec, ReceiveEncoding, ReceiveParameters},
     stats::StreamStats,
+    trace::TraceTypes,
 };
 
 use crate::{
@@ -42,6 +43,8 @@ pub(crate) struct Producer {
     pub(crate) is_piped: bool,
     pub(crate) parameters: ReceiveParameters,
     pub(crate) paused: bool,
+    /// What of it somebody wants to look into.
+    pub(crate) trace: TraceTypes,
     pub(crate) streams: Vec<ProducerStream>,
     pub(crate) consumers: Vec<usize>,
     /// Whether its transport knows that there is something to be asked of its sender.
@@ -163,6 +166,7 @@ impl Producer {
             transport,
             is_piped: false,
             paused,
+            trace: TraceTypes::NONE,
             streams: streams.collect(),
             consumers: Vec::new(),
             is_asking: false,

@@ -390,6 +390,7 @@ impl Engine {
         {
             levels.handle_packet(now, level);
         }
+        let is_traced = !producer.trace.is_empty();
         let stream = producer.streams.get(usize::from(target.stream))?;
         let layers_changed = producer.layers_changed;
         if let Some(due) = stream.nacks.poll_timeout() {
@@ -399,6 +400,9 @@ impl Engine {
             self.handle_first_packet(now, target.producer, target.stream);
         } else if layers_changed {
             self.update_live(now, target.producer);
+        }
+        if is_traced {
+            self.trace_received(now, target, arrival.sequence, &header, plain);
         }
         Some(())
     }

@@ -10,6 +10,7 @@ use plenum_ice::IceLite;
 use plenum_ids::{RouterId, TransportId};
 use plenum_params::{
     stats::{DirectionStats, TransportStats},
+    trace::TraceTypes,
     transport::{DtlsState, IceState, Tuple, WebRtcTransportOptions},
 };
 use plenum_srtp::{Opener, Sealer, SrtpProfile};
@@ -77,6 +78,8 @@ pub(crate) struct Transport {
     pub(crate) own_sockets: Box<[SocketIndex]>,
     /// Its connection takes no more for now: see [`connections`](crate::connections).
     pub(crate) blocked: bool,
+    /// What of it somebody wants to look into.
+    pub(crate) trace: TraceTypes,
 }
 
 /// Keys of an established session.
@@ -133,6 +136,7 @@ impl Transport {
             discarded: 0,
             own_sockets: Box::default(),
             blocked: false,
+            trace: TraceTypes::NONE,
         }
     }
 

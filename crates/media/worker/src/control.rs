@@ -20,6 +20,10 @@ use crate::WorkerError;
 /// left out.
 const BEHIND_BYTES: usize = 1024 * 1024;
 
+/// Traces are left out above this many, so that what they take delays nothing else by more than the node needs to read a
+/// buffer of a socket.
+const MAX_TRACED_BYTES: usize = 64 * 1024;
+
 /// Above this many the node is believed dead. It is some eighty thousand state changes: every consumer of a full worker
 /// changed several times, and the node read nothing.
 const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
@@ -131,13 +135,15 @@ impl Control {
         }
     }
 
-    /// Passes on an event, or leaves it out if the node is behind and a later one will say the same better.
+    /// Passes on an event, or leaves it out if the node is behind and a later one will say the same better, or nothing
+    /// depends on it.
     pub(crate) fn send_event(&mut self, event: Event) -> Result<(), WorkerError> {
         let replaceable = matches!(
             event,
             Event::ProducerScore { .. } | Event::ConsumerScore { .. } | Event::Volumes { .. }
         );
-        if replaceable && self.is_behind() {
+        let is_traced = matches!(event, Event::Trace(_));
+        if replaceable && self.is_behind() || is_traced && self.waiting() > MAX_TRACED_BYTES {
             self.events_dropped += 1;
             return Ok(());
         }
@@ -208,7 +214,11 @@ impl AsFd for Control {
 #[cfg(test)]
 mod tests {
     use plenum_ids::{ConsumerId, TransportId};
-    use plenum_params::{event::ConsumerScore, transport::DtlsState};
+    use plenum_params::{
+        event::ConsumerScore,
+        trace::{TraceEvent, TraceInfo, TraceObject, TracedPacket},
+        transport::DtlsState,
+    };
 
     use super::*;
 
@@ -312,6 +322,28 @@ mod tests {
         }
         let stuck = control.flush();
         assert!(matches!(stuck, Err(WorkerError::NodeStuck { .. })));
+    }
+
+    #[test]
+    fn traces_leave_room_for_everything_else() {
+        let (mut control, _node) = pair();
+        let trace = || {
+            Event::Trace(Box::new(TraceEvent {
+                object: TraceObject::Consumer(ConsumerId::from_u128(1)),
+                timestamp: 1,
+                outgoing: true,
+                dropped: 0,
+                info: TraceInfo::Rtp(TracedPacket::default()),
+            }))
+        };
+        for _ in 0..100_000 {
+            control.send_event(trace()).expect("room, or left out");
+            assert!(control.waiting() <= MAX_TRACED_BYTES + 200);
+        }
+        assert!(control.events_dropped > 90_000);
+        let waiting = control.waiting();
+        control.send_event(state()).expect("room");
+        assert!(control.waiting() > waiting);
     }
 
     #[test]

@@ -127,6 +127,7 @@ fn carry_out(
         Request::UnobserveProducer { observer, producer } => {
             engine.unobserve_producer(observer, producer)?;
         }
+        Request::SetTrace { object, types } => engine.set_trace(object, types)?,
         Request::WorkerStats => return Ok(Answer::WorkerStats(Box::new(engine.stats()))),
         _ => return Err(EngineError::Invalid("unknown request".into())),
     }

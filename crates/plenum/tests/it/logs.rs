@@ -13,7 +13,7 @@ use tokio::{
 use crate::node::{Node, PATIENCE, command, rtc_ports, signal};
 
 /// A request with a JSON body; status code and answer.
-async fn put(port: u16, path: &str, body: &Value) -> (u16, Value) {
+pub(crate) async fn put(port: u16, path: &str, body: &Value) -> (u16, Value) {
     let body = body.to_string();
     let request = format!(
         "PUT {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",

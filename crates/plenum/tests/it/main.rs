@@ -13,5 +13,6 @@ mod metrics;
 mod moving;
 mod node;
 mod session;
+mod traces;
 mod webinar;
 mod workers;

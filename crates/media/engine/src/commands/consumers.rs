@@ -6,6 +6,7 @@ use plenum_ids::{ConsumerId, ProducerId, TransportId};
 use plenum_params::{
     event::{Event, Layers},
     media::{MediaKind, SendParameters},
+    trace::TraceObject,
 };
 
 use super::{Result, transports::is_trunk};
@@ -100,6 +101,7 @@ impl Engine {
         if let Some(producer) = self.producers.get_mut(consumer.producer) {
             producer.consumers.retain(|&other| other != key);
         }
+        self.traces.forget(TraceObject::Consumer(consumer.id));
         self.events.retain(|event| {
             !matches!(event, Event::ConsumerScore { consumer: id, .. } | Event::ConsumerLayers { consumer: id, .. }
                 if *id == consumer.id)

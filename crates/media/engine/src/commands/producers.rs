@@ -6,6 +6,7 @@ use plenum_ids::{ProducerId, TransportId};
 use plenum_params::{
     event::Event,
     media::{MAX_STREAMS, ReceiveParameters},
+    trace::TraceObject,
 };
 use plenum_srtp::InboundStream;
 
@@ -124,6 +125,7 @@ impl Engine {
             router.piped.retain(|&other| other != key);
         }
         self.forget_observed(key, &producer);
+        self.traces.forget(TraceObject::Producer(producer.id));
         for consumer in producer.consumers {
             self.remove_consumer(consumer);
         }

@@ -13,6 +13,7 @@ use plenum_ice::{
 use plenum_ids::{RouterId, TransportId};
 use plenum_params::{
     event::Event,
+    trace::TraceObject,
     transport::{
         Address, DtlsFingerprint, DtlsParameters, DtlsState, IceCandidate, IceParameters,
         OutgoingLimits, Protocol, Protocols, WebRtcTransportInfo, WebRtcTransportOptions,
@@ -202,6 +203,7 @@ impl Engine {
         self.fan_out.forget(key);
         self.transports.remove(key);
         self.transport_keys.remove(&id);
+        self.traces.forget(TraceObject::Transport(id));
         // Whoever closes knows: no event follows the close.
         self.events.retain(|event| {
             !matches!(event, Event::IceState { transport, .. } | Event::DtlsState { transport, .. } if *transport == id)

@@ -50,7 +50,7 @@ impl Engine {
             observers: sorted(self.observers.list.iter().map(|(_, it)| it.id)),
             addresses: sorted(self.addresses.keys().map(|(_, address)| *address)),
             deadlines: self.timers.len() + self.observers.timers.len(),
-            events: self.events.len(),
+            events: self.events.len() + self.traces.len(),
             waiting: self.control.waiting()
                 + self.fan_out.waiting()
                 + self.touched.len()
@@ -76,6 +76,7 @@ impl Engine {
             + self.producer_keys.capacity()
             + self.consumer_keys.capacity()
             + self.events.capacity()
+            + self.traces.capacity()
             + self.timers.capacity()
             + self.observers.keys.capacity()
             + self.observers.list.capacity()

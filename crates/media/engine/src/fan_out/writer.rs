@@ -2,6 +2,10 @@
 
 use std::time::Instant;
 
+use plenum_params::{
+    media::MediaKind,
+    trace::{TraceInfo, TraceObject, TraceTypes},
+};
 use plenum_srtp::SrtpProfile;
 use slab::Slab;
 
@@ -12,6 +16,7 @@ use crate::{
     group_plan::Group,
     pacer::{Item, ItemKind},
     producer::Producer,
+    trace::{Traces, traced},
     transport::{DirectionCounters, SrtpSession, Transport},
 };
 
@@ -23,6 +28,7 @@ pub(super) struct GroupWriter<'a> {
     pub(super) producers: &'a Slab<Producer>,
     pub(super) consumers: &'a mut Slab<Consumer>,
     pub(super) counters: &'a mut Counters,
+    pub(super) traces: &'a mut Traces,
 }
 
 impl GroupWriter<'_> {
@@ -40,6 +46,8 @@ impl GroupWriter<'_> {
             twcc_sequence,
             congestion,
             sent,
+            id,
+            trace,
             ..
         } = &mut *self.transport
         else {
@@ -95,8 +103,21 @@ impl GroupWriter<'_> {
                 congestion.handle_sent(self.now, *twcc_sequence, len);
                 *twcc_sequence = twcc_sequence.wrapping_add(1);
             }
-            if matches!(item.kind, ItemKind::Probation | ItemKind::Padding) {
+            let is_probe = matches!(item.kind, ItemKind::Probation | ItemKind::Padding);
+            if is_probe {
                 congestion.probing.count_extra(self.now, len);
+            }
+            if !consumer.trace.is_empty() || is_probe && !trace.is_empty() {
+                let packet = Sent {
+                    consumer,
+                    producer,
+                    item,
+                    stamp,
+                    overhead: session.profile.rtp_overhead(),
+                    bytes: region.get(used..used + len).unwrap_or_default(),
+                };
+                let probed = is_probe.then_some((TraceObject::Transport(*id), *trace));
+                packet.trace(self.now, self.traces, probed);
             }
             if !tally.takes(item) {
                 let again = tally.count(self.now, session.profile, sent, self.consumers);
@@ -114,6 +135,40 @@ impl GroupWriter<'_> {
         self.counters.datagrams_sent += packets;
         self.counters.bytes_sent += used as u64;
         used
+    }
+}
+
+/// A packet that is about to leave.
+struct Sent<'a> {
+    consumer: &'a Consumer,
+    producer: &'a Producer,
+    item: &'a Item,
+    stamp: Stamp,
+    /// Bytes that protection added.
+    overhead: usize,
+    bytes: &'a [u8],
+}
+
+impl Sent<'_> {
+    /// Tells who looks into its consumer, and, if it probes the path, into its transport.
+    #[cold]
+    fn trace(&self, now: Instant, traces: &mut Traces, probed: Option<(TraceObject, TraceTypes)>) {
+        let (consumer, item) = (self.consumer, self.item);
+        let stream = self.producer.streams.get(usize::from(item.stream));
+        let kept = stream.and_then(|stream| stream.packet(item.sequence));
+        let kept = kept.filter(|_| item.kind != ItemKind::Padding);
+        let plain = self.bytes.len().saturating_sub(self.overhead);
+        let Some(mut packet) = traced(self.bytes, plain, kept.map(|(meta, ..)| meta)) else {
+            return;
+        };
+        packet.is_rtx = Some(packet.ssrc) == consumer.outline.rtx_ssrc;
+        packet.is_key_frame &= consumer.outline.kind == MediaKind::Video;
+        let is_sequenced = consumer.template.is_sequenced();
+        packet.wide_sequence_number = is_sequenced.then_some(self.stamp.transport_sequence);
+        traces.add_packet(now, consumer.traced_as(), true, packet);
+        if let Some(probed) = probed {
+            traces.add(now, probed, true, TraceInfo::Probation(packet));
+        }
     }
 }
 

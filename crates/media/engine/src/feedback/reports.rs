@@ -5,14 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plenum_params::stats::StreamStats;
+use plenum_params::{stats::StreamStats, trace::TraceInfo};
 use plenum_rtp::{
     NtpTime,
     ntp::compact_to_duration,
     rtcp::{FirEntry, ReportBlock, RtcpWriter, SenderInfo, TwccHead},
 };
 
-use super::{DEFAULT_ROUND_TRIP, MAX_NACKS, TRUNK_ROUND_TRIP};
+use super::{DEFAULT_ROUND_TRIP, MAX_NACKS, TRUNK_ROUND_TRIP, key_frame_request};
 use crate::{
     batch::ControlQueue,
     consumer::{Consumer, ticks},
@@ -53,7 +53,12 @@ impl Engine {
                 .first()
                 .map(|codec| codec.feedback)
                 .unwrap_or_default();
-            let paused = producer.paused;
+            let (paused, traced_as) = (producer.paused, producer.traced_as());
+            let mut trace = |info: TraceInfo| {
+                if !traced_as.1.is_empty() {
+                    self.traces.add(now, traced_as, true, info);
+                }
+            };
             for stream in &mut producer.streams {
                 let Some(ssrc) = stream.ssrc else { continue };
                 lost.clear();
@@ -65,6 +70,8 @@ impl Engine {
                     stream.counters.nacks += 1;
                     self.counters.media.nacks_sent += 1;
                     stream.counters.nacked_packets += lost.len() as u64;
+                    let packets = lost.len() as u16;
+                    trace(TraceInfo::Nack { ssrc, packets });
                     let local = transport.local_ssrc;
                     send_rtcp(&mut self.control, transport, now, |writer| {
                         writer
@@ -84,11 +91,13 @@ impl Engine {
                     let local = transport.local_ssrc;
                     if feedback.pli || !feedback.fir {
                         stream.counters.plis += 1;
+                        trace(key_frame_request(ssrc, false));
                         send_rtcp(&mut self.control, transport, now, |writer| {
                             writer.pli(local, ssrc).is_ok()
                         });
                     } else {
                         stream.counters.firs += 1;
+                        trace(key_frame_request(ssrc, true));
                         let entry = FirEntry {
                             ssrc,
                             sequence_number: stream.counters.firs as u8,

@@ -12,6 +12,7 @@ mod layers;
 mod observers;
 mod pacing;
 mod single_stream;
+mod traces;
 mod trunk;
 mod unknown;
 mod world;

@@ -9,3 +9,4 @@ mod node;
 mod packets;
 mod supervised;
 mod trunk;
+mod watching;
