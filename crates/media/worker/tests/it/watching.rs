@@ -12,8 +12,9 @@ use plenum_params::{
     media::{ExtensionId, HeaderExtension},
     observer::{AudioLevelOptions, SPEAKER_INTERVAL_MS},
     trace::{TraceInfo, TraceObject, TraceType, TraceTypes},
+    transport::ListenInfo,
 };
-use plenum_supervisor::{ListenAddress, RouterHandle, SupervisorConfig, WorkerEvent};
+use plenum_supervisor::{RouterHandle, SupervisorConfig, WorkerEvent};
 use plenum_testkit::{
     media::{ExtensionIds, OpusSource, RtpSource, RtpSourceConfig},
     peer::SendStream,
@@ -31,10 +32,7 @@ const SSRC: u32 = 3000;
 /// A worker that clients of this machine reach.
 fn local() -> SupervisorConfig {
     SupervisorConfig {
-        listen: vec![ListenAddress {
-            ip: Ipv4Addr::LOCALHOST.into(),
-            announced: None,
-        }],
+        listen: vec![ListenInfo::new(Ipv4Addr::LOCALHOST.into())],
         ..config(1)
     }
 }
