@@ -3,6 +3,7 @@
 use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use plenum_params::transport::Address;
 
 /// A WebRTC SFU cluster in one binary.
 #[derive(Debug, Parser)]
@@ -66,9 +67,9 @@ pub(crate) struct ServeArgs {
     /// Number of worker processes; one per core if not given.
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<u16>,
-    /// Address that clients reach the media ports under, where it differs from the local one.
-    #[arg(long, value_name = "IP")]
-    pub(crate) announced_ip: Option<IpAddr>,
+    /// Address or host name that clients reach the media ports under, where it differs from the local one.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) announced_ip: Option<Address>,
     /// Listen on a public address although everybody could join every room.
     #[arg(long)]
     pub(crate) insecure: bool,

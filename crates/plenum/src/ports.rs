@@ -2,7 +2,8 @@
 
 use std::{fmt::Write as _, fs, net::IpAddr, ops::RangeInclusive};
 
-use plenum_config::{Config, DEFAULT_EPHEMERAL, PortPlan};
+use plenum_config::{Config, DEFAULT_EPHEMERAL, PortPlan, RtcMode};
+use plenum_params::transport::Protocol;
 
 use crate::cli::PortsFormat;
 
@@ -29,8 +30,22 @@ fn parse_range(text: &str) -> Option<RangeInclusive<u16>> {
 pub(crate) fn render(config: &Config, plan: &PortPlan, format: PortsFormat) -> String {
     let rules = rules(config, plan);
     let section = |title: &str, rule: fn(&Rule) -> String| {
-        let lines: String = rules.iter().map(rule).collect();
-        format!("# {title}\n{lines}")
+        // Of both families, where a firewall does not tell them apart.
+        let mut lines: Vec<String> = Vec::new();
+        for text in rules.iter().map(rule) {
+            for line in text.lines() {
+                if !lines.iter().any(|known| known == line) {
+                    lines.push(line.to_owned());
+                }
+            }
+        }
+        format!(
+            "# {title}\n{}",
+            lines
+                .iter()
+                .map(|line| format!("{line}\n"))
+                .collect::<String>()
+        )
     };
     let table = || table(config, plan);
     let ufw = || section("ufw", Rule::ufw);
@@ -56,6 +71,8 @@ struct Rule {
     ports: RangeInclusive<u16>,
     address: IpAddr,
     purpose: &'static str,
+    /// On all IPv6 addresses it takes IPv4, too.
+    takes_both: bool,
 }
 
 /// What other machines shall reach: nothing that is bound to a loopback address.
@@ -65,17 +82,30 @@ fn rules(config: &Config, plan: &PortPlan) -> Vec<Rule> {
         ports: config.http.port..=config.http.port,
         address: config.http.listen_ip,
         purpose: "plenum signalling",
+        takes_both: true,
     };
-    let media = Rule {
-        protocol: "udp",
-        ports: plan.all(),
-        address: config.rtc_listen_ip(),
-        purpose: "plenum media",
-    };
+    let listen = config.rtc_listen();
+    let media = listen.iter().flat_map(|info| {
+        info.protocols().map(|protocol| Rule {
+            protocol: word(protocol),
+            ports: plan.all(),
+            address: info.ip,
+            purpose: "plenum media",
+            takes_both: false,
+        })
+    });
     let reachable = |rule: &Rule| !rule.address.to_canonical().is_loopback();
-    let mut rules = vec![http, media];
+    let mut rules: Vec<Rule> = std::iter::once(http).chain(media).collect();
     rules.retain(|rule| reachable(rule) && *rule.ports.start() > 0);
     rules
+}
+
+/// A protocol as firewalls write it.
+fn word(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+    }
 }
 
 impl Rule {
@@ -107,9 +137,7 @@ impl Rule {
         // An IPv6 socket of ours takes IPv6 only, but signalling on :: takes both.
         let commands: &[&str] = match self.address {
             IpAddr::V4(_) => &["iptables"],
-            IpAddr::V6(ip) if ip.is_unspecified() && *protocol == "tcp" => {
-                &["iptables", "ip6tables"]
-            }
+            IpAddr::V6(ip) if ip.is_unspecified() && self.takes_both => &["iptables", "ip6tables"],
             IpAddr::V6(_) => &["ip6tables"],
         };
         let ports = self.joined(':');
@@ -151,12 +179,21 @@ fn table(config: &Config, plan: &PortPlan) -> String {
         &config.http.listen_ip.to_string(),
         "signalling, web page, status",
     );
-    let address = config.rtc_listen_ip().to_string();
+    let listen = config.rtc_listen();
     for worker in 0..plan.workers() {
         let range = plan.of_worker(worker);
         let (first, last) = (range.start(), range.end());
-        let purpose = format!("media of worker {worker}; browsers use {first}");
-        row("udp", &format!("{first}-{last}"), &address, &purpose);
+        let purpose = match config.rtc.mode {
+            RtcMode::PortPerTransport => {
+                format!("media of worker {worker}; browsers use all but {first}")
+            }
+            RtcMode::SharedPort => format!("media of worker {worker}; browsers use {first}"),
+        };
+        for info in &listen {
+            let protocols: Vec<_> = info.protocols().map(word).collect();
+            let ports = format!("{first}-{last}");
+            row(&protocols.join("+"), &ports, &info.ip.to_string(), &purpose);
+        }
     }
     for note in notes(config, plan) {
         let _ = writeln!(text, "# {note}");
@@ -179,9 +216,9 @@ fn notes(config: &Config, plan: &PortPlan) -> Vec<String> {
         );
     }
     let loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
-    if loopback(config.rtc_listen_ip()) {
+    if config.rtc_listen().iter().all(|info| loopback(info.ip)) {
         notes.push(
-            "Media is on a loopback address, which no other machine reaches: no rule is needed. rtc.listen_ip and rtc.announced_ip change that."
+            "Media is on a loopback address, which no other machine reaches: no rule is needed. rtc.listen_ip and rtc.announced_ip, or rtc.listen, change that."
                 .into(),
         );
     }
@@ -196,6 +233,8 @@ fn notes(config: &Config, plan: &PortPlan) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use plenum_params::transport::ListenInfo;
+
     use super::*;
 
     fn public() -> (Config, PortPlan) {
@@ -224,7 +263,8 @@ mod tests {
         ] {
             let text = render(&config, &plan, format);
             let rules: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-            assert_eq!(rules, [line]);
+            let tcp = line.replace("/udp", "/tcp").replace(" udp ", " tcp ");
+            assert_eq!(rules, [line, &tcp]);
             assert!(render(&config, &plan, PortsFormat::All).contains(&text));
         }
     }
@@ -235,7 +275,7 @@ mod tests {
         let text = render(&config, &plan, PortsFormat::Table);
         assert!(text.lines().all(|line| line.starts_with('#')), "{text}");
         let line =
-            "# udp       11000-11999  0.0.0.0          media of worker 1; browsers use 11000";
+            "# udp+tcp   11000-11999  0.0.0.0          media of worker 1; browsers use 11000";
         assert!(text.lines().any(|found| found == line), "{text}");
         assert!(text.contains("reverse proxy"), "{text}");
     }
@@ -256,6 +296,34 @@ mod tests {
                 .all(|line| line.is_empty() || line.starts_with('#'))
         );
         assert!(text.contains("no rule is needed"), "{text}");
+    }
+
+    #[test]
+    fn every_address_has_its_rules_in_its_family() {
+        let (mut config, plan) = public();
+        config.rtc.listen_ip = None;
+        let listen = |ip: &str| ListenInfo::new(ip.parse().expect("an address"));
+        config.rtc.listen = vec![
+            listen("192.0.2.1"),
+            listen("2001:db8::1"),
+            listen("127.0.0.1"),
+        ];
+        config.rtc.listen[1].tcp = false;
+        let lines = |format| {
+            let text = render(&config, &plan, format);
+            text.lines().filter(|line| !line.starts_with('#')).count()
+        };
+        assert_eq!(lines(PortsFormat::Iptables), 3);
+        assert_eq!(lines(PortsFormat::Nft), 2);
+        let text = render(&config, &plan, PortsFormat::Iptables);
+        assert!(
+            text.contains("ip6tables -A INPUT -p udp --dport 10000:11999 "),
+            "{text}"
+        );
+        config.rtc.mode = RtcMode::PortPerTransport;
+        let text = render(&config, &plan, PortsFormat::Table);
+        assert!(text.contains("browsers use all but 10000"), "{text}");
+        assert!(!text.contains("no rule is needed"), "{text}");
     }
 
     #[test]

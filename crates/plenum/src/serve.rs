@@ -12,15 +12,15 @@ use std::{
 };
 
 use anyhow::Context as _;
-use plenum_config::{AdminAllow, Config, LogFormat};
+use plenum_config::{AdminAllow, Config, LogFormat, RtcMode};
 use plenum_host::{Capacity, Host, HostConfig, Limits};
 use plenum_params::{
     log::LogOptions,
     ortc::{default_codecs, router_capabilities},
-    transport::{ListenInfo, Protocols, WebRtcTransportOptions},
+    transport::{Protocols, WebRtcTransportOptions},
 };
 use plenum_signal::{AdminAccess, Edge, Settings};
-use plenum_supervisor::{Supervisor, SupervisorConfig};
+use plenum_supervisor::{PortMode, Supervisor, SupervisorConfig};
 use plenum_telemetry::Format;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
@@ -219,15 +219,11 @@ fn supervisor_config(config: &Config) -> anyhow::Result<SupervisorConfig> {
     }
     Ok(SupervisorConfig {
         worker_count: plan.workers(),
-        listen: vec![ListenInfo {
-            announced: config
-                .rtc
-                .announced_ip
-                .map(Into::into)
-                .into_iter()
-                .collect(),
-            ..ListenInfo::new(config.rtc_listen_ip())
-        }],
+        listen: config.rtc_listen(),
+        port_mode: match config.rtc.mode {
+            RtcMode::PortPerTransport => PortMode::PerTransport,
+            RtcMode::SharedPort => PortMode::Shared,
+        },
         min_port: config.rtc.min_port,
         ports_per_worker: plan.per_worker(),
         consent_timeout: config.rtc.consent_timeout(),

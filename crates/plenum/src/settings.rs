@@ -56,7 +56,7 @@ pub(crate) fn serve_flags(args: &ServeArgs) -> Vec<Override> {
     );
     add(
         "rtc.announced_ip",
-        args.announced_ip.map(|ip| ip.to_string()),
+        args.announced_ip.as_ref().map(ToString::to_string),
         "--announced-ip",
     );
     add(

@@ -37,13 +37,16 @@ export class Hall {
   }
 
   static async open(workers = 1, settings: Record<string, string | number> = {}): Promise<Hall> {
-    const hall = new Hall(await freeTcpPort(), await freeUdpPorts(workers), workers, settings);
+    const share = Number(settings["rtc.ports_per_worker"] ?? 1);
+    const hall = new Hall(await freeTcpPort(), await freeMediaPorts(workers * share), workers, settings);
     await hall.start();
     return hall;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    const ip = String(this.#settings["http.listen_ip"] ?? "127.0.0.1");
+    const host = ip.includes(":") ? `[${ip}]` : ip;
+    return `http://${host}:${this.port}`;
   }
 
   // What the node has written so far.
@@ -140,21 +143,24 @@ export class Hall {
   }
 }
 
-function freeTcpPort(): Promise<number> {
+function freeTcpPort(wanted = 0): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
+    server.listen(wanted, "127.0.0.1", () => {
       const { port } = server.address() as AddressInfo;
       server.close(() => resolve(port));
     });
   });
 }
 
-// The first of so many.
-async function freeUdpPorts(count: number): Promise<number> {
+// The first of so many, for UDP and TCP.
+async function freeMediaPorts(count: number): Promise<number> {
   for (;;) {
     const first = await freeUdpPort(0);
-    const others = Array.from({ length: count - 1 }, (_, index) => freeUdpPort(first + index + 1));
+    const others = Array.from({ length: count }, (_, index) => [
+      freeTcpPort(first + index),
+      freeUdpPort(first + index),
+    ]).flat();
     const free = await Promise.allSettled(others);
     if (free.every(({ status }) => status === "fulfilled")) return first;
   }

@@ -28,7 +28,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("plenum-ids", &[]),
     layer("plenum-params", &["plenum-ids"]),
     layer("plenum-api", &["plenum-ids", "plenum-params"]),
-    layer("plenum-config", &["plenum-ids"]),
+    layer("plenum-config", &["plenum-ids", "plenum-params"]),
     layer("plenum-telemetry", &[]),
     // Protocols without I/O.
     layer("plenum-rtp", &[]),

@@ -80,9 +80,22 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Problem {
+    /// Two ways of saying the same thing.
+    #[error(
+        "rtc.listen is set, and so is rtc.listen_ip or rtc.announced_ip (WEBRTC_LISTEN_IP, ANNOUNCED_IP): keep one of both ways"
+    )]
+    ListenTwice,
+    /// An address that nothing listens on.
+    #[error("rtc.listen has {0} with neither UDP nor TCP: leave the entry out, or allow one")]
+    NoProtocol(IpAddr),
+    /// Workers could not reach each other.
+    #[error(
+        "rtc.listen has no address with UDP, which media takes between workers: add one, if only 127.0.0.1"
+    )]
+    NoUdp,
     /// Clients cannot send media to an unspecified address.
     #[error(
-        "media would listen on {0}, which no client can send to: set rtc.announced_ip to the address that clients reach, or rtc.listen_ip to one of this machine's"
+        "media would listen on {0}, which no client can send to: set rtc.announced_ip (or `announced` in rtc.listen) to the address that clients reach, or rtc.listen_ip to one of this machine's"
     )]
     NothingToAnnounce(IpAddr),
     /// A number is outside its range.

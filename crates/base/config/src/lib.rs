@@ -10,6 +10,7 @@
 
 mod error;
 mod keys;
+mod listen;
 mod ports;
 mod resolve;
 mod sections;
@@ -24,5 +25,5 @@ pub use ports::{DEFAULT_EPHEMERAL, PortPlan};
 pub use resolve::{FileSource, Override, resolve};
 pub use sections::{
     Admin, AdminAllow, Auth, AuthMode, Config, Http, Log, LogFormat, Metrics, Node, Room, Rtc,
-    Workers,
+    RtcMode, Workers,
 };

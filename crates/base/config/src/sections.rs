@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZero;
 use std::time::Duration;
 
+use plenum_params::transport::{Address, ListenInfo};
+
 /// All settings of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -29,16 +31,29 @@ pub struct Config {
 }
 
 impl Config {
-    /// The address that media sockets bind: `rtc.listen_ip`, or where signalling listens.
-    pub fn rtc_listen_ip(&self) -> IpAddr {
-        self.rtc.listen_ip.unwrap_or(self.http.listen_ip)
-    }
-
-    /// The address that clients are told to send media to.
-    pub fn rtc_announced_ip(&self) -> IpAddr {
-        self.rtc
-            .announced_ip
-            .unwrap_or_else(|| self.rtc_listen_ip())
+    /// The addresses that media sockets bind: those of `rtc.listen`, each once; without it `rtc.listen_ip`, or where signalling
+    /// listens.
+    pub fn rtc_listen(&self) -> Vec<ListenInfo> {
+        if self.rtc.listen.is_empty() {
+            return vec![ListenInfo {
+                announced: self.rtc.announced_ip.iter().cloned().collect(),
+                ..ListenInfo::new(self.rtc.listen_ip.unwrap_or(self.http.listen_ip))
+            }];
+        }
+        let mut infos: Vec<ListenInfo> = Vec::new();
+        for entry in &self.rtc.listen {
+            // One socket can be announced under several names.
+            let known = infos.iter_mut().find(|info| info.ip == entry.ip);
+            let Some(info) = known else {
+                infos.push(entry.clone());
+                continue;
+            };
+            info.announced.extend(entry.announced.iter().cloned());
+            info.expose_internal |= entry.expose_internal;
+            info.udp |= entry.udp;
+            info.tcp |= entry.tcp;
+        }
+        infos
     }
 }
 
@@ -237,8 +252,12 @@ impl Default for Room {
 pub struct Rtc {
     /// Address that media sockets bind; `None`: `http.listen_ip`.
     pub listen_ip: Option<IpAddr>,
-    /// Address that clients are told; `None`: the bound one.
-    pub announced_ip: Option<IpAddr>,
+    /// Address or host name that clients are told; `None`: the bound address.
+    pub announced_ip: Option<Address>,
+    /// Several addresses, instead of the two above.
+    pub listen: Vec<ListenInfo>,
+    /// Which ports browsers use.
+    pub mode: RtcMode,
     /// First media port of worker 0.
     pub min_port: u16,
     /// Ports of each worker, fewer if there are many workers; worker *i* starts at `min_port + i × ports_per_worker`.
@@ -273,6 +292,8 @@ impl Default for Rtc {
         Self {
             listen_ip: None,
             announced_ip: None,
+            listen: Vec::new(),
+            mode: RtcMode::default(),
             // Below the ephemeral ports of Linux (32768), above what services use.
             min_port: 10_000,
             ports_per_worker: 1_000,
@@ -287,6 +308,17 @@ impl Default for Rtc {
             max_incoming_bitrate: None,
         }
     }
+}
+
+/// Which ports browsers use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "one for all, or one for each")]
+pub enum RtcMode {
+    /// Every transport gets ports of its own, out of its worker's share.
+    PortPerTransport,
+    /// All of them their worker's first one.
+    #[default]
+    SharedPort,
 }
 
 /// `[workers]`.

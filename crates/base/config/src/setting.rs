@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use toml::Value;
 
-use crate::{AdminAllow, AuthMode, LogFormat};
+use crate::{AdminAllow, AuthMode, LogFormat, RtcMode};
 
 /// A type of settings.
 pub(crate) trait Setting: Sized {
@@ -130,6 +130,13 @@ words!(
 );
 words!(AuthMode, "\"none\"", "none" => AuthMode::None);
 words!(LogFormat, "\"text\" or \"json\"", "json" => LogFormat::Json, "text" => LogFormat::Text);
+
+words!(
+    RtcMode,
+    "\"shared-port\" or \"port-per-transport\"",
+    "port-per-transport" => RtcMode::PortPerTransport,
+    "shared-port" => RtcMode::SharedPort
+);
 
 impl<T: Setting> Setting for Option<T> {
     const EXPECTED: &'static str = T::EXPECTED;

@@ -69,8 +69,11 @@ fn names_of_mediasoup_deployments_are_honoured_below_our_own() {
     )
     .unwrap();
     assert_eq!(config.workers.count, 3);
-    assert_eq!(config.rtc_listen_ip().to_string(), "0.0.0.0");
-    assert_eq!(config.rtc_announced_ip().to_string(), "203.0.113.7");
+    assert_eq!(config.rtc_listen()[0].ip.to_string(), "0.0.0.0");
+    assert_eq!(
+        config.rtc_listen()[0].announced[0].to_string(),
+        "203.0.113.7"
+    );
     assert_eq!(config.http.port, 4444);
     config.validate().unwrap();
 }
@@ -169,7 +172,9 @@ fn every_key_can_be_set_by_every_layer() {
         "true or false" if (key.show)(&Config::default()) == Some(true.into()) => "false",
         "true or false" => "true",
         "text" => "other",
-        "an IPv4 or IPv6 address" => "192.0.2.1",
+        "an IPv4 or IPv6 address" | "an IPv4 or IPv6 address, or a host name" => "192.0.2.1",
+        "\"shared-port\" or \"port-per-transport\"" => "port-per-transport",
+        tables if tables.starts_with("tables") => "192.0.2.1@203.0.113.7 ::/udp",
         "\"text\" or \"json\"" => "json",
         "\"none\"" => "none",
         "\"loopback\", \"any\" or \"none\"" => "any",
@@ -218,10 +223,10 @@ fn a_public_address_without_authentication_needs_a_word() {
 #[test]
 fn media_follows_signalling_unless_told_otherwise() {
     let mut config = Config::default();
-    assert!(config.rtc_announced_ip().is_loopback());
+    assert!(config.rtc_listen()[0].ip.is_loopback());
     config.http.listen_ip = "0.0.0.0".parse().unwrap();
     config.http.insecure = true;
-    assert!(config.rtc_listen_ip().is_unspecified());
+    assert!(config.rtc_listen()[0].ip.is_unspecified());
     let error = config.validate().unwrap_err().to_string();
     assert!(error.contains("rtc.announced_ip"), "{error}");
     config.rtc.announced_ip = Some("203.0.113.7".parse().unwrap());
@@ -306,6 +311,35 @@ fn printed_settings_say_what_is_not_set() {
     let text = Config::default().to_toml_masked();
     assert!(text.starts_with("[node]\n# id is not set\nname = \"plenum\"\n"));
     assert!(text.contains("\n\n[http]\nlisten_ip = \"127.0.0.1\"\nport = 3000\n"));
+}
+
+#[test]
+fn several_addresses_replace_the_single_one() {
+    let text = "[[rtc.listen]]\nip = \"0.0.0.0\"\nannounced = \"203.0.113.7\"\n\n[[rtc.listen]]\nip = \"::\"\nannounced = \"media.example.org\"\ntcp = false\n\n[[rtc.listen]]\nip = \"0.0.0.0\"\nannounced = \"198.51.100.7\"\n";
+    let mut config = from_file(text).unwrap();
+    config.validate().unwrap();
+    let listen = config.rtc_listen();
+    assert_eq!(listen.len(), 2);
+    let announced: Vec<_> = listen[0]
+        .announced
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(announced, ["203.0.113.7", "198.51.100.7"]);
+    assert!(listen[0].tcp && !listen[1].tcp);
+    config.rtc.listen_ip = Some("192.0.2.1".parse().unwrap());
+    let error = config.validate().unwrap_err().to_string();
+    assert!(error.contains("keep one"), "{error}");
+    for (entries, word) in [
+        ("::", "no client can send to"),
+        ("::@192.0.2.1/tcp", "no address with UDP"),
+        ("192.0.2.1@0.0.0.0", "no client can send to"),
+    ] {
+        let flag = Override::new("rtc.listen", entries, "--set");
+        let config = resolve(None, [], &[flag]).unwrap();
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains(word), "{entries}: {error}");
+    }
 }
 
 /// The sample with all defaults set.

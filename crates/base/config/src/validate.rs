@@ -22,9 +22,25 @@ impl Config {
         if self.auth.mode == AuthMode::None && !is_loopback(http) && !self.http.insecure {
             problems.push(Problem::PublicWithoutAuth(http));
         }
-        let announced = self.rtc_announced_ip();
-        if announced.is_unspecified() {
-            problems.push(Problem::NothingToAnnounce(announced));
+        let rtc = &self.rtc;
+        if !rtc.listen.is_empty() && (rtc.listen_ip.is_some() || rtc.announced_ip.is_some()) {
+            problems.push(Problem::ListenTwice);
+        }
+        let listen = self.rtc_listen();
+        for info in &listen {
+            let told = info.announced.iter().map(|address| address.ip());
+            let internal =
+                (info.announced.is_empty() || info.expose_internal).then_some(Some(info.ip));
+            let nowhere = |ip: &IpAddr| ip.is_unspecified();
+            if let Some(ip) = told.chain(internal).flatten().find(nowhere) {
+                problems.push(Problem::NothingToAnnounce(ip));
+            }
+            if !info.udp && !info.tcp {
+                problems.push(Problem::NoProtocol(info.ip));
+            }
+        }
+        if listen.iter().all(|info| !info.udp) {
+            problems.push(Problem::NoUdp);
         }
     }
 

@@ -85,7 +85,11 @@ async fn firewall_rules_follow_the_settings() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let rules = text(&output.stdout);
     assert!(rules.contains("ufw allow 20000:22999/udp"), "{rules}");
-    assert!(!rules.contains("tcp"), "signalling is on loopback: {rules}");
+    assert!(rules.contains("ufw allow 20000:22999/tcp"), "{rules}");
+    assert!(
+        !rules.contains("3000/"),
+        "signalling is on loopback: {rules}"
+    );
 
     let many = run(&["config", "ports", "--workers", "100", "--format", "table"]).await;
     let table = text(&many.stdout);

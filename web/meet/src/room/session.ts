@@ -43,6 +43,7 @@ import {
 
 export interface SendOptions extends Layering {
   codec: Codec | undefined;
+  forceTcp: boolean;
 }
 
 // Producers of the past are forgotten; there are never more than four at a time.
@@ -303,7 +304,7 @@ export class Session {
     const device = this.#device;
     if (!device) throw new Error("no device");
     const options = (await this.#protoo.request("createWebRtcTransport", {
-      forceTcp: false,
+      forceTcp: this.#options.forceTcp,
       producing: direction === "send",
       consuming: direction === "recv",
       sctpCapabilities: SCTP_CAPABILITIES,

@@ -15,6 +15,8 @@ export interface PageParams {
   simulcast: boolean;
   // The scalability mode of codecs with layers inside one stream.
   svc: string | undefined;
+  // Media over TCP alone, as behind a firewall that lets no UDP through.
+  forceTcp: boolean;
   // Switched on from the beginning.
   mic: boolean;
   camera: boolean;
@@ -43,6 +45,7 @@ export function parseParams(search: string): PageParams {
     codec: codec && CODECS.includes(codec) ? (codec as Codec) : undefined,
     simulcast: isOn(query.get("simulcast"), true),
     svc: SCALABILITY_MODE.test(svc) ? svc : undefined,
+    forceTcp: isOn(query.get("forceTcp"), false),
     mic: isOn(query.get("mic"), true),
     camera: isOn(query.get("camera"), true),
     view: VIEWS.includes(view) ? (view as View) : undefined,

@@ -12,6 +12,7 @@ describe("page parameters", () => {
       codec: undefined,
       simulcast: true,
       svc: undefined,
+      forceTcp: false,
       mic: true,
       camera: true,
       view: undefined,
@@ -21,13 +22,14 @@ describe("page parameters", () => {
 
   it("are read", () => {
     const search = "?room=My%20Hall&name=%20Ada%20&autojoin=1&codec=H264&simulcast=0&peer=p1";
-    expect(parseParams(`${search}&svc=L2T3_KEY&mic=0&camera=false&view=grid`)).toEqual({
+    expect(parseParams(`${search}&svc=L2T3_KEY&forceTcp=true&mic=0&camera=false&view=grid`)).toEqual({
       room: "my-hall",
       name: "Ada",
       autojoin: true,
       codec: "h264",
       simulcast: false,
       svc: "L2T3_KEY",
+      forceTcp: true,
       mic: false,
       camera: false,
       view: "grid",

@@ -382,11 +382,6 @@ pub(super) fn not_joined() -> RoomError {
     RoomError::new(ErrorKind::Conflict, "peer has not joined")
 }
 
-pub(super) fn not_offered(what: &str) -> RoomError {
-    let reason = format!("this server does not offer {what} yet");
-    RoomError::new(ErrorKind::NotImplemented, reason)
-}
-
 /// Refuses what would be too large as JSON. It is passed on to every other client.
 pub(super) fn check_size(
     what: &str,

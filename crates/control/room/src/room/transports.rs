@@ -3,12 +3,12 @@
 use plenum_api::error::ErrorKind;
 use plenum_ids::TransportId;
 use plenum_ipc::message::Request;
-use plenum_params::transport::DtlsParameters;
+use plenum_params::transport::{DtlsParameters, Protocols};
 
 use crate::{
     command::{RequestId, SessionId},
     effect::{Effect, RoomError},
-    room::{Outcome, Room, requests::not_offered},
+    room::{Outcome, Room},
     state::{Presence, Transport, Work},
 };
 
@@ -20,9 +20,6 @@ impl Room {
         force_tcp: bool,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
-        if force_tcp {
-            return Err(not_offered("media over TCP"));
-        }
         let id = TransportId::from_u128(self.fresh_id());
         let limit = self.config.limits.transports;
         let Some(peer) = self.sessions.get_mut(&caller.0) else {
@@ -41,6 +38,9 @@ impl Room {
         self.transports.insert(id, transport);
         let mut options = self.config.transport.clone();
         options.sctp = data.then(|| options.sctp.unwrap_or_default());
+        if force_tcp {
+            options.protocols = Protocols::TCP_ONLY;
+        }
         let request = Request::CreateWebRtcTransport {
             router,
             transport: id,

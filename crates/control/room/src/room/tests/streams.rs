@@ -475,21 +475,35 @@ fn counters_and_key_frames_go_through_to_the_worker() {
 }
 
 #[test]
-fn what_is_not_offered_is_said_clearly() {
+fn who_wants_tcp_alone_gets_no_other_candidates() {
     let mut world = World::new();
     let (bob, _) = world.join(2, "bob");
-    let request = PeerRequest::CreateWebRtcTransport {
-        producing: true,
-        consuming: false,
-        force_tcp: true,
-        data: false,
-    };
-    let error = world.ask(bob, request).expect_err("not offered");
-    assert_eq!(error.kind, ErrorKind::NotImplemented);
-    assert!(
-        error.reason.starts_with("this server does not offer"),
-        "{error}"
-    );
+    for force_tcp in [false, true] {
+        let body = PeerRequest::CreateWebRtcTransport {
+            producing: true,
+            consuming: false,
+            force_tcp,
+            data: false,
+        };
+        let mut effects = Vec::new();
+        let command = Command::Request {
+            session: bob,
+            request: RequestId(1000 + u64::from(force_tcp)),
+            body,
+        };
+        world.room.handle(world.now, command, &mut effects);
+        let [
+            Effect::Worker {
+                request: Request::CreateWebRtcTransport { options, .. },
+                ..
+            },
+        ] = &effects[..]
+        else {
+            panic!("{effects:?}");
+        };
+        assert_eq!(options.protocols.udp, !force_tcp);
+        assert!(options.protocols.tcp);
+    }
 }
 
 #[test]
