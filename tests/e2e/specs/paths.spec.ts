@@ -45,7 +45,12 @@ async function decodes(visitor: Visitor, peer: string): Promise<void> {
   await expect.poll(() => visitor.framesDecoded(peer), PATIENCE).toBeGreaterThan(before + 30);
 }
 
-const WAYS: { name: string; settings: Record<string, string | number>; params: Record<string, string>; check: (pair: Pair) => void }[] = [
+const WAYS: {
+  name: string;
+  settings: Record<string, string | number>;
+  params: Record<string, string>;
+  check: (pair: Pair) => void;
+}[] = [
   {
     name: "over TCP alone",
     settings: {},
@@ -81,22 +86,25 @@ const WAYS: { name: string; settings: Record<string, string | number>; params: R
   },
 ];
 
+let hall: Hall | undefined;
+
+test.afterEach(async ({ browserName: _ }, info) => {
+  await keepEvidence(info, hall);
+  for (const visitor of Visitor.present) await visitor.close();
+  await hall?.stop();
+  hall = undefined;
+});
+
 for (const { name, settings, params, check } of WAYS) {
-  test(`people see and hear each other ${name}`, async ({ browser }, info) => {
-    const hall = await Hall.open(1, settings);
-    try {
-      const visitors = await meet(browser, hall, params, check);
-      const ports = new Set<unknown>();
-      for (const visitor of visitors) {
-        const { send, recv } = await visitor.reports();
-        for (const reports of [send, recv]) ports.add(selectedPair(reports).remote?.port);
-      }
-      expect(ports.size).toBe(settings["rtc.mode"] === "port-per-transport" ? 6 : 1);
-      await decodes(visitors[0], "peer2");
-      for (const visitor of visitors) await visitor.close();
-    } finally {
-      await keepEvidence(info, hall);
-      await hall.stop();
+  test(`people see and hear each other ${name}`, async ({ browser }) => {
+    hall = await Hall.open(1, settings);
+    const visitors = await meet(browser, hall, params, check);
+    const ports = new Set<unknown>();
+    for (const visitor of visitors) {
+      const { send, recv } = await visitor.reports();
+      for (const reports of [send, recv]) ports.add(selectedPair(reports).remote?.port);
     }
+    expect(ports.size).toBe(settings["rtc.mode"] === "port-per-transport" ? 6 : 1);
+    await decodes(visitors[0], "peer2");
   });
 }
