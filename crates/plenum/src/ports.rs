@@ -30,22 +30,19 @@ fn parse_range(text: &str) -> Option<RangeInclusive<u16>> {
 pub(crate) fn render(config: &Config, plan: &PortPlan, format: PortsFormat) -> String {
     let rules = rules(config, plan);
     let section = |title: &str, rule: fn(&Rule) -> String| {
-        // Of both families, where a firewall does not tell them apart.
-        let mut lines: Vec<String> = Vec::new();
-        for text in rules.iter().map(rule) {
-            for line in text.lines() {
-                if !lines.iter().any(|known| known == line) {
-                    lines.push(line.to_owned());
+        let mut text = format!("# {title}\n");
+        let mut told: Vec<String> = Vec::new();
+        for rule in rules.iter().map(rule) {
+            for line in rule.lines() {
+                // Where a firewall does not tell families apart, theirs are the same.
+                if !told.iter().any(|known| known == line) {
+                    told.push(line.to_owned());
+                    text.push_str(line);
+                    text.push('\n');
                 }
             }
         }
-        format!(
-            "# {title}\n{}",
-            lines
-                .iter()
-                .map(|line| format!("{line}\n"))
-                .collect::<String>()
-        )
+        text
     };
     let table = || table(config, plan);
     let ufw = || section("ufw", Rule::ufw);

@@ -62,6 +62,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "plenum-ids",
             "plenum-ipc",
             "plenum-params",
+            "plenum-rtp",
             "plenum-telemetry",
             "plenum-udp",
         ],

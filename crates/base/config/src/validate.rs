@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use plenum_params::transport::Address;
+
 use crate::{AuthMode, Config, ConfigError, Problem};
 
 impl Config {
@@ -28,7 +30,7 @@ impl Config {
         }
         let listen = self.rtc_listen();
         for info in &listen {
-            let told = info.announced.iter().map(|address| address.ip());
+            let told = info.announced.iter().map(Address::ip);
             let internal =
                 (info.announced.is_empty() || info.expose_internal).then_some(Some(info.ip));
             let nowhere = |ip: &IpAddr| ip.is_unspecified();
