@@ -22,6 +22,8 @@ pub(crate) struct SessionCipher {
 enum Transform {
     Gcm(LessSafeKey),
     Cm(Box<CounterMode>),
+    /// No protection.
+    Clear,
 }
 
 struct CounterMode {
@@ -30,6 +32,14 @@ struct CounterMode {
 }
 
 impl SessionCipher {
+    /// Protects nothing.
+    pub(crate) const fn clear() -> Self {
+        Self {
+            transform: Transform::Clear,
+            salt: [0; MAX_SALT_LEN],
+        }
+    }
+
     /// Derives the session keys that protect RTP.
     pub(crate) fn for_rtp(material: &KeyingMaterial) -> Result<Self, SrtpError> {
         Self::derive(
@@ -96,6 +106,7 @@ impl SessionCipher {
                     &cm.authenticate(&[header, payload, &roll_over_counter(index)]),
                 )
             }
+            Transform::Clear => Ok(()),
         }
     }
 
@@ -114,6 +125,7 @@ impl SessionCipher {
                 cm.verify(&[header, payload, &roll_over_counter(index)], tag)?;
                 xor_key_stream(&cm.aes, self.counter_iv(ssrc, index), payload)
             }
+            Transform::Clear => Ok(()),
         }
     }
 
@@ -150,6 +162,7 @@ impl SessionCipher {
                 xor_key_stream(&cm.aes, self.counter_iv(ssrc, index), payload)?;
                 copy_tag(tag, &cm.authenticate(&[clear, payload, word]))
             }
+            Transform::Clear => Ok(()),
         }
     }
 
@@ -158,6 +171,7 @@ impl SessionCipher {
         match self.transform {
             Transform::Gcm(_) => len.checked_sub(RTCP_INDEX_LEN),
             Transform::Cm(_) => len.checked_sub(RTCP_INDEX_LEN + tag_len),
+            Transform::Clear => None,
         }
     }
 
@@ -203,12 +217,16 @@ impl SessionCipher {
                     xor_key_stream(&cm.aes, self.counter_iv(ssrc, index), payload)?;
                 }
             }
+            Transform::Clear => return Err(SrtpError::Malformed),
         }
         Ok(plain_len)
     }
 
     fn derive(material: &KeyingMaterial, labels: [Label; 3]) -> Result<Self, SrtpError> {
         let profile = material.profile();
+        if profile == SrtpProfile::Clear {
+            return Ok(Self::clear());
+        }
         let mut encryption = Zeroizing::new([0_u8; 32]);
         let encryption = &mut encryption[..profile.key_len()];
         let mut authentication = Zeroizing::new([0_u8; HMAC_KEY_LEN]);

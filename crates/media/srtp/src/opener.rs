@@ -6,8 +6,8 @@ use crate::cipher::SessionCipher;
 use crate::sealer::check_profile;
 use crate::window::ReplayWindow;
 use crate::{
-    InboundStream, KeyingMaterial, MAX_RTCP_INDEX, RTP_HEADER_LEN, SrtpError, SrtpProfile,
-    sequence_number_of, word_at,
+    InboundStream, KeyingMaterial, MAX_RTCP_INDEX, RTCP_CLEAR_LEN, RTP_HEADER_LEN, SrtpError,
+    SrtpProfile, sequence_number_of, word_at,
 };
 
 /// Senders of RTCP whose replay state is kept. A peer sends RTCP from one or a few SSRCs; the bound only
@@ -63,6 +63,17 @@ impl Opener {
         })
     }
 
+    /// Takes packets as they are. Replays of RTP are still told apart.
+    pub const fn clear() -> Self {
+        Self {
+            profile: SrtpProfile::Clear,
+            rtp: SessionCipher::clear(),
+            rtcp: SessionCipher::clear(),
+            senders: Vec::new(),
+            accepted_rtcp: 0,
+        }
+    }
+
     /// Checks and decrypts an RTP packet in place. `stream` is the state of its SSRC and changes only if
     /// the packet authenticates. On an error the payload in `packet` is unspecified.
     pub fn open_rtp(
@@ -90,6 +101,12 @@ impl Opener {
     /// Checks and decrypts an RTCP packet in place and returns its plain length. On an error the packet
     /// is unspecified, and no state has changed.
     pub fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
+        if self.profile == SrtpProfile::Clear {
+            // Nothing says which packet it is, and nothing protects it from being changed either.
+            return Some(packet.len())
+                .filter(|len| *len >= RTCP_CLEAR_LEN)
+                .ok_or(SrtpError::Malformed);
+        }
         let tag_len = self.profile.rtcp_tag_len();
         let word_offset = self
             .rtcp

@@ -15,10 +15,13 @@ pub enum SrtpProfile {
     AesCm128HmacSha1_80,
     /// `AES_CM_128_HMAC_SHA1_32`: 4-byte tags on RTP, 10-byte tags on RTCP.
     AesCm128HmacSha1_32,
+    /// Nothing at all: packets are RTP and RTCP as they are, which plain transports may want. It has no number, so that
+    /// no handshake can lead to it, and is not among [`Self::ALL`].
+    Clear,
 }
 
 impl SrtpProfile {
-    /// Every profile, most wanted first.
+    /// Every profile that protects, most wanted first.
     pub const ALL: [Self; 4] = [
         Self::AeadAes256Gcm,
         Self::AeadAes128Gcm,
@@ -37,13 +40,14 @@ impl SrtpProfile {
         }
     }
 
-    /// The IANA number of the profile.
-    pub const fn iana_id(self) -> u16 {
+    /// The IANA number of the profile, if it has one.
+    pub const fn iana_id(self) -> Option<u16> {
         match self {
-            Self::AeadAes256Gcm => 0x0008,
-            Self::AeadAes128Gcm => 0x0007,
-            Self::AesCm128HmacSha1_80 => 0x0001,
-            Self::AesCm128HmacSha1_32 => 0x0002,
+            Self::AeadAes256Gcm => Some(0x0008),
+            Self::AeadAes128Gcm => Some(0x0007),
+            Self::AesCm128HmacSha1_80 => Some(0x0001),
+            Self::AesCm128HmacSha1_32 => Some(0x0002),
+            Self::Clear => None,
         }
     }
 
@@ -52,6 +56,7 @@ impl SrtpProfile {
         match self {
             Self::AeadAes256Gcm => 32,
             Self::AeadAes128Gcm | Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 => 16,
+            Self::Clear => 0,
         }
     }
 
@@ -60,6 +65,7 @@ impl SrtpProfile {
         match self {
             Self::AeadAes256Gcm | Self::AeadAes128Gcm => 12,
             Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 => 14,
+            Self::Clear => 0,
         }
     }
 
@@ -74,12 +80,16 @@ impl SrtpProfile {
             Self::AeadAes256Gcm | Self::AeadAes128Gcm => 16,
             Self::AesCm128HmacSha1_80 => 10,
             Self::AesCm128HmacSha1_32 => 4,
+            Self::Clear => 0,
         }
     }
 
     /// Bytes that sealing adds to an RTCP packet: tag and index word.
     pub const fn rtcp_overhead(self) -> usize {
-        self.rtcp_tag_len() + crate::RTCP_INDEX_LEN
+        match self {
+            Self::Clear => 0,
+            _ => self.rtcp_tag_len() + crate::RTCP_INDEX_LEN,
+        }
     }
 
     /// Bytes of the RTCP tag; RFC 5764 §4.1.2 keeps it long in the `_32` profile.
@@ -87,6 +97,7 @@ impl SrtpProfile {
         match self {
             Self::AeadAes256Gcm | Self::AeadAes128Gcm => 16,
             Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 => 10,
+            Self::Clear => 0,
         }
     }
 

@@ -28,6 +28,16 @@ impl Sealer {
         })
     }
 
+    /// Leaves packets as they are.
+    pub const fn clear() -> Self {
+        Self {
+            profile: SrtpProfile::Clear,
+            rtp: SessionCipher::clear(),
+            rtcp: SessionCipher::clear(),
+            next_rtcp_index: 0,
+        }
+    }
+
     /// Protects the RTP packet in `buf[..plain_len]` in place and returns its new length; `buf` needs
     /// [`SrtpProfile::rtp_overhead`] bytes more.
     ///
@@ -70,6 +80,9 @@ impl Sealer {
     ///
     /// All senders of this transport share one index: RFC 3711 wants it to rise per SSRC, not by one.
     pub fn seal_rtcp(&mut self, buf: &mut [u8], plain_len: usize) -> Result<usize, SrtpError> {
+        if self.profile == SrtpProfile::Clear {
+            return Ok(plain_len);
+        }
         let index = self.next_rtcp_index;
         if index > MAX_RTCP_INDEX {
             return Err(SrtpError::IndexExhausted);

@@ -124,7 +124,8 @@ fn keys_are_not_printed_and_belong_to_one_profile() {
 #[test]
 fn iana_ids_round_trip() {
     for profile in SrtpProfile::ALL {
-        assert_eq!(SrtpProfile::from_iana_id(profile.iana_id()), Some(profile));
+        let id = profile.iana_id().expect("they protect");
+        assert_eq!(SrtpProfile::from_iana_id(id), Some(profile));
     }
     assert_eq!(SrtpProfile::from_iana_id(0), None);
 }
@@ -446,4 +447,26 @@ proptest! {
         fuzzing::fuzz_open_rtp(&data);
         fuzzing::fuzz_open_rtcp(&data);
     }
+}
+
+#[test]
+fn without_protection_packets_stay_as_they_are_and_replays_are_still_told_apart() {
+    let (mut sealer, mut opener) = (Sealer::clear(), Opener::clear());
+    let mut packet = [0_u8; 40];
+    (packet[0], packet[1]) = (0x80, 96);
+    packet[12..].fill(7);
+    let plain = packet;
+    let len = packet.len();
+    assert_eq!(sealer.seal_rtp(0, &mut packet, 12, len), Ok(len));
+    let mut stream = InboundStream::new();
+    let opened = opener.open_rtp(&mut stream, &mut packet, 12);
+    assert_eq!(opened.map(|opened| opened.len), Ok(len));
+    let again = opener.open_rtp(&mut stream, &mut packet, 12);
+    assert_eq!(again, Err(SrtpError::Replayed));
+    assert_eq!(packet, plain);
+    assert_eq!(sealer.seal_rtcp(&mut packet, len), Ok(len));
+    assert_eq!(opener.open_rtcp(&mut packet), Ok(len));
+    assert_eq!(packet, plain);
+    assert_eq!(opener.open_rtcp(&mut [0; 7]), Err(SrtpError::Malformed));
+    assert!(KeyingMaterial::new(SrtpProfile::Clear, &[1], &[]).is_err());
 }
