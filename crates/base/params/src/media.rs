@@ -45,6 +45,8 @@ pub enum CodecKind {
     Opus,
     /// Any codec that both sides agree on and the engine forwards without looking into it.
     Other,
+    /// Opus that repeats earlier packets (RFC 2198).
+    Red,
     /// VP8.
     Vp8,
     /// VP9.

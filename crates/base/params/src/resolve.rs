@@ -119,6 +119,7 @@ fn codec_kind(mime_type: &MimeType) -> CodecKind {
         "h264" => CodecKind::H264,
         "h265" => CodecKind::H265,
         "opus" | "multiopus" => CodecKind::Opus,
+        "red" => CodecKind::Red,
         "vp8" => CodecKind::Vp8,
         "vp9" => CodecKind::Vp9,
         _ => CodecKind::Other,

@@ -5,7 +5,7 @@ use crate::{
     dependency_descriptor::{
         MAX_DECODE_TARGETS, set_active_decode_targets, set_frame_number, write_with_active_targets,
     },
-    h264, h265, is_key_frame, opus, vp8, vp9,
+    h264, h265, is_key_frame, opus, red, vp8, vp9,
 };
 
 /// Reads the bytes as a payload of every codec.
@@ -25,6 +25,15 @@ pub fn fuzz_payload(data: &[u8]) {
     let _ = h264::svc_layer(data);
     fuzz_vp8_rewrite(data);
     fuzz_vp9_rewrite(data);
+}
+
+/// Reads the bytes as redundant audio.
+pub fn fuzz_red(data: &[u8]) {
+    if let Ok(primary) = red::Primary::find(data) {
+        assert!(primary.start < data.len());
+        assert!(primary.start > primary.repeated * 4);
+        assert!(primary.payload_type < 128);
+    }
 }
 
 /// Rewrites the bytes as a VP8 payload; the descriptor must stay what it was but for the numbers.
@@ -156,6 +165,17 @@ mod tests {
         #[test]
         fn any_payload_is_survived(data in prop::collection::vec(any::<u8>(), 0..200)) {
             fuzz_payload(&data);
+            fuzz_red(&data);
+        }
+
+        #[test]
+        fn any_redundant_blocks_are_survived(blocks in prop::collection::vec((any::<u8>(), 0u8..8), 0..20), body in prop::collection::vec(any::<u8>(), 0..100)) {
+            let mut data = Vec::new();
+            for (kind, len) in blocks {
+                data.extend([kind, 0, 0, len]);
+            }
+            data.extend(body);
+            fuzz_red(&data);
         }
 
         #[test]

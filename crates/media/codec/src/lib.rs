@@ -9,7 +9,7 @@
 //! * [`h264`], [`h265`]: NAL units of a payload. [`av1`]: OBUs of a payload.
 //! * [`dependency_descriptor`]: the header extension that tells an SFU the layers of any codec; it can be
 //!   rewritten for one receiver.
-//! * [`opus`]: table-of-contents byte, silence.
+//! * [`opus`]: table-of-contents byte, silence. [`red`]: sound that comes twice.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
@@ -22,6 +22,7 @@ pub mod h264;
 pub mod h265;
 pub mod opus;
 mod picture_fields;
+pub mod red;
 pub mod vp8;
 pub mod vp9;
 

@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 21] = [
+const TARGETS: [Target; 22] = [
     ("bwe_feedback", plenum_bwe::fuzzing::fuzz_feedback),
     (
         "codec_dependency_descriptor",
@@ -18,6 +18,7 @@ const TARGETS: [Target; 21] = [
         plenum_codec::fuzzing::fuzz_dependency_descriptor_rewrite,
     ),
     ("codec_payload", plenum_codec::fuzzing::fuzz_payload),
+    ("codec_red", plenum_codec::fuzzing::fuzz_red),
     ("codec_vp8_rewrite", plenum_codec::fuzzing::fuzz_vp8_rewrite),
     ("codec_vp9_rewrite", plenum_codec::fuzzing::fuzz_vp9_rewrite),
     ("dtls_fingerprint", plenum_dtls::fuzzing::fuzz_fingerprint),
