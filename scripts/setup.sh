@@ -17,6 +17,8 @@ as_root() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+has_gstreamer_element() { gst-inspect-1.0 --exists "$1" >/dev/null 2>&1; }
+
 # Packages whose command or header files are missing.
 missing_packages() {
     have cc && have c++ || echo build-essential
@@ -26,6 +28,11 @@ missing_packages() {
     have valgrind || echo valgrind
     # Tests only: OpenSSL is the other side of DTLS handshakes there.
     pkg-config --exists openssl 2>/dev/null || echo libssl-dev
+    # Tests only: they publish into plain transports and play from them.
+    have ffmpeg || echo ffmpeg
+    have gst-launch-1.0 || echo gstreamer1.0-tools
+    has_gstreamer_element opusenc || echo gstreamer1.0-plugins-base
+    has_gstreamer_element vp8enc || echo gstreamer1.0-plugins-good
     have node || echo nodejs
     have npm || echo npm
     have chromium || have chromium-browser || have google-chrome || echo chromium

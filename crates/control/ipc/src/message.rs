@@ -244,6 +244,12 @@ pub enum Request {
         stream: SctpStreamParameters,
         paused: bool,
     },
+    /// → [`Answer::Done`]; the scores of a piped producer's streams where they come in, in their order. From now on they
+    /// count for its consumers, and not what arrives over the trunk.
+    SetOriginScores {
+        producer: ProducerId,
+        scores: Vec<u8>,
+    },
 }
 
 /// The answer to a [`Request`].

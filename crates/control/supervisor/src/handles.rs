@@ -18,7 +18,9 @@ use plenum_params::{
 use crate::{error::WorkerError, worker::Worker};
 
 pub(crate) mod data;
+pub(crate) mod direct;
 mod observers;
+mod plain;
 mod traces;
 
 pub use observers::ObserverHandle;

@@ -39,6 +39,7 @@ pub use handles::{
         ConsumeData, DataConsumerHandle, DataProducerHandle, DirectTransportHandle, Messages,
         ReceivedMessage,
     },
+    direct::DirectPackets,
 };
 pub use packets::{PacketCounters, ReceivedPacket};
 pub use supervisor::{Supervisor, WorkerEvent, WorkerInfo, WorkerState};

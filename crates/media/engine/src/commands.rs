@@ -11,6 +11,7 @@ use crate::{
 
 mod consumers;
 mod observers;
+mod plain;
 mod producers;
 mod stats;
 mod traces;

@@ -55,8 +55,9 @@ impl Engine {
             return;
         };
         let mut is_awaited = false;
+        let score = producer.origin_score(stream.into()).unwrap_or(10);
         if let Some(stream) = producer.streams.get_mut(usize::from(stream)) {
-            stream.score = 10;
+            stream.score = score;
             is_awaited = stream.key_frames.is_wanted();
         }
         if !producer.is_piped {
@@ -91,7 +92,7 @@ impl Engine {
         }
     }
 
-    fn update_consumer_scores(&mut self, producer_key: usize) {
+    pub(crate) fn update_consumer_scores(&mut self, producer_key: usize) {
         let Some(producer) = self.producers.get(producer_key) else {
             return;
         };
@@ -463,6 +464,10 @@ const fn key_frame_request(ssrc: u32, fir: bool) -> TraceInfo {
 impl Producer {
     /// Recomputes the scores of all streams from the last interval; `true` when one changed.
     fn update_scores(&mut self, now: Instant) -> bool {
+        if !self.origin_scores.is_empty() {
+            // They change when they are told.
+            return false;
+        }
         let mut changed = false;
         for (index, stream) in self.streams.iter_mut().enumerate() {
             let Some(last) = stream.last_packet else {

@@ -34,6 +34,7 @@ mod connections;
 mod consumer;
 mod counters;
 mod demand;
+mod direct;
 mod engine;
 mod error;
 mod fan_out;
@@ -51,6 +52,7 @@ mod observers;
 mod pacer;
 mod packet;
 mod packet_ring;
+mod plain;
 mod producer;
 mod rate;
 mod receive;
@@ -66,6 +68,7 @@ mod warm_up;
 
 pub use batch::{Datagram, SendBatch, Transmit};
 pub use config::{EngineConfig, SocketConfig, SocketIndex};
+pub use direct::{DirectPacket, NODE_SOCKET};
 pub use engine::{Engine, EngineDump};
 pub use error::EngineError;
 #[doc(hidden)]

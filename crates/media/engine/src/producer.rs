@@ -57,6 +57,9 @@ pub(crate) struct Producer {
     pub(crate) demand: Demand,
     /// How loud it is, when somebody observes that.
     pub(crate) levels: Option<Box<Levels>>,
+    /// Scores of a piped producer's streams where they come in; empty until they were told. What a trunk loses is repaired
+    /// there or not at all, and says nothing of the picture that its sender gives.
+    pub(crate) origin_scores: Vec<u8>,
     /// Codec by received payload type.
     codecs: PayloadTypes,
 }
@@ -174,6 +177,7 @@ impl Producer {
             layers_changed: false,
             demand: Demand::default(),
             levels: None,
+            origin_scores: Vec::new(),
             codecs: PayloadTypes::new(&parameters.codecs),
             parameters,
         }
@@ -334,6 +338,12 @@ impl Producer {
                 ring.get(fresh.sequence)
                     .is_some_and(|(meta, _)| meta.sync_point)
             })
+    }
+
+    /// What another worker says of a stream's score, which then counts. Of a stream that it does not name nothing came.
+    pub(crate) fn origin_score(&self, stream: usize) -> Option<u8> {
+        let is_told = !self.origin_scores.is_empty();
+        is_told.then(|| self.origin_scores.get(stream).copied().unwrap_or(0))
     }
 
     /// Scores of the streams seen on the wire.

@@ -34,8 +34,7 @@ impl Engine {
         }
         // Nothing but STUN is read from an address that has not passed an ICE check and is no trunk's.
         let Some(&key) = self.addresses.get(&(socket, from)) else {
-            self.counters.discarded += 1;
-            return;
+            return self.handle_stranger(now, (socket, from), kind, data);
         };
         let used = match kind {
             PacketKind::Rtp => self.handle_rtp(now, key, data),
@@ -272,7 +271,7 @@ impl Engine {
         }
     }
 
-    fn handle_rtp(&mut self, now: Instant, key: usize, data: &mut [u8]) -> Option<()> {
+    pub(crate) fn handle_rtp(&mut self, now: Instant, key: usize, data: &mut [u8]) -> Option<()> {
         let transport = self.transports.get_mut(key)?;
         let header = RtpHeader::parse(data).ok()?;
         let wire_len = data.len();

@@ -17,7 +17,8 @@ use plenum_srtp::{Opener, Sealer, SrtpProfile};
 
 use crate::{
     config::SocketIndex, congestion::Congestion, pacer::Pacer, packet::ExtensionTable,
-    rate::RateCounter, sockets::Sockets, trunk::Trunk, twcc_receiver::TwccReceiver, warm_up::read,
+    plain::Plain, rate::RateCounter, sockets::Sockets, trunk::Trunk, twcc_receiver::TwccReceiver,
+    warm_up::read,
 };
 
 mod receive_table;
@@ -36,6 +37,8 @@ pub(crate) struct Transport {
     pub(crate) router: Option<RouterId>,
     /// What only trunks have. They have keys and a path from the beginning and for ever, and neither ICE nor DTLS.
     pub(crate) trunk: Option<Box<Trunk>>,
+    /// What only plain transports have, which have neither ICE nor DTLS either.
+    pub(crate) plain: Option<Box<Plain>>,
     pub(crate) ice: Option<IceLite>,
     pub(crate) ice_state: IceState,
     /// Where to send: the selected pair's socket and remote address.
@@ -106,6 +109,7 @@ impl Transport {
             id,
             router: None,
             trunk: None,
+            plain: None,
             ice: None,
             ice_state: IceState::New,
             path: None,
@@ -178,7 +182,7 @@ impl Transport {
             srtp_profile: self
                 .srtp
                 .as_ref()
-                .map(|session| profile_name(session.profile).to_owned()),
+                .and_then(|session| Some(profile_name(session.profile)?.to_owned())),
             received: self.received.snapshot(now),
             sent: self.sent.snapshot(now),
             available_outgoing_bitrate: estimate
@@ -203,13 +207,14 @@ impl Transport {
 }
 
 /// IANA's name of a profile, as browsers show it in `srtpCipher`.
-fn profile_name(profile: SrtpProfile) -> &'static str {
-    match profile {
+fn profile_name(profile: SrtpProfile) -> Option<&'static str> {
+    Some(match profile {
         SrtpProfile::AeadAes256Gcm => "AEAD_AES_256_GCM",
         SrtpProfile::AeadAes128Gcm => "AEAD_AES_128_GCM",
         SrtpProfile::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
         SrtpProfile::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
-    }
+        SrtpProfile::Clear => return None,
+    })
 }
 
 /// Counters of one direction.

@@ -8,7 +8,8 @@ use std::{
 
 use plenum_dtls::{Certificate, SrtpProfileId};
 use plenum_engine::{Engine, EngineConfig, SocketConfig};
-use plenum_ipc::{Answer, Request, SocketOptions, WorkerConfig, WorkerHello};
+use plenum_ids::{ProducerId, TransportId};
+use plenum_ipc::{Answer, PacketKind, Request, SocketOptions, WorkerConfig, WorkerHello};
 use plenum_params::{stats::DelayHistogram, transport::Protocol};
 use plenum_udp::{
     Events, Interest, Poller, TcpListener, UdpSocket, open_descriptors, process_cpu_time,
@@ -289,7 +290,8 @@ impl EventLoop {
 
     /// Takes everything that the engine has to say.
     fn drain(&mut self, now: Instant) -> Result<(), WorkerError> {
-        self.media.transmit(now, &mut self.engine);
+        self.media
+            .transmit(now, &mut self.engine, &mut self.packets);
         while let Some(event) = self.engine.poll_event() {
             log::event(&event);
             self.control.send_event(event)?;
@@ -313,7 +315,21 @@ impl EventLoop {
     /// however many packets come, control waits for one bounded helping of them at most.
     fn handle_packets(&mut self) -> Result<(), WorkerError> {
         if self.packets_ready {
-            let peer = self.packets.receive().map_err(WorkerError::PacketSocket)?;
+            let (engine, now) = (&mut self.engine, Instant::now());
+            let received = self.packets.receive(|kind, object, packet| match kind {
+                PacketKind::Rtp => {
+                    engine.handle_direct_rtp(now, ProducerId::from_u128(object), packet)
+                }
+                PacketKind::Rtcp => {
+                    engine.handle_direct_rtcp(now, TransportId::from_u128(object), packet)
+                }
+                _ => false,
+            });
+            let peer = received.map_err(WorkerError::PacketSocket)?;
+            self.engine.handle_direct_end();
+            self.drain(now)?;
+            // What came of them shall not wait for the next turn; a node that is gone shows there again.
+            self.finish_turn()?;
             // The control socket tells whether the node itself is gone; this one would only wake the loop for ever.
             if peer == Peer::Gone {
                 let removed = self.poller.remove(&self.packets);

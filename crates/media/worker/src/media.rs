@@ -2,12 +2,19 @@
 
 use std::{io, net::SocketAddr, rc::Rc, time::Instant};
 
-use plenum_engine::{Datagram, Engine, EngineError, SendBatch, SocketConfig, SocketIndex};
-use plenum_ipc::OwnPorts;
-use plenum_params::{stats::WorkerStats, transport::Protocol};
+use plenum_engine::{
+    Datagram, DirectPacket, Engine, EngineError, NODE_SOCKET, SendBatch, SocketConfig, SocketIndex,
+};
+use plenum_ipc::{OwnPorts, Packet, PacketKind};
+use plenum_params::{
+    stats::WorkerStats,
+    transport::{PlainTransportOptions, Protocol},
+};
 use plenum_udp::{
     BindOptions, Interest, Message, Poller, RecvBatch, SendReport, Sender, TcpListener, UdpSocket,
 };
+
+use crate::packets::Packets;
 
 mod connection;
 mod connections;
@@ -132,9 +139,9 @@ impl Media {
     }
 
     /// Sends everything that the engine has to send, and closes what it needs no longer.
-    pub(crate) fn transmit(&mut self, now: Instant, engine: &mut Engine) {
+    pub(crate) fn transmit(&mut self, now: Instant, engine: &mut Engine, packets: &mut Packets) {
         loop {
-            self.send(now, engine);
+            self.send(now, engine, packets);
             // What came of connections that failed is to be sent, too.
             if !self.connections.settle(now, engine) {
                 break;
@@ -148,7 +155,7 @@ impl Media {
         }
     }
 
-    fn send(&mut self, now: Instant, engine: &mut Engine) {
+    fn send(&mut self, now: Instant, engine: &mut Engine, packets: &mut Packets) {
         loop {
             let more = engine.poll_transmit(now, &mut self.batch);
             self.targets.clear();
@@ -161,6 +168,10 @@ impl Media {
                 }
             }
             for &index in &self.targets {
+                if index == NODE_SOCKET {
+                    send_to_node(engine, &self.batch, packets);
+                    continue;
+                }
                 let transmits = self.batch.transmits();
                 let messages = transmits.filter(|transmit| transmit.socket == index);
                 let messages = messages.map(|transmit| Message {
@@ -230,10 +241,12 @@ impl Media {
         self.pool.wanted_by_webrtc()
     }
 
-    /// The sockets that a plain transport gets: see [`PortPool::wanted_by_plain`].
-    #[expect(dead_code, reason = "plain transports come next")]
-    pub(crate) fn wanted_by_plain(&self, count: usize) -> Vec<OwnSocket> {
-        self.pool.wanted_by_plain(count)
+    /// The sockets that a plain transport gets for itself.
+    pub(crate) fn wanted_by_plain(
+        &self,
+        options: &PlainTransportOptions,
+    ) -> Result<Vec<OwnSocket>, EngineError> {
+        self.pool.wanted_by_plain(options)
     }
 
     fn open(
@@ -327,6 +340,21 @@ impl Socket {
                 Self::Udp(socket) => socket.supports_gso(),
             },
             ..SocketConfig::new(self.local_addr())
+        }
+    }
+}
+
+/// Brings to the node what is for it.
+fn send_to_node(engine: &Engine, batch: &SendBatch, packets: &mut Packets) {
+    let transmits = batch.transmits();
+    for transmit in transmits.filter(|transmit| transmit.socket == NODE_SOCKET) {
+        for data in transmit.data.chunks(transmit.segment_size.max(1).into()) {
+            let (kind, object) = match engine.direct_packet(transmit.to, data) {
+                Some(DirectPacket::Rtp(consumer)) => (PacketKind::Rtp, consumer.as_u128()),
+                Some(DirectPacket::Rtcp(transport)) => (PacketKind::Rtcp, transport.as_u128()),
+                None => continue,
+            };
+            packets.send(&Packet { kind, object, data });
         }
     }
 }

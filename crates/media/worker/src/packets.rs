@@ -6,7 +6,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
-use plenum_ipc::{MAX_PACKET_FRAME_BYTES, Packet, PacketKind};
+use plenum_ipc::{MAX_PACKET_FRAME_BYTES, PACKET_HEADER_BYTES, Packet, PacketKind};
 use plenum_params::stats::WorkerStats;
 use plenum_udp::{PacketReceived, PacketSent, PacketSocket};
 
@@ -41,12 +41,16 @@ impl Packets {
     }
 
     /// Takes some of the packets that have arrived. [`Peer::Gone`] means that no more will come, ever.
-    pub(crate) fn receive(&mut self) -> io::Result<Peer> {
+    /// What is more than a probe is for `handle`, which says whether it was of use.
+    pub(crate) fn receive(
+        &mut self,
+        mut handle: impl FnMut(PacketKind, u128, &mut [u8]) -> bool,
+    ) -> io::Result<Peer> {
         for _ in 0..PACKETS_A_TURN {
             match self.socket.recv(&mut self.buffer)? {
                 PacketReceived::End => return Ok(Peer::Gone),
                 PacketReceived::Nothing => break,
-                PacketReceived::Packet(length) => self.handle_frame(length)?,
+                PacketReceived::Packet(length) => self.handle_frame(length, &mut handle)?,
                 PacketReceived::TooLong => self.counters.malformed += 1,
             }
         }
@@ -62,7 +66,24 @@ impl Packets {
         stats.packets_dropped = self.counters.dropped;
     }
 
-    fn handle_frame(&mut self, length: usize) -> io::Result<()> {
+    /// Sends a packet of a direct transport to the node, or loses it.
+    pub(crate) fn send(&mut self, packet: &Packet<'_>) {
+        let sent = packet.header().map(|header| {
+            let parts = [IoSlice::new(&header), IoSlice::new(packet.data)];
+            self.socket.send(&parts)
+        });
+        match sent {
+            Ok(Ok(PacketSent::Sent)) => self.counters.sent += 1,
+            // Whether the node is gone is for the control socket to say.
+            _ => self.counters.dropped += 1,
+        }
+    }
+
+    fn handle_frame(
+        &mut self,
+        length: usize,
+        handle: &mut impl FnMut(PacketKind, u128, &mut [u8]) -> bool,
+    ) -> io::Result<()> {
         let frame = self.buffer.get(..length).unwrap_or_default();
         let Ok(packet) = Packet::parse(frame) else {
             self.counters.malformed += 1;
@@ -75,7 +96,11 @@ impl Packets {
                 PacketSent::Full | PacketSent::Closed => self.counters.dropped += 1,
             }
         } else {
-            self.counters.unknown += 1;
+            let (kind, object) = (packet.kind, packet.object);
+            let data = self.buffer.get_mut(PACKET_HEADER_BYTES..length);
+            if !handle(kind, object, data.unwrap_or_default()) {
+                self.counters.unknown += 1;
+            }
         }
         Ok(())
     }
@@ -89,8 +114,6 @@ impl AsFd for Packets {
 
 #[cfg(test)]
 mod tests {
-    use plenum_ipc::PACKET_HEADER_BYTES;
-
     use super::*;
 
     fn frame(kind: PacketKind, data: &[u8]) -> Vec<u8> {
@@ -121,7 +144,7 @@ mod tests {
         let mut long = frame(PacketKind::Rtp, b"");
         long.resize(MAX_PACKET_FRAME_BYTES + 1, 0);
         assert_eq!(send(&node, &long), PacketSent::Sent);
-        assert_eq!(packets.receive().ok(), Some(Peer::Alive));
+        assert_eq!(packets.receive(|_, _, _| false).ok(), Some(Peer::Alive));
         let expected = PacketCounters {
             received: 3,
             unknown: 2,
@@ -148,11 +171,11 @@ mod tests {
                 sent += 1;
             }
             let before = packets.counters.received;
-            packets.receive().expect("open");
+            packets.receive(|_, _, _| false).expect("open");
             assert!(packets.counters.received - before <= PACKETS_A_TURN as u64);
         }
         while packets.counters.received < sent {
-            packets.receive().expect("open");
+            packets.receive(|_, _, _| false).expect("open");
         }
         let counters = packets.counters;
         assert_eq!(counters.sent + counters.dropped, counters.received);
@@ -163,7 +186,7 @@ mod tests {
         let (mut packets, node) = pair();
         send(&node, &frame(PacketKind::Rtp, b"last"));
         drop(node);
-        assert_eq!(packets.receive().ok(), Some(Peer::Gone));
+        assert_eq!(packets.receive(|_, _, _| false).ok(), Some(Peer::Gone));
         assert_eq!(packets.counters.received, 1);
     }
 }

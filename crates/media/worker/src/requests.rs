@@ -128,6 +128,31 @@ fn carry_out(
             engine.unobserve_producer(observer, producer)?;
         }
         Request::SetTrace { object, types } => engine.set_trace(object, types)?,
+        Request::CreatePlainTransport {
+            router,
+            transport,
+            options,
+        } => {
+            let wanted = media.wanted_by_plain(&options)?;
+            let info = media.with_own_sockets(engine, &wanted, |engine, own| {
+                engine.create_plain_transport(now, router, transport, &options, own)
+            })?;
+            return Ok(Answer::PlainTransport(info));
+        }
+        Request::ConnectPlainTransport {
+            transport,
+            remote,
+            srtp,
+        } => {
+            let info = engine.connect_plain_transport(now, transport, remote, srtp.as_ref())?;
+            return Ok(Answer::PlainTransport(info));
+        }
+        Request::CreateDirectTransport { router, transport } => {
+            engine.create_direct_transport(now, router, transport)?;
+        }
+        Request::SetOriginScores { producer, scores } => {
+            engine.set_origin_scores(producer, scores)?;
+        }
         Request::WorkerStats => return Ok(Answer::WorkerStats(Box::new(engine.stats()))),
         _ => return Err(EngineError::Invalid("unknown request".into())),
     }

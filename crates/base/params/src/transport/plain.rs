@@ -1,6 +1,9 @@
 //! Plain transports: RTP over UDP to and from whoever has neither ICE nor DTLS - ffmpeg, `GStreamer`, a media server.
 
-use std::{fmt, net::SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -9,9 +12,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(
     clippy::exhaustive_structs,
-    reason = "the three choices that mediasoup gives"
+    reason = "where, and the three choices that mediasoup gives"
 )]
 pub struct PlainTransportOptions {
+    /// The address of this machine to get ports on; `None`: the first one that the worker listens on.
+    pub listen: Option<IpAddr>,
     /// RTP and RTCP share a port (RFC 5761); else RTCP has one of its own.
     pub rtcp_mux: bool,
     /// The other side is where the first valid packet comes from (RFC 4145 calls it so), and is not told by `connect`.
@@ -24,6 +29,7 @@ impl Default for PlainTransportOptions {
     /// mediasoup's defaults.
     fn default() -> Self {
         Self {
+            listen: None,
             rtcp_mux: true,
             comedia: false,
             srtp: None,
@@ -48,10 +54,14 @@ pub struct PlainRemote {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "addresses and keys")]
 pub struct PlainTransportInfo {
-    /// Where we are.
-    pub local: PlainRemote,
+    /// Where RTP comes in and leaves from, and RTCP when both share a port.
+    pub local: SocketAddr,
+    /// Where RTCP does when it has a port of its own.
+    pub rtcp_local: Option<SocketAddr>,
     /// Where the other side is, once that is known.
-    pub remote: Option<PlainRemote>,
+    pub remote: Option<SocketAddr>,
+    /// Where its RTCP is that has a port of its own, once that is known.
+    pub rtcp_remote: Option<SocketAddr>,
     /// Keys of what we send.
     pub srtp: Option<SrtpParameters>,
 }

@@ -360,6 +360,7 @@ impl Room {
                 },
             });
         }
+        self.tell_pipes_scores(id, effects);
     }
 
     /// Clients ask about layers only where there is more than one.

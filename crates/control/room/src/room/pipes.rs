@@ -94,6 +94,35 @@ impl Room {
             failures,
         };
         producer.pipes.insert(to, pipe);
+        self.tell_origin_scores(id, to, effects);
+    }
+
+    /// Consumers behind a pipe hear how well the producer comes in, and not how well the trunk does.
+    fn tell_origin_scores(&self, id: ProducerId, to: PlaceId, effects: &mut Vec<Effect>) {
+        let Some(producer) = self.producers.get(&id) else {
+            return;
+        };
+        let highest = producer.scores.iter().map(|score| score.encoding_index);
+        let Some(highest) = highest.max() else {
+            return;
+        };
+        let mut scores = vec![0; usize::from(highest) + 1];
+        for encoding in &producer.scores {
+            scores[usize::from(encoding.encoding_index)] = encoding.score;
+        }
+        let request = Request::SetOriginScores {
+            producer: id,
+            scores,
+        };
+        self.tell_worker(to, request, effects);
+    }
+
+    /// Tells the far ends of all pipes how well the producer comes in.
+    pub(super) fn tell_pipes_scores(&self, id: ProducerId, effects: &mut Vec<Effect>) {
+        let producer = self.producers.get(&id);
+        for &to in producer.into_iter().flat_map(|it| it.pipes.keys()) {
+            self.tell_origin_scores(id, to, effects);
+        }
     }
 
     pub(super) fn handle_pipe_answer(

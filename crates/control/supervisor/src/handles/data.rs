@@ -13,8 +13,8 @@ use crate::{
 /// A transport in a worker whose other end is the node itself.
 #[derive(Debug)]
 pub struct DirectTransportHandle {
-    id: TransportId,
-    object: Object,
+    pub(super) id: TransportId,
+    pub(super) object: Object,
 }
 
 /// A data producer in a worker.

@@ -48,8 +48,12 @@ impl Engine {
             first,
             first_rtx,
         );
-        let congestion = &mut self.transports[transport_key].congestion;
-        congestion.add_consumer(now, &consumer);
+        let transport = &mut self.transports[transport_key];
+        let congestion = &mut transport.congestion;
+        // Who is no WebRTC peer is sent what it asked for, whatever its path carries.
+        if transport.ice.is_some() {
+            congestion.add_consumer(now, &consumer);
+        }
         // On a measured path the division of its bandwidth says what to begin with.
         if congestion.estimate(now).is_none() || consumer.parameters.kind == MediaKind::Audio {
             let target = consumer.wanted(&self.producers[producer_key]);

@@ -106,7 +106,9 @@ impl Engine {
     ) -> Result<()> {
         let key = self.transport_key(id)?;
         let transport = &mut self.transports[key];
-        refuse_trunk(transport)?;
+        if transport.ice.is_none() {
+            return Err(has_no_ice(id));
+        }
         if transport.dtls_state != DtlsState::New {
             return Err(EngineError::AlreadyConnected(id));
         }
@@ -144,7 +146,7 @@ impl Engine {
         let credentials = self.ice_credentials(key);
         let parameters = ice_parameters(&credentials);
         let Some(ice) = &mut self.transports[key].ice else {
-            return Err(is_trunk(id));
+            return Err(has_no_ice(id));
         };
         ice.restart(credentials);
         Ok(parameters)
@@ -199,6 +201,7 @@ impl Engine {
             self.sockets
                 .release(&std::mem::take(&mut transport.own_sockets));
         }
+        self.forget_plain_paths(key);
         self.timers.cancel(key);
         self.fan_out.forget(key);
         self.transports.remove(key);
@@ -206,7 +209,8 @@ impl Engine {
         self.traces.forget(TraceObject::Transport(id));
         // Whoever closes knows: no event follows the close.
         self.events.retain(|event| {
-            !matches!(event, Event::IceState { transport, .. } | Event::DtlsState { transport, .. } if *transport == id)
+            !matches!(event, Event::IceState { transport, .. } | Event::DtlsState { transport, .. } | Event::PlainTuple { transport, .. }
+                if *transport == id)
         });
     }
 
@@ -325,6 +329,10 @@ fn refuse_trunk(transport: &Transport) -> Result<()> {
         Some(_) => Err(is_trunk(transport.id)),
         None => Ok(()),
     }
+}
+
+fn has_no_ice(id: TransportId) -> EngineError {
+    EngineError::Invalid(format!("transport {id} is no WebRTC transport"))
 }
 
 pub(super) fn is_trunk(id: TransportId) -> EngineError {

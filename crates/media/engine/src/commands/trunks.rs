@@ -95,6 +95,26 @@ impl Engine {
         Ok(())
     }
 
+    /// Tells a piped producer the scores of its streams where they come in, in their order. They count from now on.
+    pub fn set_origin_scores(&mut self, id: ProducerId, mut scores: Vec<u8>) -> Result<()> {
+        let key = self.producer_key(id)?;
+        let producer = &mut self.producers[key];
+        if !producer.is_piped || scores.is_empty() {
+            return Err(EngineError::Invalid(format!(
+                "producer {id} comes in here, or nothing is said of it"
+            )));
+        }
+        scores.truncate(producer.streams.len());
+        producer.origin_scores = scores;
+        for index in 0..producer.streams.len() {
+            if let Some(score) = producer.origin_score(index) {
+                producer.streams[index].score = score;
+            }
+        }
+        self.update_consumer_scores(key);
+        Ok(())
+    }
+
     /// Makes the near end of a pipe: a stream of a producer, with all layers in it, is sent over a trunk.
     pub fn pipe_consume(
         &mut self,

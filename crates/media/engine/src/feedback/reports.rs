@@ -1,9 +1,6 @@
 //! RTCP that the engine sends: reports, NACK, key frame requests, transport-wide feedback.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use plenum_params::{stats::StreamStats, trace::TraceInfo};
 use plenum_rtp::{
@@ -274,8 +271,8 @@ pub(super) fn send_rtcp(
     now: Instant,
     build: impl FnOnce(&mut RtcpWriter<'_>) -> bool,
 ) {
+    let path = transport.rtcp_path();
     let Transport {
-        path: Some((socket, to)),
         srtp: Some(session),
         sent,
         ..
@@ -283,7 +280,9 @@ pub(super) fn send_rtcp(
     else {
         return;
     };
-    let (socket, to): (u16, SocketAddr) = (*socket, *to);
+    let Some((socket, to)) = path else {
+        return;
+    };
     let len = control.push_with(socket, to, MAX_CONTROL_DATAGRAM, |out| {
         let plain_room = out.len() - SRTCP_OVERHEAD;
         let mut writer = RtcpWriter::new(&mut out[..plain_room]);

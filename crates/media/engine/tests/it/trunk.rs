@@ -27,6 +27,7 @@ mod closing;
 mod commands;
 mod demand;
 mod layers;
+mod scores;
 mod sound;
 mod unknown;
 

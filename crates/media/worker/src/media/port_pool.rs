@@ -11,7 +11,7 @@ use std::{
 
 use plenum_engine::EngineError;
 use plenum_ipc::OwnPorts;
-use plenum_params::transport::{Address, ListenInfo, Protocol};
+use plenum_params::transport::{Address, ListenInfo, PlainTransportOptions, Protocol};
 
 /// Ports that are tried for one socket. Others than us are on few of a worker's ports, if on any; trying all of them would
 /// hold up media for milliseconds.
@@ -70,12 +70,25 @@ impl PortPool {
         sockets.collect()
     }
 
-    /// `count` UDP sockets on the first address that is listened on for UDP: a plain transport has one for RTP, and one for
-    /// RTCP unless they share.
-    pub(crate) fn wanted_by_plain(&self, count: usize) -> Vec<OwnSocket> {
-        let listen = self.ports.listen.iter().find(|listen| listen.udp);
-        let socket = listen.map(|listen| OwnSocket::new(Protocol::Udp, listen));
-        std::iter::repeat_n(socket, count).flatten().collect()
+    /// The sockets that a plain transport gets for itself: for RTP, and for RTCP that does not share its port. On an address
+    /// where nobody listens otherwise it is told as it is.
+    pub(crate) fn wanted_by_plain(
+        &self,
+        options: &PlainTransportOptions,
+    ) -> Result<Vec<OwnSocket>, EngineError> {
+        let mut listen = self.ports.listen.iter();
+        let found = listen.find(|listen| options.listen.map_or(listen.udp, |ip| ip == listen.ip));
+        let listen = match (found, options.listen) {
+            (Some(listen), _) => listen.clone(),
+            (None, Some(ip)) => ListenInfo::new(ip),
+            (None, None) => {
+                return Err(EngineError::Invalid(
+                    "this worker listens nowhere, so that an address is needed".into(),
+                ));
+            }
+        };
+        let socket = OwnSocket::new(Protocol::Udp, &listen);
+        Ok(vec![socket; if options.rtcp_mux { 1 } else { 2 }])
     }
 
     /// Binds a socket with `bind` to a free port.
@@ -195,6 +208,27 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_transport_gets_one_port_or_two_where_it_wants_them() {
+        let pool = pool(0, 0);
+        let elsewhere = IpAddr::from([127, 0, 0, 2]);
+        let mut options = PlainTransportOptions::default();
+        for (listen, ip) in [(None, IP), (Some(IP), IP), (Some(elsewhere), elsewhere)] {
+            options.listen = listen;
+            for (rtcp_mux, count) in [(true, 1), (false, 2)] {
+                options.rtcp_mux = rtcp_mux;
+                let wanted = pool.wanted_by_plain(&options).expect("an address");
+                assert_eq!(wanted.len(), count);
+                let is_right = |it: &OwnSocket| it.ip == ip && it.protocol == Protocol::Udp;
+                assert!(wanted.iter().all(is_right));
+            }
+        }
+        let mut nowhere = pool;
+        nowhere.ports.listen[0].udp = false;
+        options.listen = None;
+        assert!(nowhere.wanted_by_plain(&options).is_err());
+    }
+
+    #[test]
     fn webrtc_gets_its_own_only_if_that_is_wanted() {
         let mut pool = pool(0, 0);
         assert_eq!(pool.wanted_by_webrtc(), []);
@@ -202,9 +236,5 @@ mod tests {
         let wanted = pool.wanted_by_webrtc();
         let protocols = wanted.iter().map(|wanted| wanted.protocol);
         assert!(protocols.eq([Protocol::Udp, Protocol::Tcp]));
-        let plain = pool.wanted_by_plain(2);
-        assert_eq!(plain, [udp(), udp()]);
-        pool.ports.listen[0].udp = false;
-        assert_eq!(pool.wanted_by_plain(2), []);
     }
 }

@@ -7,6 +7,7 @@ mod client;
 mod conversation;
 mod node;
 mod packets;
+mod programs;
 mod supervised;
 mod trunk;
 mod watching;

@@ -1,5 +1,7 @@
 //! Producers brought to other places.
 
+use plenum_params::event::EncodingScore;
+
 use super::{worker::Failure, *};
 
 const FAR: PlaceId = PlaceId(7);
@@ -235,4 +237,34 @@ fn a_pipe_ends_with_the_place_at_either_end() {
     assert_eq!(dump.places, [FAR]);
     assert!(dump.pipes.is_empty() && dump.consumers.is_empty());
     assert!(world.far().producers.is_empty() && world.far().consumers.is_empty());
+}
+
+#[test]
+fn how_well_a_producer_comes_in_is_told_wherever_it_is_piped_to() {
+    let score = |index: u8, score: u8| EncodingScore {
+        encoding_index: index,
+        ssrc: 7,
+        rid: None,
+        score,
+    };
+    let mut world = World::new();
+    let alice = world.join(1, "alice");
+    let producer = world.produce(alice);
+    let scores = vec![score(1, 6)];
+    world.event(Event::ProducerScore { producer, scores });
+    world.join_at(FAR, 2, "bob");
+    assert_eq!(
+        world.far().origin_scores[&producer],
+        [0, 6],
+        "from the start"
+    );
+    let scores = vec![score(0, 9), score(1, 3)];
+    world.event(Event::ProducerScore { producer, scores });
+    assert_eq!(world.far().origin_scores[&producer], [9, 3]);
+    // What the far end itself finds is about the trunk.
+    let scores = vec![score(0, 1)];
+    let event = Event::ProducerScore { producer, scores };
+    world.handle(Command::MediaEvent { place: FAR, event });
+    assert_eq!(world.far().origin_scores[&producer], [9, 3]);
+    assert!(world.worker.origin_scores.is_empty());
 }

@@ -31,6 +31,8 @@ pub(super) struct FakeWorker {
     pub(super) data_producers: BTreeMap<DataProducerId, DataSource>,
     pub(super) data_consumers: BTreeMap<DataConsumerId, DataSink>,
     pub(super) observers: BTreeMap<RtpObserverId, Observer>,
+    /// What was said of producers that are piped here.
+    pub(super) origin_scores: BTreeMap<ProducerId, Vec<u8>>,
     /// How the next requests fail; carried out as usual when it is empty.
     pub(super) failures: Vec<Failure>,
 }
@@ -182,6 +184,11 @@ impl FakeWorker {
                 assert!(self.consumers.insert(*consumer, sink).is_none());
             }
             Request::CloseProducer { producer } => self.close_producer(*producer),
+            // It may be for a pipe that was not made.
+            Request::SetOriginScores { producer, scores } => {
+                assert!(!scores.is_empty());
+                self.origin_scores.insert(*producer, scores.clone());
+            }
             Request::PauseProducer { producer } => self.source(*producer).paused = true,
             Request::ResumeProducer { producer } => self.source(*producer).paused = false,
             Request::Consume {
