@@ -35,10 +35,11 @@ describe("the chat", () => {
   let store: Store;
   let chat: Chat;
   let made: Map<Channel, FakeProducer>;
+  let close: () => void;
 
   const open = async (): Promise<void> => {
     made = new Map();
-    chat.open(async (channel) => {
+    close = chat.open(async (channel) => {
       const producer = new FakeProducer();
       made.set(channel, producer);
       return producer as unknown as types.DataProducer;
@@ -82,12 +83,23 @@ describe("the chat", () => {
     chat.say("one");
     await settled();
     const before = made;
-    chat.close();
+    close();
     chat.say("two");
     await open();
     await made.get("chat")?.open();
     expect(before.get("chat")?.sent).toEqual(["one"]);
     expect(made.get("chat")?.sent).toEqual(["two"]);
+  });
+
+  it("is not closed by a session that has been followed by another one", async () => {
+    await open();
+    const earlier = close;
+    await open();
+    await made.get("chat")?.open();
+    earlier();
+    chat.say("one");
+    await settled();
+    expect(made.get("chat")?.sent).toEqual(["one"]);
   });
 
   it("tells the bot what is for the bot, and nobody else", async () => {

@@ -32,21 +32,20 @@ export class Chat {
     this.#store = store;
   }
 
-  // A session can make data producers from now on. Others get ready to read what will be written on "chat".
-  open(produce: (channel: Channel) => Promise<types.DataProducer>): void {
-    this.close();
+  // A session can make data producers, until it calls what this returns. Others get ready to read what will be written
+  // on "chat".
+  open(produce: (channel: Channel) => Promise<types.DataProducer>): () => void {
+    this.#close();
     this.#produce = produce;
     this.#producer("chat")?.then(
       () => this.#flush(),
       // The session has ended, or the server says no: the next session tries again.
       () => undefined,
     );
-  }
-
-  close(): void {
-    this.#produce = undefined;
-    this.#producers.clear();
-    this.#store.setState(chatUsable("connecting"));
+    // A later session may have taken over.
+    return () => {
+      if (this.#produce === produce) this.#close();
+    };
   }
 
   unusable(): void {
@@ -75,6 +74,12 @@ export class Chat {
     if (peerId !== null && !peer) return;
     const text = message.slice(0, MAX_LINE);
     this.#line({ peerId: peer?.id, name: peer?.name ?? "Bot", text, toBot: false, waiting: false });
+  }
+
+  #close(): void {
+    this.#produce = undefined;
+    this.#producers.clear();
+    this.#store.setState(chatUsable("connecting"));
   }
 
   #line(line: {

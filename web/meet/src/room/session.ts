@@ -98,6 +98,7 @@ export class Session {
   #device: Device | undefined;
   #send: types.Transport | undefined;
   #recv: types.Transport | undefined;
+  #closeChat = (): void => undefined;
   // The server offers data channels.
   #sctp = false;
   #closed = false;
@@ -288,7 +289,7 @@ export class Session {
     this.#watching.close();
     for (const slot of this.#slots.values()) slot.close();
     this.#slots.clear();
-    if (this.#joined) this.#chat.close();
+    this.#closeChat();
     if (!sending) this.#send?.close();
   }
 
@@ -355,7 +356,7 @@ export class Session {
     }
     const open = (channel: Channel): Promise<types.DataProducer> =>
       send.produceData({ label: channel, ordered: true, appData: { info: `my-${channel}` } });
-    this.#chat.open(open);
+    this.#closeChat = this.#chat.open(open);
   }
 
   #openSlots(device: Device, send: types.Transport): void {
