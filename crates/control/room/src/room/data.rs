@@ -100,15 +100,22 @@ impl Room {
         };
         match (producer.audience, producer.session) {
             (Audience::Bot, _) => self.listen(id, effects),
-            // The others know a writer by its peer. Who came to watch, in a large room, is known to nobody.
-            (Audience::Everybody, Some(owner)) if self.announced.contains(&owner) => {
+            (Audience::Everybody, Some(owner)) if self.is_read(owner) => {
                 self.offer_data(id, owner, effects);
             }
             (Audience::Everybody, _) => {}
         }
     }
 
-    /// The others know this peer now, and may read what it writes.
+    /// Whether those who come now read what a peer writes. They know a writer by its peer, so it must be announced; and in a
+    /// room of more peers than that, where everybody writing to everybody would be thousands of channels for each who comes,
+    /// it must send something to be seen or heard as well.
+    pub(super) fn is_read(&self, owner: SessionId) -> bool {
+        let is_small = self.joined.len() <= self.config.announce_up_to;
+        self.announced.contains(&owner) && (is_small || self.producing.contains_key(&owner))
+    }
+
+    /// This peer sends something now, and whoever does not read yet what it writes does so from now on.
     pub(super) fn publish_all_data(&mut self, session: SessionId, effects: &mut Vec<Effect>) {
         let own = self.producing_data.get(&session).cloned();
         for id in own.unwrap_or_default() {

@@ -18,6 +18,7 @@ impl Room {
             return;
         };
         let others = self.announced.iter().filter(|other| **other != session);
+        let others = others.filter(|other| self.is_read(**other));
         let written = others.filter_map(|other| self.producing_data.get(other));
         let written: Vec<_> = written.flatten().copied().collect();
         for id in written {

@@ -288,6 +288,7 @@ impl Room {
         let producer = self.producers.get(&producer);
         if let Some(session) = producer.map(|producer| producer.session) {
             self.announce_peer(session, effects);
+            self.publish_all_data(session, effects);
         }
     }
 
@@ -298,7 +299,6 @@ impl Room {
             && self.announced.insert(session)
         {
             self.tell_joined(Some(session), &PeerEvent::NewPeer(info), effects);
-            self.publish_all_data(session, effects);
         }
     }
 

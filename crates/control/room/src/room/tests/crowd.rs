@@ -81,14 +81,19 @@ fn a_viewer_who_begins_to_produce_is_announced_before_its_consumers_are_offered(
 fn three_thousand_viewers_come_and_go() {
     const VIEWERS: u64 = 3000;
     let mut world = crowd(100);
+    world.data = true;
+    let write = |transport| clients::write(transport, 0, Audience::Everybody);
     let publisher = world.join(0, "publisher");
     world.produce(publisher);
+    world.ask(publisher.0, write(publisher.1)).expect("writes");
     let (mut joins, mut leaves) = (Vec::new(), Vec::new());
     for chunk in 0..VIEWERS / 500 {
         world.spent = Duration::ZERO;
         for viewer in 1..=500 {
             let viewer = chunk * 500 + viewer;
-            world.join_at(PlaceId((viewer % 4) as u16), viewer, &viewer.to_string());
+            let place = PlaceId((viewer % 4) as u16);
+            let (session, transport) = world.join_at(place, viewer, &viewer.to_string());
+            world.ask(session, write(transport)).expect("writes");
             for (_, ask, _) in world.questions() {
                 world.accept(ask);
             }
@@ -98,6 +103,9 @@ fn three_thousand_viewers_come_and_go() {
     }
     assert_eq!(world.room.joined_count() as u64, VIEWERS + 1);
     assert_eq!(world.room.dump().pipes.len(), 3);
+    // Everybody reads the bot and the publisher, and the first hundred each other.
+    let read = world.room.dump().data_consumers.len() as u64;
+    assert!(read <= 2 * (VIEWERS + 1) + 100 * 100, "{read}");
     // Answers that are under way must not make it slower either.
     for viewer in 1..=VIEWERS {
         let body = PeerRequest::CreateWebRtcTransport {

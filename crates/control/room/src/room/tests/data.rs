@@ -301,24 +301,27 @@ fn a_pipe_that_fails_is_tried_again_and_then_given_up() {
 }
 
 #[test]
-fn who_came_to_watch_in_a_large_room_is_read_once_it_is_known() {
+fn in_a_large_room_those_are_read_who_send_something() {
     let mut world = World::with_data(|config| config.announce_up_to = 2);
     let alice = join(&mut world, 1, "alice");
     join(&mut world, 2, "bob");
-    let viewer = join(&mut world, 3, "viewer");
     asked(&mut world);
+    write(&mut world, alice, (0, Audience::Everybody));
+    assert_eq!(asked(&mut world), [(2, from("alice"), 1)]);
+    let viewer = join(&mut world, 3, "viewer");
+    assert_eq!(asked(&mut world), [(3, from(BOT), 0)]);
     write(&mut world, viewer, (0, Audience::Everybody));
     assert_eq!(asked(&mut world), [], "nobody knows whose it would be");
-    write(&mut world, alice, (0, Audience::Everybody));
-    assert_eq!(
-        asked(&mut world),
-        [(2, from("alice"), 1), (3, from("alice"), 1)]
-    );
+    world.produce(alice);
+    assert_eq!(asked(&mut world), [(3, from("alice"), 1)], "bob has it");
     world.produce(viewer);
     assert_eq!(
         asked(&mut world),
         [(1, from("viewer"), 1), (2, from("viewer"), 2)]
     );
+    join(&mut world, 4, "late");
+    let all = asked(&mut world);
+    assert_eq!(all.len(), 3, "the bot and both: {all:?}");
 }
 
 #[test]
