@@ -1,12 +1,16 @@
 //! Statistics in the shapes that mediasoup clients show (`webrtc-transport`, `inbound-rtp`, `outbound-rtp`).
+//!
+//! Two of mediasoup's optional fields are never there: `availableIncomingBitrate`, as senders estimate their path by the
+//! feedback that they get, and the `roundTripTime` of received streams, which would take RTCP XR from them.
 
 use std::collections::BTreeMap;
 
 use plenum_ids::TransportId;
 use plenum_params::{
+    data::SctpState,
     event::Layers,
     media::MediaKind,
-    stats::{BURST_BOUNDS, ConsumerStats, StreamStats, TransportStats},
+    stats::{BURST_BOUNDS, ConsumerStats, StreamStats, TransportKind, TransportStats},
     transport::Tuple,
 };
 use serde::Serialize;
@@ -49,22 +53,40 @@ impl From<&Tuple> for TupleJson {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TransportStatsJson {
-    /// `webrtc-transport`.
+    /// `webrtc-transport`, `plain-rtp-transport`, `pipe-transport` or `direct-transport`.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// Which transport.
     pub transport_id: TransportId,
     /// Milliseconds since 1970.
     pub timestamp: u64,
-    /// Always `controlled`: we are ICE-lite.
-    pub ice_role: &'static str,
+    /// SCTP state, of transports with data channels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sctp_state: Option<&'static str>,
+    /// Always `controlled`, where there is ICE: we are ICE-lite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ice_role: Option<&'static str>,
     /// ICE state.
-    pub ice_state: &'static str,
-    /// The pair in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ice_state: Option<&'static str>,
+    /// The pair in use, of a transport with ICE.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ice_selected_tuple: Option<TupleJson>,
     /// DTLS state.
-    pub dtls_state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dtls_state: Option<&'static str>,
+    /// Whether RTCP shares the port, of a plain transport.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtcp_mux: Option<bool>,
+    /// Whether the first packet says where the other side is, of a plain transport.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comedia: Option<bool>,
+    /// Both addresses, of a plain or pipe transport.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tuple: Option<TupleJson>,
+    /// Those of RTCP, of a plain transport where it takes others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtcp_tuple: Option<TupleJson>,
     /// SRTP profile in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub srtp_profile: Option<String>,
@@ -111,9 +133,14 @@ pub struct TransportStatsJson {
     /// Loss towards the peer, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtp_packet_loss_sent: Option<f32>,
+    /// Loss of what the peer sent, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtp_packet_loss_received: Option<f32>,
     /// Round trip in milliseconds; one of our own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub round_trip_time: Option<f32>,
+    /// How many messages left with 1, 2–3, 4–7, 8–15, 16–31 and 32–64 datagrams in them; one of our own.
+    pub group_sizes: [u64; 6],
     /// How packets are spread over time; one of our own.
     pub pacing: PacingJson,
 }
@@ -140,14 +167,30 @@ pub fn transport_stats(
     timestamp: u64,
 ) -> [TransportStatsJson; 1] {
     let (received, sent) = (&stats.received, &stats.sent);
+    let is_webrtc = stats.kind == TransportKind::WebRtc;
+    let plain = match stats.kind {
+        TransportKind::Plain { rtcp_mux, comedia } => Some((rtcp_mux, comedia)),
+        _ => None,
+    };
+    let tuple = stats.selected_tuple.as_ref().map(TupleJson::from);
+    let (ice_selected_tuple, tuple) = if is_webrtc {
+        (tuple, None)
+    } else {
+        (None, tuple)
+    };
     [TransportStatsJson {
-        kind: "webrtc-transport",
+        kind: kind_name(stats.kind),
         transport_id: transport,
         timestamp,
-        ice_role: "controlled",
-        ice_state: stats.ice_state.as_str(),
-        ice_selected_tuple: stats.selected_tuple.as_ref().map(Into::into),
-        dtls_state: stats.dtls_state.as_str(),
+        sctp_state: stats.sctp_state.map(SctpState::as_str),
+        ice_role: is_webrtc.then_some("controlled"),
+        ice_state: is_webrtc.then(|| stats.ice_state.as_str()),
+        ice_selected_tuple,
+        dtls_state: is_webrtc.then(|| stats.dtls_state.as_str()),
+        rtcp_mux: plain.map(|(rtcp_mux, _)| rtcp_mux),
+        comedia: plain.map(|(_, comedia)| comedia),
+        tuple,
+        rtcp_tuple: stats.rtcp_tuple.as_ref().map(Into::into),
         srtp_profile: stats.srtp_profile.clone(),
         bytes_received: received.bytes,
         recv_bitrate: received.bitrate,
@@ -168,7 +211,9 @@ pub fn transport_stats(
         max_outgoing_bitrate: stats.max_outgoing_bitrate,
         min_outgoing_bitrate: stats.min_outgoing_bitrate,
         rtp_packet_loss_sent: stats.packet_loss_sent,
+        rtp_packet_loss_received: stats.packet_loss_received,
         round_trip_time: stats.round_trip_ms,
+        group_sizes: stats.group_sizes,
         pacing: PacingJson {
             queued_packets: stats.paced_queue_packets,
             budget_bytes: stats.pacing_budget_bytes,
@@ -176,6 +221,16 @@ pub fn transport_stats(
             bursts: stats.bursts,
         },
     }]
+}
+
+/// mediasoup's names of kinds of transports.
+const fn kind_name(kind: TransportKind) -> &'static str {
+    match kind {
+        TransportKind::WebRtc => "webrtc-transport",
+        TransportKind::Plain { .. } => "plain-rtp-transport",
+        TransportKind::Pipe => "pipe-transport",
+        TransportKind::Direct => "direct-transport",
+    }
 }
 
 /// A stream's entry.
@@ -208,6 +263,9 @@ pub struct StreamStatsJson {
     pub jitter: u32,
     /// Packets dropped by us.
     pub packets_discarded: u64,
+    /// Retransmissions that were of no use, on received streams that have them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtx_packets_discarded: Option<u64>,
     /// Retransmissions.
     pub packets_retransmitted: u64,
     /// Losses repaired by them.
@@ -308,6 +366,7 @@ impl StreamStatsJson {
             fraction_lost: stats.fraction_lost,
             jitter: stats.jitter,
             packets_discarded: stats.packets_discarded,
+            rtx_packets_discarded: stats.rtx_packets_discarded,
             packets_retransmitted: stats.packets_retransmitted,
             packets_repaired: stats.packets_repaired,
             nack_count: stats.nack_count,
@@ -348,113 +407,4 @@ pub fn consumer_stats(stats: &ConsumerStats, timestamp: u64) -> Vec<StreamStatsJ
 }
 
 #[cfg(test)]
-mod tests {
-    use plenum_params::transport::{DtlsState, IceState, Protocol};
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_transport_entry_has_the_names_that_clients_show() {
-        let stats = TransportStats {
-            ice_state: IceState::Completed,
-            dtls_state: DtlsState::Connected,
-            selected_tuple: Some(Tuple {
-                local: ([127, 0, 0, 1], 10_000).into(),
-                remote: ([127, 0, 0, 1], 50_000).into(),
-                protocol: Protocol::Udp,
-            }),
-            ..TransportStats::default()
-        };
-        let id = TransportId::from_u128(1);
-        let json = serde_json::to_value(transport_stats(id, &stats, 5)).expect("plain data");
-        let entry = &json[0];
-        assert_eq!(entry["type"], "webrtc-transport");
-        assert_eq!(entry["transportId"], id.to_string());
-        assert_eq!(entry["iceState"], "completed");
-        assert_eq!(entry["iceRole"], "controlled");
-        assert_eq!(entry["iceSelectedTuple"]["localIp"], "127.0.0.1");
-        assert_eq!(entry["iceSelectedTuple"]["remotePort"], 50_000);
-        assert_eq!(entry["rtpRecvBitrate"], 0);
-        for absent in ["maxIncomingBitrate", "maxOutgoingBitrate", "roundTripTime"] {
-            assert!(entry.get(absent).is_none(), "{absent}");
-        }
-    }
-
-    #[test]
-    fn a_transport_entry_shows_what_the_path_carries() {
-        let stats = TransportStats {
-            available_outgoing_bitrate: Some(900_000),
-            min_outgoing_bitrate: Some(30_000),
-            max_outgoing_bitrate: Some(2_000_000),
-            probation_bytes: 5_000,
-            probation_bitrate: 40_000,
-            packet_loss_sent: Some(0.25),
-            round_trip_ms: Some(12.5),
-            paced_queue_packets: 3,
-            bursts: [1, 2, 3, 4, 5, 6, 7],
-            ..TransportStats::default()
-        };
-        let id = TransportId::from_u128(1);
-        let json = serde_json::to_value(transport_stats(id, &stats, 5)).expect("plain data");
-        let entry = &json[0];
-        assert_eq!(entry["availableOutgoingBitrate"], 900_000);
-        assert_eq!(entry["minOutgoingBitrate"], 30_000);
-        assert_eq!(entry["maxOutgoingBitrate"], 2_000_000);
-        assert_eq!(entry["probationBytesSent"], 5_000);
-        assert_eq!(entry["probationSendBitrate"], 40_000);
-        assert_eq!(entry["rtpPacketLossSent"], 0.25);
-        assert_eq!(entry["roundTripTime"], 12.5);
-        assert_eq!(entry["pacing"]["queuedPackets"], 3);
-        assert_eq!(entry["pacing"]["bursts"], json!([1, 2, 3, 4, 5, 6, 7]));
-    }
-
-    #[test]
-    fn a_consumer_has_its_own_entry_first_and_then_the_producers() {
-        let stats = ConsumerStats {
-            outbound: StreamStats {
-                ssrc: 7,
-                kind: Some(MediaKind::Video),
-                ..StreamStats::default()
-            },
-            inbound: Some(StreamStats {
-                ssrc: 9,
-                rid: Some("r0".to_owned()),
-                bitrate_by_layer: vec![(0, 0, 100_000), (0, 1, 150_000)],
-                ..StreamStats::default()
-            }),
-            preferred_layers: None,
-            target_layers: Some(Layers {
-                spatial: 1,
-                temporal: Some(2),
-            }),
-            current_layers: Some(Layers {
-                spatial: 0,
-                temporal: Some(2),
-            }),
-            priority: 7,
-        };
-        let json = serde_json::to_value(consumer_stats(&stats, 5)).expect("plain data");
-        assert_eq!(json[0]["type"], "outbound-rtp");
-        assert_eq!(json[0]["kind"], "video");
-        assert!(json[0].get("bitrateByLayer").is_none());
-        assert_eq!(json[1]["type"], "inbound-rtp");
-        assert_eq!(json[1]["ssrc"], 9);
-        assert_eq!(json[1]["rid"], "r0");
-        assert_eq!(
-            json[1]["bitrateByLayer"],
-            json!({"0.0": 100_000, "0.1": 150_000})
-        );
-        assert_eq!(json[0]["preferredLayers"], json!(null));
-        assert_eq!(
-            json[0]["targetLayers"],
-            json!({"spatialLayer": 1, "temporalLayer": 2})
-        );
-        assert_eq!(
-            json[0]["currentLayers"],
-            json!({"spatialLayer": 0, "temporalLayer": 2})
-        );
-        assert_eq!(json[0]["priority"], 7);
-        assert!(json[1].get("currentLayers").is_none());
-    }
-}
+mod tests;

@@ -34,9 +34,34 @@ pub struct DirectionStats {
 /// a transport without an estimate may send per tick.
 pub const BURST_BOUNDS: [u32; 6] = [2 << 10, 4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10];
 
-/// A WebRTC transport.
+/// What leads to the other side of a transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "node and worker are the same build"
+)]
+pub enum TransportKind {
+    /// ICE and DTLS.
+    #[default]
+    WebRtc,
+    /// An address.
+    Plain {
+        /// RTCP shares its port.
+        rtcp_mux: bool,
+        /// The first packet says where the other side is.
+        comedia: bool,
+    },
+    /// A trunk to another worker.
+    Pipe,
+    /// The node itself.
+    Direct,
+}
+
+/// A transport of any kind.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TransportStats {
+    /// What leads to its other side.
+    pub kind: TransportKind,
     /// ICE.
     pub ice_state: IceState,
     /// DTLS.
@@ -45,6 +70,8 @@ pub struct TransportStats {
     pub sctp_state: Option<SctpState>,
     /// The pair in use.
     pub selected_tuple: Option<Tuple>,
+    /// Of RTCP, where it does not take the same.
+    pub rtcp_tuple: Option<Tuple>,
     /// SRTP profile in use (`AEAD_AES_128_GCM` …).
     pub srtp_profile: Option<String>,
     /// From the peer.
@@ -67,6 +94,8 @@ pub struct TransportStats {
     pub round_trip_ms: Option<f32>,
     /// Loss towards the receiver, 0 to 1.
     pub packet_loss_sent: Option<f32>,
+    /// Share of the sender's packets that did not come in time in the last report interval, 0 to 1.
+    pub packet_loss_received: Option<f32>,
     /// Packets that wait in the pacer.
     pub paced_queue_packets: u32,
     /// Bytes that the pacer lets out at once.
@@ -75,6 +104,8 @@ pub struct TransportStats {
     pub largest_burst_bytes: u32,
     /// How many pacing ticks sent up to each of [`BURST_BOUNDS`] bytes; the last entry counts those that sent more.
     pub bursts: [u64; BURST_BOUNDS.len() + 1],
+    /// How many messages left with 1, 2–3, 4–7, 8–15, 16–31 and 32–64 datagrams in them.
+    pub group_sizes: [u64; 6],
     /// Packets that failed authentication, were replayed, or could not be parsed.
     pub discarded: u64,
 }
@@ -100,6 +131,8 @@ pub struct StreamStats {
     pub jitter: u32,
     /// Packets dropped by us.
     pub packets_discarded: u64,
+    /// Retransmissions that were of no use, on received streams that have them.
+    pub rtx_packets_discarded: Option<u64>,
     /// Retransmissions sent or received.
     pub packets_retransmitted: u64,
     /// Losses repaired by them.

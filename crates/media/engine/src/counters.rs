@@ -19,10 +19,11 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Counts a message of `segments` datagrams.
-    pub(crate) fn count_group(&mut self, segments: usize) {
+    /// Counts a message of `segments` datagrams, which `transport` counts too.
+    pub(crate) fn count_group(&mut self, transport: &mut [u64; 6], segments: usize) {
         let class = (usize::BITS - 1 - segments.max(1).leading_zeros()).min(5);
         self.group_sizes[class as usize] += 1;
+        transport[class as usize] += 1;
     }
 }
 
@@ -32,10 +33,11 @@ mod tests {
 
     #[test]
     fn groups_are_counted_by_powers_of_two() {
-        let mut counters = Counters::default();
+        let (mut counters, mut own) = (Counters::default(), [0; 6]);
         for segments in [1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 64] {
-            counters.count_group(segments);
+            counters.count_group(&mut own, segments);
         }
         assert_eq!(counters.group_sizes, [1, 2, 2, 2, 2, 2]);
+        assert_eq!(own, counters.group_sizes);
     }
 }

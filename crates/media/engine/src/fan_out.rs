@@ -306,7 +306,8 @@ impl Engine {
             let len = writer.write(group, items, sizes, batch.free());
             if len > 0 {
                 batch.commit(destination.socket, destination.to, len, group.segment_size);
-                self.counters.count_group(usize::from(group.count));
+                self.counters
+                    .count_group(&mut transport.group_sizes, usize::from(group.count));
                 if !transport.media_started {
                     transport.media_started = true;
                     let transport = transport.id;

@@ -111,6 +111,7 @@ pub(crate) struct StreamCounters {
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
     pub(crate) discarded: u64,
+    pub(crate) rtx_discarded: u64,
     pub(crate) retransmitted: u64,
     pub(crate) repaired: u64,
     pub(crate) nacks: u64,
@@ -234,7 +235,7 @@ impl Producer {
                     .nacks
                     .handle_packet(now, sequence, retransmission, meta.sync_point);
             if retransmission && !repaired {
-                stream.counters.discarded += 1;
+                stream.counters.rtx_discarded += 1;
                 return false;
             }
             stream.counters.repaired += u64::from(repaired);
@@ -395,6 +396,7 @@ impl Producer {
             fraction_lost: stream.reception.fraction_lost(),
             jitter: stream.reception.jitter(),
             packets_discarded: counters.discarded,
+            rtx_packets_discarded: stream.rtx_ssrc.map(|_| counters.rtx_discarded),
             packets_retransmitted: counters.retransmitted,
             packets_repaired: counters.repaired,
             nack_count: counters.nacks,

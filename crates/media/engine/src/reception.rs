@@ -19,6 +19,8 @@ pub(crate) struct Reception {
     fraction_lost: u8,
     /// Packets of the last finished interval that had not come when it ended.
     lost_lately: u64,
+    /// All packets of that interval.
+    expected_lately: u64,
     jitter: Jitter,
     /// Compact NTP time of the last sender report, and when it arrived.
     last_sender_report: Option<(u32, Instant)>,
@@ -74,6 +76,7 @@ impl Reception {
             .checked_div(expected_here)
             .map_or(0, |fraction| fraction.min(255) as u8);
         self.lost_lately = lost_here;
+        self.expected_lately = expected_here;
         self.expected_before = expected;
         self.received_before = self.received;
         let (last_sr, delay_since_last_sr) =
@@ -110,6 +113,11 @@ impl Reception {
     /// Packets of the last finished interval that had not come when it ended.
     pub(crate) fn lost_lately(&self) -> u64 {
         self.lost_lately
+    }
+
+    /// All packets of the last finished interval.
+    pub(crate) fn expected_lately(&self) -> u64 {
+        self.expected_lately
     }
 
     /// Interarrival jitter in units of the RTP clock.

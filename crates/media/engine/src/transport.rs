@@ -9,7 +9,7 @@ use plenum_dtls::{DtlsEndpoint, Fingerprint};
 use plenum_ice::IceLite;
 use plenum_ids::{RouterId, TransportId};
 use plenum_params::{
-    stats::{DirectionStats, TransportStats},
+    stats::{DirectionStats, TransportKind, TransportStats},
     trace::TraceTypes,
     transport::{DtlsState, IceState, Tuple, WebRtcTransportOptions},
 };
@@ -77,6 +77,10 @@ pub(crate) struct Transport {
     pub(crate) received: DirectionCounters,
     pub(crate) sent: DirectionCounters,
     pub(crate) discarded: u64,
+    /// Messages by how many datagrams left in each.
+    pub(crate) group_sizes: [u64; 6],
+    /// Of ten thousand packets of the sender, those that did not come in time in the last report interval.
+    pub(crate) loss_received: Option<u16>,
     /// Sockets that are closed together with it.
     pub(crate) own_sockets: Box<[SocketIndex]>,
     /// Its connection takes no more for now: see [`connections`](crate::connections).
@@ -138,6 +142,8 @@ impl Transport {
             received: DirectionCounters::default(),
             sent: DirectionCounters::default(),
             discarded: 0,
+            group_sizes: [0; 6],
+            loss_received: None,
             own_sockets: Box::default(),
             blocked: false,
             trace: TraceTypes::NONE,
@@ -170,15 +176,24 @@ impl Transport {
         })
     }
 
+    fn kind(&self) -> TransportKind {
+        if self.trunk.is_some() {
+            return TransportKind::Pipe;
+        }
+        TransportKind::WebRtc
+    }
+
     pub(crate) fn stats(&self, now: Instant, sockets: &Sockets) -> TransportStats {
         let (congestion, state) = (&self.congestion, self.congestion.state());
         let estimate = congestion.estimate(now);
         let limits = congestion.limits();
         TransportStats {
+            kind: self.kind(),
             ice_state: self.ice_state,
             dtls_state: self.dtls_state,
             sctp_state: None,
             selected_tuple: self.tuple(sockets),
+            rtcp_tuple: None,
             srtp_profile: self
                 .srtp
                 .as_ref()
@@ -196,7 +211,9 @@ impl Transport {
                 .and_then(|state| state.round_trip)
                 .map(|round_trip| round_trip.as_secs_f32() * 1000.0),
             packet_loss_sent: state.map(|state| state.loss as f32),
+            packet_loss_received: self.loss_received.map(|share| f32::from(share) / 10_000.0),
             max_incoming_bitrate: self.max_incoming_bitrate,
+            group_sizes: self.group_sizes,
             discarded: self.discarded,
             paced_queue_packets: self.pacer.len() as u32,
             pacing_budget_bytes: u32::try_from(self.pacer.tick_bytes()).unwrap_or(u32::MAX),

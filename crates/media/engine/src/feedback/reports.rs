@@ -163,7 +163,7 @@ impl Engine {
             return;
         };
         let mut blocks = [ReportBlock::default(); MAX_REPORT_BLOCKS];
-        let mut count = 0;
+        let (mut count, mut lost, mut expected) = (0, 0, 0);
         for &producer in &transport.producers {
             let Some(producer) = self.producers.get_mut(producer) else {
                 continue;
@@ -178,8 +178,13 @@ impl Engine {
                 };
                 *block = report_block(now, ssrc, stream);
                 self.counters.media.lost_received += stream.reception.lost_lately();
+                lost += stream.reception.lost_lately();
+                expected += stream.reception.expected_lately();
                 count += 1;
             }
+        }
+        if let Some(share) = (lost * 10_000).checked_div(expected) {
+            transport.loss_received = Some(share.min(10_000) as u16);
         }
         let (local, limit) = (transport.local_ssrc, transport.max_incoming_bitrate);
         if count > 0 {
@@ -335,6 +340,7 @@ impl Consumer {
             fraction_lost: self.report.fraction_lost,
             jitter: self.report.jitter,
             packets_discarded: 0,
+            rtx_packets_discarded: None,
             packets_retransmitted: counters.retransmitted,
             packets_repaired: counters.retransmitted,
             nack_count: counters.nacks,

@@ -41,6 +41,11 @@ impl Client {
 
     /// Does what is due, sends and receives.
     pub(crate) fn turn(&mut self) {
+        self.turn_with(|| false);
+    }
+
+    /// The same on a network that loses what `is_lost` says.
+    pub(crate) fn turn_with(&mut self, mut is_lost: impl FnMut() -> bool) {
         let now = Instant::now();
         if self.peer.poll_timeout().is_some_and(|due| due <= now) {
             self.peer.handle_timeout(now);
@@ -48,10 +53,14 @@ impl Client {
         let mut buffer = [0; 2048];
         while let Ok((len, from)) = self.socket.recv_from(&mut buffer) {
             assert_eq!(from, self.peer.remote, "only the worker talks to it");
-            self.peer.handle_datagram(now, &buffer[..len]);
+            if !is_lost() {
+                self.peer.handle_datagram(now, &buffer[..len]);
+            }
         }
         while let Some(datagram) = self.peer.poll_transmit() {
-            send(&self.socket, &datagram, self.peer.remote);
+            if !is_lost() {
+                send(&self.socket, &datagram, self.peer.remote);
+            }
         }
     }
 }

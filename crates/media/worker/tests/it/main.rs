@@ -8,6 +8,7 @@ mod conversation;
 mod node;
 mod packets;
 mod programs;
+mod soak;
 mod supervised;
 mod trunk;
 mod watching;
