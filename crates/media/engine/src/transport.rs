@@ -16,9 +16,9 @@ use plenum_params::{
 use plenum_srtp::{Opener, Sealer, SrtpProfile};
 
 use crate::{
-    config::SocketIndex, congestion::Congestion, pacer::Pacer, packet::ExtensionTable,
-    plain::Plain, rate::RateCounter, sockets::Sockets, trunk::Trunk, twcc_receiver::TwccReceiver,
-    warm_up::read,
+    config::SocketIndex, congestion::Congestion, direct::NODE_SOCKET, pacer::Pacer,
+    packet::ExtensionTable, plain::Plain, rate::RateCounter, sockets::Sockets, trunk::Trunk,
+    twcc_receiver::TwccReceiver, warm_up::read,
 };
 
 mod receive_table;
@@ -180,7 +180,27 @@ impl Transport {
         if self.trunk.is_some() {
             return TransportKind::Pipe;
         }
-        TransportKind::WebRtc
+        if let Some(plain) = &self.plain {
+            return TransportKind::Plain {
+                rtcp_mux: plain.options.rtcp_mux,
+                comedia: plain.options.comedia,
+            };
+        }
+        match self.path {
+            Some((NODE_SOCKET, _)) => TransportKind::Direct,
+            _ => TransportKind::WebRtc,
+        }
+    }
+
+    /// Addresses of RTCP, where it does not take the same as RTP.
+    fn rtcp_tuple(&self, sockets: &Sockets) -> Option<Tuple> {
+        let (socket, remote) = self.plain.as_ref()?.rtcp_path?;
+        let (local, protocol) = sockets.local(socket)?;
+        Some(Tuple {
+            local,
+            remote,
+            protocol,
+        })
     }
 
     pub(crate) fn stats(&self, now: Instant, sockets: &Sockets) -> TransportStats {
@@ -193,7 +213,7 @@ impl Transport {
             dtls_state: self.dtls_state,
             sctp_state: None,
             selected_tuple: self.tuple(sockets),
-            rtcp_tuple: None,
+            rtcp_tuple: self.rtcp_tuple(sockets),
             srtp_profile: self
                 .srtp
                 .as_ref()

@@ -14,6 +14,7 @@ mod observers;
 mod pacing;
 mod plain;
 mod single_stream;
+mod statistics;
 mod traces;
 mod trunk;
 mod unknown;
