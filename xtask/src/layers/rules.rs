@@ -36,6 +36,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("plenum-codec", &["plenum-rtp"]),
     layer("plenum-ice", &[]),
     layer("plenum-dtls", &[]),
+    layer("plenum-sctp", &[]),
     layer("plenum-srtp", &["plenum-rtp"]),
     layer(
         "plenum-engine",
@@ -47,6 +48,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "plenum-ids",
             "plenum-params",
             "plenum-rtp",
+            "plenum-sctp",
             "plenum-srtp",
         ],
     ),
