@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod data;
+pub mod data_message;
 pub mod event;
 #[cfg(test)]
 mod fixtures;

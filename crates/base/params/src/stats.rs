@@ -187,6 +187,10 @@ pub struct WorkerStats {
     pub producers: u32,
     /// Consumers.
     pub consumers: u32,
+    /// Data producers.
+    pub data_producers: u32,
+    /// Data consumers.
+    pub data_consumers: u32,
     /// Datagrams received.
     pub datagrams_received: u64,
     /// Datagrams sent (segments, not system calls).
@@ -290,6 +294,14 @@ pub struct MediaCounters {
     pub ice_disconnected: u64,
     /// Times that a TCP connection did not take what its receiver was sent, so that pictures were left out.
     pub connections_blocked: u64,
+    /// Messages of data channels that came for a data producer.
+    pub messages_received: u64,
+    /// Messages that were handed on, once for each data consumer.
+    pub messages_sent: u64,
+    /// Messages that a data consumer's full buffer, or a receiver who was not there, has cost.
+    pub messages_dropped: u64,
+    /// Messages that came for no data producer, or were none.
+    pub messages_discarded: u64,
 }
 
 impl MediaCounters {
@@ -308,6 +320,10 @@ impl MediaCounters {
         self.dtls_failed += other.dtls_failed;
         self.ice_disconnected += other.ice_disconnected;
         self.connections_blocked += other.connections_blocked;
+        self.messages_received += other.messages_received;
+        self.messages_sent += other.messages_sent;
+        self.messages_dropped += other.messages_dropped;
+        self.messages_discarded += other.messages_discarded;
     }
 }
 

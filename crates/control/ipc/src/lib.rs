@@ -24,7 +24,6 @@
 //! [`WorkerConfig::sockets`]. Who sends what, and every limit: `docs/protocol/ipc.md`.
 #![forbid(unsafe_code)]
 
-mod data_message;
 mod frame;
 mod framing;
 #[doc(hidden)]
@@ -33,13 +32,13 @@ pub mod message;
 mod packet;
 mod preamble;
 
-pub use data_message::{
-    DataMessage, MAX_MESSAGE_HEADER_BYTES, MAX_MESSAGE_PACKET_BYTES, MessageError, Subchannels,
-};
 pub use frame::{NodeToWorker, OwnPorts, SocketOptions, WorkerConfig, WorkerHello, WorkerToNode};
 pub use framing::{Decoder, FrameError, MAX_FRAME_BYTES, encode};
 pub use message::{Answer, ErrorCode, Event, Request, RequestError};
 pub use packet::{
     MAX_PACKET_BYTES, MAX_PACKET_FRAME_BYTES, PACKET_HEADER_BYTES, Packet, PacketError, PacketKind,
+};
+pub use plenum_params::data_message::{
+    DataMessage, MAX_MESSAGE_HEADER_BYTES, MAX_MESSAGE_PACKET_BYTES, MessageError, Subchannels,
 };
 pub use preamble::{BUILD_HASH, HandshakeError, PREAMBLE_BYTES, PROTOCOL_VERSION, Preamble};

@@ -9,7 +9,7 @@
 //!  └────────┴────────────────────────┴──────────────────────
 //! ```
 
-use crate::data_message::MAX_MESSAGE_PACKET_BYTES;
+use plenum_params::data_message::MAX_MESSAGE_PACKET_BYTES;
 
 /// Bytes in front of the packet.
 pub const PACKET_HEADER_BYTES: usize = 17;

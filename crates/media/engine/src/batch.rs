@@ -1,8 +1,10 @@
 //! What goes in and out of the engine: received datagrams, and the caller-owned batch of datagrams to send.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Instant};
 
-use crate::config::SocketIndex;
+use plenum_dtls::DtlsEndpoint;
+
+use crate::{config::SocketIndex, receive::MAX_CONTROL_DATAGRAM, transport::DirectionCounters};
 
 /// One datagram as it arrived. The engine decrypts it in place.
 #[derive(Debug)]
@@ -159,6 +161,28 @@ impl ControlQueue {
             });
         }
         len
+    }
+
+    /// Takes everything that a DTLS endpoint has to send.
+    pub(crate) fn push_dtls(
+        &mut self,
+        now: Instant,
+        path: Option<(SocketIndex, SocketAddr)>,
+        endpoint: &mut DtlsEndpoint,
+        sent: &mut DirectionCounters,
+    ) {
+        let Some((socket, to)) = path else {
+            return;
+        };
+        loop {
+            let length = self.push_with(socket, to, MAX_CONTROL_DATAGRAM, |out| {
+                endpoint.poll_transmit(out).unwrap_or(0)
+            });
+            if length == 0 {
+                return;
+            }
+            sent.count_other(now, length);
+        }
     }
 
     /// Bytes that the queue takes, whatever is in it.

@@ -18,7 +18,9 @@ mod traces;
 mod transports;
 mod trunks;
 
-type Result<T> = std::result::Result<T, EngineError>;
+pub(crate) use transports::is_trunk;
+
+pub(crate) type Result<T> = std::result::Result<T, EngineError>;
 
 impl Engine {
     /// Makes a router.
@@ -44,9 +46,13 @@ impl Engine {
         for key in router.piped {
             self.detach_producer(key);
         }
+        for key in router.piped_data {
+            self.remove_data_producer(now, key);
+        }
+        self.flush_data(now);
     }
 
-    fn transport_key(&self, id: TransportId) -> Result<usize> {
+    pub(crate) fn transport_key(&self, id: TransportId) -> Result<usize> {
         self.transport_keys
             .get(&id)
             .copied()

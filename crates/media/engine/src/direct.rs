@@ -9,11 +9,12 @@ use std::{
 };
 
 use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
-use plenum_params::transport::WebRtcTransportOptions;
+use plenum_params::{data::SctpOptions, transport::WebRtcTransportOptions};
 use plenum_rtp::{PacketKind, RtpHeader, classify};
 
 use crate::{
     config::SocketIndex,
+    data::{Carrier, DataPart},
     engine::Engine,
     error::EngineError,
     pacer::Pacer,
@@ -49,6 +50,7 @@ impl Engine {
             return Err(EngineError::RouterNotFound(router_id));
         };
         let transport = Transport::new(id, now, numbers, &WebRtcTransportOptions::default());
+        let data = DataPart::new(Carrier::Direct, SctpOptions::default());
         let entry = self.transports.vacant_entry();
         let key = entry.key();
         entry.insert(Transport {
@@ -56,6 +58,7 @@ impl Engine {
             path: Some((NODE_SOCKET, address_of(key))),
             srtp: Some(SrtpSession::clear()),
             pacer: Pacer::for_trunk(),
+            data: Some(Box::new(data)),
             ..transport
         });
         router.transports.push(key);

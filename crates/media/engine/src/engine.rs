@@ -18,6 +18,7 @@ use crate::{
     congestion::Division,
     consumer::Consumer,
     counters::Counters,
+    data::DataPlane,
     fan_out::FanOut,
     observers::Observers,
     producer::Producer,
@@ -37,6 +38,7 @@ pub use dump::EngineDump;
 pub(crate) struct Router {
     pub(crate) transports: Vec<usize>,
     pub(crate) piped: Vec<usize>,
+    pub(crate) piped_data: Vec<usize>,
     pub(crate) observers: Vec<usize>,
 }
 
@@ -65,6 +67,7 @@ pub struct Engine {
     pub(crate) fan_out: FanOut,
     pub(crate) division: Division,
     pub(crate) counters: Counters,
+    pub(crate) data: DataPlane,
     pub(crate) nack_scratch: Vec<u16>,
 }
 
@@ -95,6 +98,7 @@ impl Engine {
             fan_out: FanOut::default(),
             division: Division::default(),
             counters: Counters::default(),
+            data: DataPlane::default(),
             nack_scratch: Vec::new(),
         }
     }
@@ -112,6 +116,7 @@ impl Engine {
             self.handle_datagram(now, datagram);
         }
         self.distribute();
+        self.flush_data(now);
     }
 
     /// Does everything that is due at `now`.

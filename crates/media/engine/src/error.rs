@@ -1,6 +1,8 @@
 //! Why the engine refuses a command.
 
-use plenum_ids::{ConsumerId, ProducerId, RouterId, RtpObserverId, TransportId};
+use plenum_ids::{
+    ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, RtpObserverId, TransportId,
+};
 
 /// A refused command. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +23,12 @@ pub enum EngineError {
     /// The observer does not exist.
     #[error("observer {0} not found")]
     ObserverNotFound(RtpObserverId),
+    /// The data producer does not exist.
+    #[error("data producer {0} not found")]
+    DataProducerNotFound(DataProducerId),
+    /// The data consumer does not exist.
+    #[error("data consumer {0} not found")]
+    DataConsumerNotFound(DataConsumerId),
     /// An object with this identifier exists.
     #[error("{0} already exists")]
     AlreadyExists(String),

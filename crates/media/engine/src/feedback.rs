@@ -16,6 +16,8 @@ use crate::{engine::Engine, fan_out::pacing::key_frame_waits, producer::Producer
 mod reports;
 mod trunk_turns;
 
+pub(crate) use reports::send_rtcp;
+
 /// Sender and receiver reports: RFC 3550 §6.2 allows less than 5 s on fast links; browsers use 1 s for video.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -37,6 +39,10 @@ impl Engine {
         };
         transport.next_report = now + REPORT_INTERVAL;
         self.timers.schedule(key, transport.next_report);
+        self.start_association(now, key);
+        let Some(transport) = self.transports.get(key) else {
+            return;
+        };
         for consumer in transport.consumers.clone() {
             self.request_key_frame_for(now, consumer);
         }
@@ -163,6 +169,7 @@ impl Engine {
                     self.follow_estimate(now, key);
                 }
             }
+            RtcpPacket::Unknown(packet) => self.handle_trunk_data(now, key, packet),
             RtcpPacket::TransportFeedback(feedback) => {
                 if let Some(transport) = self.transports.get_mut(key) {
                     transport
@@ -339,6 +346,7 @@ impl Engine {
             }
         }
         self.handle_ice_events(now, key);
+        self.handle_data_timeout(now, key);
         self.handle_congestion_timeout(now, key);
         let Some(transport) = self.transports.get(key) else {
             return;
@@ -425,6 +433,7 @@ impl Engine {
                 .as_ref()
                 .and_then(plenum_dtls::DtlsEndpoint::poll_timeout),
         );
+        consider(transport.data.as_ref().and_then(|data| data.poll_timeout()));
         if transport.srtp.is_some() && transport.path.is_some() {
             consider(Some(transport.next_report));
             consider(transport.twcc_receiver.poll_timeout());

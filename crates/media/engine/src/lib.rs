@@ -6,10 +6,12 @@
 //! The engine has no sockets, no clock, no threads and no randomness of its own. Its methods are of five kinds:
 //!
 //! * **Commands** (`create_router`, `produce`, `consume` …) change the object tree. They either succeed or change nothing.
-//! * **Inputs**: [`Engine::handle_datagrams`] takes what arrived since the last call, as one batch;
+//! * **Inputs**: [`Engine::handle_datagrams`] takes what arrived since the last call, as one batch; [`Engine::handle_message`]
+//!   takes messages of the node;
 //!   [`Engine::handle_timeout`] takes the time. Both may fill the outputs.
 //! * **Outputs**: [`Engine::poll_transmit`] fills a caller-owned [`SendBatch`]; it is called, and the batch sent and
-//!   cleared, until it returns `false`. [`Engine::poll_event`] is called until it returns `None`.
+//!   cleared, until it returns `false`. [`Engine::poll_event`] and [`Engine::poll_message`] are called until they return
+//!   `None`.
 //! * [`Engine::poll_timeout`] names the next deadline.
 //! * **Getters** read counters.
 //!
@@ -33,6 +35,7 @@ mod congestion;
 mod connections;
 mod consumer;
 mod counters;
+mod data;
 mod demand;
 mod direct;
 mod engine;
@@ -68,6 +71,7 @@ mod warm_up;
 
 pub use batch::{Datagram, SendBatch, Transmit};
 pub use config::{EngineConfig, SocketConfig, SocketIndex};
+pub use data::NodeMessage;
 pub use direct::{DirectPacket, NODE_SOCKET};
 pub use engine::{Engine, EngineDump};
 pub use error::EngineError;

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Instant};
 use plenum_dtls::{DtlsEvent, DtlsRole, SrtpProfileId};
 use plenum_ice::{IceEvent, IceLite, IceOutcome, UfragCode, peek_username};
 use plenum_params::{
+    data::SctpState,
     event::Event,
     media::HeaderExtension,
     transport::{DtlsState, IceState},
@@ -197,23 +198,13 @@ impl Engine {
         let Some(endpoint) = transport.dtls.as_mut() else {
             return;
         };
-        if let Some((socket, to)) = transport.path {
-            loop {
-                let sent = self
-                    .control
-                    .push_with(socket, to, MAX_CONTROL_DATAGRAM, |out| {
-                        endpoint.poll_transmit(out).unwrap_or(0)
-                    });
-                if sent == 0 {
-                    break;
-                }
-                transport.sent.count_other(now, sent);
-            }
-        }
+        self.control
+            .push_dtls(now, transport.path, endpoint, &mut transport.sent);
         if let Some(deadline) = endpoint.poll_timeout() {
             self.timers.schedule(key, deadline);
         }
         let mut state = None;
+        let mut packets = Vec::new();
         while let Some(event) = endpoint.poll_event() {
             match event {
                 DtlsEvent::Connected {
@@ -237,7 +228,10 @@ impl Engine {
                 }
                 DtlsEvent::Closed => state = Some(DtlsState::Closed),
                 DtlsEvent::Failed(_) => state = Some(DtlsState::Failed),
-                // Data channels are refused at signalling; bytes on them have nowhere to go.
+                DtlsEvent::ApplicationData(packet) if transport.data.is_some() => {
+                    packets.push(packet);
+                }
+                // Without data channels, bytes on them have nowhere to go.
                 _ => {}
             }
         }
@@ -245,6 +239,12 @@ impl Engine {
             self.set_dtls_state(key, state);
             if state == DtlsState::Connected {
                 self.handle_connected(now, key);
+            }
+        }
+        for packet in packets {
+            // There is no association before the peer's certificate was verified, and none after DTLS is over.
+            if self.handle_sctp(now, key, packet.into()).is_none() {
+                self.counters.discarded += 1;
             }
         }
     }
@@ -256,7 +256,16 @@ impl Engine {
         if matches!(state, DtlsState::Failed | DtlsState::Closed) {
             transport.srtp = None;
             transport.dtls = None;
+            let ended = if state == DtlsState::Failed {
+                SctpState::Failed
+            } else {
+                SctpState::Closed
+            };
+            self.end_association(key, ended);
         }
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
         if transport.dtls_state != state {
             transport.dtls_state = state;
             match state {

@@ -16,7 +16,7 @@ use plenum_params::{
 use plenum_srtp::{Opener, Sealer, SrtpProfile};
 
 use crate::{
-    config::SocketIndex, congestion::Congestion, direct::NODE_SOCKET, pacer::Pacer,
+    config::SocketIndex, congestion::Congestion, data::DataPart, direct::NODE_SOCKET, pacer::Pacer,
     packet::ExtensionTable, plain::Plain, rate::RateCounter, sockets::Sockets, trunk::Trunk,
     twcc_receiver::TwccReceiver, warm_up::read,
 };
@@ -39,6 +39,8 @@ pub(crate) struct Transport {
     pub(crate) trunk: Option<Box<Trunk>>,
     /// What only plain transports have, which have neither ICE nor DTLS either.
     pub(crate) plain: Option<Box<Plain>>,
+    /// Data channels, where there are any.
+    pub(crate) data: Option<Box<DataPart>>,
     pub(crate) ice: Option<IceLite>,
     pub(crate) ice_state: IceState,
     /// Where to send: the selected pair's socket and remote address.
@@ -114,6 +116,7 @@ impl Transport {
             router: None,
             trunk: None,
             plain: None,
+            data: None,
             ice: None,
             ice_state: IceState::New,
             path: None,
@@ -211,7 +214,7 @@ impl Transport {
             kind: self.kind(),
             ice_state: self.ice_state,
             dtls_state: self.dtls_state,
-            sctp_state: None,
+            sctp_state: self.data.as_ref().and_then(|data| data.visible_state()),
             selected_tuple: self.tuple(sockets),
             rtcp_tuple: self.rtcp_tuple(sockets),
             srtp_profile: self

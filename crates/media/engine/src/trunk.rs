@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
+use plenum_params::transport::TrunkOptions;
 
 /// SSRCs of one direction of a trunk, retransmissions included: more streams than one core forwards.
 pub(crate) const MAX_SSRCS: usize = 1 << 16;
 
 /// What one end of a trunk has beside its streams.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Trunk {
     /// Consumers by the SSRC of their stream.
     pub(crate) senders: HashMap<u32, usize, RandomState>,
@@ -21,6 +22,27 @@ pub(crate) struct Trunk {
     pub(crate) received: UsedSsrcs,
     /// Which share of the streams was reported on last.
     pub(crate) turn: usize,
+    /// What our end and the other one call themselves where messages travel: see [`Trunk::new`].
+    pub(crate) data_tags: (u32, u32),
+}
+
+impl Trunk {
+    /// A trunk without streams.
+    pub(crate) fn new(options: &TrunkOptions) -> Self {
+        // Both ends have the same two keys, and so agree on who is which.
+        let data_tags = if options.send_key.key() < options.receive_key.key() {
+            (1, 2)
+        } else {
+            (2, 1)
+        };
+        Self {
+            senders: HashMap::default(),
+            sent: UsedSsrcs::default(),
+            received: UsedSsrcs::default(),
+            turn: 0,
+            data_tags,
+        }
+    }
 }
 
 /// SSRCs that streams have, or had: all streams of one direction share a key, so that a second stream with the number of

@@ -34,6 +34,8 @@ pub mod packet_type {
     pub const SDES: u8 = 202;
     /// Goodbye.
     pub const BYE: u8 = 203;
+    /// Of an application.
+    pub const APPLICATION: u8 = 204;
     /// Transport layer feedback.
     pub const TRANSPORT_FEEDBACK: u8 = 205;
     /// Payload-specific feedback.

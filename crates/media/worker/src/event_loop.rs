@@ -8,8 +8,10 @@ use std::{
 
 use plenum_dtls::{Certificate, SrtpProfileId};
 use plenum_engine::{Engine, EngineConfig, SocketConfig};
-use plenum_ids::{ProducerId, TransportId};
-use plenum_ipc::{Answer, PacketKind, Request, SocketOptions, WorkerConfig, WorkerHello};
+use plenum_ids::{DataProducerId, ProducerId, TransportId};
+use plenum_ipc::{
+    Answer, DataMessage, PacketKind, Request, SocketOptions, WorkerConfig, WorkerHello,
+};
 use plenum_params::{stats::DelayHistogram, transport::Protocol};
 use plenum_udp::{
     Events, Interest, Poller, TcpListener, UdpSocket, open_descriptors, process_cpu_time,
@@ -292,6 +294,7 @@ impl EventLoop {
     fn drain(&mut self, now: Instant) -> Result<(), WorkerError> {
         self.media
             .transmit(now, &mut self.engine, &mut self.packets);
+        self.packets.transmit(&mut self.engine);
         while let Some(event) = self.engine.poll_event() {
             log::event(&event);
             self.control.send_event(event)?;
@@ -317,6 +320,10 @@ impl EventLoop {
         if self.packets_ready {
             let (engine, now) = (&mut self.engine, Instant::now());
             let received = self.packets.receive(|kind, object, packet| match kind {
+                PacketKind::Message => DataMessage::parse(packet).is_ok_and(|message| {
+                    let producer = DataProducerId::from_u128(object);
+                    engine.handle_message(now, producer, &message)
+                }),
                 PacketKind::Rtp => {
                     engine.handle_direct_rtp(now, ProducerId::from_u128(object), packet)
                 }

@@ -6,7 +6,8 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
-use plenum_ipc::{MAX_PACKET_FRAME_BYTES, PACKET_HEADER_BYTES, Packet, PacketKind};
+use plenum_engine::Engine;
+use plenum_ipc::{DataMessage, MAX_PACKET_FRAME_BYTES, PACKET_HEADER_BYTES, Packet, PacketKind};
 use plenum_params::stats::WorkerStats;
 use plenum_udp::{PacketReceived, PacketSent, PacketSocket};
 
@@ -19,6 +20,8 @@ const PACKETS_A_TURN: usize = 64;
 pub(crate) struct Packets {
     socket: PacketSocket,
     buffer: Box<[u8]>,
+    /// A message with what goes in front of it.
+    scratch: Vec<u8>,
     counters: PacketCounters,
 }
 
@@ -36,6 +39,7 @@ impl Packets {
         Self {
             socket,
             buffer: vec![0; MAX_PACKET_FRAME_BYTES].into_boxed_slice(),
+            scratch: Vec::new(),
             counters: PacketCounters::default(),
         }
     }
@@ -68,14 +72,23 @@ impl Packets {
 
     /// Sends a packet of a direct transport to the node, or loses it.
     pub(crate) fn send(&mut self, packet: &Packet<'_>) {
-        let sent = packet.header().map(|header| {
-            let parts = [IoSlice::new(&header), IoSlice::new(packet.data)];
-            self.socket.send(&parts)
-        });
-        match sent {
-            Ok(Ok(PacketSent::Sent)) => self.counters.sent += 1,
-            // Whether the node is gone is for the control socket to say.
-            _ => self.counters.dropped += 1,
+        let sent = send(&self.socket, packet);
+        self.counters.note(sent);
+    }
+
+    /// Sends the messages that the engine has for the node, or loses them.
+    pub(crate) fn transmit(&mut self, engine: &mut Engine) {
+        while let Some(message) = engine.poll_message() {
+            self.scratch.clear();
+            DataMessage::write_header(message.ppid, None, [], &mut self.scratch);
+            self.scratch.extend_from_slice(&message.data);
+            let sent = Packet {
+                kind: PacketKind::Message,
+                object: message.data_consumer.as_u128(),
+                data: &self.scratch,
+            };
+            let sent = send(&self.socket, &sent);
+            self.counters.note(sent);
         }
     }
 
@@ -104,6 +117,24 @@ impl Packets {
         }
         Ok(())
     }
+}
+
+impl PacketCounters {
+    fn note(&mut self, sent: bool) {
+        if sent {
+            self.sent += 1;
+        } else {
+            self.dropped += 1;
+        }
+    }
+}
+
+/// Whether the socket took a packet. Whether the node is gone is for the control socket to say.
+fn send(socket: &PacketSocket, packet: &Packet<'_>) -> bool {
+    packet.header().is_ok_and(|header| {
+        let parts = [IoSlice::new(&header), IoSlice::new(packet.data)];
+        matches!(socket.send(&parts), Ok(PacketSent::Sent))
+    })
 }
 
 impl AsFd for Packets {

@@ -7,6 +7,8 @@ use plenum_ipc::{Answer, ErrorCode, Request, RequestError};
 
 use crate::media::Media;
 
+mod data;
+
 /// Carries out a request. [`Request::WorkerStats`] is answered with the engine's part of the counters.
 pub(crate) fn answer(
     engine: &mut Engine,
@@ -153,8 +155,16 @@ fn carry_out(
         Request::SetOriginScores { producer, scores } => {
             engine.set_origin_scores(producer, scores)?;
         }
+        Request::DataProducerStats { data_producer } => {
+            let stats = engine.data_producer_stats(data_producer)?;
+            return Ok(Answer::DataProducerStats(stats));
+        }
+        Request::DataConsumerStats { data_consumer } => {
+            let stats = engine.data_consumer_stats(data_consumer)?;
+            return Ok(Answer::DataConsumerStats(stats));
+        }
         Request::WorkerStats => return Ok(Answer::WorkerStats(Box::new(engine.stats()))),
-        _ => return Err(EngineError::Invalid("unknown request".into())),
+        request => data::carry_out(engine, now, request)?,
     }
     Ok(Answer::Done)
 }
@@ -165,7 +175,9 @@ fn refusal(error: &EngineError) -> RequestError {
         | EngineError::TransportNotFound(_)
         | EngineError::ProducerNotFound(_)
         | EngineError::ConsumerNotFound(_)
-        | EngineError::ObserverNotFound(_) => ErrorCode::NotFound,
+        | EngineError::ObserverNotFound(_)
+        | EngineError::DataProducerNotFound(_)
+        | EngineError::DataConsumerNotFound(_) => ErrorCode::NotFound,
         EngineError::AlreadyExists(_) | EngineError::AlreadyConnected(_) => ErrorCode::Conflict,
         EngineError::Limit(_) => ErrorCode::Limit,
         _ => ErrorCode::Invalid,

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod congestion;
+pub mod data;
 mod network;
 pub mod parameters;
 mod trunk;

@@ -22,9 +22,11 @@ use plenum_rtp::{
 };
 use plenum_srtp::{InboundStream, Opener, Sealer, SrtpKeys, SrtpProfile};
 
+mod data;
 mod reports;
 mod streams;
 
+pub use data::PeerMessage;
 use reports::TransportArrivals;
 pub use streams::{ReceiveStream, SendStream};
 
@@ -86,6 +88,7 @@ pub struct TestPeer {
     pub failures: u32,
     /// Bytes of packets that were nothing but padding.
     pub padding: u64,
+    data: data::Data,
     scratch: Vec<u8>,
 }
 
@@ -136,6 +139,7 @@ impl TestPeer {
             rtcp_seen: HashMap::new(),
             failures: 0,
             padding: 0,
+            data: data::Data::default(),
             scratch: vec![0; MAX_DATAGRAM],
         })
     }
@@ -316,6 +320,7 @@ impl TestPeer {
             self.next_report,
             self.next_feedback.filter(|_| self.keys.is_some()),
             self.dtls.poll_timeout(),
+            self.data.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -338,6 +343,7 @@ impl TestPeer {
             let _ = self.dtls.handle_timeout(now);
             self.drive_dtls(now);
         }
+        self.handle_data_timeout(now);
         if self.next_nack.is_some_and(|due| due <= now) {
             self.next_nack = Some(now + NACK_INTERVAL);
             for index in 0..self.receivers.len() {
@@ -437,15 +443,20 @@ impl TestPeer {
             self.outgoing.push_back(buffer[..len].to_vec());
         }
         while let Some(event) = self.dtls.poll_event() {
-            if let DtlsEvent::Connected {
-                profile, keying, ..
-            } = event
-            {
-                self.keys = session(profile, keying.as_bytes());
-                self.next_nack = Some(now + NACK_INTERVAL);
-                self.next_report = Some(now + REPORT_INTERVAL);
+            match event {
+                DtlsEvent::Connected {
+                    profile, keying, ..
+                } => {
+                    self.keys = session(profile, keying.as_bytes());
+                    self.next_nack = Some(now + NACK_INTERVAL);
+                    self.next_report = Some(now + REPORT_INTERVAL);
+                    self.begin_data(now);
+                }
+                DtlsEvent::ApplicationData(packet) => self.handle_sctp(now, packet),
+                _ => {}
             }
         }
+        self.drive_data(now);
     }
 
     fn handle_rtp(&mut self, now: Instant, datagram: &[u8]) -> Option<()> {

@@ -44,6 +44,8 @@ impl Engine {
             transports: self.transports.len() as u32,
             producers: self.producers.len() as u32,
             consumers: self.consumers.len() as u32,
+            data_producers: self.data.producers.len() as u32,
+            data_consumers: self.data.consumers.len() as u32,
             datagrams_received: counters.datagrams_received,
             datagrams_sent: counters.datagrams_sent,
             bytes_received: counters.bytes_received,

@@ -24,6 +24,7 @@ use rand::Rng;
 use super::Result;
 use crate::{
     config::{SocketConfig, SocketIndex},
+    data::{Carrier, DataPart, sctp_parameters},
     engine::Engine,
     error::EngineError,
     transport::Transport,
@@ -72,7 +73,7 @@ impl Engine {
             ice_parameters: ice_parameters(&credentials),
             ice_candidates,
             dtls_parameters: self.dtls_parameters(),
-            sctp_parameters: None,
+            sctp_parameters: options.sctp.map(sctp_parameters),
         };
         let config = IceLiteConfig {
             credentials,
@@ -81,10 +82,14 @@ impl Engine {
         let local_ssrc = self.random_u32();
         let twcc_sequence = self.random_u32() as u16;
         let transport = Transport::new(id, now, (local_ssrc, twcc_sequence), options);
+        let data = options
+            .sctp
+            .map(|options| DataPart::new(Carrier::Dtls(None), options));
         self.transports.insert(Transport {
             router: Some(router_id),
             ice: Some(IceLite::new(config, now)),
             own_sockets: own.into(),
+            data: data.map(Box::new),
             ..transport
         });
         self.sockets.give(own, key);
@@ -163,6 +168,7 @@ impl Engine {
                 router.transports.retain(|&other| other != key);
             }
             self.remove_transport(now, key);
+            self.flush_data(now);
         }
     }
 
@@ -181,6 +187,7 @@ impl Engine {
         for consumer in consumers {
             self.remove_consumer(consumer);
         }
+        self.remove_transport_data(now, key);
         let Some(transport) = self.transports.get_mut(key) else {
             return;
         };
@@ -209,7 +216,7 @@ impl Engine {
         self.traces.forget(TraceObject::Transport(id));
         // Whoever closes knows: no event follows the close.
         self.events.retain(|event| {
-            !matches!(event, Event::IceState { transport, .. } | Event::DtlsState { transport, .. } | Event::PlainTuple { transport, .. }
+            !matches!(event, Event::IceState { transport, .. } | Event::DtlsState { transport, .. } | Event::PlainTuple { transport, .. } | Event::SctpState { transport, .. }
                 if *transport == id)
         });
     }
@@ -335,6 +342,6 @@ fn has_no_ice(id: TransportId) -> EngineError {
     EngineError::Invalid(format!("transport {id} is no WebRTC transport"))
 }
 
-pub(super) fn is_trunk(id: TransportId) -> EngineError {
+pub(crate) fn is_trunk(id: TransportId) -> EngineError {
     EngineError::Invalid(format!("transport {id} is a trunk"))
 }

@@ -18,7 +18,7 @@ use crate::{
     pacer::Pacer,
     producer::Producer,
     transport::{ReceiveTable, SrtpSession, Transport},
-    trunk::MAX_SSRCS,
+    trunk::{MAX_SSRCS, Trunk},
 };
 
 impl Engine {
@@ -48,7 +48,7 @@ impl Engine {
         let numbers = (self.random_u32(), self.random_u32() as u16);
         let transport = Transport::new(id, now, numbers, &WebRtcTransportOptions::default());
         let key = self.transports.insert(Transport {
-            trunk: Some(Box::default()),
+            trunk: Some(Box::new(Trunk::new(options))),
             path: Some(path),
             srtp: Some(session),
             receive: ReceiveTable::for_trunk(),
@@ -167,7 +167,7 @@ impl Engine {
         Ok(())
     }
 
-    fn trunk_key(&self, id: TransportId) -> Result<usize> {
+    pub(crate) fn trunk_key(&self, id: TransportId) -> Result<usize> {
         let key = self.transport_key(id)?;
         match self.transports[key].trunk {
             Some(_) => Ok(key),

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use plenum_ids::{ConsumerId, ProducerId, RouterId, RtpObserverId, TransportId};
+use plenum_ids::{
+    ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, RtpObserverId, TransportId,
+};
 
 use super::Engine;
 use crate::transport::Transport;
@@ -21,6 +23,10 @@ pub struct EngineDump {
     pub consumers: Vec<ConsumerId>,
     /// Observers.
     pub observers: Vec<RtpObserverId>,
+    /// Data producers.
+    pub data_producers: Vec<DataProducerId>,
+    /// Data consumers.
+    pub data_consumers: Vec<DataConsumerId>,
     /// Peers' addresses that lead to a transport.
     pub addresses: Vec<SocketAddr>,
     /// Entries in the queue of deadlines, also those that mean nothing any more.
@@ -48,18 +54,22 @@ impl Engine {
             producers: sorted(self.producers.iter().map(|(_, it)| it.id)),
             consumers: sorted(self.consumers.iter().map(|(_, it)| it.id)),
             observers: sorted(self.observers.list.iter().map(|(_, it)| it.id)),
+            data_producers: sorted(self.data.producers.iter().map(|(_, it)| it.id)),
+            data_consumers: sorted(self.data.consumers.iter().map(|(_, it)| it.id)),
             addresses: sorted(self.addresses.keys().map(|(_, address)| *address)),
             deadlines: self.timers.len() + self.observers.timers.len(),
             events: self.events.len() + self.traces.len(),
             waiting: self.control.waiting()
                 + self.fan_out.waiting()
                 + self.touched.len()
+                + self.data.touched.len()
+                + self.data.outbox.len()
                 + self
                     .transports
                     .iter()
                     .map(|(_, it)| it.pacer.len())
                     .sum::<usize>(),
-            orphans: self.orphans(),
+            orphans: self.orphans() + self.data_orphans(),
         }
     }
 
@@ -71,6 +81,7 @@ impl Engine {
             + self.transports.capacity()
             + self.producers.capacity()
             + self.consumers.capacity()
+            + self.data.table_capacity()
             + self.addresses.capacity()
             + self.transport_keys.capacity()
             + self.producer_keys.capacity()

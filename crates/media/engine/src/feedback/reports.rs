@@ -270,7 +270,7 @@ pub(super) fn sender_info(
 }
 
 /// Builds, protects and queues one compound packet.
-pub(super) fn send_rtcp(
+pub(crate) fn send_rtcp(
     control: &mut ControlQueue,
     transport: &mut Transport,
     now: Instant,

@@ -5,6 +5,7 @@ mod bad_network;
 mod call;
 mod closing;
 mod congestion;
+mod data;
 mod demand;
 mod direct;
 mod foreign;

@@ -121,6 +121,20 @@ impl<'a> RtcpWriter<'a> {
         packet.finish(packet_type::SDES, 1)
     }
 
+    /// APP (RFC 3550 §6.7), whose data is a multiple of four bytes long.
+    pub fn application(
+        &mut self,
+        ssrc: u32,
+        name: [u8; 4],
+        data: &[u8],
+    ) -> Result<(), RtcpWriteError> {
+        let mut packet = self.begin()?;
+        packet.put_u32(ssrc)?;
+        packet.put(&name)?;
+        packet.put(data)?;
+        packet.finish(packet_type::APPLICATION, 0)
+    }
+
     /// BYE of at most [`MAX_COUNT`] sources (RFC 3550 §6.6).
     pub fn bye(
         &mut self,

@@ -10,7 +10,7 @@
 //!
 //! Numbers are big-endian. Between workers a message travels in the same form.
 
-use plenum_params::data::{MAX_MESSAGE_BYTES, MAX_SUBCHANNELS};
+use crate::data::{MAX_MESSAGE_BYTES, MAX_SUBCHANNELS};
 
 /// Bytes in front of the subchannels.
 const FIXED_BYTES: usize = 8;
@@ -25,7 +25,7 @@ pub const MAX_MESSAGE_PACKET_BYTES: usize = MAX_MESSAGE_HEADER_BYTES + MAX_MESSA
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "both sides are the same build")]
 pub struct DataMessage<'a> {
-    /// What it is: see [`plenum_params::data::ppid`].
+    /// What it is: see [`crate::data::ppid`].
     pub ppid: u32,
     /// Only for data consumers that have this subchannel.
     pub required_subchannel: Option<u16>,
