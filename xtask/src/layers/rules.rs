@@ -31,13 +31,14 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("plenum-config", &["plenum-ids", "plenum-params"]),
     layer("plenum-telemetry", &[]),
     // Protocols without I/O.
+    layer("plenum-prefetch", &[]),
     layer("plenum-rtp", &[]),
-    layer("plenum-bwe", &[]),
+    layer("plenum-bwe", &["plenum-prefetch"]),
     layer("plenum-codec", &["plenum-rtp"]),
     layer("plenum-ice", &[]),
     layer("plenum-dtls", &[]),
     layer("plenum-sctp", &[]),
-    layer("plenum-srtp", &["plenum-rtp"]),
+    layer("plenum-srtp", &["plenum-prefetch", "plenum-rtp"]),
     layer(
         "plenum-engine",
         &[
@@ -47,6 +48,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "plenum-ice",
             "plenum-ids",
             "plenum-params",
+            "plenum-prefetch",
             "plenum-rtp",
             "plenum-sctp",
             "plenum-srtp",

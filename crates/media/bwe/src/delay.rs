@@ -91,7 +91,7 @@ impl DelayMeter {
         let raw = arrival.saturating_sub(sent.cast_signed());
         let delay = raw.saturating_sub(self.offset);
         self.base
-            .lowest()
+            .lowest
             .map_or(0, |base| delay.saturating_sub(base))
     }
 
@@ -115,6 +115,8 @@ struct BaseDelay {
     period: u64,
     this: Option<i64>,
     last: Option<i64>,
+    /// The lower one of both.
+    lowest: Option<i64>,
 }
 
 impl BaseDelay {
@@ -127,11 +129,9 @@ impl BaseDelay {
         }
         let this = self.this.map_or(delay, |this| this.min(delay));
         self.this = Some(this);
-        self.last.map_or(this, |last| last.min(this))
-    }
-
-    fn lowest(&self) -> Option<i64> {
-        [self.this, self.last].into_iter().flatten().min()
+        let lowest = self.last.map_or(this, |last| last.min(this));
+        self.lowest = Some(lowest);
+        lowest
     }
 }
 

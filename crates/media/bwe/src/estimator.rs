@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use plenum_prefetch::prefetch;
+
 use crate::{
     ArrivalTime, Bitrate, Demand, EstimatorConfig, EstimatorState, Probe, ProbeId, Usage,
     busy_run::BusyRun,
@@ -194,21 +196,43 @@ impl BandwidthEstimator {
         }
     }
 
-    /// Reads what packets that are sent and answered will need, and does nothing with it: to be called some time before for
-    /// one of many estimators, whose memory has left the processor's cache since it was last used.
-    pub fn warm_up(&self) {
-        std::hint::black_box((
-            (self.epoch, self.now, self.last_sent),
-            (self.config.min, self.control.rate(), self.reports.remb()),
-            (self.shortest_round_trip, self.last_feedback),
-            (self.unanswered_since, self.history.in_flight()),
-            (self.application_limited, self.feedback),
-        ));
+    /// Asks for what [`Self::handle_sent`] and [`Self::room`] need, for one of many estimators whose memory has left the
+    /// processor's cache since it was last used.
+    pub fn prefetch_sending(&self) {
+        prefetch(&self.unanswered_since);
+        prefetch(&self.control);
+        prefetch(&self.reports);
+        prefetch(&self.history);
+        prefetch(&self.now);
+        prefetch(&self.last_sent);
+        prefetch(&self.queue);
+        prefetch(&self.round_trip);
+        prefetch(&self.last_feedback);
+        prefetch(&self.config);
+        prefetch(&self.application_limited);
     }
 
-    /// The same for packets that will be answered, which lie elsewhere: to be called some time after [`Self::warm_up`].
-    pub fn warm_up_history(&self) {
-        self.history.warm_up();
+    /// The same for [`Self::handle_feedback`].
+    pub fn prefetch_feedback(&self) {
+        self.prefetch_sending();
+        prefetch(&self.delay);
+        prefetch(&self.acknowledged);
+        prefetch(&self.offered);
+        prefetch(&self.busy);
+        self.probing.prefetch();
+        prefetch(&self.loss);
+        self.trendline.prefetch();
+    }
+
+    /// Places of packets that will be sent next. They lie elsewhere: to be called when what [`Self::prefetch_sending`]
+    /// asks for has come.
+    pub fn prefetch_unsent(&self) {
+        self.history.prefetch_unsent();
+    }
+
+    /// Places of packets that will be answered next; likewise.
+    pub fn prefetch_unanswered(&self) {
+        self.history.prefetch_unanswered();
     }
 
     /// One transport-wide feedback packet: each packet's number and its arrival, `None` when it did not arrive.

@@ -9,6 +9,8 @@
 
 use std::time::{Duration, Instant};
 
+use plenum_prefetch::prefetch;
+
 use crate::{Bitrate, Probe, ProbeId, allocation::HEADROOM, sent_history::SentPacket};
 
 /// First probes, in times of the first estimate (libwebrtc).
@@ -126,6 +128,15 @@ pub(crate) struct Probing {
 }
 
 impl Probing {
+    /// Asks for what feedback needs.
+    pub(crate) fn prefetch(&self) {
+        prefetch(&self.next_id);
+        prefetch(&self.order);
+        prefetch(&self.cluster);
+        prefetch(&self.not_before);
+        prefetch(&self.raised);
+    }
+
     pub(crate) fn new(first_estimate: Bitrate, now: Instant) -> Self {
         Self {
             next_id: ProbeId::FIRST,

@@ -20,25 +20,49 @@ pub(crate) struct RateWindow {
     bytes: [u32; BUCKETS as usize],
     /// First and newest time; none before the first byte.
     times: Option<(i64, i64)>,
+    /// Where the newest time's bucket begins, and its place.
+    newest: (i64, usize),
 }
 
 impl RateWindow {
     /// Counts `bytes` at `time`. What is older than the window is not counted.
     pub(crate) fn add(&mut self, time: i64, bytes: u16) {
+        let (began, place) = self.newest;
+        // Most packets are of the same frame as the one before.
+        let place = if let Some(times) = &mut self.times
+            && (began..began + BUCKET_MICROS).contains(&time)
+        {
+            times.1 = times.1.max(time);
+            place
+        } else {
+            match self.place(time) {
+                Some(place) => place,
+                None => return,
+            }
+        };
+        let bucket = &mut self.bytes[place];
+        *bucket = bucket.saturating_add(bytes.into());
+    }
+
+    /// The place of a time outside the newest bucket, which becomes that if it is newer; `None`: it is too old.
+    fn place(&mut self, time: i64) -> Option<usize> {
+        let number = time.div_euclid(BUCKET_MICROS);
         let (_, newest) = *self.times.get_or_insert((time, time));
-        if time > newest {
-            self.advance(
-                newest.div_euclid(BUCKET_MICROS),
-                time.div_euclid(BUCKET_MICROS),
-            );
+        let newest_number = newest.div_euclid(BUCKET_MICROS);
+        if newest_number - number >= BUCKETS {
+            return None;
+        }
+        for step in 0..(number - newest_number).min(BUCKETS) {
+            self.bytes[place_of(number - step)] = 0;
+        }
+        let place = place_of(number);
+        if time >= newest {
+            self.newest = (number * BUCKET_MICROS, place);
             if let Some(times) = &mut self.times {
                 times.1 = time;
             }
-        } else if newest.div_euclid(BUCKET_MICROS) - time.div_euclid(BUCKET_MICROS) >= BUCKETS {
-            return;
         }
-        let bucket = self.bucket(time.div_euclid(BUCKET_MICROS));
-        *bucket = bucket.saturating_add(bytes.into());
+        Some(place)
     }
 
     /// The rate up to the newest packet; `None` while there is too little.
@@ -53,18 +77,11 @@ impl RateWindow {
         let bytes: u64 = self.bytes.iter().map(|&bytes| u64::from(bytes)).sum();
         Some(Bitrate::from_bps(bytes * 8_000_000 / window.unsigned_abs()))
     }
+}
 
-    /// Clears the buckets between two numbers of buckets.
-    fn advance(&mut self, from: i64, to: i64) {
-        for step in 0..(to - from).min(BUCKETS) {
-            *self.bucket(to - step) = 0;
-        }
-    }
-
-    fn bucket(&mut self, number: i64) -> &mut u32 {
-        let index = usize::try_from(number.rem_euclid(BUCKETS)).unwrap_or_default();
-        &mut self.bytes[index]
-    }
+/// Where the bucket with this number lies.
+fn place_of(number: i64) -> usize {
+    usize::try_from(number.rem_euclid(BUCKETS)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use std::mem;
 
+use plenum_prefetch::prefetch;
+
 /// Most packets remembered: three seconds at 10 Mb/s, and as many as one feedback packet can name in a burst.
 const MAX_SLOTS: usize = 4096;
 
@@ -158,15 +160,26 @@ impl SentHistory {
         self.in_flight
     }
 
-    /// Reads the places of the packets that are answered next: see
-    /// [`BandwidthEstimator::warm_up`](crate::BandwidthEstimator::warm_up).
-    pub(crate) fn warm_up(&self) {
-        let Some(first) = self.uncovered else { return };
+    /// Asks for the places of the packets that are answered next.
+    pub(crate) fn prefetch_unanswered(&self) {
+        if let Some(first) = self.uncovered {
+            self.prefetch(first);
+        }
+    }
+
+    /// Asks for the places of the packets that leave next.
+    pub(crate) fn prefetch_unsent(&self) {
+        self.prefetch(self.newest.wrapping_add(1));
+    }
+
+    /// A frame's packets from this one on.
+    fn prefetch(&self, first: u32) {
         let mask = self.slots.len().wrapping_sub(1);
         // Four of them lie in one line of the cache.
         for step in [0, 4, 8, 12] {
-            let slot = self.slots.get(first.wrapping_add(step) as usize & mask);
-            std::hint::black_box(slot.map(|slot| slot.size));
+            if let Some(slot) = self.slots.get(first.wrapping_add(step) as usize & mask) {
+                prefetch(slot);
+            }
         }
     }
 

@@ -6,6 +6,8 @@
 //! is that of sending, which jitter does not bend; and a step of the delay, which is what a key frame makes, is told from
 //! growth that lasts.
 
+use plenum_prefetch::{prefetch, prefetch_all};
+
 use crate::{Usage, delay::GroupDelay};
 
 /// Length of the regression. libwebrtc's 20 groups are 660 ms at 30 frames per second.
@@ -89,9 +91,15 @@ impl Trendline {
         self.usage
     }
 
+    /// Asks for what an update needs.
+    pub(crate) fn prefetch(&self) {
+        prefetch_all(&self.points);
+        prefetch(&self.threshold);
+    }
+
     /// Forgets the delays: they are of another clock, or a probe is over.
     pub(crate) fn clear(&mut self) {
-        self.len = 0;
+        (self.len, self.next) = (0, 0);
         self.overusing_ms = 0.0;
         self.usage = Usage::Normal;
     }
@@ -108,33 +116,34 @@ impl Trendline {
         self.len = (self.len + 1).min(MAX_POINTS);
     }
 
-    fn newest_first(&self) -> impl Iterator<Item = (f64, f64)> + Clone {
-        let indices = (1..=self.len).map(|back| (self.next + MAX_POINTS - back) % MAX_POINTS);
-        indices.filter_map(|index| self.points.get(index).copied())
+    fn newest_first(&self) -> impl Iterator<Item = (f64, f64)> {
+        // Until the ring is full, nothing is older than its beginning.
+        let (newer, older) = self.points[..self.len].split_at(self.next.min(self.len));
+        newer.iter().rev().chain(older.iter().rev()).copied()
     }
 
     /// Slope over the window, and the part of the window that is filled.
     fn slope(&self) -> Option<(f64, f64)> {
-        let points = self
-            .newest_first()
-            .take_while(|(sent, _)| self.last_sent - sent <= WINDOW_MS)
+        let (mut count, mut oldest) = (0.0, 0.0);
+        let (mut x_sum, mut y_sum, mut xx_sum, mut xy_sum) = (0.0, 0.0, 0.0, 0.0);
+        for (sent, delay) in self.newest_first() {
             // Small numbers, so that squares lose nothing.
-            .map(|(sent, delay)| (sent - self.last_sent, delay));
-        let mut sums = (0.0, 0.0, 0.0);
-        let mut oldest = 0.0;
-        for (x, y) in points.clone() {
-            sums = (sums.0 + 1.0, sums.1 + x, sums.2 + y);
+            let x = sent - self.last_sent;
+            if -x > WINDOW_MS {
+                break;
+            }
+            count += 1.0;
+            x_sum += x;
+            y_sum += delay;
+            xx_sum += x * x;
+            xy_sum += x * delay;
             oldest = x;
         }
-        let (count, mean_x, mean_y) = (sums.0, sums.1 / sums.0, sums.2 / sums.0);
         if count < MIN_POINTS {
             return None;
         }
-        let (mut numerator, mut denominator) = (0.0, 0.0);
-        for (x, y) in points {
-            numerator += (x - mean_x) * (y - mean_y);
-            denominator += (x - mean_x) * (x - mean_x);
-        }
+        let numerator = xy_sum - x_sum * y_sum / count;
+        let denominator = xx_sum - x_sum * x_sum / count;
         let filled = (-oldest / WINDOW_MS).min(1.0);
         (denominator > 0.0).then(|| (numerator / denominator, filled))
     }

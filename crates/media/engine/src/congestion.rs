@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use plenum_bwe::{ArrivalTime, BandwidthEstimator, Bitrate, EstimatorConfig};
 use plenum_params::transport::{OutgoingLimits, WebRtcTransportOptions};
 
-use crate::{consumer::Consumer, engine::Engine, pacer::Pacer, warm_up::read};
+use plenum_prefetch::prefetch;
+
+use crate::{consumer::Consumer, engine::Engine, pacer::Pacer};
 
 mod allocation;
 mod probing;
@@ -108,11 +110,14 @@ impl Congestion {
         }
     }
 
-    /// Reads what most packets need, without the estimator: see [`warm_up`](crate::warm_up).
+    /// Asks for what most packets need, without the estimator: see [`prefetching`](crate::prefetching).
     #[inline]
-    pub(crate) fn warm_up(&self) {
-        read((self.numbered_since, self.is_heard, self.paced));
-        read((self.probing.is_active(), self.allocation.due));
+    pub(crate) fn prefetch(&self) {
+        prefetch(&self.numbered_since);
+        prefetch(&self.is_heard);
+        prefetch(&self.paced);
+        prefetch(&self.probing);
+        prefetch(&self.allocation.due);
     }
 
     /// The estimator, once where it lies is known.

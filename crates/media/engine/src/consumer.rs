@@ -18,8 +18,8 @@ use crate::{
     producer::{Fresh, Producer},
     rate::RateCounter,
     sequence_map::SequenceMap,
-    warm_up::read,
 };
+use plenum_prefetch::prefetch;
 
 mod dependency;
 mod header;
@@ -263,18 +263,27 @@ impl Consumer {
         self.pinned.is_some()
     }
 
-    /// Reads what most packets need: see [`warm_up`](crate::warm_up).
-    pub(crate) fn warm_up(&self) {
-        read((self.transport, self.producer, self.paused, self.synced));
-        read((self.target, self.start.is_some(), self.epochs.newest()));
-        read((self.outline.kind, self.outline.ssrc, self.last_sent));
-        read((self.highest_out, self.last_timestamp, self.counters.packets));
-        read((self.selector.is_some(), self.picture_ids.is_some()));
-        read(self.announced_layers);
-        self.template.warm_up();
-        self.map.warm_up();
-        self.sent.warm_up(self.highest_out + 1);
-        self.rate.warm_up();
+    /// Asks for what most packets need: see [`prefetching`](crate::prefetching).
+    pub(crate) fn prefetch(&self) {
+        prefetch(&self.transport);
+        prefetch(&self.producer);
+        prefetch(&self.paused);
+        prefetch(&self.target);
+        prefetch(&self.start);
+        prefetch(&self.epochs);
+        prefetch(&self.outline.kind);
+        prefetch(&self.outline.ssrc);
+        prefetch(&self.last_sent);
+        prefetch(&self.highest_out);
+        prefetch(&self.last_timestamp);
+        prefetch(&self.counters.packets);
+        prefetch(&self.selector);
+        prefetch(&self.picture_ids);
+        prefetch(&self.announced_layers);
+        self.template.prefetch();
+        self.map.prefetch();
+        self.sent.prefetch();
+        self.rate.prefetch();
     }
 
     /// The RTP timestamp of the newest packet.

@@ -21,12 +21,12 @@ use crate::{
     data::DataPlane,
     fan_out::FanOut,
     observers::Observers,
+    prefetching::Ahead,
     producer::Producer,
     sockets::Sockets,
     timers::Timers,
     trace::Traces,
     transport::Transport,
-    warm_up::Ahead,
 };
 
 mod dump;

@@ -152,7 +152,7 @@ impl Engine {
             let Some((key, list)) = self.fan_out.queue.pop() else {
                 break;
             };
-            self.warm_up_queue();
+            self.prefetch_upcoming();
             self.prepare(now, key, list);
         }
         for key in self.touched.drain(..) {

@@ -56,6 +56,7 @@ mod pacer;
 mod packet;
 mod packet_ring;
 mod plain;
+mod prefetching;
 mod producer;
 mod rate;
 mod receive;
@@ -67,7 +68,6 @@ mod trace;
 mod transport;
 mod trunk;
 mod twcc_receiver;
-mod warm_up;
 
 pub use batch::{Datagram, SendBatch, Transmit};
 pub use config::{EngineConfig, SocketConfig, SocketIndex};

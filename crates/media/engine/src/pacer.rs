@@ -16,7 +16,7 @@ pub(crate) use bursts::Bursts;
 pub(crate) use queue::{Item, ItemKind, PacedQueue};
 use repairs::Repairs;
 
-use crate::warm_up::read;
+use plenum_prefetch::prefetch;
 
 /// Between two releases of what waits: the interval of libwebrtc's pacer (`PacingController`, 5 ms).
 pub(crate) const TICK: Duration = Duration::from_millis(5);
@@ -58,12 +58,15 @@ impl Pacer {
         }
     }
 
-    /// Reads what most packets need: see [`warm_up`](crate::warm_up).
+    /// Asks for what most packets need: see [`prefetching`](crate::prefetching).
     #[inline]
-    pub(crate) fn warm_up(&self) {
-        read((self.queue.is_empty(), self.held.len(), self.abandoned.len()));
-        read((self.budget, self.repairs));
-        self.bursts.warm_up();
+    pub(crate) fn prefetch(&self) {
+        prefetch(&self.queue);
+        prefetch(&self.held);
+        prefetch(&self.abandoned);
+        prefetch(&self.budget);
+        prefetch(&self.repairs);
+        self.bursts.prefetch();
     }
 
     /// Whether nothing waits, and `bytes` may leave at once; then they are spent.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::warm_up::read;
+use plenum_prefetch::{prefetch, prefetch_all};
 
 /// Buckets of the window. Ten of them make the window slide in steps that statistics cannot tell from smooth.
 const BUCKETS: usize = 10;
@@ -20,10 +20,11 @@ pub(crate) struct RateCounter {
 }
 
 impl RateCounter {
-    /// Reads both ends: see [`warm_up`](crate::warm_up).
+    /// Asks for all of it: see [`prefetching`](crate::prefetching).
     #[inline]
-    pub(crate) fn warm_up(&self) {
-        read((self.bytes[0], self.newest_began));
+    pub(crate) fn prefetch(&self) {
+        prefetch_all(&self.bytes);
+        prefetch(&self.newest_began);
     }
 
     /// Counts `bytes` at `now`. A time before the newest bucket counts as that bucket.

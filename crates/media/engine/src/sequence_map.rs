@@ -5,7 +5,9 @@
 //! retransmissions fit where they belong. The map remembers the recent changes of the distance between the two, each as
 //! the pair from which the new distance holds.
 
-use crate::{history::History, warm_up::read};
+use plenum_prefetch::prefetch;
+
+use crate::history::History;
 
 /// Changes that are remembered. A stream of 30 frames a second of which every other one is left out makes 15 a second,
 /// which is four times the two seconds that packets are kept for retransmission.
@@ -41,11 +43,12 @@ impl SequenceMap {
         }
     }
 
-    /// Reads what most packets need: see [`warm_up`](crate::warm_up).
+    /// Asks for what most packets need: see [`prefetching`](crate::prefetching).
     #[inline]
-    pub(crate) fn warm_up(&self) {
-        let newest = self.changes.newest().map(|change| change.first_in);
-        read((newest, self.highest_in, self.next_out));
+    pub(crate) fn prefetch(&self) {
+        prefetch(&self.changes);
+        prefetch(&self.highest_in);
+        prefetch(&self.next_out);
     }
 
     /// Goes on with another stream, or with the same one after a pause: the next packet is `sequence`, and its outgoing

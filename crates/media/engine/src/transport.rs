@@ -13,12 +13,13 @@ use plenum_params::{
     trace::TraceTypes,
     transport::{DtlsState, IceState, Tuple, WebRtcTransportOptions},
 };
+use plenum_prefetch::prefetch;
 use plenum_srtp::{Opener, Sealer, SrtpProfile};
 
 use crate::{
     config::SocketIndex, congestion::Congestion, data::DataPart, direct::NODE_SOCKET, pacer::Pacer,
     packet::ExtensionTable, plain::Plain, rate::RateCounter, sockets::Sockets, trunk::Trunk,
-    twcc_receiver::TwccReceiver, warm_up::read,
+    twcc_receiver::TwccReceiver,
 };
 
 mod receive_table;
@@ -153,20 +154,28 @@ impl Transport {
         }
     }
 
-    /// Reads what sending needs: see [`warm_up`](crate::warm_up).
-    pub(crate) fn warm_up_sending(&self) {
-        read((self.path, self.srtp.as_ref().map(|session| session.profile)));
-        read((self.twcc_sequence, self.retransmissions.len()));
-        self.pacer.warm_up();
-        self.congestion.warm_up();
-        self.sent.warm_up();
+    /// Asks for what sending needs: see [`prefetching`](crate::prefetching).
+    pub(crate) fn prefetch_sending(&self) {
+        prefetch(&self.path);
+        prefetch(&self.twcc_sequence);
+        prefetch(&self.media_started);
+        prefetch(&self.retransmissions);
+        prefetch(&self.srtp);
+        self.pacer.prefetch();
+        self.congestion.prefetch();
+        self.sent.prefetch();
     }
 
-    /// Reads what feedback needs.
-    pub(crate) fn warm_up_feedback(&self) {
-        read(self.srtp.as_ref().map(|session| session.profile));
-        self.congestion.warm_up();
-        self.received.warm_up();
+    /// Asks for what feedback needs.
+    pub(crate) fn prefetch_feedback(&self) {
+        prefetch(&self.srtp);
+        prefetch(&self.id);
+        prefetch(&self.trunk);
+        prefetch(&self.consumers);
+        prefetch(&self.asking);
+        self.pacer.prefetch();
+        self.congestion.prefetch();
+        self.received.prefetch();
     }
 
     pub(crate) fn tuple(&self, sockets: &Sockets) -> Option<Tuple> {
@@ -271,10 +280,11 @@ pub(crate) struct DirectionCounters {
 
 impl DirectionCounters {
     #[inline]
-    fn warm_up(&self) {
-        read((self.bytes, self.packets));
-        self.all.warm_up();
-        self.rtp.warm_up();
+    fn prefetch(&self) {
+        prefetch(&self.bytes);
+        prefetch(&self.packets);
+        self.all.prefetch();
+        self.rtp.prefetch();
     }
 
     /// Counts a datagram that is not RTP.

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use plenum_prefetch::prefetch;
+
 use crate::cipher::SessionCipher;
 use crate::sealer::check_profile;
 use crate::window::ReplayWindow;
@@ -51,6 +53,19 @@ pub struct RtcpSender {
 }
 
 impl Opener {
+    /// Asks for what [`Self::open_rtcp`] needs, for one of many sessions whose memory has left the processor's cache.
+    pub fn prefetch_rtcp(&self) {
+        prefetch(&self.senders);
+        prefetch(&self.rtcp);
+    }
+
+    /// The rest of it, which lies elsewhere: to be called when the first part has come.
+    pub fn prefetch_rtcp_senders(&self) {
+        if let Some(first) = self.senders.first() {
+            prefetch(first);
+        }
+    }
+
     /// Derives the session keys and sets their contexts up.
     pub fn new(profile: SrtpProfile, material: &KeyingMaterial) -> Result<Self, SrtpError> {
         check_profile(profile, material)?;

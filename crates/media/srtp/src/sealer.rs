@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use plenum_prefetch::prefetch;
+
 use crate::cipher::SessionCipher;
 use crate::{
     KeyingMaterial, MAX_PACKET_INDEX, MAX_RTCP_INDEX, RTCP_CLEAR_LEN, RTCP_E_FLAG, RTP_HEADER_LEN,
@@ -17,6 +19,12 @@ pub struct Sealer {
 }
 
 impl Sealer {
+    /// Asks for what [`Self::seal_rtp`] needs, for one of many sessions whose memory has left the processor's cache.
+    pub fn prefetch_rtp(&self) {
+        prefetch(&self.rtp);
+        prefetch(&self.profile);
+    }
+
     /// Derives the session keys and sets their contexts up.
     pub fn new(profile: SrtpProfile, material: &KeyingMaterial) -> Result<Self, SrtpError> {
         check_profile(profile, material)?;

@@ -2,7 +2,9 @@
 
 use plenum_params::media::{HeaderExtension, SendParameters};
 
-use crate::{packet::ExtensionValues, warm_up::read};
+use plenum_prefetch::{prefetch, prefetch_all};
+
+use crate::packet::ExtensionValues;
 
 /// Profile of the one-byte extension form, RFC 8285 §4.2. Router capabilities use ids 1–14 only.
 const ONE_BYTE_PROFILE: [u8; 2] = [0xbe, 0xde];
@@ -141,10 +143,12 @@ impl HeaderTemplate {
         }
     }
 
-    /// Reads both ends: see [`warm_up`](crate::warm_up).
+    /// Asks for all of it: see [`prefetching`](crate::prefetching).
     #[inline]
-    pub(crate) fn warm_up(&self) {
-        read((self.image[0], self.fixed.len, self.descriptor));
+    pub(crate) fn prefetch(&self) {
+        prefetch_all(&self.image);
+        prefetch(&self.fixed);
+        prefetch(&self.descriptor);
     }
 
     /// Whether packets carry a transport-wide sequence number.

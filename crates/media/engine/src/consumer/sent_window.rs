@@ -3,7 +3,7 @@
 //! An outgoing number is the SRTP packet index and so the nonce. Whatever a sender or the network does, two packets
 //! under one nonce must never leave.
 
-use crate::warm_up::read;
+use plenum_prefetch::{prefetch, prefetch_all};
 
 /// Numbers that are remembered. Older ones are refused.
 const WINDOW: u64 = 1024;
@@ -17,11 +17,11 @@ pub(super) struct SentWindow {
 }
 
 impl SentWindow {
-    /// Reads what adding a number needs: see [`warm_up`](crate::warm_up).
+    /// Asks for what adding a number needs: see [`prefetching`](crate::prefetching).
     #[inline]
-    pub(super) fn warm_up(&self, number: u64) {
-        let (word, _) = position(number);
-        read((self.end, self.bits[word]));
+    pub(super) fn prefetch(&self) {
+        prefetch(&self.end);
+        prefetch_all(&self.bits);
     }
 
     /// Adds a number; `false` when it is there already or too old to tell.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use plenum_params::stats::BURST_BOUNDS;
 
 use super::TICK;
-use crate::warm_up::read;
+use plenum_prefetch::prefetch;
 
 /// Classes of the histogram: up to each bound, and beyond the last.
 pub(crate) const CLASSES: usize = BURST_BOUNDS.len() + 1;
@@ -21,8 +21,9 @@ pub(crate) struct Bursts {
 
 impl Bursts {
     #[inline]
-    pub(super) fn warm_up(&self) {
-        read((self.began, self.bytes));
+    pub(super) fn prefetch(&self) {
+        prefetch(&self.began);
+        prefetch(&self.bytes);
     }
 
     /// Counts bytes that leave. A tick begins with the first bytes after the last one.

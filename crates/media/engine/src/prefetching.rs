@@ -1,26 +1,19 @@
-//! Reading memory before it is needed.
+//! Asking for memory before it is needed.
 //!
 //! What belongs to one of hundreds of receivers has left the processor's fast caches since its last turn: all the others
-//! and the kernel's copies of their packets came in between. Come upon piece by piece, each piece would be waited for,
-//! and one receiver's pieces take as long as encrypting a packet or two. Read together, some turns ahead, they are waited
-//! for once; nothing is done with them then.
+//! and the kernel's copies of their packets came in between. Some turns ahead of each, all of it is asked for, so that
+//! nothing waits for it then.
 //!
-//! One piece says where the next one lies, so that each turn ahead reads another piece.
+//! One piece says where the next one lies, so that each turn ahead asks for another piece.
 
 use std::net::SocketAddr;
 
 use plenum_rtp::{PacketKind, classify};
 
-use crate::{batch::Datagram, engine::Engine};
+use crate::{batch::Datagram, engine::Engine, transport::Transport};
 
 /// Datagrams that are looked at before they are handled.
 const DATAGRAMS_AHEAD: usize = 4;
-
-/// Reads values, of which the compiler must believe that they are used.
-#[inline]
-pub(crate) fn read<T: Copy>(values: T) {
-    std::hint::black_box(values);
-}
 
 /// Datagrams before their turn.
 pub(crate) struct Ahead<'a, I> {
@@ -40,7 +33,7 @@ impl<'a, I: Iterator<Item = Datagram<'a>>> Ahead<'a, I> {
         }
     }
 
-    /// The next datagram; some turns before that, what reports of receivers will need is read.
+    /// The next datagram; some turns before that, what reports of receivers will need is asked for.
     pub(crate) fn next(&mut self, engine: &Engine) -> Option<Datagram<'a>> {
         loop {
             let came = self.rest.next();
@@ -55,14 +48,10 @@ impl<'a, I: Iterator<Item = Datagram<'a>>> Ahead<'a, I> {
                 let place = &self.next[(self.at + turns) % DATAGRAMS_AHEAD];
                 place.as_ref().and_then(|(_, key)| *key)
             };
-            if let Some(key) = key(2) {
-                engine.warm_up_feedback(key);
-            }
-            if let Some(key) = key(1) {
-                engine.warm_up_estimator(key);
-            }
-            if let Some(key) = key(0) {
-                engine.warm_up_history(key);
+            for (turns, prefetch) in FEEDBACK_STAGES.into_iter().enumerate() {
+                if let Some(transport) = key(turns).and_then(|key| engine.transports.get(key)) {
+                    prefetch(transport);
+                }
             }
             if let Some((datagram, _)) = next {
                 return Some(datagram);
@@ -74,20 +63,45 @@ impl<'a, I: Iterator<Item = Datagram<'a>>> Ahead<'a, I> {
     }
 }
 
+/// What is asked for of a transport before feedback about what it sent: none, one and two turns ahead.
+const FEEDBACK_STAGES: [fn(&Transport); 3] = [
+    |transport| {
+        if let Some(estimator) = transport.congestion.estimator() {
+            estimator.prefetch_unanswered();
+        }
+    },
+    |transport| {
+        if let Some(session) = &transport.srtp {
+            session.opener.prefetch_rtcp_senders();
+        }
+        if let Some(estimator) = transport.congestion.estimator() {
+            estimator.prefetch_feedback();
+        }
+    },
+    Transport::prefetch_feedback,
+];
+
 impl Engine {
-    /// Reads what the transports need whose turn to be sent to comes next.
+    /// Asks for what the transports need whose turn to be sent to comes next.
     #[inline]
-    pub(crate) fn warm_up_queue(&self) {
-        if let Some((transport, consumer)) = self.fan_out.upcoming(1) {
+    pub(crate) fn prefetch_upcoming(&self) {
+        if let Some((transport, consumer)) = self.fan_out.upcoming(2) {
             if let Some(transport) = self.transports.get(transport) {
-                transport.warm_up_sending();
+                transport.prefetch_sending();
             }
             if let Some(consumer) = consumer.and_then(|key| self.consumers.get(key)) {
-                consumer.warm_up();
+                consumer.prefetch();
             }
         }
-        if let Some((transport, _)) = self.fan_out.upcoming(0) {
-            self.warm_up_estimator(transport);
+        let estimator = |turns| {
+            let (transport, _) = self.fan_out.upcoming(turns)?;
+            self.transports.get(transport)?.congestion.estimator()
+        };
+        if let Some(estimator) = estimator(1) {
+            estimator.prefetch_sending();
+        }
+        if let Some(estimator) = estimator(0) {
+            estimator.prefetch_unsent();
         }
     }
 
@@ -97,25 +111,5 @@ impl Engine {
         let is_report = classify(data) == PacketKind::Rtcp;
         let address = is_report.then_some((socket, from))?;
         self.addresses.get(&address).copied()
-    }
-
-    fn warm_up_feedback(&self, key: usize) {
-        if let Some(transport) = self.transports.get(key) {
-            transport.warm_up_feedback();
-        }
-    }
-
-    fn warm_up_estimator(&self, key: usize) {
-        let transport = self.transports.get(key);
-        if let Some(estimator) = transport.and_then(|it| it.congestion.estimator()) {
-            estimator.warm_up();
-        }
-    }
-
-    fn warm_up_history(&self, key: usize) {
-        let transport = self.transports.get(key);
-        if let Some(estimator) = transport.and_then(|it| it.congestion.estimator()) {
-            estimator.warm_up_history();
-        }
     }
 }
