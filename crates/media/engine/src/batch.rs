@@ -212,3 +212,25 @@ impl ControlQueue {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_that_nobody_takes_is_bounded() {
+        let mut queue = ControlQueue::default();
+        let to = SocketAddr::from(([127, 0, 0, 1], 1));
+        for _ in 0..100_000 {
+            queue.push_with(0, to, 2048, |out| out.len());
+        }
+        assert_eq!(queue.waiting(), ControlQueue::MAX_BYTES / 2048);
+        // The vector may have grown by doubling, and each datagram has an entry.
+        assert!(queue.footprint() < 3 * ControlQueue::MAX_BYTES);
+        let mut batch = SendBatch::new();
+        while !queue.drain(&mut batch) {
+            batch.clear();
+        }
+        assert!(queue.push_with(0, to, 2048, |out| out.len()) > 0);
+    }
+}

@@ -41,6 +41,9 @@ const KEPT_CAPACITY: usize = 64;
 /// Retransmissions that wait at most; a receiver asks again for what it still misses.
 const MAX_RETRANSMISSIONS: usize = 512;
 
+/// Packets of sound that wait at most: half a second, after which sound is too old, of eighty who speak at once.
+const MAX_AUDIO: usize = 2048;
+
 /// Three queues, served in the order of their urgency.
 #[derive(Debug, Default)]
 pub(crate) struct PacedQueue {
@@ -56,7 +59,15 @@ impl PacedQueue {
     /// Appends a packet.
     pub(super) fn push(&mut self, now: Instant, item: Item) {
         let queue = match item.kind {
-            ItemKind::Audio => &mut self.audio,
+            ItemKind::Audio => {
+                // The oldest is worth least.
+                if self.audio.len() >= MAX_AUDIO
+                    && let Some((_, oldest)) = self.audio.pop_front()
+                {
+                    self.bytes -= usize::from(oldest.size);
+                }
+                &mut self.audio
+            }
             ItemKind::Retransmission | ItemKind::Repetition => {
                 let is_here = |(_, waiting): &(Instant, Item)| {
                     (waiting.consumer, waiting.out) == (item.consumer, item.out)

@@ -39,6 +39,22 @@ fn what_the_budget_covers_does_not_wait() {
 }
 
 #[test]
+fn sound_and_repairs_that_wait_are_bounded() {
+    let now = Instant::now();
+    let mut pacer = Pacer::default();
+    pacer.set_estimate(now, Some(1));
+    for out in 0..10_000 {
+        pacer.push(now, item(1, ItemKind::Audio, 100, out));
+        pacer.push(now, item(1, ItemKind::Retransmission, 100, out));
+    }
+    assert_eq!(pacer.len(), 2048 + 512);
+    assert_eq!(pacer.queue.bytes(), 100 * pacer.len());
+    // What is left of the sound is the newest.
+    let next = pacer.queue.pop(true, true).expect("it waits");
+    assert_eq!((next.kind, next.out), (ItemKind::Audio, 10_000 - 2048));
+}
+
+#[test]
 fn sound_leaves_before_repairs_and_these_before_pictures() {
     let now = Instant::now();
     let mut pacer = Pacer::default();

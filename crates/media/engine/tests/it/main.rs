@@ -11,6 +11,7 @@ mod direct;
 mod foreign;
 mod instant_start;
 mod layers;
+mod limits;
 mod observers;
 mod pacing;
 mod plain;

@@ -1,0 +1,100 @@
+//! What clients and nodes cannot make grow. The list is in `docs/limits.md`.
+
+use plenum_engine::EngineError;
+use plenum_harness::{
+    Vp8Packet, World,
+    parameters::{encoding, opus, vp8, vp8_receiver},
+    transport,
+};
+use plenum_ids::ProducerId;
+use plenum_testkit::peer::SendStream;
+
+use crate::layers::stage::MS;
+
+const SSRC: u32 = 1000;
+const RECEIVED: u32 = 5000;
+
+fn picture(number: u16) -> Vec<u8> {
+    Vp8Packet {
+        ssrc: SSRC,
+        sequence_number: number,
+        timestamp: u32::from(number) * 900,
+        picture_id: number,
+        key_frame: number == 0,
+        first: true,
+        marker: true,
+        len: 500,
+        rid: None,
+        transport_sequence: Some(number),
+    }
+    .write()
+}
+
+#[test]
+fn a_transport_has_a_bounded_number_of_producers() {
+    let mut world = World::new();
+    world.add_connected_peer();
+    let results: Vec<_> = (0..40)
+        .map(|number| {
+            let id = ProducerId::from_u128(number.into());
+            let parameters = opus(SSRC + number);
+            world.engine.produce(transport(0), id, parameters, false)
+        })
+        .collect();
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 32);
+    assert!(matches!(results[32], Err(EngineError::Limit(_))));
+    world.engine.close_producer(ProducerId::from_u128(5));
+    let id = ProducerId::from_u128(100);
+    let again = world.engine.produce(transport(0), id, opus(9000), false);
+    again.expect("there is room again");
+}
+
+#[test]
+fn requests_for_everything_at_once_repeat_a_bounded_number_of_packets() {
+    let mut world = World::new();
+    world.add_connected_peer();
+    world.add_connected_peer();
+    world.peers[0].add_sender(SendStream::new(SSRC, Some((SSRC + 1, 97))));
+    let producer = world.produce(0, 1, vp8(vec![encoding(SSRC)]));
+    world.consume(1, 2, producer, vp8_receiver(RECEIVED));
+    for number in 0..500 {
+        world.peers[0].send_rtp(&picture(number));
+        world.run(5 * MS);
+    }
+    let mut received = world.received(1).into_iter().rev();
+    let newest = received.next().expect("it came");
+    let newest = u16::from_be_bytes([newest[2], newest[3]]);
+    let before = world.engine.stats().media.retransmissions_sent;
+    for _ in 0..50 {
+        let lost = (0..400).map(|back| newest.wrapping_sub(399 - back));
+        world.peers[1].send_rtcp(|writer| writer.nack(1, RECEIVED, lost.clone()).is_ok());
+    }
+    world.step();
+    assert_eq!(world.engine.footprint().retransmissions, 0);
+    world.run(20 * MS);
+    let again = world.engine.stats().media.retransmissions_sent - before;
+    assert!((1..=64).contains(&again), "{again} of {}", 50 * 400);
+}
+
+#[test]
+fn requests_for_key_frames_by_the_thousand_reach_the_sender_as_one() {
+    let mut world = World::new();
+    world.add_connected_peer();
+    world.add_connected_peer();
+    world.peers[0].add_sender(SendStream::new(SSRC, Some((SSRC + 1, 97))));
+    let producer = world.produce(0, 1, vp8(vec![encoding(SSRC)]));
+    world.consume(1, 2, producer, vp8_receiver(RECEIVED));
+    for number in 0..100 {
+        world.peers[0].send_rtp(&picture(number));
+        world.run(20 * MS);
+    }
+    let before = world.engine.stats().media;
+    for _ in 0..1000 {
+        world.peers[1].send_pli(RECEIVED);
+    }
+    world.run(50 * MS);
+    let after = world.engine.stats().media;
+    let asked = after.key_frame_requests_received - before.key_frame_requests_received;
+    let passed_on = after.key_frame_requests_sent - before.key_frame_requests_sent;
+    assert_eq!((asked, passed_on), (1000, 1));
+}
