@@ -297,6 +297,8 @@ pub(crate) enum Work {
     DataProducerStats(DataProducerId),
     /// Nothing: pass the answer on.
     Forward,
+    /// The bot reads a data producer; only then its client may write.
+    Listen(DataProducerId),
     PauseProducer(ProducerId),
     Produce(ProducerId),
     ProduceData(DataProducerId),

@@ -62,6 +62,9 @@ impl Room {
                 if let Some(peer) = self.sessions.get_mut(&session) {
                     peer.ops.remove(&op);
                 }
+                if result.is_ok() && self.listen_first((session, request), work, effects) {
+                    return;
+                }
                 let result = match result {
                     Ok(answer) => self.settle(work, answer),
                     Err(failure) => {
@@ -108,7 +111,7 @@ impl Room {
                 }
                 PeerReply::Produced { producer: id }
             }
-            (Work::ProduceData(id), Answer::Done) => {
+            (Work::ProduceData(id) | Work::Listen(id), Answer::Done) => {
                 if let Some(producer) = self.data_producers.get_mut(&id) {
                     producer.presence = Presence::Confirmed;
                 }
@@ -158,6 +161,7 @@ impl Room {
             | Work::DataConsumerStats(_)
             | Work::DataProducerStats(_)
             | Work::Forward
+            | Work::Listen(_)
             | Work::TransportStats(_) => {}
             Work::CreateTransport(id) => self.consume_late(id, effects),
             Work::PauseProducer(id) => self.set_producer_paused(id, true, effects),
@@ -207,6 +211,13 @@ impl Room {
                 let place = self.forget_data_producer(id, effects).map(|it| it.place);
                 let close = Request::CloseDataProducer { data_producer: id };
                 self.close_if_unsure(place, failure, close, effects);
+            }
+            Work::Listen(data_producer) => {
+                let place = self.forget_data_producer(data_producer, effects);
+                if let Some(place) = place.map(|it| it.place) {
+                    let close = Request::CloseDataProducer { data_producer };
+                    self.tell_worker(place, close, effects);
+                }
             }
             Work::DataConsumerStats(_)
             | Work::DataProducerStats(_)

@@ -13,10 +13,10 @@ use plenum_params::data::SctpStreamParameters;
 use serde_json::Map;
 
 use crate::{
-    command::{Audience, PlaceId},
+    command::{Audience, PlaceId, RequestId, SessionId},
     effect::Effect,
     room::Room,
-    state::{Bot, DataProducer, Presence},
+    state::{Bot, DataProducer, Presence, Work},
 };
 
 /// Longer messages are passed over, as by the bot of mediasoup-demo.
@@ -70,13 +70,26 @@ impl Room {
         Some(bot)
     }
 
-    /// The bot reads a data producer from now on.
-    pub(super) fn listen(&mut self, id: DataProducerId, effects: &mut Vec<Effect>) {
-        let Some(place) = self.data_producers.get(&id).map(|producer| producer.place) else {
-            return;
+    /// A worker has made what a client asked for. If that is for the bot, the client is answered when the bot reads it:
+    /// what it writes at once must not be lost.
+    pub(super) fn listen_first(
+        &mut self,
+        caller: (SessionId, RequestId),
+        work: Work,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let Work::ProduceData(id) = work else {
+            return false;
+        };
+        let producer = self.data_producers.get(&id);
+        let Some(place) = producer
+            .filter(|it| it.audience == Audience::Bot)
+            .map(|it| it.place)
+        else {
+            return false;
         };
         let Some(bot) = self.bot_at(place, effects) else {
-            return;
+            return false;
         };
         let ear = DataConsumerId::from_u128(self.fresh_id());
         if let Some(bot) = self.bots.get_mut(&place) {
@@ -94,7 +107,8 @@ impl Room {
             subchannels: Vec::new(),
             paused: false,
         };
-        self.tell_worker(place, request, effects);
+        self.forward(caller, Work::Listen(id), request, effects)
+            .is_ok()
     }
 
     pub(super) fn forget_ear(&mut self, place: PlaceId, ear: DataConsumerId) {

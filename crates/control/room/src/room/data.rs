@@ -98,12 +98,9 @@ impl Room {
         let Some(producer) = self.data_producers.get(&id) else {
             return;
         };
-        match (producer.audience, producer.session) {
-            (Audience::Bot, _) => self.listen(id, effects),
-            (Audience::Everybody, Some(owner)) if self.is_read(owner) => {
-                self.offer_data(id, owner, effects);
-            }
-            (Audience::Everybody, _) => {}
+        let owner = producer.session.filter(|owner| self.is_read(*owner));
+        if let (Audience::Everybody, Some(owner)) = (producer.audience, owner) {
+            self.offer_data(id, owner, effects);
         }
     }
 

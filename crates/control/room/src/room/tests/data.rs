@@ -220,6 +220,28 @@ fn a_transport_has_as_many_data_consumers_as_streams() {
 }
 
 #[test]
+fn who_writes_to_the_bot_is_answered_when_the_bot_reads() {
+    let mut world = World::with_data(|_| {});
+    let alice = join(&mut world, 1, "alice");
+    world.rest();
+    world.send(alice.0, clients::write(alice.1, 0, Audience::Bot));
+    assert!(world.answer_one(), "the worker has made it");
+    assert_eq!(world.rest(), [], "not yet");
+    world.run_worker();
+    assert!(matches!(&world.rest()[..], [Effect::Reply { .. }]));
+
+    world.worker.failures = vec![worker::Failure::Refused, worker::Failure::Not];
+    let deaf = world.ask(alice.0, clients::write(alice.1, 1, Audience::Bot));
+    assert_eq!(deaf.expect_err("no ear").kind, ErrorKind::TooMany);
+    assert_eq!(
+        world.room.dump().data_producers.len(),
+        2,
+        "the bot's and the first"
+    );
+    assert_eq!(world.worker.data_producers.len(), 2);
+}
+
+#[test]
 fn the_bot_repeats_to_everybody_what_it_is_told() {
     let mut world = World::with_data(|_| {});
     let alice = join(&mut world, 1, "alice");
