@@ -5,6 +5,7 @@ mod chaos;
 mod client;
 mod closing;
 mod command_line;
+mod data;
 mod drain;
 mod layers;
 mod lifetime;
