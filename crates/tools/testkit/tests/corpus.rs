@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 22] = [
+const TARGETS: [Target; 24] = [
     ("bwe_feedback", plenum_bwe::fuzzing::fuzz_feedback),
     (
         "codec_dependency_descriptor",
@@ -36,6 +36,8 @@ const TARGETS: [Target; 22] = [
     ("rtp_extension", plenum_rtp::fuzzing::fuzz_extension),
     ("rtp_framing", plenum_rtp::fuzzing::fuzz_framing),
     ("rtp_rtcp", plenum_rtp::fuzzing::fuzz_rtcp),
+    ("sctp_packets", plenum_sctp::fuzzing::fuzz_packets),
+    ("sctp_split", plenum_sctp::fuzzing::fuzz_split),
     (
         "signal_protoo_message",
         plenum_signal::fuzzing::fuzz_protoo_message,

@@ -14,10 +14,12 @@ use plenum_testkit::netem::{Loss, NetemConfig};
 
 use crate::world::{ROUTER, World};
 
+mod attacks;
 mod buffers;
 mod closing;
 mod loss;
 mod node;
+mod trunks;
 
 const MS: Duration = Duration::from_millis(1);
 

@@ -23,6 +23,7 @@ use call::{
 use str0m_peer::{RECEIVER, SENDER, Str0mPeer};
 
 mod call;
+mod data;
 mod str0m_peer;
 
 #[test]

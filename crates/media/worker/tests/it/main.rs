@@ -5,6 +5,7 @@ mod bad_node;
 mod bad_worker;
 mod client;
 mod conversation;
+mod data;
 mod node;
 mod packets;
 mod programs;

@@ -59,17 +59,28 @@ impl Foreign {
         active: bool,
         bandwidth_estimate: Option<Bitrate>,
     ) -> usize {
-        let index = self.peers.len();
         // Media comes faster here than in life.
         let options = WebRtcTransportOptions {
             initial_outgoing_bitrate: Some(100_000_000),
             ..WebRtcTransportOptions::default()
         };
+        self.add_with(dialect, active, bandwidth_estimate, &options)
+    }
+
+    /// Like [`Self::add`], with these options of its transport.
+    pub(crate) fn add_with(
+        &mut self,
+        dialect: &Dialect,
+        active: bool,
+        bandwidth_estimate: Option<Bitrate>,
+        options: &WebRtcTransportOptions,
+    ) -> usize {
+        let index = self.peers.len();
         let created = self.world.engine.create_webrtc_transport(
             self.world.now,
             ROUTER,
             transport(index),
-            &options,
+            options,
         );
         let info = created.expect("router exists");
         let from = address(30_000 + index as u16);

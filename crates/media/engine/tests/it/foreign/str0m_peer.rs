@@ -14,6 +14,7 @@ use plenum_params::transport::{
 use str0m::{
     Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig,
     bwe::{Bitrate, BweKind},
+    channel::{ChannelConfig, ChannelId},
     config::Fingerprint,
     crypto,
     format::{Codec, FormatParams},
@@ -93,6 +94,11 @@ pub(crate) struct Str0mPeer {
     /// Retransmissions received, before str0m turns them back into what they replace.
     pub(crate) rtx_received: u32,
     rtx_payload_type: u8,
+    /// Channels that str0m calls open.
+    pub(crate) channels_open: usize,
+    channels: Vec<(u16, ChannelId)>,
+    /// Messages that arrived, with their streams.
+    pub(crate) messages: Vec<(u16, Vec<u8>)>,
     /// Losses between the engine and this peer.
     pub(crate) lose_incoming: Option<Loss>,
     /// Losses between this peer and the engine. Sees what is lost and what is not.
@@ -141,6 +147,9 @@ impl Str0mPeer {
             rtcp: RtcpSeen::default(),
             rtx_received: 0,
             rtx_payload_type: dialect.vp8.1,
+            channels_open: 0,
+            channels: Vec::new(),
+            messages: Vec::new(),
             lose_incoming: None,
             lose_outgoing: None,
         }
@@ -167,6 +176,32 @@ impl Str0mPeer {
                 value,
             }],
         }
+    }
+
+    /// Begins an association, as the one who speaks first when `active`.
+    pub(crate) fn start_sctp(&mut self, active: bool) {
+        self.rtc.direct_api().start_sctp(active);
+        self.due = self.start;
+    }
+
+    /// Opens a reliable channel that was agreed on beforehand.
+    pub(crate) fn open_channel(&mut self, stream: u16) {
+        let id = self.rtc.direct_api().create_data_channel(ChannelConfig {
+            negotiated: Some(stream),
+            ..ChannelConfig::default()
+        });
+        self.channels.push((stream, id));
+        self.due = self.start;
+    }
+
+    /// Sends a message, if str0m has room for it.
+    pub(crate) fn say(&mut self, stream: u16, message: &[u8]) -> bool {
+        let channel = self.channels.iter().find(|(one, _)| *one == stream);
+        let channel = channel.and_then(|(_, id)| self.rtc.channel(*id));
+        let said = channel
+            .is_some_and(|mut channel| channel.write(true, message).expect("the channel is open"));
+        self.due = self.start;
+        said
     }
 
     /// Announces a stream to send under a media id.
@@ -286,6 +321,12 @@ impl Str0mPeer {
             }
             Event::MediaEgressStats(stats) => {
                 self.egress.insert(stats.mid.to_string(), stats);
+            }
+            Event::ChannelOpen(..) => self.channels_open += 1,
+            Event::ChannelData(message) => {
+                let channel = self.channels.iter().find(|(_, id)| *id == message.id);
+                let (stream, _) = channel.expect("a channel of ours");
+                self.messages.push((*stream, message.data));
             }
             Event::RawPacket(packet) => self.handle_raw(&packet),
             _ => {}
