@@ -3,7 +3,7 @@
 import { type Browser, expect, test } from "@playwright/test";
 import { type Channel, counted, load, receive } from "../support/channels";
 import { keepEvidence } from "../support/evidence";
-import { Hall } from "../support/hall";
+import { Hall, type Worker } from "../support/hall";
 import { Link } from "../support/throttle";
 import { PATIENCE, Visitor } from "../support/visitor";
 
@@ -96,22 +96,37 @@ for (const [name, workers, settings] of [
   });
 }
 
-test("the chat goes on when the worker is gone", async ({ browser }) => {
-  hall = await Hall.open(2);
-  const [one, two] = (await arrive(browser, ["peer1", "peer2"])) as [Visitor, Visitor];
-  await expectReaders(one, [two]);
-  await one.writes("before");
-  await expectLines(two, ["peer1: before"]);
-  hall.strike(await hall.workerOf("chat"), "SIGKILL");
-  await expect
-    .poll(async () => {
-      await one.writes("after");
-      return (await two.lines()).includes("peer1: after");
-    }, PATIENCE)
-    .toBe(true);
-  expect((await two.lines()).filter((line) => !line.includes("ready"))[0]).toBe("peer1: before");
-  for (const { errors } of visitors) expect(errors).toEqual([]);
-});
+async function move(worker: Worker): Promise<void> {
+  await hall.drain(worker);
+  await expect.poll(async () => (await hall.workerOf("chat")).workerId, PATIENCE).not.toBe(worker.workerId);
+}
+
+for (const [name, end] of [
+  ["the worker is gone", async (worker: Worker) => hall.strike(worker, "SIGKILL")],
+  ["the room moves", move],
+] as const) {
+  test(`the chat goes on when ${name}`, async ({ browser }) => {
+    hall = await Hall.open(2);
+    const [one, two] = (await arrive(browser, ["peer1", "peer2"])) as [Visitor, Visitor];
+    await expectReaders(one, [two]);
+    await one.writes("before");
+    await expectLines(two, ["peer1: before"]);
+    await end(await hall.workerOf("chat"));
+    for (const [writer, reader] of [
+      [one, two],
+      [two, one],
+    ] as const) {
+      await expect
+        .poll(async () => {
+          await writer.writes("after");
+          return (await reader.lines()).includes(`${writer.peer}: after`);
+        }, PATIENCE)
+        .toBe(true);
+    }
+    expect((await two.lines()).filter((line) => !line.includes("ready"))[0]).toBe("peer1: before");
+    for (const { errors } of visitors) expect(errors).toEqual([]);
+  });
+}
 
 const MESSAGES = 10_000;
 

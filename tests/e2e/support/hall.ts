@@ -9,7 +9,7 @@ const BINARY = process.env.PLENUM_BIN ?? new URL("../../../target/debug/plenum",
 const READY_MS = 20_000;
 const STOP_MS = 10_000;
 
-interface Worker {
+export interface Worker {
   workerId: number;
   pid: number | null;
   state: string;
