@@ -2,11 +2,12 @@
 
 use plenum_engine::EngineError;
 use plenum_harness::{
-    Vp8Packet, World,
+    ROUTER, Vp8Packet, World,
     parameters::{encoding, opus, vp8, vp8_receiver},
     transport,
 };
-use plenum_ids::ProducerId;
+use plenum_ids::{DataConsumerId, DataProducerId, ProducerId, TransportId};
+use plenum_params::{data::ppid, data_message::DataMessage};
 use plenum_testkit::peer::SendStream;
 
 use crate::layers::stage::MS;
@@ -97,4 +98,32 @@ fn requests_for_key_frames_by_the_thousand_reach_the_sender_as_one() {
     let asked = after.key_frame_requests_received - before.key_frame_requests_received;
     let passed_on = after.key_frame_requests_sent - before.key_frame_requests_sent;
     assert_eq!((asked, passed_on), (1000, 1));
+}
+
+#[test]
+fn messages_for_a_node_that_takes_none_are_bounded() {
+    const DIRECT: TransportId = TransportId::from_u128(0xd1);
+    let mut world = World::new();
+    let now = world.now;
+    let engine = &mut world.engine;
+    let made = engine.create_direct_transport(now, ROUTER, DIRECT);
+    made.expect("the router is there");
+    let (from, to) = (DataProducerId::from_u128(1), DataConsumerId::from_u128(2));
+    let made = engine.produce_data(DIRECT, from, None, false);
+    made.expect("it is direct");
+    let made = engine.consume_data(DIRECT, to, from, None, Vec::new(), false);
+    made.expect("it is direct");
+    let mut bytes = Vec::new();
+    DataMessage::write_header(ppid::BINARY, None, [].into_iter(), &mut bytes);
+    bytes.resize(bytes.len() + (64 << 10), 7);
+    for _ in 0..1000 {
+        let message = DataMessage::parse(&bytes).expect("well formed");
+        assert!(engine.handle_message(now, from, &message));
+    }
+    let mut waiting = 0;
+    while let Some(message) = engine.poll_message() {
+        waiting += message.data.len();
+    }
+    assert_eq!(waiting, 4 << 20);
+    assert_eq!(engine.stats().media.messages_dropped, 1000 - 64);
 }
