@@ -113,7 +113,7 @@ test-e2e: page $(E2E)/node_modules/.package-lock.json ## Chromium against a real
 	cd $(E2E) && npm run --silent check && npx --no-install playwright test
 
 .PHONY: test-long
-test-long: page fuzz-run ## What takes too long for every change: many more random cases, and fuzzing.
+test-long: page fuzz-run ## What takes too long for every change: many more random cases, fuzzing, minutes of people who come and go.
 	PROPTEST_CASES=2000 PLENUM_LONG_TESTS=1 cargo test $(CARGO_FLAGS) --workspace
 
 ## Measure
