@@ -2,18 +2,26 @@
 //!
 //! Identifiers in what clients say stay text until they are looked up, so that a wrong one can be named in the refusal.
 
-use plenum_ids::{ConsumerId, DataConsumerId, DataProducerId, PeerId, ProducerId, TransportId};
+use plenum_ids::{ConsumerId, PeerId, ProducerId, TransportId};
 use plenum_params::{
     event::{ConsumerScore, EncodingScore, Layers},
     media::MediaKind,
     rtp_parameters::{RtpCapabilities, RtpParameters},
-    sctp_parameters::SctpStreamParametersJson,
     transport::{DtlsFingerprint, DtlsRole},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::transport::TransportParametersJson;
+
+mod channels;
+mod speakers;
+
+pub use channels::{
+    DataConsumerNotice, DataConsumerReference, DataProduced, DataProducerReference,
+    NewDataConsumer, ProduceData,
+};
+pub use speakers::{ActiveSpeaker, DominantSpeaker, PeerVolume, SpeakingPeers};
 
 /// `createWebRtcTransport`
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -117,41 +125,6 @@ impl Produce {
     }
 }
 
-/// `produceData`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ProduceData {
-    /// On which transport.
-    pub transport_id: String,
-    /// How messages will be sent.
-    pub sctp_stream_parameters: SctpStreamParametersJson,
-    /// `chat`, `bot`, or whatever else the application wants.
-    #[serde(default)]
-    pub label: String,
-    /// For applications.
-    #[serde(default)]
-    pub protocol: String,
-    /// Passed on to the data consumers.
-    #[serde(default)]
-    pub app_data: Option<Value>,
-}
-
-/// `getDataProducerStats`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DataProducerReference {
-    /// Which data producer.
-    pub data_producer_id: String,
-}
-
-/// `getDataConsumerStats`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DataConsumerReference {
-    /// Which data consumer.
-    pub data_consumer_id: String,
-}
-
 /// `restartIce`, `getTransportStats`
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -230,13 +203,6 @@ pub struct Produced {
     pub id: ProducerId,
 }
 
-/// Answer to `produceData`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct DataProduced {
-    /// The new data producer.
-    pub id: DataProducerId,
-}
-
 /// Answer to `createWebRtcTransport`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TransportCreated {
@@ -287,71 +253,6 @@ pub struct NewConsumer<'a> {
     pub app_data: &'a Map<String, Value>,
     /// Whether the producer is paused.
     pub producer_paused: bool,
-}
-
-/// Request `newDataConsumer` of the server.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NewDataConsumer<'a> {
-    /// Who writes; `null`: the bot.
-    pub peer_id: Option<&'a PeerId>,
-    /// What is written.
-    pub data_producer_id: DataProducerId,
-    /// The new data consumer.
-    pub id: DataConsumerId,
-    /// How it will be sent.
-    pub sctp_stream_parameters: SctpStreamParametersJson,
-    /// The data producer's.
-    pub label: &'a str,
-    /// The data producer's.
-    pub protocol: &'a str,
-    /// The data producer's, with `peerId` added.
-    pub app_data: &'a Map<String, Value>,
-}
-
-/// `dataConsumerClosed`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DataConsumerNotice {
-    /// Which data consumer.
-    pub data_consumer_id: DataConsumerId,
-}
-
-/// `activeSpeaker`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ActiveSpeaker<'a> {
-    /// The loudest peer; `null`: nobody can be heard.
-    pub peer_id: Option<&'a PeerId>,
-    /// How loud in dBov.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub volume: Option<i8>,
-}
-
-/// `speakingPeers`, one of our own (`docs/protocol/extensions.md`), in the words of a newer dialect
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SpeakingPeers<'a> {
-    /// The loudest first; empty: nobody can be heard.
-    pub peer_volumes: Vec<PeerVolume<'a>>,
-}
-
-/// How loud somebody is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PeerVolume<'a> {
-    /// Who.
-    pub peer_id: &'a PeerId,
-    /// In dBov, −127 to 0.
-    pub volume: i8,
-}
-
-/// `dominantSpeaker`, one of our own (`docs/protocol/extensions.md`)
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DominantSpeaker<'a> {
-    /// Who has the floor; `null`: nobody any more.
-    pub peer_id: Option<&'a PeerId>,
 }
 
 /// `mediasoup-version`
