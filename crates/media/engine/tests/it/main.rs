@@ -5,6 +5,7 @@ mod bad_network;
 mod call;
 mod closing;
 mod congestion;
+mod connections;
 mod data;
 mod demand;
 mod direct;

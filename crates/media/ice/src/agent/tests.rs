@@ -259,6 +259,43 @@ fn the_peers_checks_are_its_consent() {
 }
 
 #[test]
+fn a_connection_that_is_hung_up_gives_way_to_another_that_was_checked() {
+    let mut bench = Bench::new();
+    for host in [1, 2, 3] {
+        bench.check_ok(remote(host), PLAIN);
+    }
+    bench.check_ok(remote(2), NOMINATE);
+    bench.events();
+    // One that carries nothing just goes.
+    bench.agent.remove_tuple(bench.now, 0, remote(1));
+    bench.agent.remove_tuple(bench.now, 0, remote(1));
+    assert_eq!(
+        bench.events(),
+        [IceEvent::TupleRemoved(tuple_of(remote(1)))]
+    );
+    assert_eq!(bench.agent.selected(), Some(tuple_of(remote(2))));
+    bench.agent.remove_tuple(bench.now, 0, remote(2));
+    assert_eq!(
+        bench.events(),
+        [
+            IceEvent::TupleRemoved(tuple_of(remote(2))),
+            IceEvent::SelectedTuple(tuple_of(remote(3))),
+        ]
+    );
+    bench.agent.remove_tuple(bench.now, 0, remote(3));
+    assert_eq!(
+        bench.events(),
+        [
+            IceEvent::TupleRemoved(tuple_of(remote(3))),
+            IceEvent::StateChanged(IceState::Disconnected),
+        ]
+    );
+    // It may come back.
+    bench.check_ok(remote(4), NOMINATE);
+    assert_eq!(bench.agent.state(), IceState::Completed);
+}
+
+#[test]
 fn a_disconnected_agent_comes_back_by_a_check() {
     let mut bench = Bench::new();
     bench.check_ok(remote(1), value(5));

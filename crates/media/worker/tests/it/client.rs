@@ -1,40 +1,66 @@
 //! A client of a worker that really runs.
 
 use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    io::{self, Read, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     time::Instant,
 };
 
 use plenum_ids::TransportId;
 use plenum_ipc::{Answer, Request};
-use plenum_params::{stats::WorkerStats, transport::WebRtcTransportOptions};
-use plenum_rtp::{HeaderFields, RtpHeader, RtpWriter};
+use plenum_params::{
+    stats::WorkerStats,
+    transport::{Protocol, WebRtcTransportOptions},
+};
+use plenum_rtp::{
+    HeaderFields, RtpHeader, RtpWriter,
+    framing::{FrameReader, frame_header},
+};
 use plenum_supervisor::{RouterHandle, TransportHandle, Worker};
 use plenum_testkit::peer::TestPeer;
 
 /// A peer of the call with its socket.
 pub(crate) struct Client {
     pub(crate) peer: TestPeer,
-    socket: UdpSocket,
+    pub(crate) line: Line,
     pub(crate) transport: TransportHandle,
+}
+
+/// How a client reaches its worker.
+pub(crate) enum Line {
+    Tcp(Framed),
+    Udp(UdpSocket),
 }
 
 impl Client {
     /// Connects to a transport of its own.
     pub(crate) async fn connect(router: &RouterHandle) -> Self {
+        Self::connect_by(router, Protocol::Udp).await
+    }
+
+    /// Connects by the first candidate of this protocol.
+    pub(crate) async fn connect_by(router: &RouterHandle, protocol: Protocol) -> Self {
+        let mut options = WebRtcTransportOptions::default();
+        options.protocols.udp = protocol == Protocol::Udp;
+        options.protocols.tcp = protocol == Protocol::Tcp;
+        if protocol == Protocol::Tcp {
+            // Loopback is wide; what estimates do is for other tests.
+            options.initial_outgoing_bitrate = Some(100_000_000);
+        }
         let created = router
-            .create_webrtc_transport(TransportId::random(), WebRtcTransportOptions::default())
+            .create_webrtc_transport(TransportId::random(), options)
             .await;
         let (transport, info) = created.expect("the router exists");
-        let socket = client_socket();
-        let address = socket.local_addr().expect("bound");
+        let candidate = info.ice_candidates.first().expect("a candidate");
+        assert_eq!(candidate.protocol, protocol);
+        let ip = candidate.address.ip().expect("a number");
+        let (line, address) = Line::open(SocketAddr::new(ip, candidate.port), protocol);
         let peer = TestPeer::new(address, &info, Instant::now()).expect("DTLS starts");
         let connected = transport.connect(peer.dtls_parameters()).await;
         connected.expect("the first time");
         Self {
             peer,
-            socket,
+            line,
             transport,
         }
     }
@@ -50,23 +76,123 @@ impl Client {
         if self.peer.poll_timeout().is_some_and(|due| due <= now) {
             self.peer.handle_timeout(now);
         }
-        let mut buffer = [0; 2048];
-        while let Ok((len, from)) = self.socket.recv_from(&mut buffer) {
-            assert_eq!(from, self.peer.remote, "only the worker talks to it");
-            if !is_lost() {
-                self.peer.handle_datagram(now, &buffer[..len]);
+        match &mut self.line {
+            Line::Udp(socket) => {
+                let mut buffer = [0; 2048];
+                while let Ok((len, from)) = socket.recv_from(&mut buffer) {
+                    assert_eq!(from, self.peer.remote, "only the worker talks to it");
+                    if !is_lost() {
+                        self.peer.handle_datagram(now, &buffer[..len]);
+                    }
+                }
+                while let Some(datagram) = self.peer.poll_transmit() {
+                    if !is_lost() {
+                        send(socket, &datagram, self.peer.remote);
+                    }
+                }
+            }
+            Line::Tcp(framed) => {
+                framed.receive(|datagram| self.peer.handle_datagram(now, datagram));
+                while let Some(datagram) = self.peer.poll_transmit() {
+                    framed.send(&datagram);
+                }
             }
         }
-        while let Some(datagram) = self.peer.poll_transmit() {
-            if !is_lost() {
-                send(&self.socket, &datagram, self.peer.remote);
+    }
+
+    /// The connection of a client over TCP.
+    pub(crate) fn framed(&mut self) -> &mut Framed {
+        match &mut self.line {
+            Line::Tcp(framed) => framed,
+            Line::Udp(_) => panic!("this one is on UDP"),
+        }
+    }
+}
+
+impl Line {
+    /// Opens one, and says where it begins.
+    pub(crate) fn open(to: SocketAddr, protocol: Protocol) -> (Self, SocketAddr) {
+        match protocol {
+            Protocol::Tcp => {
+                let framed = Framed::open(to);
+                let address = framed.stream.local_addr().expect("connected");
+                (Self::Tcp(framed), address)
+            }
+            Protocol::Udp => {
+                let socket = client_socket_on(to.ip());
+                let address = socket.local_addr().expect("bound");
+                (Self::Udp(socket), address)
+            }
+        }
+    }
+}
+
+/// Datagrams on a connection.
+pub(crate) struct Framed {
+    pub(crate) stream: TcpStream,
+    reader: FrameReader,
+    unsent: Vec<u8>,
+    /// Nothing is read while this is false.
+    pub(crate) is_reading: bool,
+    /// The other side has closed it.
+    pub(crate) is_over: bool,
+}
+
+impl Framed {
+    pub(crate) fn open(to: SocketAddr) -> Self {
+        let stream = TcpStream::connect(to).expect("it listens");
+        stream.set_nonblocking(true).expect("a socket");
+        stream.set_nodelay(true).expect("a socket");
+        Self {
+            stream,
+            reader: FrameReader::new(),
+            unsent: Vec::new(),
+            is_reading: true,
+            is_over: false,
+        }
+    }
+
+    pub(crate) fn send(&mut self, datagram: &[u8]) {
+        let header = frame_header(datagram.len()).expect("short");
+        self.unsent.extend(header);
+        self.unsent.extend(datagram);
+        self.flush();
+    }
+
+    pub(crate) fn flush(&mut self) {
+        while !self.unsent.is_empty() {
+            match self.stream.write(&self.unsent) {
+                Ok(written) => drop(self.unsent.drain(..written)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    self.is_over = true;
+                    return self.unsent.clear();
+                }
+            }
+        }
+    }
+
+    pub(crate) fn receive(&mut self, mut each: impl FnMut(&[u8])) {
+        let mut buffer = [0; 16 * 1024];
+        while self.is_reading && !self.is_over {
+            match self.stream.read(&mut buffer) {
+                Ok(read) if read > 0 => {
+                    let frames = self.reader.read(&mut buffer[..read]);
+                    frames.expect("well-formed").for_each(|frame| each(frame));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                _ => self.is_over = true,
             }
         }
     }
 }
 
 pub(crate) fn client_socket() -> UdpSocket {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    client_socket_on(Ipv4Addr::LOCALHOST.into())
+}
+
+fn client_socket_on(ip: IpAddr) -> UdpSocket {
+    let socket = UdpSocket::bind((ip, 0)).expect("a free port");
     socket.set_nonblocking(true).expect("a socket");
     socket
 }

@@ -8,6 +8,7 @@ mod conversation;
 mod data;
 mod node;
 mod packets;
+mod paths;
 mod programs;
 mod soak;
 mod supervised;
