@@ -93,16 +93,17 @@ impl Stage {
 
     /// A sender and a receiver that the first picture has reached.
     async fn call(&self, protocols: [Protocol; 2]) -> Call {
-        let [from, to] = protocols;
-        let mut clients = [
-            Client::connect_by(&self.router, from).await,
-            Client::connect_by(&self.router, to).await,
-        ];
+        let mut clients = Vec::new();
+        for protocol in protocols {
+            clients.push(Client::connect_by(&self.router, protocol).await);
+        }
         self.settle(&mut clients, |clients, _| {
             clients.iter().all(|client| client.peer.is_connected())
         })
         .await;
-        let [sender, receiver] = &mut clients;
+        let [sender, receiver] = &mut clients[..] else {
+            panic!("two protocols, two clients");
+        };
         let id = ProducerId::random();
         let parameters = vp8(vec![encoding(1000)]);
         let produced = sender.transport.produce(id, parameters, false).await;
@@ -127,7 +128,7 @@ impl Stage {
 }
 
 struct Call {
-    clients: [Client; 2],
+    clients: Vec<Client>,
     received: Vec<u16>,
     /// Number of the next picture.
     sent: u16,
