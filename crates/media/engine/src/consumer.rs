@@ -25,12 +25,14 @@ mod dependency;
 mod header;
 mod outline;
 mod picture_ids;
+mod redundancy;
 mod selector;
 mod sent_window;
 mod switching;
 
 use outline::{Format, Outline};
 use picture_ids::PictureIds;
+use redundancy::Redundancy;
 use selector::{Choice, Selector};
 use sent_window::SentWindow;
 use switching::Start;
@@ -91,6 +93,8 @@ pub(crate) struct Consumer {
     selector: Option<Selector>,
     /// Only where picture ids must be rewritten.
     picture_ids: Option<PictureIds>,
+    /// Only where the receiver can take redundant sound.
+    redundancy: Option<Box<Redundancy>>,
     map: SequenceMap,
     epochs: History<Epoch, MAX_EPOCHS>,
     pub(crate) rtx_sequence: u64,
@@ -221,6 +225,7 @@ impl Consumer {
             begun: None,
             selector: layered.then(Selector::default),
             picture_ids: has_picture_ids.then(PictureIds::default),
+            redundancy: Redundancy::of(&parameters),
             map: SequenceMap::new(u64::from(first_sequence)),
             epochs: History::default(),
             rtx_sequence: u64::from(first_rtx_sequence),
@@ -353,7 +358,7 @@ impl Consumer {
         {
             return None;
         }
-        if fresh.empty || self.codec(meta.payload_type).is_none() {
+        if fresh.empty || !self.takes(meta) {
             let _ = self.map.skip(fresh.sequence);
             return None;
         }

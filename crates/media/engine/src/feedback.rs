@@ -233,6 +233,10 @@ impl Engine {
             return;
         }
         let (producer, round_trip) = (consumer.producer, consumer.report.round_trip);
+        let streams = self.producers.get(producer).map(|it| it.streams.as_slice());
+        let mut streams = streams.unwrap_or_default().iter();
+        let is_lossy = streams.any(|stream| stream.reception.fraction_lost() > 0);
+        consumer.review_redundancy(now, is_lossy);
         if let Some(transport) = self.transports.get_mut(key) {
             let congestion = &mut transport.congestion;
             congestion.handle_report(now, block.fraction_lost, round_trip);

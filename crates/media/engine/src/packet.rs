@@ -54,6 +54,10 @@ pub(crate) struct PacketMeta {
     /// The router's payload type.
     pub(crate) payload_type: u8,
     pub(crate) marker: bool,
+    /// The router's payload type of the block that is new in a redundant packet.
+    pub(crate) primary_type: u8,
+    /// Where that block begins; 0: the packet is not redundant.
+    pub(crate) primary_at: u16,
     /// The first packet of a key frame, or any packet of a stream whose payload tells nothing: a consumer can start here.
     pub(crate) sync_point: bool,
     /// Which receivers need the packet.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use plenum_codec::red::Primary;
 use plenum_ids::{ProducerId, RouterId};
 use plenum_params::{
     event::EncodingScore,
@@ -190,6 +191,15 @@ impl Producer {
         Some((self.parameters.codecs.get(index)?, retransmission))
     }
 
+    /// The router's payload type of what is new in a redundant payload, and where it begins.
+    fn primary(&self, payload: &[u8]) -> Option<(u8, u16)> {
+        let primary = Primary::find(payload).ok()?;
+        let (codec, is_rtx) = self.codec(primary.payload_type)?;
+        let is_media = !is_rtx && codec.codec != CodecKind::Red;
+        let start = u16::try_from(primary.start).ok()?;
+        is_media.then_some((codec.mapped_payload_type, start))
+    }
+
     /// Keeps a decrypted media packet and returns whether it is new. `descriptor` is its dependency descriptor, empty
     /// when it has none.
     pub(crate) fn handle_media(
@@ -203,8 +213,21 @@ impl Producer {
         let Some((codec, _)) = self.codec(arrival.payload_type) else {
             return false;
         };
-        let (codec_kind, clock_rate, nack) = (codec.codec, codec.clock_rate, codec.feedback.nack);
+        let (codec_kind, clock_rate, mut nack) =
+            (codec.codec, codec.clock_rate, codec.feedback.nack);
         meta.payload_type = codec.mapped_payload_type;
+        if codec_kind == CodecKind::Red && !payload.is_empty() {
+            let Some((payload_type, start)) = self.primary(payload) else {
+                if let Some(stream) = self.streams.get_mut(usize::from(stream_index)) {
+                    stream.counters.discarded += 1;
+                }
+                return false;
+            };
+            (meta.primary_type, meta.primary_at) = (payload_type, start);
+            // Browsers say nothing of feedback here. The numbers are those of the codec inside.
+            let mut codecs = self.parameters.codecs.iter();
+            nack = codecs.any(|codec| codec.feedback.nack);
+        }
         let is_audio = self.parameters.kind == MediaKind::Audio;
         let Some(stream) = self.streams.get_mut(usize::from(stream_index)) else {
             return false;

@@ -279,10 +279,14 @@ impl Supported {
 }
 
 /// Codecs that a router may offer.
-const SUPPORTED: [Supported; 27] = [
+const SUPPORTED: [Supported; 28] = [
     Supported {
         channels: Some(2),
         ..Supported::audio("audio/opus", 48_000, FeedbackSet::Opus)
+    },
+    Supported {
+        channels: Some(2),
+        ..Supported::audio("audio/red", 48_000, FeedbackSet::Opus)
     },
     Supported::multiopus(4, "0,1,2,3", 2, 2),
     Supported::multiopus(6, "0,4,1,2,3,5", 4, 2),

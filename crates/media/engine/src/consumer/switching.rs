@@ -102,8 +102,7 @@ impl Consumer {
             let wanted = self
                 .target
                 .is_some_and(|target| target.stream == fresh.stream);
-            if wanted && meta.sync_point && !fresh.empty && self.codec(meta.payload_type).is_some()
-            {
+            if wanted && meta.sync_point && !fresh.empty && self.takes(meta) {
                 self.start.get_or_insert(Start {
                     stream: fresh.stream,
                     sequence: fresh.sequence,
@@ -256,6 +255,7 @@ impl Consumer {
             .filter(goes_on);
         by_reports.unwrap_or_else(|| {
             let codec = self.codec(meta.payload_type);
+            let codec = codec.or_else(|| self.codec(meta.primary_type));
             let clock_rate = codec.map_or(90_000, |codec| codec.clock_rate);
             let elapsed = ticks(now.saturating_duration_since(last_sent), clock_rate);
             let next = self.last_timestamp.wrapping_add(elapsed.max(span + 1));

@@ -107,6 +107,7 @@ fn packet_size(
         let known = stream.reader.structure(item.sequence);
         consumer.write_descriptor(item.out, descriptor, known, &mut buffer)
     };
+    let (_, payload) = consumer.form(item.out, meta, payload);
     let header_len = consumer
         .template
         .header_len(&meta.extensions, descriptor_len);

@@ -234,6 +234,7 @@ fn write_packet(
     let (meta, descriptor, payload) = stream.packet(item.sequence)?;
     let epoch = consumer.epoch(item.out)?;
     let choice = consumer.choice(item.out).ok()?;
+    let (payload_type, payload) = consumer.form(item.out, meta, payload);
     // Filled with zeros only where there is a descriptor.
     let mut descriptor_buffer;
     let (descriptor, payload) = if item.filler {
@@ -248,7 +249,7 @@ fn write_packet(
     };
     let rtx = match (item.kind, consumer.outline.rtx_ssrc) {
         (ItemKind::Retransmission | ItemKind::Probation, Some(ssrc)) => {
-            Some((ssrc, consumer.codec(meta.payload_type)?.rtx_payload_type?))
+            Some((ssrc, consumer.codec(payload_type)?.rtx_payload_type?))
         }
         _ => None,
     };
@@ -260,7 +261,7 @@ fn write_packet(
     let header = crate::consumer::PacketHeader {
         padding: padding > 0,
         marker: !item.filler && choice.map_or(meta.marker, |choice| choice.ends_picture(meta)),
-        payload_type: rtx.map_or(meta.payload_type, |(_, payload_type)| payload_type),
+        payload_type: rtx.map_or(payload_type, |(_, payload_type)| payload_type),
         sequence_number: index as u16,
         timestamp: epoch.timestamp(meta.timestamp),
         ssrc: rtx.map_or(consumer.outline.ssrc, |(ssrc, _)| ssrc),

@@ -16,6 +16,7 @@ mod limits;
 mod observers;
 mod pacing;
 mod plain;
+mod silence;
 mod single_stream;
 mod statistics;
 mod traces;

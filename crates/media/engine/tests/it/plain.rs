@@ -22,6 +22,7 @@ use plenum_rtp::{
 mod feedback;
 mod latching;
 mod protection;
+mod redundancy;
 
 const PLAIN: TransportId = TransportId::from_u128(1000);
 

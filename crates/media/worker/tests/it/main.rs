@@ -6,6 +6,7 @@ mod bad_worker;
 mod client;
 mod conversation;
 mod data;
+mod direct;
 mod node;
 mod packets;
 mod paths;

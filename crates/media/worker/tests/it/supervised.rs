@@ -35,6 +35,19 @@ pub(crate) fn config(worker_count: u16) -> SupervisorConfig {
     }
 }
 
+/// Where clients of this machine are.
+pub(crate) fn with_clients_here(worker_count: u16) -> SupervisorConfig {
+    listening_on(Ipv4Addr::LOCALHOST, worker_count)
+}
+
+/// Listening on one address that is told as it is.
+pub(crate) fn listening_on(ip: Ipv4Addr, worker_count: u16) -> SupervisorConfig {
+    SupervisorConfig {
+        listen: vec![ListenInfo::new(ip.into())],
+        ..config(worker_count)
+    }
+}
+
 pub(crate) async fn start(worker_count: u16) -> (Supervisor, UnboundedReceiver<WorkerEvent>) {
     start_with(config(worker_count)).await
 }

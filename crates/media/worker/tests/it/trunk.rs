@@ -22,7 +22,7 @@ use rustix::process::Signal;
 use crate::{
     client::{Client, numbers, packet, stats},
     node::{PATIENCE, send_signal},
-    supervised::{config, next, start_with},
+    supervised::{config, listening_on, next, start_with},
 };
 
 const NEAR: WorkerId = WorkerId(0);
@@ -69,7 +69,16 @@ impl Near {
 impl Far {
     /// A trunk to the far worker with the producer piped over it, and a viewer there.
     async fn new(supervisor: &Supervisor, near: &Near, seed: u64) -> Self {
-        let worker = supervisor.worker(FAR).expect("running");
+        Self::at((supervisor, FAR), (supervisor, near), seed).await
+    }
+
+    /// The same with workers of two nodes.
+    async fn at(
+        (supervisor, id): (&Supervisor, WorkerId),
+        (near_supervisor, near): (&Supervisor, &Near),
+        seed: u64,
+    ) -> Self {
+        let worker = supervisor.worker(id).expect("running");
         let router = RouterHandle::create(&worker, RouterId::random()).await;
         let router = router.expect("new");
         let mut client = Client::connect(&router).await;
@@ -80,12 +89,12 @@ impl Far {
         let mut random = StdRng::seed_from_u64(seed);
         let (there, back) = (TrunkKey::random(&mut random), TrunkKey::random(&mut random));
         let near_end = TrunkOptions {
-            remote: supervisor.trunk_address(FAR).expect("it listens"),
+            remote: supervisor.trunk_address(id).expect("it listens"),
             send_key: there.clone(),
             receive_key: back.clone(),
         };
         let far_end = TrunkOptions {
-            remote: supervisor.trunk_address(NEAR).expect("it listens"),
+            remote: near_supervisor.trunk_address(NEAR).expect("it listens"),
             send_key: back,
             receive_key: there,
         };
@@ -160,9 +169,7 @@ async fn media_and_requests_for_key_frames_go_through() {
         let mut near = Near::new(&supervisor).await;
         let mut far = Far::new(&supervisor, &near, 1).await;
         talk(&mut near, &mut far, |_, received| received.len() >= 50).await;
-        let before = requests(&near.client);
-        far.client.peer.send_pli(5000);
-        talk(&mut near, &mut far, |sender, _| requests(sender) > before).await;
+        ask_for_key_frame(&mut near, &mut far).await;
         for trunk in &far.trunks {
             let stats = trunk.stats().await.expect("it is there");
             assert_eq!(stats.srtp_profile.as_deref(), Some("AEAD_AES_256_GCM"));
@@ -171,6 +178,36 @@ async fn media_and_requests_for_key_frames_go_through() {
         }
         supervisor.shutdown().await;
     }
+}
+
+/// Has the viewer ask until the sender hears of it: a request right behind a key frame goes no further.
+async fn ask_for_key_frame(near: &mut Near, far: &mut Far) {
+    let before = requests(&near.client);
+    while requests(&near.client) == before {
+        far.client.peer.send_pli(5000);
+        let is_heard =
+            |sender: &Client, received: &[u16]| requests(sender) > before || received.len() >= 25;
+        talk(near, far, is_heard).await;
+    }
+}
+
+#[tokio::test]
+async fn workers_of_two_hosts_are_as_near() {
+    let (here, there) = (Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2));
+    let (near_node, _events) = start_with(listening_on(here, 1)).await;
+    let (far_node, _others) = start_with(listening_on(there, 1)).await;
+    let mut near = Near::new(&near_node).await;
+    let mut far = Far::at((&far_node, NEAR), (&near_node, &near), 1).await;
+    talk(&mut near, &mut far, |_, received| received.len() >= 50).await;
+    ask_for_key_frame(&mut near, &mut far).await;
+    for (trunk, remote) in far.trunks.iter().zip([there, here]) {
+        let stats = trunk.stats().await.expect("it is there");
+        let tuple = stats.selected_tuple.expect("from the beginning");
+        assert_eq!(tuple.remote.ip(), remote);
+        assert_eq!(stats.discarded, 0);
+    }
+    near_node.shutdown().await;
+    far_node.shutdown().await;
 }
 
 /// Key frames that the sender was asked for.
