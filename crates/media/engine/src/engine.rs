@@ -55,7 +55,8 @@ pub struct Engine {
     pub(crate) transports: Slab<Transport>,
     pub(crate) producers: Slab<Producer>,
     pub(crate) consumers: Slab<Consumer>,
-    /// Addresses that passed an ICE check, and those of trunks, lead to a transport; nothing else does.
+    /// Addresses that passed an ICE check, those of trunks and those of plain transports' other sides lead to a transport;
+    /// nothing else does.
     pub(crate) addresses: HashMap<(u16, SocketAddr), usize, RandomState>,
     pub(crate) timers: Timers,
     pub(crate) observers: Observers,

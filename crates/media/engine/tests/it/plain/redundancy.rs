@@ -124,7 +124,8 @@ fn packet(payload_type: u8, number: u16, payload: &[u8]) -> Vec<u8> {
 
 /// The last packet's sound and this one's.
 fn redundant(number: u8) -> Vec<u8> {
-    let rest = 960_u32 << 10 | 40;
+    let (back, len) = (960_u32, 40);
+    let rest = back << 10 | len;
     let mut payload = vec![0x80 | OPUS];
     payload.extend(&rest.to_be_bytes()[1..]);
     payload.push(OPUS);
