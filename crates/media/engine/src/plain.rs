@@ -33,6 +33,26 @@ pub(crate) struct Plain {
     pub(crate) keys: Option<SrtpParameters>,
     /// `connect` was called.
     pub(crate) is_connected: bool,
+    /// What would go on where a packet left off that was too old: SSRC and sequence number.
+    resumption: Option<(u32, u16)>,
+}
+
+impl Plain {
+    pub(crate) fn new(
+        options: PlainTransportOptions,
+        (socket, rtcp_socket): (SocketIndex, Option<SocketIndex>),
+        keys: Option<SrtpParameters>,
+    ) -> Self {
+        Self {
+            options,
+            socket,
+            rtcp_socket,
+            rtcp_path: None,
+            keys,
+            is_connected: false,
+            resumption: None,
+        }
+    }
 }
 
 impl Transport {
@@ -172,6 +192,59 @@ impl Engine {
         if !rtcp {
             self.handle_connected(now, key);
         }
+    }
+
+    /// Whether a packet that is too old is the second of a sender that was started again with the SSRC that it was given,
+    /// and counts from anywhere: two in a row say so (RFC 3550 appendix A.1). Then its stream begins anew. Where packets
+    /// authenticate there is no such thing: the other side would have to be connected again.
+    #[cold]
+    pub(crate) fn begins_anew(
+        &mut self,
+        now: Instant,
+        key: usize,
+        ssrc: u32,
+        sequence_number: u16,
+    ) -> bool {
+        let Some(transport) = self.transports.get_mut(key) else {
+            return false;
+        };
+        let Some(plain) = transport.plain.as_mut().filter(|it| it.keys.is_none()) else {
+            return false;
+        };
+        let resumption = (ssrc, sequence_number.wrapping_add(1));
+        let awaited = plain.resumption.replace(resumption);
+        if awaited != Some((ssrc, sequence_number)) {
+            return false;
+        }
+        let Some(entry) = transport.receive.find(ssrc) else {
+            return false;
+        };
+        let (producer, index) = (entry.target.producer, usize::from(entry.target.stream));
+        let is_media = !entry.target.retransmission;
+        let Some(producer) = self.producers.get_mut(producer) else {
+            return false;
+        };
+        let (kind, encoding) = (
+            producer.parameters.kind,
+            producer.parameters.encodings.get(index),
+        );
+        if let (Some(stream), Some(encoding)) = (producer.streams.get_mut(index), encoding)
+            && is_media
+        {
+            if !stream.may_change_ssrc(now) {
+                return false;
+            }
+            stream.ssrc_changed = Some(now);
+            stream.restart(kind, encoding);
+            for &consumer in &producer.consumers {
+                if let Some(consumer) = self.consumers.get_mut(consumer) {
+                    consumer.restart();
+                }
+            }
+        }
+        entry.inbound = InboundStream::new();
+        plain.resumption = None;
+        true
     }
 
     /// The addresses of a plain transport lead nowhere from now on.

@@ -11,7 +11,7 @@ use plenum_params::{
     transport::{DtlsState, IceState},
 };
 use plenum_rtp::{PacketKind, RtpHeader, classify};
-use plenum_srtp::{InboundStream, Opener, Sealer, SrtpKeys, SrtpProfile};
+use plenum_srtp::{InboundStream, Opener, Sealer, SrtpError, SrtpKeys, SrtpProfile};
 use slab::Slab;
 
 use crate::{
@@ -288,9 +288,16 @@ impl Engine {
         let (opened, target) = if let Some(entry) = transport.receive.find(header.ssrc) {
             let opened = session
                 .opener
-                .open_rtp(&mut entry.inbound, data, header.header_len)
-                .ok()?;
-            (opened, entry.target)
+                .open_rtp(&mut entry.inbound, data, header.header_len);
+            if matches!(opened, Err(SrtpError::TooOld)) {
+                let begins = self.begins_anew(now, key, header.ssrc, header.sequence_number);
+                return if begins {
+                    self.handle_rtp(now, key, data)
+                } else {
+                    None
+                };
+            }
+            (opened.ok()?, entry.target)
         } else if transport.trunk.is_some() {
             // The node declares all of a trunk's.
             return None;

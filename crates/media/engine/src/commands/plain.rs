@@ -48,14 +48,7 @@ impl Engine {
             srtp: keys.is_none().then(SrtpSession::clear),
             // Whoever has no congestion control has a path that carries what it asked for.
             pacer: Pacer::for_trunk(),
-            plain: Some(Box::new(Plain {
-                options: *options,
-                socket,
-                rtcp_socket,
-                rtcp_path: None,
-                keys,
-                is_connected: false,
-            })),
+            plain: Some(Box::new(Plain::new(*options, (socket, rtcp_socket), keys))),
             own_sockets: own.into(),
             ..transport
         });

@@ -1,8 +1,10 @@
 //! Whom packets are taken from.
 
 use plenum_ice::controlling::BindingRequest;
+use plenum_testkit::peer::ReceiveStream;
 
 use super::*;
+use crate::layers::stage::MS;
 
 #[test]
 fn with_comedia_the_first_packet_says_where_the_other_side_is_and_no_later_one_does() {
@@ -22,7 +24,7 @@ fn with_comedia_the_first_packet_says_where_the_other_side_is_and_no_later_one_d
     assert_eq!(scene.found(), [(address(THERE), false)]);
     assert_eq!((scene.taken(), scene.discarded()), (3, 5));
     // What is sent goes there, too.
-    scene.world.run(crate::layers::stage::MS * 1100);
+    scene.world.run(MS * 1100);
     assert!(!scene.sent_to(THERE).is_empty());
     assert!(scene.world.elsewhere.is_empty());
 }
@@ -55,7 +57,7 @@ fn rtcp_with_a_port_of_its_own_is_found_by_itself() {
     scene.deliver(rtp, THERE, receiver_report());
     assert_eq!(scene.found(), []);
     scene.deliver(rtp, THERE, picture(1));
-    scene.world.run(crate::layers::stage::MS * 1100);
+    scene.world.run(MS * 1100);
     assert!(
         scene.world.elsewhere.is_empty(),
         "nobody knows where RTCP goes"
@@ -64,7 +66,7 @@ fn rtcp_with_a_port_of_its_own_is_found_by_itself() {
     scene.deliver(rtcp, THERE + 6, receiver_report());
     let found = [(address(THERE), false), (address(THERE + 5), true)];
     assert_eq!(scene.found(), found);
-    scene.world.run(crate::layers::stage::MS * 1100);
+    scene.world.run(MS * 1100);
     assert!(!scene.sent_to(THERE + 5).is_empty());
     assert!(scene.world.elsewhere.is_empty());
 }
@@ -160,4 +162,32 @@ fn a_check_with_the_right_password_opens_no_plain_transport() {
     assert!(scene.world.elsewhere.is_empty(), "no answer");
     scene.arrive(THERE + 1, picture(0));
     assert_eq!(scene.found(), [(address(THERE + 1), false)]);
+}
+
+#[test]
+fn a_sender_that_was_started_again_with_its_ssrc_is_heard() {
+    let mut scene = Scene::producing(PlainTransportOptions::default());
+    scene
+        .connect(remote(THERE, None), None)
+        .expect("first connect");
+    let viewer = scene.world.add_connected_peer();
+    let receiver = ReceiveStream::new(5000, Some(5001), 101);
+    scene.world.peers[viewer].add_receiver(receiver);
+    scene
+        .world
+        .consume(viewer, 20, PRODUCER, vp8_receiver(5000));
+    let mut send = |numbers: std::ops::Range<u16>| {
+        let mut received = 0;
+        for number in numbers {
+            scene.arrive(THERE, picture(number));
+            scene.world.run(20 * MS);
+            received += scene.world.received(viewer).len();
+        }
+        received
+    };
+    assert_eq!(send(20_000..20_050), 50);
+    // One that is late by so much is nothing.
+    assert_eq!(send(7..8) + send(20_050..20_060), 10);
+    assert_eq!(send(100..150), 49, "all but the first");
+    assert_eq!(send(60_000..60_001) + send(150..160), 10);
 }
