@@ -122,7 +122,7 @@ pub(crate) struct Transport {
     pub(crate) data_producers: Vec<DataProducerId>,
     pub(crate) data_consumers: BTreeSet<DataConsumerId>,
     /// Of the data consumers.
-    streams: BTreeSet<u16>,
+    pub(crate) streams: BTreeSet<u16>,
     next_stream: u16,
 }
 

@@ -52,7 +52,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         16 => (number.clone(), 0..REQUESTS, number.clone())
             .prop_map(|(session, what, which)| Happening::Request(session, what, which)),
         1 => number.clone().prop_map(Happening::TransportFails),
-        1 => (failure, number).prop_map(|(failure, place)| Happening::WorkerFails(failure, place)),
+        3 => (failure, number).prop_map(|(failure, place)| Happening::WorkerFails(failure, place)),
     ]
 }
 
@@ -355,6 +355,12 @@ fn compare(world: &World) {
 
 /// Data channels of the whole room: who reads what, and pipes for whoever is elsewhere.
 fn compare_data(room: &Room) {
+    for (id, transport) in &room.transports {
+        let consumers = room.data_consumers.values();
+        let on_it = consumers.filter(|it| it.transport == *id);
+        let streams: BTreeSet<_> = on_it.map(|it| it.stream.stream_id).collect();
+        assert_eq!(streams, transport.streams);
+    }
     for consumer in room.data_consumers.values() {
         let transport = &room.transports[&consumer.transport];
         assert!(transport.session == consumer.session && transport.place == consumer.place);
@@ -497,11 +503,16 @@ proptest! {
         for (session, peer, place) in [(1, "a", 0), (2, "b", 0), (3, "c", 3)] {
             let joined = world.join_at(PlaceId(place), session, peer);
             world.produce(joined);
+            let chat = clients::write(joined.1, 0, Audience::Everybody);
+            world.ask(joined.0, chat).expect("writes");
         }
         let mut next_session = 3;
         for happening in happenings {
             happen(&mut world, &mut next_session, &happening);
             compare_sight(&world);
+            if world.answers.is_empty() {
+                compare(&world);
+            }
         }
         world.worker.failures.clear();
         for worker in world.beyond.values_mut() {
