@@ -137,6 +137,8 @@ pub struct AssociationCounters {
     pub malformed: u64,
     /// Packets that would have gone beyond a bound.
     pub refused: u64,
+    /// Panics of the library, of which one is the end.
+    pub panics: u64,
 }
 
 /// An SCTP association with one peer. The crate's documentation says how to drive it.
@@ -324,6 +326,7 @@ impl Association {
         let library = self.library.as_mut()?;
         let result = catch_unwind(AssertUnwindSafe(|| run(library)));
         if result.is_err() {
+            self.counters.panics += 1;
             self.end(SctpEvent::Failed);
         }
         result.ok()

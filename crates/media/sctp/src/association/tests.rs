@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::fuzzing::{fuzz_packets, fuzz_split};
 
+mod hostile;
+
 const MS: Duration = Duration::from_millis(1);
 
 fn settings() -> Settings {
