@@ -125,6 +125,16 @@ const WORKER_GAUGES: &[Row<PerhapsOfWorker>] = &[
         |it| Some(it.totals.consumers.into()),
     ),
     (
+        "plenum_worker_data_producers",
+        "Data producers in the worker.",
+        |it| Some(it.totals.data_producers.into()),
+    ),
+    (
+        "plenum_worker_data_consumers",
+        "Data consumers in the worker.",
+        |it| Some(it.totals.data_consumers.into()),
+    ),
+    (
         "plenum_worker_requests_waiting",
         "Requests to the worker that it has not answered.",
         |it| Some(number(it.requests_waiting)),
@@ -181,6 +191,11 @@ const WORKER_COUNTERS: &[Row<OfWorker>] = &[
         "plenum_worker_ice_disconnects",
         "Transports whose peer gave no sign of life for too long.",
         |it| big(it.totals.media.ice_disconnected),
+    ),
+    (
+        "plenum_worker_messages_dropped",
+        "Messages of data channels that a full buffer, or a receiver who was not there, has cost.",
+        |it| big(it.totals.media.messages_dropped),
     ),
     (
         "plenum_worker_events_dropped",
@@ -247,6 +262,16 @@ const WORKER_PAIRS: &[Pair] = &[
             [
                 big(it.totals.media.nacks_received),
                 big(it.totals.media.nacks_sent),
+            ]
+        },
+    ),
+    both(
+        "plenum_worker_messages",
+        "Messages of data channels received (in) and handed on, once for each data consumer (out).",
+        |it| {
+            [
+                big(it.totals.media.messages_received),
+                big(it.totals.media.messages_sent),
             ]
         },
     ),
