@@ -79,6 +79,12 @@ const WAYS: {
     },
   },
   {
+    name: "under a host name",
+    settings: { "rtc.announced_ip": "localhost" },
+    params: {},
+    check: ({ remote }) => expect(remote?.protocol).toBe("udp"),
+  },
+  {
     name: "with a port for every transport",
     settings: { "rtc.mode": "port-per-transport", "rtc.ports_per_worker": 40 },
     params: {},

@@ -1,7 +1,7 @@
 //! The worker process: one thread that moves datagrams between sockets and one engine, and carries out what the node
 //! asks over the control socket.
 //!
-//! The worker opens nothing by itself: its packet socket and RTC sockets come from the node together with the first bytes on the control
+//! The worker opens nothing by itself but ports of single transports: its packet socket and the shared RTC sockets come from the node together with the first bytes on the control
 //! socket, which is its standard input. When that reaches its end the worker ends too, at once. It does not touch what
 //! lies outside: no environment, no files but its own figures in `/proc`. Its log goes to standard error, which is the node's.
 //!

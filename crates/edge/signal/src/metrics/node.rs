@@ -99,6 +99,11 @@ const WORKER_GAUGES: &[Row<PerhapsOfWorker>] = &[
         |it| Some(big(it.totals.memory)),
     ),
     (
+        "plenum_worker_connections",
+        "TCP connections that carry media.",
+        |it| Some(it.totals.connections.into()),
+    ),
+    (
         "plenum_worker_open_fds",
         "Open file descriptors of the worker.",
         |it| Some(it.totals.descriptors.into()),
@@ -196,6 +201,16 @@ const WORKER_COUNTERS: &[Row<OfWorker>] = &[
         "plenum_worker_messages_dropped",
         "Messages of data channels that a full buffer, or a receiver who was not there, has cost.",
         |it| big(it.totals.media.messages_dropped),
+    ),
+    (
+        "plenum_worker_connections_blocked",
+        "Times that a TCP connection did not take what its receiver was sent, so that pictures were left out.",
+        |it| big(it.totals.media.connections_blocked),
+    ),
+    (
+        "plenum_worker_connections_refused",
+        "TCP connections that were closed before anything valid came from them.",
+        |it| big(it.totals.connections_refused),
     ),
     (
         "plenum_worker_events_dropped",
