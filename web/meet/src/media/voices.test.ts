@@ -39,6 +39,13 @@ describe("voices, as the server tells of them", () => {
     expect(heard.speaking.size + heard.volumes.size).toBe(0);
   });
 
+  it("are not guessed any more once the server has told who has the floor", () => {
+    const voices = new Voices();
+    voices.trust();
+    expect(voices.told).toBe(true);
+    expect(voices.at(0, nobody).speaking.size).toBe(0);
+  });
+
   it("of another server are forgotten", () => {
     const voices = new Voices();
     voices.tell(new Map([["a", -20]]));

@@ -65,7 +65,11 @@ export class Meeting {
         this.#voices.tell(volumes);
         this.#show(this.#heard());
       },
-      dominant: (peerId) => this.#dominant(peerId),
+      dominant: (peerId) => {
+        // From here on the page's own guess must not stand in the way.
+        this.#voices.trust();
+        this.#dominant(peerId);
+      },
       data: (message) => this.onData?.(message),
     });
     this.#client.watch(this.#view);
