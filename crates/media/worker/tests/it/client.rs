@@ -6,9 +6,11 @@ use std::{
     time::Instant,
 };
 
+use plenum_harness::data::peer_settings;
 use plenum_ids::TransportId;
 use plenum_ipc::{Answer, Request};
 use plenum_params::{
+    data::SctpOptions,
     stats::WorkerStats,
     transport::{Protocol, WebRtcTransportOptions},
 };
@@ -38,9 +40,28 @@ impl Client {
         Self::connect_by(router, Protocol::Udp).await
     }
 
+    /// Connects to a transport of its own that has data channels.
+    pub(crate) async fn connect_for_data(router: &RouterHandle) -> Self {
+        let options = WebRtcTransportOptions {
+            sctp: Some(SctpOptions::default()),
+            ..WebRtcTransportOptions::default()
+        };
+        let mut client = Self::connect_with(router, Protocol::Udp, options).await;
+        client.peer.want_data(peer_settings());
+        client
+    }
+
     /// Connects by the first candidate of this protocol.
     pub(crate) async fn connect_by(router: &RouterHandle, protocol: Protocol) -> Self {
-        let mut options = WebRtcTransportOptions::default();
+        let options = WebRtcTransportOptions::default();
+        Self::connect_with(router, protocol, options).await
+    }
+
+    async fn connect_with(
+        router: &RouterHandle,
+        protocol: Protocol,
+        mut options: WebRtcTransportOptions,
+    ) -> Self {
         options.protocols.udp = protocol == Protocol::Udp;
         options.protocols.tcp = protocol == Protocol::Tcp;
         if protocol == Protocol::Tcp {

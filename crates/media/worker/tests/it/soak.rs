@@ -11,11 +11,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plenum_harness::parameters::{encoding, vp8, vp8_receiver};
-use plenum_ids::{ConsumerId, ProducerId, RouterId, RtpObserverId, WorkerId};
-use plenum_params::{observer::SPEAKER_INTERVAL_MS, transport::ListenInfo};
+use plenum_harness::{
+    data::reliability,
+    parameters::{encoding, vp8, vp8_receiver},
+};
+use plenum_ids::{
+    ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, RtpObserverId, WorkerId,
+};
+use plenum_params::{
+    data::{SctpStreamParameters, ppid},
+    observer::SPEAKER_INTERVAL_MS,
+    transport::ListenInfo,
+};
 use plenum_supervisor::{
-    ConsumerHandle, ProducerHandle, RouterHandle, Supervisor, SupervisorConfig,
+    ConsumeData, ConsumerHandle, DataConsumerHandle, DataProducerHandle, ProducerHandle,
+    RouterHandle, Supervisor, SupervisorConfig,
 };
 use plenum_testkit::peer::{ReceiveStream, SendStream};
 use rand::{RngExt as _, SeedableRng, rngs::StdRng};
@@ -36,8 +46,17 @@ const LOSS: f64 = 0.03;
 /// Between two turns of the clients.
 const TURN: Duration = Duration::from_millis(10);
 
-/// Turns between two pictures of everybody: 25 a second.
+/// Turns between two pictures of everybody, and two messages: 25 a second.
 const TURNS_A_PICTURE: u64 = 4;
+
+/// The channel that everybody speaks on.
+const CHANNEL: SctpStreamParameters = SctpStreamParameters::reliable(0);
+
+/// Bytes of a message.
+const MESSAGE: usize = 500;
+
+/// Streams that are used in turn for what is heard: there is time to close one before it is used again.
+const STREAMS: u16 = 500;
 
 /// Joins of a short round.
 const SHORT_JOINS: u32 = 100;
@@ -76,12 +95,15 @@ impl Round {
     }
 }
 
-/// Somebody with a camera who watches everybody else.
+/// Somebody with a camera and something to say, who watches and hears everybody else.
 struct Member {
     client: Client,
     producer: ProducerHandle,
     /// By whom they watch.
-    consumers: HashMap<ProducerId, ConsumerHandle>,
+    consumers: HashMap<ProducerId, (ConsumerHandle, DataConsumerHandle)>,
+    voice: DataProducerHandle,
+    next_stream: u16,
+    heard: usize,
     next_ssrc: u32,
     pictures: u16,
     received: usize,
@@ -89,7 +111,7 @@ struct Member {
 
 impl Member {
     async fn join(router: &RouterHandle) -> Self {
-        let mut client = Client::connect(router).await;
+        let mut client = Client::connect_for_data(router).await;
         client
             .peer
             .add_sender(SendStream::new(1000, Some((1001, 97))));
@@ -98,17 +120,23 @@ impl Member {
             .transport
             .produce(id, vp8(vec![encoding(1000)]), false);
         let producer = produced.await.expect("the transport is there");
+        let (id, channel) = (DataProducerId::random(), CHANNEL);
+        let voice = client.transport.produce_data(id, channel, false).await;
+        let voice = voice.expect("the transport is there");
         Self {
             client,
             producer,
             consumers: HashMap::new(),
+            voice,
+            next_stream: 0,
+            heard: 0,
             next_ssrc: 5000,
             pictures: 0,
             received: 0,
         }
     }
 
-    async fn watch(&mut self, producer: ProducerId) {
+    async fn watch(&mut self, producer: ProducerId, voice: DataProducerId) {
         let ssrc = self.next_ssrc;
         self.next_ssrc += 2;
         let stream = ReceiveStream::new(ssrc, Some(ssrc + 1), 101);
@@ -119,7 +147,15 @@ impl Member {
             .transport
             .consume(id, producer, vp8_receiver(ssrc), false);
         let consumer = consumed.await.expect("the producer is there");
-        self.consumers.insert(producer, consumer);
+        let how = ConsumeData {
+            stream: Some(SctpStreamParameters::reliable(self.next_stream)),
+            ..ConsumeData::default()
+        };
+        self.next_stream = (self.next_stream + 1) % STREAMS;
+        let id = DataConsumerId::random();
+        let heard = self.client.transport.consume_data(id, voice, how).await;
+        let heard = heard.expect("the data producer is there");
+        self.consumers.insert(producer, (consumer, heard));
     }
 
     fn turn(&mut self, network: &mut StdRng, picture: bool) {
@@ -133,9 +169,19 @@ impl Member {
             }
             self.client.peer.send_rtp(&picture);
             self.pictures += 1;
+            if self.client.peer.has_data() {
+                let channel = (CHANNEL.stream_id, reliability(&CHANNEL));
+                let message = vec![7; MESSAGE];
+                let peer = &mut self.client.peer;
+                // Its buffer may be full: the network is bad.
+                let _ = peer.send_message(Instant::now(), channel, ppid::BINARY, message);
+            }
         }
         self.client.turn_with(|| network.random_bool(LOSS));
         self.received += numbers(&mut self.client).len();
+        while self.client.peer.poll_message().is_some() {
+            self.heard += 1;
+        }
     }
 }
 
@@ -158,6 +204,8 @@ struct Soak {
     joins: u32,
     /// Those who saw something of others while they were there.
     served: u32,
+    /// Messages that reached those who have left.
+    heard: usize,
     samples: Vec<Sample>,
 }
 
@@ -181,6 +229,7 @@ impl Soak {
             turns: 0,
             joins: 0,
             served: 0,
+            heard: 0,
             samples: Vec::new(),
         }
     }
@@ -195,6 +244,7 @@ impl Soak {
             && let Some(gone) = self.members.pop_front()
         {
             self.served += u32::from(gone.received > 0);
+            self.heard += gone.heard;
             let id = gone.producer.id();
             drop(gone);
             for member in &mut self.members {
@@ -203,8 +253,8 @@ impl Soak {
         }
         let mut joined = Member::join(&self.router).await;
         for member in &mut self.members {
-            joined.watch(member.producer.id()).await;
-            member.watch(joined.producer.id()).await;
+            joined.watch(member.producer.id(), member.voice.id()).await;
+            member.watch(joined.producer.id(), joined.voice.id()).await;
         }
         self.members.push_back(joined);
         self.joins += 1;
@@ -324,6 +374,12 @@ async fn memory_stays_what_it_is_while_people_come_and_go() {
     // Who is there for seconds sees somebody, whatever is lost.
     let left = soak.joins - soak.members.len() as u32;
     assert!(soak.served * 10 >= left * 9, "{} of {left}", soak.served);
+    // In a short round channels have hardly opened when their owners leave.
+    let least = match round {
+        Round::Short => 0,
+        Round::Long(_) => left as usize,
+    };
+    assert!(soak.heard >= least, "{} messages", soak.heard);
 
     soak.members.clear();
     let worker = soak.router.worker().clone();
