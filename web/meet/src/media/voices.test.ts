@@ -46,6 +46,16 @@ describe("voices, as the server tells of them", () => {
     expect(voices.at(0, nobody).speaking.size).toBe(0);
   });
 
+  it("of an earlier session are silent", () => {
+    const voices = new Voices();
+    voices.tell(new Map([["a", -20]]));
+    voices.at(0, nobody);
+    voices.silence();
+    const heard = voices.at(1, nobody);
+    expect(heard.speaking.size + heard.volumes.size).toBe(0);
+    expect(voices.told).toBe(true);
+  });
+
   it("of another server are forgotten", () => {
     const voices = new Voices();
     voices.tell(new Map([["a", -20]]));

@@ -37,11 +37,16 @@ export class Voices {
     this.#volumes = new Map(volumes);
   }
 
-  // What was told in another session counts no more.
-  forget(): void {
-    this.#told = false;
+  // What was told in an earlier session counts no more.
+  silence(): void {
     this.#volumes.clear();
     this.#spoke.clear();
+  }
+
+  // Another server may not tell at all.
+  forget(): void {
+    this.#told = false;
+    this.silence();
   }
 
   // Pauses between words do not end speaking.

@@ -29,6 +29,8 @@ const RELEASE_TIMEOUT_MS = 15_000;
 type Direction = "send" | "recv";
 
 export interface ClientEvents {
+  // A session begins, and nobody has been heard in it.
+  started(): void;
   // Who can be heard, in dBov.
   volumes(volumes: Map<string, number>): void;
   // Who has the floor.
@@ -128,6 +130,7 @@ export class RoomClient {
   }
 
   async #start(earlier?: ProducerIds): Promise<void> {
+    this.#events.started();
     const events = {
       media: (direction: Direction, state: types.ConnectionState) => this.#mediaState(direction, state),
       sendingFailed: (slot: SlotName, error: unknown) => this.#sendingFailed(slot, error),

@@ -61,6 +61,7 @@ export class Meeting {
     this.#floor = new DominantSpeaker();
     this.#voices.forget();
     this.#client = new RoomClient(signallingUrl(location, room, state.me.id), this.store, this.#options, {
+      started: () => this.#voices.silence(),
       volumes: (volumes) => {
         this.#voices.tell(volumes);
         this.#show(this.#heard());
