@@ -6,7 +6,9 @@ use super::*;
 use crate::{
     fixtures,
     fuzzing::{check_ortc, fuzz_ortc, fuzz_scalability_mode},
-    rtp_parameters::{MimeType, RtcpFeedback, RtpParameters},
+    media::CodecKind,
+    resolve::receive_parameters,
+    rtp_parameters::{CodecParameters, MimeType, RtcpFeedback, RtpParameters},
 };
 
 fn rng() -> StdRng {
@@ -123,7 +125,7 @@ fn a_router_codec_must_be_known_and_payload_types_distinct() {
         mime_type: MimeType::new(mime_type).expect("valid"),
         clock_rate,
         channels,
-        parameters: crate::rtp_parameters::CodecParameters::default(),
+        parameters: CodecParameters::default(),
         payload_type,
     };
     let fixed = router_capabilities(&[codec("audio/pcmu", 8000, Some(1), None)]).expect("known");
@@ -391,6 +393,46 @@ fn a_client_without_the_codec_cannot_consume() {
         Err(Error::NoCompatibleCodec)
     );
     assert!(!can_consume(&consumable, &RtpCapabilities::default()));
+}
+
+#[test]
+fn redundant_sound_is_for_routers_and_clients_that_know_it() {
+    let red = RouterCodec {
+        mime_type: MimeType::new("audio/red").expect("a type"),
+        clock_rate: 48_000,
+        channels: Some(2),
+        parameters: CodecParameters::default(),
+        payload_type: None,
+    };
+    let mut codecs = default_codecs();
+    codecs.push(red);
+    let router_with = router_capabilities(&codecs).expect("a known codec");
+    let mut parameters = fixtures::opus();
+    let mut red = parameters.codecs[0].clone();
+    red.mime_type = MimeType::new("audio/red").expect("a type");
+    red.payload_type = 63;
+    parameters.codecs.push(red);
+    let refused = producer_mapping(
+        MediaKind::Audio,
+        &mut parameters.clone(),
+        &router(),
+        &mut rng(),
+    );
+    assert!(matches!(refused, Err(Error::UnsupportedCodec { .. })));
+    let mapping = producer_mapping(MediaKind::Audio, &mut parameters, &router_with, &mut rng());
+    let mapping = mapping.expect("fits");
+    let received = receive_parameters(MediaKind::Audio, &parameters, &mapping).expect("whole");
+    let kinds: Vec<_> = received.codecs.iter().map(|codec| codec.codec).collect();
+    assert_eq!(kinds, [CodecKind::Opus, CodecKind::Red]);
+    let consumable = consumable_parameters(MediaKind::Audio, &parameters, &router_with, &mapping);
+    for (remote, expected) in [
+        (&router_with, &["audio/opus", "audio/red"][..]),
+        (&router(), &["audio/opus"]),
+    ] {
+        let consumer = consume(&consumable, remote);
+        let types = consumer.codecs.iter().map(|codec| codec.mime_type.as_str());
+        assert_eq!(types.collect::<Vec<_>>(), expected);
+    }
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn messages_for_a_node_that_takes_none_are_bounded() {
     let made = engine.consume_data(DIRECT, to, from, None, Vec::new(), false);
     made.expect("it is direct");
     let mut bytes = Vec::new();
-    DataMessage::write_header(ppid::BINARY, None, [].into_iter(), &mut bytes);
+    DataMessage::write_header(ppid::BINARY, None, [], &mut bytes);
     bytes.resize(bytes.len() + (64 << 10), 7);
     for _ in 0..1000 {
         let message = DataMessage::parse(&bytes).expect("well formed");

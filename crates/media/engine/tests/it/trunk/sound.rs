@@ -1,5 +1,6 @@
 //! Sound through a trunk, alone and in step with a picture.
 
+use plenum_params::media::{CodecKind, ReceiveCodec, SendCodec};
 use plenum_rtp::{NtpTime, PacketKind, RtpHeader, classify};
 use plenum_testkit::{
     media::{ExtensionIds, OpusSource, RtpSource, RtpSourceConfig},
@@ -123,6 +124,55 @@ fn sound_and_picture_stay_in_step() {
     for began in [sound, picture] {
         assert!((began - expected).abs() < 0.002, "{began} {expected}");
     }
+}
+
+#[test]
+fn redundant_sound_is_unpacked_for_each_receiver_behind_the_trunk() {
+    let mut parameters = opus(SENT_SSRC);
+    parameters.codecs.push(ReceiveCodec {
+        codec: CodecKind::Red,
+        mime_type: "audio/red".into(),
+        payload_type: 63,
+        mapped_payload_type: 112,
+        ..parameters.codecs[0].clone()
+    });
+    let mut scene = Scene::new();
+    let pipe = scene.pipe(1, &parameters);
+    scene.near.peers[0].add_sender(SendStream::new(SENT_SSRC, None));
+    let mut whole = opus_receiver(RECEIVED_SSRC);
+    whole.codecs.push(SendCodec {
+        codec: CodecKind::Red,
+        mime_type: "audio/red".into(),
+        payload_type: 112,
+        ..whole.codecs[0].clone()
+    });
+    let unpacked = opus_receiver(RECEIVED_PICTURE_SSRC);
+    scene.far.consume(0, 20, pipe.producer, whole);
+    scene.far.consume(0, 21, pipe.producer, unpacked);
+    // Nothing that is repeated, and one block that is new.
+    let payload = [&[111][..], &[7; 50]].concat();
+    for number in 0..10_u16 {
+        let mut packet = vec![0x80, 63];
+        packet.extend(number.to_be_bytes());
+        packet.extend((u32::from(number) * 960).to_be_bytes());
+        packet.extend(SENT_SSRC.to_be_bytes());
+        packet.extend(&payload);
+        scene.near.peers[0].send_rtp(&packet);
+        scene.run(20 * MS);
+    }
+    let mut counts = [0; 2];
+    for packet in scene.far.received(0) {
+        let header = RtpHeader::parse(&packet).expect("well-formed");
+        let body = &packet[header.payload(&packet).expect("well-formed")];
+        if header.ssrc == RECEIVED_SSRC {
+            assert_eq!((header.payload_type, body), (112, &payload[..]));
+            counts[0] += 1;
+        } else {
+            assert_eq!((header.payload_type, body), (111, &payload[1..]));
+            counts[1] += 1;
+        }
+    }
+    assert_eq!(counts, [10, 10]);
 }
 
 #[test]
