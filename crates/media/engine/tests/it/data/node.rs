@@ -65,30 +65,6 @@ fn the_node_speaks_to_peers_and_hears_them() {
 }
 
 #[test]
-fn what_the_node_does_not_take_is_bounded() {
-    let (mut world, bot) = world();
-    let heard = DataConsumerId::from_u128(11);
-    world
-        .engine
-        .consume_data(DIRECT, heard, bot, None, Vec::new(), false)
-        .expect("it is direct");
-    let longest = "x".repeat(256 * 1024);
-    for _ in 0..20 {
-        assert!(say(&mut world, bot, &message(None, &[], &longest)));
-    }
-    let stats = world.engine.data_consumer_stats(heard).expect("there");
-    assert_eq!((stats.messages_sent, stats.messages_dropped), (16, 4));
-    let waiting = std::iter::from_fn(|| world.engine.poll_message()).count();
-    assert_eq!(waiting, 16);
-    assert!(
-        say(&mut world, bot, &message(None, &[], &longest)),
-        "there is room again"
-    );
-    let stats = world.engine.data_consumer_stats(heard).expect("there");
-    assert_eq!((stats.messages_sent, stats.messages_dropped), (17, 4));
-}
-
-#[test]
 fn subchannels_choose_who_hears_the_node() {
     let (mut world, bot) = world();
     for (index, chosen) in [vec![], vec![1], vec![2, 1]].into_iter().enumerate() {
