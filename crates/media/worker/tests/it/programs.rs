@@ -17,19 +17,18 @@ use plenum_params::{
     transport::{PlainRemote, PlainTransportInfo, PlainTransportOptions, SrtpParameters},
 };
 use plenum_supervisor::{
-    ConsumerHandle, ProducerHandle, RouterHandle, Supervisor, SupervisorConfig, TransportHandle,
-    WorkerEvent,
+    ConsumerHandle, ProducerHandle, RouterHandle, Supervisor, TransportHandle, WorkerEvent,
 };
 use tokio::{
     process::{Child, Command},
-    sync::mpsc::UnboundedReceiver,
+    sync::{Semaphore, SemaphorePermit, mpsc::UnboundedReceiver},
     task::yield_now,
     time::timeout,
 };
 
 use crate::{
     node::PATIENCE,
-    supervised::{config, next, start_with},
+    supervised::{config, start_with},
 };
 
 mod ffmpeg;
@@ -47,8 +46,13 @@ const DECODED: usize = 50;
 /// Programs of real time take it; on a busy machine they take more.
 const PROGRAM_PATIENCE: Duration = Duration::from_mins(1);
 
+/// Encoders of real time that run side by side, each with its decoder: more than a small machine has time for would wait for
+/// each other until somebody gives up.
+static TURNS: Semaphore = Semaphore::const_new(2);
+
 /// A worker with one router.
 struct Stage {
+    _turn: SemaphorePermit<'static>,
     supervisor: Supervisor,
     events: UnboundedReceiver<WorkerEvent>,
     router: RouterHandle,
@@ -112,10 +116,12 @@ impl Media {
 
 impl Stage {
     async fn new() -> Self {
-        let (supervisor, events) = start_with(SupervisorConfig { ..config(1) }).await;
+        let turn = TURNS.acquire().await.expect("never closed");
+        let (supervisor, events) = start_with(config(1)).await;
         let worker = supervisor.worker(WorkerId(0)).expect("running");
         let router = RouterHandle::create(&worker, RouterId::random()).await;
         Self {
+            _turn: turn,
             supervisor,
             events,
             router: router.expect("new"),
@@ -151,16 +157,20 @@ impl Stage {
 
     /// Waits until a producer gets packets.
     async fn wait_for_score(&mut self, producer: &ProducerHandle) {
-        loop {
-            if let WorkerEvent::Media {
-                event: Event::ProducerScore { producer: id, .. },
-                ..
-            } = next(&mut self.events).await
-                && id == producer.id()
-            {
-                return;
+        let scored = async {
+            loop {
+                let event = self.events.recv().await.expect("the supervisor lives");
+                if let WorkerEvent::Media {
+                    event: Event::ProducerScore { producer: id, .. },
+                    ..
+                } = event
+                    && id == producer.id()
+                {
+                    return;
+                }
             }
-        }
+        };
+        timeout(PROGRAM_PATIENCE, scored).await.expect("it sends");
     }
 }
 
