@@ -59,17 +59,20 @@ const HEADER_LEN: usize = 4;
 mod tests {
     use super::*;
 
+    /// Opus, as Chromium numbers it.
+    const OPUS: u8 = 0x6f;
+
     /// A payload of blocks, the last one the primary.
     fn red(blocks: &[&[u8]]) -> Vec<u8> {
         let (primary, repeated) = blocks.split_last().expect("one block");
         let mut payload = Vec::new();
         for (block, back) in repeated.iter().zip((1..=repeated.len()).rev()) {
             let offset = back as u32 * 960;
-            payload.push(FOLLOWED | 111);
+            payload.push(FOLLOWED | OPUS);
             let rest = offset << 10 | block.len() as u32;
             payload.extend(&rest.to_be_bytes()[1..]);
         }
-        payload.push(111);
+        payload.push(OPUS);
         for block in repeated {
             payload.extend(*block);
         }
@@ -84,7 +87,7 @@ mod tests {
             let blocks = &blocks[3 - count..];
             let payload = red(blocks);
             let primary = Primary::find(&payload).expect("well-formed");
-            assert_eq!((primary.payload_type, primary.repeated), (111, count - 1));
+            assert_eq!((primary.payload_type, primary.repeated), (OPUS, count - 1));
             assert_eq!(payload[primary.start..], [3; 80]);
         }
     }
@@ -95,7 +98,7 @@ mod tests {
         for len in 0..payload.len() - 9 {
             assert_eq!(Primary::find(&payload[..len]), Err(CodecError::TooShort));
         }
-        assert_eq!(Primary::find(&[111]), Err(CodecError::TooShort));
+        assert_eq!(Primary::find(&[OPUS]), Err(CodecError::TooShort));
         let endless = [FOLLOWED, 0, 0, 0].repeat(MAX_REPEATED + 1);
         assert!(matches!(
             Primary::find(&endless),
