@@ -39,6 +39,8 @@ const MAX_WAITING: usize = 2048;
 #[derive(Debug, Default)]
 pub(crate) struct Pacer {
     budget: Budget,
+    /// What sound has beyond that, once the path is measured.
+    sound: Option<Budget>,
     repairs: Repairs,
     pub(crate) bursts: Bursts,
     queue: PacedQueue,
@@ -90,12 +92,15 @@ impl Pacer {
     /// The path carries this many bits per second; `None`: nobody knows.
     pub(crate) fn set_estimate(&mut self, now: Instant, bits_per_second: Option<u64>) {
         self.budget.set_estimate(now, bits_per_second);
+        let sound = self.sound.unwrap_or_else(Budget::for_sound);
+        self.sound = bits_per_second.map(|_| sound);
         self.repairs.set_estimate(now, bits_per_second);
     }
 
     /// Bytes that may leave in any 5 ms.
     pub(crate) fn tick_bytes(&self) -> u64 {
-        self.budget.tick_bytes()
+        let sound = self.sound.as_ref().map_or(0, Budget::tick_bytes);
+        self.budget.tick_bytes() + sound
     }
 
     /// Whether there is room for a packet of `size` bytes that the receiver asked for again; then it is taken.
@@ -117,17 +122,26 @@ impl Pacer {
     /// time of their turn would use the budget up for ever otherwise, and nothing would leave at all.
     pub(crate) fn pop(&mut self, now: Instant, extra: usize, has_room: bool) -> Option<Item> {
         let is_open = self.budget.is_open(now) && has_room;
-        // Sound is little, and worth most in time: it leaves even on credit, which video then pays back.
-        let audio = self.budget.has_credit(now);
+        // Sound is little, and worth most in time: it leaves even on credit, which video then pays back, and some of it
+        // beyond that.
+        let sound = self.sound.as_mut();
+        let audio = self.budget.has_credit(now) || sound.is_some_and(|sound| sound.is_open(now));
         self.queue.pop(is_open || extra > 0 && has_room, audio)
     }
 
     /// The packet that was taken last does leave; `extra` and `has_room` are what they were then.
-    pub(crate) fn leaves(&mut self, now: Instant, size: usize, extra: usize, has_room: bool) {
-        // What leaves as part of a probe is paid for by the probe.
-        if extra == 0 || self.budget.is_open(now) && has_room {
+    pub(crate) fn leaves(&mut self, now: Instant, item: &Item, extra: usize, has_room: bool) {
+        let size = usize::from(item.size);
+        if item.kind == ItemKind::Audio
+            && !self.budget.has_credit(now)
+            && let Some(sound) = &mut self.sound
+        {
+            sound.spend(size);
+            self.bursts.add(now, size);
+        } else if extra == 0 || self.budget.is_open(now) && has_room {
             self.spend(now, size);
         } else {
+            // What leaves as part of a probe is paid for by the probe.
             self.bursts.add(now, size);
         }
     }
@@ -145,7 +159,10 @@ impl Pacer {
 
     /// When to take packets again; `None`: nothing waits.
     pub(crate) fn next_release(&self, now: Instant) -> Option<Instant> {
-        (!self.queue.is_empty()).then(|| self.budget.opens_at(now).max(now + TICK))
+        let opens = self.budget.opens_at(now);
+        let sound = self.sound.filter(|_| self.queue.has_audio());
+        let opens = sound.map_or(opens, |sound| opens.min(sound.opens_at(now)));
+        (!self.queue.is_empty()).then(|| opens.max(now + TICK))
     }
 
     /// Whether too much waits, or waits too long.

@@ -36,7 +36,7 @@ impl Engine {
             if is_late || !is_there(&mut self.consumers, &self.producers, &item, now) {
                 continue;
             }
-            pacer.leaves(now, size, extra, room > 0);
+            pacer.leaves(now, &item, extra, room > 0);
             if !waited.is_zero() {
                 self.counters.paced.add(waited, 1);
             }

@@ -119,6 +119,11 @@ impl PacedQueue {
         self.popped_since
     }
 
+    /// Whether sound waits.
+    pub(super) fn has_audio(&self) -> bool {
+        !self.audio.is_empty()
+    }
+
     /// When the oldest waiting picture came.
     pub(super) fn video_since(&self) -> Option<Instant> {
         self.video.front().map(|(since, _)| *since)

@@ -19,7 +19,7 @@ fn item(consumer: u32, kind: ItemKind, size: u16, out: u64) -> Item {
 /// The next packet, which leaves.
 fn take(pacer: &mut Pacer, now: Instant) -> Option<Item> {
     let item = pacer.pop(now, 0, true)?;
-    pacer.leaves(now, item.size.into(), 0, true);
+    pacer.leaves(now, &item, 0, true);
     Some(item)
 }
 

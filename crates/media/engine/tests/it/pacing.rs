@@ -370,7 +370,7 @@ fn a_slow_receiver_hears_everything_sees_something_and_delays_nobody() {
 }
 
 #[test]
-fn sound_that_is_more_than_the_path_is_said_to_carry_never_stops() {
+fn sound_is_not_held_back_by_what_the_path_is_said_to_carry() {
     let mut world = World::new();
     let sender = world.add_connected_peer();
     let receiver = world.add_peer_with(&WebRtcTransportOptions {
@@ -411,6 +411,6 @@ fn sound_that_is_more_than_the_path_is_said_to_carry_never_stops() {
                 .filter(|bytes| ssrc_of(bytes) == AUDIO_OUT)
                 .count();
         }
-        assert!(heard >= 20, "{heard} packets in second {second}");
+        assert!(heard >= 198, "{heard} packets in second {second}");
     }
 }
