@@ -152,13 +152,9 @@ impl TransportHandle {
         parameters: ReceiveParameters,
         paused: bool,
     ) -> Result<ProducerHandle, WorkerError> {
-        let request = Request::Produce {
-            transport: self.id,
-            producer: id,
-            parameters,
-            paused,
-        };
-        self.object.producer(id, request).await
+        self.object
+            .producer(id, produce(self.id, id, parameters, paused))
+            .await
     }
 
     /// Creates a consumer that sends over it.
@@ -169,13 +165,7 @@ impl TransportHandle {
         parameters: SendParameters,
         paused: bool,
     ) -> Result<ConsumerHandle, WorkerError> {
-        let request = Request::Consume {
-            transport: self.id,
-            consumer: id,
-            producer,
-            parameters,
-            paused,
-        };
+        let request = consume(self.id, id, producer, (parameters, paused));
         self.object.consumer(id, request).await
     }
 
@@ -434,6 +424,35 @@ impl Drop for Object {
         if let Some(close) = self.close.take() {
             self.worker.notify(close);
         }
+    }
+}
+
+fn produce(
+    transport: TransportId,
+    producer: ProducerId,
+    parameters: ReceiveParameters,
+    paused: bool,
+) -> Request {
+    Request::Produce {
+        transport,
+        producer,
+        parameters,
+        paused,
+    }
+}
+
+fn consume(
+    transport: TransportId,
+    consumer: ConsumerId,
+    producer: ProducerId,
+    (parameters, paused): (SendParameters, bool),
+) -> Request {
+    Request::Consume {
+        transport,
+        consumer,
+        producer,
+        parameters,
+        paused,
     }
 }
 

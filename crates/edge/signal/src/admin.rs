@@ -11,12 +11,15 @@ use axum::{
     response::IntoResponse as _,
     routing::{get, post},
 };
-use plenum_api::error::{ErrorBody, ErrorKind};
+use plenum_api::error::ErrorKind;
 use plenum_host::DrainError;
-use plenum_ids::WorkerId;
 use tracing::warn;
 
-use crate::{Edge, worker_log, worker_trace};
+use crate::{
+    Edge,
+    reply::{refuse, worker},
+    worker_log, worker_trace,
+};
 
 /// Who may ask for what operators may, as long as nobody has to show a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,10 +113,6 @@ async fn restarting(State(edge): State<Edge>) -> Response<Body> {
     Json(edge.host.rolling_restart()).into_response()
 }
 
-fn worker(id: &str) -> Option<WorkerId> {
-    id.parse().ok().map(WorkerId)
-}
-
 /// `None`: there is no such worker, as its number is none.
 fn answer<T: serde::Serialize>(
     status: StatusCode,
@@ -124,12 +123,6 @@ fn answer<T: serde::Serialize>(
         Some(Err(err)) => refuse(err.kind(), &err.to_string()),
         None => refuse(ErrorKind::NotFound, "workers are named by their numbers"),
     }
-}
-
-fn refuse(kind: ErrorKind, reason: &str) -> Response<Body> {
-    let body = ErrorBody::new(kind, reason);
-    let status = StatusCode::from_u16(body.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, Json(body)).into_response()
 }
 
 #[cfg(test)]

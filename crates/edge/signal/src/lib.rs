@@ -12,6 +12,7 @@ mod metrics;
 mod page;
 mod protoo;
 mod rate;
+mod reply;
 mod settings;
 mod worker_log;
 mod worker_trace;

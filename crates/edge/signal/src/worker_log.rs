@@ -4,25 +4,24 @@ use axum::{
     Json,
     body::Body,
     extract::{Path, State, rejection::JsonRejection},
-    http::{Response, StatusCode},
+    http::Response,
     response::IntoResponse as _,
 };
-use plenum_api::{
-    error::{ErrorBody, ErrorKind},
-    status::WorkerLog,
-};
-use plenum_ids::WorkerId;
+use plenum_api::{error::ErrorKind, status::WorkerLog};
 use plenum_params::log::LogOptions;
 use tracing::info;
 
-use crate::Edge;
+use crate::{
+    Edge,
+    reply::{refuse, unknown_worker, worker},
+};
 
 /// What it logs.
 pub(crate) async fn get(State(edge): State<Edge>, Path(id): Path<String>) -> Response<Body> {
     let options = worker(&id).and_then(|id| edge.host.worker_log(id));
     match options {
         Some(options) => Json(describe(&options)).into_response(),
-        None => unknown(),
+        None => unknown_worker(),
     }
 }
 
@@ -42,13 +41,13 @@ pub(crate) async fn put(
         Err(err) => return refuse(ErrorKind::BadRequest, &err.to_string()),
     };
     let Some(worker) = worker(&id) else {
-        return unknown();
+        return unknown_worker();
     };
     let body = describe(&options);
     // Goes on when the client hangs up.
     let told = tokio::spawn(async move { edge.host.set_worker_log(worker, options).await });
     if !told.await.unwrap_or(false) {
-        return unknown();
+        return unknown_worker();
     }
     info!(%worker, level = body.level, tags = body.tags.join(" "), "log of a worker changed");
     Json(body).into_response()
@@ -60,18 +59,4 @@ fn describe(options: &LogOptions) -> WorkerLog {
         level: options.level.as_str().to_owned(),
         tags: tags.map(|tag| tag.as_str().to_owned()).collect(),
     }
-}
-
-fn worker(id: &str) -> Option<WorkerId> {
-    id.parse().ok().map(WorkerId)
-}
-
-fn unknown() -> Response<Body> {
-    refuse(ErrorKind::NotFound, "there is no such worker")
-}
-
-fn refuse(kind: ErrorKind, reason: &str) -> Response<Body> {
-    let body = ErrorBody::new(kind, reason);
-    let status = StatusCode::from_u16(body.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, Json(body)).into_response()
 }

@@ -4,22 +4,24 @@ use axum::{
     Json,
     body::Body,
     extract::{Path, State, rejection::JsonRejection},
-    http::{Response, StatusCode},
+    http::Response,
     response::IntoResponse as _,
 };
 use plenum_api::{
-    error::{ErrorBody, ErrorKind},
+    error::ErrorKind,
     trace::{TraceJson, TraceList, TraceWish},
 };
-use plenum_ids::WorkerId;
 use tracing::info;
 
-use crate::Edge;
+use crate::{
+    Edge,
+    reply::{refuse, unknown_worker, worker},
+};
 
 /// What was traced since this was last asked.
 pub(crate) async fn get(State(edge): State<Edge>, Path(id): Path<String>) -> Response<Body> {
     let Some(traces) = worker(&id).and_then(|id| edge.host.take_traces(id)) else {
-        return unknown();
+        return unknown_worker();
     };
     let list = TraceList {
         events: traces.events.iter().map(TraceJson::from).collect(),
@@ -43,28 +45,16 @@ pub(crate) async fn put(
         Err(err) => return refuse(ErrorKind::BadRequest, &err.to_string()),
     };
     let Some(worker) = worker(&id) else {
-        return unknown();
+        return unknown_worker();
     };
-    match edge.host.set_trace(worker, object, types).await {
-        None => unknown(),
+    // Goes on when the client hangs up.
+    let told = tokio::spawn(async move { edge.host.set_trace(worker, object, types).await });
+    match told.await.ok().flatten() {
+        None => unknown_worker(),
         Some(Err(err)) => refuse(ErrorKind::NotFound, &err.to_string()),
         Some(Ok(())) => {
             info!(%worker, ?object, types = wish.types.join(" "), "trace changed");
             Json(wish).into_response()
         }
     }
-}
-
-fn worker(id: &str) -> Option<WorkerId> {
-    id.parse().ok().map(WorkerId)
-}
-
-fn unknown() -> Response<Body> {
-    refuse(ErrorKind::NotFound, "there is no such worker")
-}
-
-fn refuse(kind: ErrorKind, reason: &str) -> Response<Body> {
-    let body = ErrorBody::new(kind, reason);
-    let status = StatusCode::from_u16(body.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, Json(body)).into_response()
 }

@@ -42,27 +42,18 @@ impl Engine {
         router_id: RouterId,
         id: TransportId,
     ) -> Result<(), EngineError> {
-        if self.transport_keys.contains_key(&id) {
-            return Err(EngineError::AlreadyExists(format!("transport {id}")));
-        }
+        self.check_new_transport(router_id, id)?;
         let numbers = (self.random_u32(), self.random_u32() as u16);
-        let Some(router) = self.routers.get_mut(&router_id) else {
-            return Err(EngineError::RouterNotFound(router_id));
-        };
         let transport = Transport::new(id, now, numbers, &WebRtcTransportOptions::default());
         let data = DataPart::new(Carrier::Direct, SctpOptions::default());
-        let entry = self.transports.vacant_entry();
-        let key = entry.key();
-        entry.insert(Transport {
-            router: Some(router_id),
-            path: Some((NODE_SOCKET, address_of(key))),
+        let transport = Transport {
+            path: Some((NODE_SOCKET, address_of(self.transports.vacant_key()))),
             srtp: Some(SrtpSession::clear()),
             pacer: Pacer::for_trunk(),
             data: Some(Box::new(data)),
             ..transport
-        });
-        router.transports.push(key);
-        self.transport_keys.insert(id, key);
+        };
+        let key = self.insert_transport(router_id, transport);
         self.handle_connected(now, key);
         Ok(())
     }

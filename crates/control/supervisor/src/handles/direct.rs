@@ -1,13 +1,15 @@
 //! RTP and RTCP of direct transports: what the node itself sends and receives.
 
 use plenum_ids::{ConsumerId, ProducerId};
-use plenum_ipc::{Packet, PacketKind, Request};
+use plenum_ipc::{Packet, PacketKind};
 use plenum_params::{
     media::{ReceiveParameters, SendParameters},
     stats::TransportStats,
 };
 
-use super::{ConsumerHandle, ProducerHandle, data::DirectTransportHandle, transport_stats};
+use super::{
+    ConsumerHandle, ProducerHandle, consume, data::DirectTransportHandle, produce, transport_stats,
+};
 use crate::{error::WorkerError, packets::ObjectPackets};
 
 /// RTP packets of one consumer, or RTCP packets of one transport, until this is dropped.
@@ -25,13 +27,9 @@ impl DirectTransportHandle {
         parameters: ReceiveParameters,
         paused: bool,
     ) -> Result<ProducerHandle, WorkerError> {
-        let request = Request::Produce {
-            transport: self.id,
-            producer: id,
-            parameters,
-            paused,
-        };
-        self.object.producer(id, request).await
+        self.object
+            .producer(id, produce(self.id, id, parameters, paused))
+            .await
     }
 
     /// Creates a consumer whose packets come to the node. When `capacity` of them wait, more are lost.
@@ -45,13 +43,7 @@ impl DirectTransportHandle {
     ) -> Result<(ConsumerHandle, DirectPackets), WorkerError> {
         // Before the first of them can come.
         let packets = self.packets(PacketKind::Rtp, id.as_u128(), capacity);
-        let request = Request::Consume {
-            transport: self.id,
-            consumer: id,
-            producer,
-            parameters,
-            paused,
-        };
+        let request = consume(self.id, id, producer, (parameters, paused));
         let handle = self.object.consumer(id, request).await?;
         Ok((handle, packets))
     }

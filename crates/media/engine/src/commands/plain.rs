@@ -30,20 +30,14 @@ impl Engine {
         options: &PlainTransportOptions,
         own: &[SocketIndex],
     ) -> Result<PlainTransportInfo> {
-        if self.transport_keys.contains_key(&id) {
-            return Err(EngineError::AlreadyExists(format!("transport {id}")));
-        }
-        if !self.routers.contains_key(&router_id) {
-            return Err(EngineError::RouterNotFound(router_id));
-        }
+        self.check_new_transport(router_id, id)?;
         let (socket, rtcp_socket) = self.plain_sockets(options, own)?;
         let keys = options
             .srtp
             .map(|suite| SrtpParameters::random(suite, &mut self.rng));
         let numbers = (self.random_u32(), self.random_u32() as u16);
         let transport = Transport::new(id, now, numbers, &WebRtcTransportOptions::default());
-        let key = self.transports.insert(Transport {
-            router: Some(router_id),
+        let transport = Transport {
             // With keys it sends and takes nothing before it has got the other side's.
             srtp: keys.is_none().then(SrtpSession::clear),
             // Whoever has no congestion control has a path that carries what it asked for.
@@ -51,14 +45,8 @@ impl Engine {
             plain: Some(Box::new(Plain::new(*options, (socket, rtcp_socket), keys))),
             own_sockets: own.into(),
             ..transport
-        });
-        self.sockets.give(own, key);
-        self.transport_keys.insert(id, key);
-        self.routers
-            .entry(router_id)
-            .or_default()
-            .transports
-            .push(key);
+        };
+        self.insert_transport(router_id, transport);
         self.plain_info(id)
     }
 

@@ -52,12 +52,7 @@ impl Engine {
         options: &WebRtcTransportOptions,
         own: &[SocketIndex],
     ) -> Result<WebRtcTransportInfo> {
-        if self.transport_keys.contains_key(&id) {
-            return Err(EngineError::AlreadyExists(format!("transport {id}")));
-        }
-        if !self.routers.contains_key(&router_id) {
-            return Err(EngineError::RouterNotFound(router_id));
-        }
+        self.check_new_transport(router_id, id)?;
         if !self.sockets.are_free(own) {
             return Err(EngineError::Invalid("sockets that are another's".into()));
         }
@@ -85,21 +80,40 @@ impl Engine {
         let data = options
             .sctp
             .map(|options| DataPart::new(Carrier::Dtls(None), options));
-        self.transports.insert(Transport {
-            router: Some(router_id),
+        let transport = Transport {
             ice: Some(IceLite::new(config, now)),
             own_sockets: own.into(),
             data: data.map(Box::new),
             ..transport
-        });
-        self.sockets.give(own, key);
-        self.transport_keys.insert(id, key);
-        self.routers
-            .entry(router_id)
-            .or_default()
-            .transports
-            .push(key);
+        };
+        self.insert_transport(router_id, transport);
         Ok(info)
+    }
+
+    /// Whether a transport of this router can be made under this identifier.
+    pub(crate) fn check_new_transport(&self, router: RouterId, id: TransportId) -> Result<()> {
+        if self.transport_keys.contains_key(&id) {
+            return Err(EngineError::AlreadyExists(format!("transport {id}")));
+        }
+        if !self.routers.contains_key(&router) {
+            return Err(EngineError::RouterNotFound(router));
+        }
+        Ok(())
+    }
+
+    /// Enters a transport under its router, with the sockets of its own, and returns its key, which was the vacant one.
+    pub(crate) fn insert_transport(&mut self, router: RouterId, transport: Transport) -> usize {
+        let id = transport.id;
+        let key = self.transports.vacant_key();
+        self.sockets.give(&transport.own_sockets, key);
+        self.transports.insert(Transport {
+            router: Some(router),
+            ..transport
+        });
+        self.transport_keys.insert(id, key);
+        let router = self.routers.entry(router).or_default();
+        router.transports.push(key);
+        key
     }
 
     /// Tells a transport its peer's DTLS parameters, which starts the handshake.

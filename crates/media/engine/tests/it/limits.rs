@@ -50,14 +50,20 @@ fn a_transport_has_a_bounded_number_of_producers() {
     again.expect("there is room again");
 }
 
-#[test]
-fn requests_for_everything_at_once_repeat_a_bounded_number_of_packets() {
+/// One shows a picture, another one sees it.
+fn watching() -> World {
     let mut world = World::new();
     world.add_connected_peer();
     world.add_connected_peer();
     world.peers[0].add_sender(SendStream::new(SSRC, Some((SSRC + 1, 97))));
     let producer = world.produce(0, 1, vp8(vec![encoding(SSRC)]));
     world.consume(1, 2, producer, vp8_receiver(RECEIVED));
+    world
+}
+
+#[test]
+fn requests_for_everything_at_once_repeat_a_bounded_number_of_packets() {
+    let mut world = watching();
     for number in 0..500 {
         world.peers[0].send_rtp(&picture(number));
         world.run(5 * MS);
@@ -79,12 +85,7 @@ fn requests_for_everything_at_once_repeat_a_bounded_number_of_packets() {
 
 #[test]
 fn requests_for_key_frames_by_the_thousand_reach_the_sender_as_one() {
-    let mut world = World::new();
-    world.add_connected_peer();
-    world.add_connected_peer();
-    world.peers[0].add_sender(SendStream::new(SSRC, Some((SSRC + 1, 97))));
-    let producer = world.produce(0, 1, vp8(vec![encoding(SSRC)]));
-    world.consume(1, 2, producer, vp8_receiver(RECEIVED));
+    let mut world = watching();
     for number in 0..100 {
         world.peers[0].send_rtp(&picture(number));
         world.run(20 * MS);
