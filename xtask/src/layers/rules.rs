@@ -38,6 +38,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("plenum-ice", &[]),
     layer("plenum-dtls", &[]),
     layer("plenum-sctp", &[]),
+    layer("plenum-sdp", &["plenum-params"]),
     layer("plenum-srtp", &["plenum-prefetch", "plenum-rtp"]),
     layer(
         "plenum-engine",
@@ -92,22 +93,28 @@ pub(super) const LAYERS: &[Layer] = &[
         ],
     ),
     // The outside.
+    layer("plenum-auth", &["plenum-api", "plenum-ids"]),
     layer(
         "plenum-signal",
         &[
             "plenum-api",
+            "plenum-auth",
             "plenum-host",
             "plenum-ids",
             "plenum-params",
             "plenum-room",
+            "plenum-sdp",
         ],
     ),
+    layer("plenum-console", &["plenum-api", "plenum-ids"]),
     // Composition: everything but the engine, which only a worker runs.
     layer(
         "plenum",
         &[
             "plenum-api",
+            "plenum-auth",
             "plenum-config",
+            "plenum-console",
             "plenum-host",
             "plenum-ids",
             "plenum-params",

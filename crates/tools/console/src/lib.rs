@@ -1,0 +1,2 @@
+//! The interactive console of a running node.
+#![forbid(unsafe_code)]
