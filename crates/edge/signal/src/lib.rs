@@ -8,6 +8,7 @@ mod admin;
 mod edge;
 #[doc(hidden)]
 pub mod fuzzing;
+mod guest;
 mod metrics;
 mod page;
 mod protoo;
