@@ -8,12 +8,16 @@ use serde::Serialize;
 pub enum ErrorKind {
     /// The message cannot be understood or its parameters cannot work.
     BadRequest,
+    /// The caller has to say who it is: no token, or one that does not hold (any more).
+    Unauthorized,
     /// The caller may not do this.
     Forbidden,
     /// The object named does not exist (any more).
     NotFound,
     /// It was already done, or does not fit the present state.
     Conflict,
+    /// The message is longer than it may be.
+    TooLarge,
     /// A limit of the caller was reached.
     TooMany,
     /// Our own fault.
@@ -26,11 +30,13 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::BadRequest,
+        Self::Unauthorized,
         Self::Forbidden,
         Self::NotFound,
         Self::Conflict,
+        Self::TooLarge,
         Self::TooMany,
         Self::Internal,
         Self::NotImplemented,
@@ -42,9 +48,11 @@ impl ErrorKind {
     pub const fn code(self) -> u16 {
         match self {
             Self::BadRequest => 400,
+            Self::Unauthorized => 401,
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::Conflict => 409,
+            Self::TooLarge => 413,
             Self::TooMany => 429,
             Self::Internal => 500,
             Self::NotImplemented => 501,
@@ -56,8 +64,26 @@ impl ErrorKind {
     #[must_use]
     pub const fn classic_code(self) -> u16 {
         match self {
-            Self::Forbidden => 403,
+            Self::Unauthorized | Self::Forbidden => 403,
             _ => 500,
+        }
+    }
+
+    /// The code that closes a WebSocket for this reason. A page sees nothing of a refusal before its WebSocket exists; a door
+    /// whose clients are pages therefore opens it and closes it at once.
+    #[must_use]
+    pub const fn close_code(self) -> u16 {
+        match self {
+            Self::Unauthorized => 4401,
+            Self::Forbidden => 4403,
+            // RFC 6455 registry: "Try Again Later".
+            Self::TooMany | Self::Internal | Self::Unavailable => 1013,
+            // protoo's "do not come back".
+            Self::BadRequest
+            | Self::NotFound
+            | Self::Conflict
+            | Self::TooLarge
+            | Self::NotImplemented => 4000,
         }
     }
 
@@ -102,6 +128,13 @@ mod tests {
         assert_eq!(codes.len(), ErrorKind::ALL.len());
         for kind in ErrorKind::ALL {
             assert!([403, 500].contains(&kind.classic_code()), "{kind:?}");
+        }
+        for kind in ErrorKind::ALL {
+            // Who may try again is not told to stay away; clients come back by themselves after 1013.
+            assert!(
+                !kind.is_retryable() || kind.close_code() == 1013,
+                "{kind:?}"
+            );
         }
         assert!(ErrorKind::Unavailable.is_retryable());
         assert!(!ErrorKind::BadRequest.is_retryable());
