@@ -214,11 +214,13 @@ pub struct SendCodec {
     pub codec: CodecKind,
     /// As signalled, for statistics: `video/VP8`.
     pub mime_type: String,
-    /// The router's payload type, used on the wire; matches [`ReceiveCodec::mapped_payload_type`].
+    /// The router's payload type; matches [`ReceiveCodec::mapped_payload_type`].
     pub payload_type: u8,
+    /// The receiver's own payload type for it, used on the wire; `None`: the router's is.
+    pub own_payload_type: Option<u8>,
     /// RTP clock in Hz.
     pub clock_rate: u32,
-    /// Payload type for retransmissions.
+    /// Payload type for retransmissions, as it is on the wire.
     pub rtx_payload_type: Option<u8>,
     /// Feedback that the receiver will send.
     pub feedback: Feedback,

@@ -11,19 +11,24 @@
 
 mod codec_match;
 mod consumer;
+mod own_numbers;
 mod producer;
 mod router;
 
 use serde::{Deserialize, Serialize};
 
 pub use consumer::{ConsumerOptions, can_consume, consumer_parameters};
+pub use own_numbers::OwnNumbers;
 pub use producer::{
     CodecMapping, EncodingMapping, RtpMapping, assign_cname, consumable_parameters,
     producer_mapping, producer_type,
 };
 pub use router::{RouterCodec, default_codecs, router_capabilities};
 
-use crate::{media::MediaKind, rtp_parameters::RtpCapabilities};
+use crate::{
+    media::MediaKind,
+    rtp_parameters::{RtpCapabilities, RtpCodecCapability, RtpCodecParameters},
+};
 
 /// Why capabilities or parameters cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +103,16 @@ impl ProducerType {
             Self::Svc => "svc",
         }
     }
+}
+
+/// The codec of the router that a codec of a client is, format and profile.
+#[must_use]
+pub fn router_codec<'a>(
+    codec: &RtpCodecParameters,
+    router: &'a RtpCapabilities,
+) -> Option<&'a RtpCodecCapability> {
+    let mut offered = router.codecs.iter();
+    offered.find(|offered| codec_match::is_match(codec, *offered))
 }
 
 /// Takes out of a client's capabilities what has no counterpart in the router. Nothing that is left out could ever

@@ -68,6 +68,7 @@ pub fn send_parameters(
             codec: codec_kind(&codec.mime_type),
             mime_type: codec.mime_type.as_str().to_owned(),
             payload_type: codec.payload_type,
+            own_payload_type: None,
             clock_rate: codec.clock_rate,
             rtx_payload_type: rtx_of(codec.payload_type, &parameters.codecs),
             feedback: feedback(&codec.rtcp_feedback),

@@ -241,6 +241,7 @@ fn send_codec(codec: &ReceiveCodec) -> SendCodec {
         codec: codec.codec,
         mime_type: codec.mime_type.clone(),
         payload_type: codec.payload_type,
+        own_payload_type: None,
         clock_rate: codec.clock_rate,
         rtx_payload_type: codec.rtx_payload_type,
         feedback: codec.feedback,

@@ -93,6 +93,7 @@ fn send_codec(codec: &ReceiveCodec) -> SendCodec {
         codec: codec.codec,
         mime_type: codec.mime_type.clone(),
         payload_type: codec.mapped_payload_type,
+        own_payload_type: None,
         clock_rate: codec.clock_rate,
         rtx_payload_type: codec.rtx_payload_type,
         feedback: codec.feedback,

@@ -17,6 +17,8 @@ pub(crate) struct Outline {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Format {
     payload_type: u8,
+    /// What stands in packets for it.
+    pub(crate) wire_payload_type: u8,
     pub(crate) rtx_payload_type: Option<u8>,
     pub(crate) codec: CodecKind,
     pub(crate) clock_rate: u32,
@@ -46,6 +48,7 @@ impl Format {
     fn new(codec: &SendCodec) -> Self {
         Self {
             payload_type: codec.payload_type,
+            wire_payload_type: codec.own_payload_type.unwrap_or(codec.payload_type),
             rtx_payload_type: codec.rtx_payload_type,
             codec: codec.codec,
             clock_rate: codec.clock_rate,

@@ -379,6 +379,7 @@ fn send_parameters(format: VideoFormat, descriptor: bool) -> SendParameters {
             codec: kind(format),
             mime_type: "video/any".into(),
             payload_type: 96,
+            own_payload_type: None,
             clock_rate: 90_000,
             rtx_payload_type: Some(97),
             feedback: Feedback::default(),

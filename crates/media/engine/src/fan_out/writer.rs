@@ -247,9 +247,10 @@ fn write_packet(
         let len = consumer.write_descriptor(item.out, descriptor, known, &mut descriptor_buffer);
         (descriptor_buffer.get(..len)?, payload)
     };
+    let format = consumer.codec(payload_type);
     let rtx = match (item.kind, consumer.outline.rtx_ssrc) {
         (ItemKind::Retransmission | ItemKind::Probation, Some(ssrc)) => {
-            Some((ssrc, consumer.codec(payload_type)?.rtx_payload_type?))
+            Some((ssrc, format?.rtx_payload_type?))
         }
         _ => None,
     };
@@ -261,7 +262,12 @@ fn write_packet(
     let header = crate::consumer::PacketHeader {
         padding: padding > 0,
         marker: !item.filler && choice.map_or(meta.marker, |choice| choice.ends_picture(meta)),
-        payload_type: rtx.map_or(payload_type, |(_, payload_type)| payload_type),
+        payload_type: match (rtx, format) {
+            (Some((_, payload_type)), _) => payload_type,
+            (None, Some(format)) => format.wire_payload_type,
+            // What fills a gap may stand for something that the receiver does not take.
+            (None, None) => payload_type,
+        },
         sequence_number: index as u16,
         timestamp: epoch.timestamp(meta.timestamp),
         ssrc: rtx.map_or(consumer.outline.ssrc, |(ssrc, _)| ssrc),

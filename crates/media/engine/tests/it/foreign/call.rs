@@ -310,6 +310,7 @@ fn opus_receiver() -> SendParameters {
             codec: CodecKind::Opus,
             mime_type: "audio/opus".into(),
             payload_type: 100,
+            own_payload_type: None,
             clock_rate: 48_000,
             rtx_payload_type: None,
             feedback: AUDIO_FEEDBACK,

@@ -259,3 +259,24 @@ fn forward_error_correction_passes_as_it_came() {
     assert_eq!(payloads.len(), 3);
     assert_eq!(payloads[1], (117, correction));
 }
+
+/// Whoever sent an offer has numbered its payload types itself.
+#[test]
+fn a_receiver_with_numbers_of_its_own_gets_those() {
+    const OWN: u8 = 97;
+    const THEIRS: u32 = 7000;
+    let mut talk = Talk::new();
+    let mut parameters = opus_receiver(THEIRS);
+    parameters.codecs[0].own_payload_type = Some(OWN);
+    let (id, now) = (ConsumerId::from_u128(22), talk.scene.world.now);
+    let engine = &mut talk.scene.world.engine;
+    let made = engine.consume(now, PLAIN, id, PRODUCER, parameters, false);
+    made.expect("both are there");
+    for number in 0..3 {
+        talk.scene.arrive(THERE, packet(OPUS, number, &[9; 30]));
+        talk.scene.world.run(20 * MS);
+        let datagrams = talk.scene.sent_to(THERE);
+        assert_eq!(received(&datagrams, THEIRS), [(OWN, vec![9; 30])]);
+        assert_eq!(received(&datagrams, PLAIN_ONLY), [(OPUS, vec![9; 30])]);
+    }
+}
