@@ -23,6 +23,20 @@ pub use channels::{
 };
 pub use speakers::{ActiveSpeaker, DominantSpeaker, PeerVolume, SpeakingPeers};
 
+/// Requests whose answer says nothing but that it is done. In the newest dialect they are notifications.
+pub const NEEDS_NO_ANSWER: [&str; 10] = [
+    "changeDisplayName",
+    "closeProducer",
+    "pauseConsumer",
+    "pauseProducer",
+    "requestConsumerKeyFrame",
+    "resumeConsumer",
+    "resumeProducer",
+    "setConsumerPreferedLayers",
+    "setConsumerPreferredLayers",
+    "setConsumerPriority",
+];
+
 /// `createWebRtcTransport`
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -190,6 +204,23 @@ pub struct SetConsumerPriority {
 pub struct ChangeDisplayName {
     /// The new name.
     pub display_name: String,
+}
+
+/// `applyNetworkThrottle`, `resetNetworkThrottle`; how the network would be is of no interest.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct NetworkThrottle {
+    /// What makes somebody an operator.
+    pub secret: Option<Value>,
+}
+
+impl NetworkThrottle {
+    /// Whether the client shows any secret at all.
+    #[must_use]
+    pub fn has_secret(&self) -> bool {
+        let secret = self.secret.as_ref().and_then(Value::as_str);
+        secret.is_some_and(|secret| !secret.is_empty())
+    }
 }
 
 /// An answer without content.
@@ -377,11 +408,7 @@ impl ConsumerScoreNotice {
     pub fn new(consumer_id: ConsumerId, score: &ConsumerScore) -> Self {
         Self {
             consumer_id,
-            score: ConsumerScoreJson {
-                score: score.score,
-                producer_score: score.producer_score,
-                producer_scores: score.producer_scores.clone(),
-            },
+            score: score.into(),
         }
     }
 }
@@ -396,6 +423,16 @@ pub struct ConsumerScoreJson {
     pub producer_score: u8,
     /// Of all the producer's streams.
     pub producer_scores: Vec<u8>,
+}
+
+impl From<&ConsumerScore> for ConsumerScoreJson {
+    fn from(score: &ConsumerScore) -> Self {
+        Self {
+            score: score.score,
+            producer_score: score.producer_score,
+            producer_scores: score.producer_scores.clone(),
+        }
+    }
 }
 
 /// `consumerLayersChanged`: both layers `null` when nothing is forwarded.

@@ -9,6 +9,7 @@ pub mod data;
 pub mod error;
 pub mod ice;
 pub mod media_stats;
+pub mod newest;
 pub mod status;
 pub mod trace;
 pub mod transport;

@@ -1,13 +1,23 @@
 //! Entry points for fuzzing: whatever the bytes, these return.
 
-use crate::protoo::{decode_request, message::Incoming};
+use crate::protoo::{Dialect, message::Incoming};
 
-/// The protoo envelope, and requests of the classic dialect in it.
+/// The protoo envelope, and in it requests of a client whose dialect is to be found out.
 pub fn fuzz_protoo_message(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    if let Some(Incoming::Request { method, data, .. }) = Incoming::parse(text) {
-        let _ = decode_request(&method, data);
+    match Incoming::parse(text) {
+        Some(Incoming::Request { method, data, .. }) => {
+            let mut found_out = Dialect::Unknown;
+            found_out.note_request(&method, data);
+            for dialect in [found_out, Dialect::Classic, Dialect::Newest] {
+                let _ = dialect.decode_request(&method, data);
+            }
+        }
+        Some(Incoming::Notification { method, data }) => {
+            let _ = Dialect::Newest.decode_notification(&method, data);
+        }
+        Some(Incoming::Response { .. }) | None => {}
     }
 }

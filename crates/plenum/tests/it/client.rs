@@ -85,6 +85,17 @@ impl Client {
         id
     }
 
+    /// Tells the server something that wants no answer.
+    pub(crate) async fn notify(&mut self, method: &str, data: Value) {
+        self.send(&json!({"notification": true, "method": method, "data": data}))
+            .await;
+    }
+
+    pub(crate) async fn refuse(&mut self, id: u64) {
+        let refusal = json!({"response": true, "id": id, "errorCode": 403, "errorReason": "no"});
+        self.send(&refusal).await;
+    }
+
     pub(crate) async fn send(&mut self, message: &Value) {
         self.send_text(message.to_string()).await;
     }

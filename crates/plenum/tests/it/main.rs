@@ -12,6 +12,8 @@ mod lifetime;
 mod logs;
 mod metrics;
 mod moving;
+mod native;
+mod newest;
 mod node;
 mod session;
 mod traces;

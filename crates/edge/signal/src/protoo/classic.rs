@@ -6,5 +6,5 @@ mod outgoing;
 pub(crate) use incoming::{decode_request, understands_migrate};
 pub(crate) use outgoing::{
     draining_notification, encode_ask, encode_event, encode_reply, migrate_notification,
-    version_notification,
+    unix_milliseconds, version_notification,
 };

@@ -11,14 +11,14 @@ use std::{
 use plenum_api::error::ErrorKind;
 use plenum_host::{Session, SessionEnd, SessionEvent};
 use plenum_room::{
-    AskId, ClientRequest, CloseReason, PeerEvent, PeerReply, PeerRequest, RequestId,
+    AskId, ClientRequest, CloseReason, PeerEvent, PeerReply, PeerRequest, RequestId, RoomError,
 };
 use serde_json::Number;
 use tokio::time::sleep_until;
 use tracing::debug;
 
 use super::{
-    classic,
+    Dialect, classic,
     message::{Incoming, error_response},
     pending::Pending,
     wire::{Lost, Wire},
@@ -36,10 +36,11 @@ pub(crate) struct Connection {
     wire: Wire,
     session: Session,
     settings: Arc<Settings>,
+    dialect: Dialect,
     /// Questions to the client.
     asks: Pending<AskId>,
-    /// Requests of the client that the room is working on, with the ids that the client gave them.
-    requests: HashMap<RequestId, Number>,
+    /// Requests of the client that the room is working on, with the ids that the client gave them; `None`: it wants no answer.
+    requests: HashMap<RequestId, Option<Number>>,
     next_request: u64,
     moves: Moves,
     /// How far its join has come.
@@ -81,6 +82,7 @@ impl Connection {
             wire,
             session,
             settings,
+            dialect: door.dialect,
             asks,
             requests: HashMap::new(),
             next_request: 0,
@@ -103,8 +105,9 @@ impl Connection {
     }
 
     async fn serve(&mut self) -> Result<Ending, Lost> {
-        let version = classic::version_notification(&self.settings.announced_version);
-        self.wire.send(version)?;
+        for greeting in self.dialect.greetings(&self.settings.announced_version) {
+            self.wire.send(greeting)?;
+        }
         let mut ending = self.moves.ending();
         let mut end_told = false;
         loop {
@@ -153,8 +156,8 @@ impl Connection {
             Some(Incoming::Notification { method, .. }) if method == "migrated" => {
                 self.release(None).await
             }
-            Some(Incoming::Notification { method, .. }) => {
-                debug!(%method, "notification ignored");
+            Some(Incoming::Notification { method, data }) => {
+                self.handle_notification(&method, data).await;
                 Ok(())
             }
             None => {
@@ -174,7 +177,11 @@ impl Connection {
         if method == "migrated" && self.moves.is_able() {
             return self.release(Some(id)).await;
         }
-        let mut body = match classic::decode_request(method, data) {
+        self.dialect.note_request(method, data);
+        if let Some(answer) = Dialect::answer_directly(&id, method) {
+            return self.wire.send(answer);
+        }
+        let mut body = match self.dialect.decode_request(method, data) {
             Ok(body) => body,
             Err(err) => {
                 debug!(method, %err, "request refused");
@@ -187,12 +194,29 @@ impl Connection {
         if matches!(body, PeerRequest::Join { .. }) {
             self.stages.reach(Stage::JoinRequest);
         }
+        self.pass_on(Some(id), body).await;
+        Ok(())
+    }
+
+    /// What goes wrong with it is told to nobody.
+    async fn handle_notification(&mut self, method: &str, data: &str) {
+        match self.dialect.decode_notification(method, data) {
+            Some(Ok(body)) if self.requests.len() < MAX_OPEN_REQUESTS => {
+                self.pass_on(None, body).await;
+            }
+            Some(Ok(_)) => debug!(method, "too many open requests"),
+            Some(Err(err)) => debug!(method, %err, "notification refused"),
+            None => debug!(method, "notification ignored"),
+        }
+    }
+
+    /// Hands something to the room that the client wants, to be answered under this id.
+    async fn pass_on(&mut self, id: Option<Number>, body: PeerRequest) {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         self.requests.insert(request, id);
         // If the room has ended, the end of the session is the next event.
         let _ = self.session.request(request, body).await;
-        Ok(())
     }
 
     async fn handle_event(&mut self, event: SessionEvent) -> Result<Option<Ending>, Lost> {
@@ -206,42 +230,49 @@ impl Connection {
                     PeerEvent::MediaStarted { .. } => self.stages.reach(Stage::FirstMedia),
                     _ => {}
                 }
-                if let Some(text) = classic::encode_event(&event) {
+                if let Some(text) = self.dialect.encode_event(&event) {
                     self.wire.send(text)?;
                 } else {
                     debug!(?event, "no words for it");
                 }
             }
-            SessionEvent::Reply { request, result } => {
-                let Some(id) = self.requests.remove(&request) else {
-                    debug!(?request, "reply to nothing");
-                    return Ok(None);
-                };
-                match &result {
-                    Ok(PeerReply::Joined { .. }) => self.stages.reach(Stage::Joined),
-                    Ok(PeerReply::WebRtcTransport { .. }) => self.stages.reach(Stage::Transport),
-                    _ => {}
-                }
-                let text = match &result {
-                    Ok(reply) => {
-                        self.moves.note_reply(reply);
-                        classic::encode_reply(&id, reply)
-                    }
-                    Err(err) => {
-                        debug!(%err, "request refused");
-                        error_response(&id, err.kind.classic_code(), &err.reason)
-                    }
-                };
-                self.wire.send(text)?;
-            }
+            SessionEvent::Reply { request, result } => self.reply(request, &result)?,
             other => debug!(?other, "unknown event"),
         }
         Ok(None)
     }
 
+    fn reply(
+        &mut self,
+        request: RequestId,
+        result: &Result<PeerReply, RoomError>,
+    ) -> Result<(), Lost> {
+        let Some(id) = self.requests.remove(&request) else {
+            debug!(?request, "reply to nothing");
+            return Ok(());
+        };
+        match result {
+            Ok(PeerReply::Joined { .. }) => self.stages.reach(Stage::Joined),
+            Ok(PeerReply::WebRtcTransport { .. }) => self.stages.reach(Stage::Transport),
+            Ok(_) => {}
+            Err(err) => debug!(%err, "request refused"),
+        }
+        let Some(id) = id else {
+            return Ok(());
+        };
+        let text = match result {
+            Ok(reply) => {
+                self.moves.note_reply(reply);
+                self.dialect.encode_reply(&id, reply)
+            }
+            Err(err) => error_response(&id, err.kind.classic_code(), &err.reason),
+        };
+        self.wire.send(text)
+    }
+
     async fn ask(&mut self, ask: AskId, body: &ClientRequest) -> Result<(), Lost> {
         let id = self.asks.insert(Instant::now(), ask);
-        if let Some(text) = classic::encode_ask(id, body) {
+        if let Some(text) = self.dialect.encode_ask(id, body) {
             self.wire.send(text)
         } else {
             debug!(?body, "no words for it");

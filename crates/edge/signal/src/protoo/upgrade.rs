@@ -18,6 +18,7 @@ use plenum_ids::{PeerId, RoomId};
 use tracing::{Instrument as _, debug, info_span};
 
 use super::{
+    Dialect,
     connection::{Connection, Door},
     wire::Wire,
 };
@@ -44,6 +45,7 @@ pub(crate) fn upgrade(
         room,
         peer,
         options,
+        dialect,
     } = target;
     let span = info_span!("peer", %room, %peer);
     let stages = Stages::new(Arc::clone(&edge.metrics), Instant::now());
@@ -52,6 +54,7 @@ pub(crate) fn upgrade(
         room,
         peer,
         options,
+        dialect,
     };
     let session = match door.enter() {
         Ok(session) => session,
@@ -89,6 +92,7 @@ struct Target {
     room: RoomId,
     peer: PeerId,
     options: RoomOptions,
+    dialect: Dialect,
 }
 
 impl Target {
@@ -116,6 +120,7 @@ impl Target {
             options: RoomOptions {
                 consumer_replicas: replicas.unwrap_or(0),
             },
+            dialect: Dialect::of_query(query.iter().map(|(name, _)| name.as_str())),
         })
     }
 }
@@ -165,6 +170,7 @@ mod tests {
                 room: "a b".into(),
                 peer: "ä".into(),
                 options: RoomOptions::default(),
+                dialect: Dialect::Newest,
             })
         );
     }

@@ -12,6 +12,8 @@ use plenum_room::{Audience, PeerRequest, RoomError};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::protoo::app_data;
+
 /// What a client asks for, from the method and the JSON text of `data`.
 pub(crate) fn decode_request(method: &str, data: &str) -> Result<PeerRequest, RoomError> {
     let call = Call { method, data };
@@ -93,11 +95,8 @@ pub(crate) fn decode_request(method: &str, data: &str) -> Result<PeerRequest, Ro
                 priority: data.priority,
             }
         }
-        "applyNetworkThrottle" | "resetNetworkThrottle" => {
-            return Err(RoomError::new(
-                ErrorKind::Forbidden,
-                "this server does not throttle its network",
-            ));
+        "applyNetworkThrottle" | "resetNetworkThrottle" | "stopNetworkThrottle" => {
+            return Err(call.no_throttle());
         }
         _ => {
             return Err(RoomError::new(
@@ -154,15 +153,14 @@ impl Call<'_> {
         let data: classic::Produce = self.decode()?;
         let wish = data.wished_id().and_then(|id| id.parse().ok());
         let app_data = members(data.app_data);
-        let is_shared = app_data.get("share") == Some(&Value::Bool(true));
         Ok(PeerRequest::Produce {
             transport: parse("transport", &data.transport_id)?,
             kind: data.kind,
             rtp_parameters: data.rtp_parameters,
-            app_data,
             paused: false,
             // The sound of a shared screen says nothing about who speaks.
-            voice: data.kind == MediaKind::Audio && !is_shared,
+            voice: data.kind == MediaKind::Audio && !app_data::is_shared(&app_data),
+            app_data,
             wish,
         })
     }
@@ -180,6 +178,17 @@ impl Call<'_> {
             protocol: data.protocol,
             app_data: members(data.app_data),
         })
+    }
+
+    /// Who asks without the secret would be refused anywhere; this server has neither a secret nor a throttle.
+    fn no_throttle(&self) -> RoomError {
+        let data = serde_json::from_str::<classic::NetworkThrottle>(self.data);
+        if data.is_ok_and(|data| data.has_secret()) {
+            let reason = "this server does not throttle its network";
+            RoomError::new(ErrorKind::NotImplemented, reason)
+        } else {
+            RoomError::new(ErrorKind::Forbidden, "operation not allowed")
+        }
     }
 
     fn transport(&self) -> Result<TransportId, RoomError> {

@@ -5,10 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use plenum_api::{classic, data, media_stats, transport::IceParametersJson};
 use plenum_ids::PeerId;
 use plenum_room::{ClientRequest, NewConsumer, NewDataConsumer, PeerEvent, PeerInfo, PeerReply};
-use serde_json::Number;
+use serde_json::{Map, Number, Value};
 use tracing::warn;
 
-use crate::protoo::message::{notification, ok_response, request};
+use crate::protoo::{
+    app_data,
+    message::{notification, ok_response, request},
+};
 
 /// The first words to every client.
 pub(crate) fn version_notification(version: &str) -> String {
@@ -87,7 +90,9 @@ pub(crate) fn encode_reply(id: &Number, reply: &PeerReply) -> String {
 pub(crate) fn encode_ask(id: u64, ask: &ClientRequest) -> Option<String> {
     match ask {
         ClientRequest::NewConsumer(consumer) => {
-            Some(request(id, "newConsumer", &new_consumer(consumer)))
+            let app_data = app_data::classic(&consumer.app_data);
+            let data = new_consumer(consumer, &app_data);
+            Some(request(id, "newConsumer", &data))
         }
         ClientRequest::NewDataConsumer(consumer) => {
             Some(request(id, "newDataConsumer", &new_data_consumer(consumer)))
@@ -168,7 +173,10 @@ fn consumer_notice(method: &str, consumer_id: plenum_ids::ConsumerId) -> String 
     notification(method, &classic::ConsumerNotice { consumer_id })
 }
 
-fn new_consumer(consumer: &NewConsumer) -> classic::NewConsumer<'_> {
+fn new_consumer<'a>(
+    consumer: &'a NewConsumer,
+    app_data: &'a Map<String, Value>,
+) -> classic::NewConsumer<'a> {
     classic::NewConsumer {
         peer_id: &consumer.peer,
         producer_id: consumer.producer,
@@ -176,7 +184,7 @@ fn new_consumer(consumer: &NewConsumer) -> classic::NewConsumer<'_> {
         kind: consumer.kind,
         rtp_parameters: &consumer.rtp_parameters,
         consumer_type: consumer.producer_type.as_str(),
-        app_data: &consumer.app_data,
+        app_data,
         producer_paused: consumer.producer_paused,
     }
 }
@@ -213,7 +221,8 @@ fn describe(info: &PeerInfo) -> classic::PeerDescription<'_> {
     }
 }
 
-fn unix_milliseconds() -> u64 {
+/// For entries of statistics.
+pub(crate) fn unix_milliseconds() -> u64 {
     // A clock before 1970 is nobody's problem but its owner's.
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -227,7 +236,7 @@ mod tests {
         data::SctpStreamParameters, event::ConsumerScore, media::MediaKind, ortc::ProducerType,
         rtp_parameters::RtpParameters, transport::IceParameters,
     };
-    use serde_json::{Map, Value, json};
+    use serde_json::json;
 
     use super::*;
 

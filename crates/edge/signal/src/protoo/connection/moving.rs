@@ -16,7 +16,7 @@ use tracing::{debug, info};
 
 use super::{
     super::{
-        classic,
+        Dialect, classic,
         message::{Incoming, error_response},
         wire::Lost,
     },
@@ -30,6 +30,8 @@ pub(crate) struct Door {
     pub(crate) room: RoomId,
     pub(crate) peer: PeerId,
     pub(crate) options: RoomOptions,
+    /// What the way there tells of the client's dialect.
+    pub(crate) dialect: Dialect,
 }
 
 impl Door {
@@ -45,6 +47,7 @@ impl Door {
             room,
             peer,
             options,
+            ..
         } = self;
         host.reconnect(&room, &peer, options).await
     }
@@ -216,7 +219,7 @@ impl Connection {
         // First this: the client need not make anything of the refusals.
         self.wire
             .send(classic::migrate_notification(reason, gently))?;
-        for (_, id) in self.requests.drain() {
+        for id in self.requests.drain().filter_map(|(_, id)| id) {
             self.wire.send(moved(&id))?;
         }
         Ok(None)

@@ -204,8 +204,20 @@ fn unknown_methods_and_bad_data_say_so() {
         assert_eq!(err.kind, ErrorKind::BadRequest, "{data}");
         assert!(err.reason.starts_with("closeProducer: "), "{err}");
     }
-    let err = decode("applyNetworkThrottle", &json!({"secret": "x"})).expect_err("not offered");
-    assert_eq!(err.kind, ErrorKind::Forbidden);
+    for (secret, kind) in [
+        (json!("x"), ErrorKind::NotImplemented),
+        (json!(""), ErrorKind::Forbidden),
+        (json!(null), ErrorKind::Forbidden),
+    ] {
+        for method in [
+            "applyNetworkThrottle",
+            "resetNetworkThrottle",
+            "stopNetworkThrottle",
+        ] {
+            let err = decode(method, &json!({"secret": secret})).expect_err("not offered");
+            assert_eq!(err.kind, kind, "{method} {secret}");
+        }
+    }
 }
 
 proptest! {
