@@ -206,23 +206,6 @@ pub struct ChangeDisplayName {
     pub display_name: String,
 }
 
-/// `applyNetworkThrottle`, `resetNetworkThrottle`; how the network would be is of no interest.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct NetworkThrottle {
-    /// What makes somebody an operator.
-    pub secret: Option<Value>,
-}
-
-impl NetworkThrottle {
-    /// Whether the client shows any secret at all.
-    #[must_use]
-    pub fn has_secret(&self) -> bool {
-        let secret = self.secret.as_ref().and_then(Value::as_str);
-        secret.is_some_and(|secret| !secret.is_empty())
-    }
-}
-
 /// An answer without content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Empty {}

@@ -204,19 +204,13 @@ fn unknown_methods_and_bad_data_say_so() {
         assert_eq!(err.kind, ErrorKind::BadRequest, "{data}");
         assert!(err.reason.starts_with("closeProducer: "), "{err}");
     }
-    for (secret, kind) in [
-        (json!("x"), ErrorKind::NotImplemented),
-        (json!(""), ErrorKind::Forbidden),
-        (json!(null), ErrorKind::Forbidden),
+    for method in [
+        "applyNetworkThrottle",
+        "resetNetworkThrottle",
+        "stopNetworkThrottle",
     ] {
-        for method in [
-            "applyNetworkThrottle",
-            "resetNetworkThrottle",
-            "stopNetworkThrottle",
-        ] {
-            let err = decode(method, &json!({"secret": secret})).expect_err("not offered");
-            assert_eq!(err.kind, kind, "{method} {secret}");
-        }
+        let err = decode(method, &json!({"secret": "x"})).expect_err("not offered");
+        assert_eq!(err.kind, ErrorKind::Forbidden, "{method}");
     }
 }
 
