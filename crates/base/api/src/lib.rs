@@ -7,6 +7,7 @@
 pub mod classic;
 pub mod data;
 pub mod error;
+pub mod grants;
 pub mod ice;
 pub mod media_stats;
 pub mod newest;

@@ -162,6 +162,54 @@ name_id!(
     /// A participant's name, unique inside its room.
     PeerId
 );
+name_id!(
+    /// A namespace's name: rooms, limits, tokens and statistics of one namespace have nothing to do with another's.
+    NamespaceId
+);
+
+impl NamespaceId {
+    /// The namespace of whoever names none.
+    pub const DEFAULT_NAME: &'static str = "default";
+}
+
+impl Default for NamespaceId {
+    fn default() -> Self {
+        Self::from(Self::DEFAULT_NAME)
+    }
+}
+
+/// A room of a node: rooms of the same name in two namespaces never meet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "a name of two parts")]
+pub struct RoomName {
+    /// Whose room.
+    pub namespace: NamespaceId,
+    /// Its name there.
+    pub room: RoomId,
+}
+
+impl RoomName {
+    /// A room of a namespace.
+    pub fn new(namespace: impl Into<NamespaceId>, room: impl Into<RoomId>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            room: room.into(),
+        }
+    }
+}
+
+impl From<RoomId> for RoomName {
+    /// In the default namespace.
+    fn from(room: RoomId) -> Self {
+        Self::new(NamespaceId::default(), room)
+    }
+}
+
+impl fmt::Display for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.room)
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -172,6 +220,13 @@ mod tests {
         let id = ProducerId::random();
         assert_eq!(id.to_string().parse::<ProducerId>(), Ok(id));
         assert_eq!("consumerId".parse::<ConsumerId>(), Err(InvalidId));
+    }
+
+    #[test]
+    fn rooms_of_one_name_in_two_namespaces_are_two() {
+        let room = RoomName::from(RoomId::from("lobby"));
+        assert_eq!(room.to_string(), "default/lobby");
+        assert_ne!(room, RoomName::new("acme", "lobby"));
     }
 
     #[test]
