@@ -89,6 +89,10 @@ impl Default for Grants {
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "Grants"))]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each of them is given or withheld by itself"
+)]
 struct GrantsJson {
     /// What may be published.
     #[schema(value_type = Vec<String>)]

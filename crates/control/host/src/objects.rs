@@ -58,6 +58,9 @@ impl<R: Clone> Objects<R> {
             Request::CreateRouter { router } => insert(Router(*router), Vec::new()),
             Request::CreateWebRtcTransport {
                 router, transport, ..
+            }
+            | Request::CreatePlainTransport {
+                router, transport, ..
             } => insert(Transport(*transport), vec![Router(*router)]),
             Request::Produce {
                 transport,
@@ -221,7 +224,8 @@ impl Refusable {
     /// What a request makes, if anything.
     pub(crate) fn of(request: &Request) -> Option<Self> {
         let id = match request {
-            Request::CreateWebRtcTransport { transport, .. } => ObjectId::Transport(*transport),
+            Request::CreateWebRtcTransport { transport, .. }
+            | Request::CreatePlainTransport { transport, .. } => ObjectId::Transport(*transport),
             Request::Produce { producer, .. } | Request::PipeProduce { producer, .. } => {
                 ObjectId::Producer(*producer)
             }

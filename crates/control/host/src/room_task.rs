@@ -14,7 +14,8 @@ use plenum_ids::{PeerId, RoomId, RouterId, WorkerId};
 use plenum_ipc::{Answer, ErrorCode, Request, RequestError};
 use plenum_params::ortc;
 use plenum_room::{
-    CloseReason, Command, Effect, OpId, PlaceId, Room, RoomConfig, SessionId, WorkerFailure,
+    Admission, CloseReason, Command, Effect, OpId, PlaceId, Room, RoomConfig, SessionId,
+    WorkerFailure,
 };
 use plenum_supervisor::{Worker, WorkerError};
 use tokio::{
@@ -223,8 +224,8 @@ impl RoomTask {
                     self.sessions.insert(session, events);
                     self.handle(Command::PeerConnected {
                         session,
-                        peer,
                         place,
+                        admission: Admission::new(peer),
                     });
                 } else {
                     // It was given up meanwhile.
@@ -312,6 +313,8 @@ impl RoomTask {
                 request,
                 result,
             } => self.tell(session, SessionEvent::Reply { request, result }),
+            // Nobody follows it yet.
+            Effect::Happened(_) => {}
             Effect::OpenPipe { op, pipe } => {
                 let ends = (pipe.from, pipe.to);
                 self.open_pipe(op, ends, |trunks, from, to| trunks.pipe(from, to, &pipe));

@@ -1,5 +1,6 @@
 //! What can happen to a room, in the room's own words. Adapters of dialects translate to and from these types.
 
+use plenum_api::grants::{Grants, Role};
 use plenum_ids::{ConsumerId, DataConsumerId, DataProducerId, PeerId, ProducerId, TransportId};
 use plenum_ipc::message::{Answer, RequestError};
 use plenum_params::{
@@ -7,15 +8,21 @@ use plenum_params::{
     event::{Event, Layers},
     media::MediaKind,
     rtp_parameters::{RtpCapabilities, RtpParameters},
-    transport::DtlsParameters,
+    transport::{DtlsParameters, PlainRemote, SrtpParameters, SrtpSuite},
 };
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::effect::{AskId, OpId};
+use crate::{
+    admission::Admission,
+    effect::{AskId, OpId},
+    subscription::Subscription,
+};
 
 /// Where a part of the room lives: one router at one worker. Chosen by the host, given once among the places that a room
 /// has at a time; the room is made with [`PlaceId::FIRST`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
 pub struct PlaceId(pub u16);
 
 impl PlaceId {
@@ -24,7 +31,8 @@ impl PlaceId {
 }
 
 /// One connection of a client. Never used twice in the life of a room; a client that reconnects is a new session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
 pub struct SessionId(pub u64);
 
 /// Tells the requests of one session apart; chosen by the adapter, repeated in the reply.
@@ -39,8 +47,8 @@ pub enum Command {
     PeerConnected {
         /// The new session.
         session: SessionId,
-        /// Who it says it is.
-        peer: PeerId,
+        /// Who it is and what it may do.
+        admission: Admission,
         /// Where its transports shall be. The room opens a place that it does not have yet.
         place: PlaceId,
     },
@@ -116,6 +124,8 @@ pub enum WorkerFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "people and the machine")]
 pub enum Audience {
+    /// Who asks for it ([`PeerRequest::ConsumeData`]).
+    Asking,
     /// The room's bot.
     Bot,
     /// Every other peer that takes data consumers.
@@ -127,15 +137,41 @@ pub enum Audience {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PeerRequest {
+    /// → [`crate::PeerReply::Done`]; lets in somebody who waits in the lobby. Hosts only.
+    Admit {
+        /// Whom.
+        peer: PeerId,
+    },
     /// → [`crate::PeerReply::Done`]
     ChangeDisplayName {
         /// The new name.
         display_name: String,
     },
     /// → [`crate::PeerReply::Done`]
+    CloseConsumer {
+        /// One of the peer's own.
+        consumer: ConsumerId,
+    },
+    /// → [`crate::PeerReply::Done`]
     CloseProducer {
         /// One of the peer's own.
         producer: ProducerId,
+    },
+    /// → [`crate::PeerReply::Done`]; hosts only.
+    CloseProducerOf {
+        /// Anybody's.
+        producer: ProducerId,
+    },
+    /// → [`crate::PeerReply::Done`], before the room ends. Hosts only.
+    CloseRoom,
+    /// → [`crate::PeerReply::PlainTransport`]
+    ConnectPlainTransport {
+        /// One of the peer's own.
+        transport: TransportId,
+        /// Where the other side is, unless that shows by itself.
+        remote: Option<PlainRemote>,
+        /// Keys of what it sends.
+        srtp: Option<SrtpParameters>,
     },
     /// → [`crate::PeerReply::Done`]
     ConnectWebRtcTransport {
@@ -143,6 +179,40 @@ pub enum PeerRequest {
         transport: TransportId,
         /// The client's fingerprints and DTLS role.
         dtls: DtlsParameters,
+    },
+    /// → [`crate::PeerReply::Consumed`]; a producer of the peer's own choice, whatever it has subscribed to. No question
+    /// follows.
+    Consume {
+        /// One of the peer's own; `None`: the first one that it made for receiving.
+        transport: Option<TransportId>,
+        /// Anybody's.
+        producer: ProducerId,
+        /// What it can receive; `None`: what it said when it joined.
+        rtp_capabilities: Option<RtpCapabilities>,
+        /// Begin paused.
+        paused: bool,
+        /// Highest layers wanted.
+        layers: Option<Layers>,
+    },
+    /// → [`crate::PeerReply::DataConsumed`]; no question follows.
+    ConsumeData {
+        /// Anybody's, except what only the bot reads.
+        data_producer: DataProducerId,
+        /// One of the peer's own, with data channels; `None`: the first one that it made for receiving.
+        transport: Option<TransportId>,
+    },
+    /// → [`crate::PeerReply::PlainTransport`]
+    CreatePlainTransport {
+        /// The client will produce on it.
+        producing: bool,
+        /// The client wants its consumers on it.
+        consuming: bool,
+        /// RTP and RTCP share a port.
+        rtcp_mux: bool,
+        /// The other side is where the first packet comes from.
+        comedia: bool,
+        /// Protection; `None`: RTP as it is.
+        srtp: Option<SrtpSuite>,
     },
     /// → [`crate::PeerReply::WebRtcTransport`]
     CreateWebRtcTransport {
@@ -175,6 +245,8 @@ pub enum PeerRequest {
         /// One of the peer's own.
         producer: ProducerId,
     },
+    /// → [`crate::PeerReply::Room`], also before the peer has joined.
+    GetRoom,
     /// → [`crate::PeerReply::RouterRtpCapabilities`]
     GetRouterRtpCapabilities,
     /// → [`crate::PeerReply::TransportStats`]
@@ -182,7 +254,7 @@ pub enum PeerRequest {
         /// One of the peer's own.
         transport: TransportId,
     },
-    /// → [`crate::PeerReply::Joined`]
+    /// → [`crate::PeerReply::Joined`], or [`crate::PeerReply::Waiting`] for clients with features.
     Join {
         /// Shown to the others.
         display_name: String,
@@ -198,6 +270,29 @@ pub enum PeerRequest {
         demand: bool,
         /// The client comes back by itself, soon, when the worker under its place is gone: the others do not see it leave.
         migrate: bool,
+        /// What it receives without asking.
+        subscription: Subscription,
+        /// For applications; shown to the others.
+        app_data: Map<String, Value>,
+        /// The client understands lobbies, roles, hands and what is said of the room.
+        features: bool,
+    },
+    /// → [`crate::PeerReply::Done`]; hosts only.
+    Kick {
+        /// Whom.
+        peer: PeerId,
+    },
+    /// → [`crate::PeerReply::Done`]; hosts only.
+    LowerHand {
+        /// Whose.
+        peer: PeerId,
+    },
+    /// → [`crate::PeerReply::Done`]; pauses producers, which their owners may resume. Hosts only.
+    Mute {
+        /// Whose; `None`: of all but hosts.
+        peer: Option<PeerId>,
+        /// Of which kind; `None`: of both.
+        kind: Option<MediaKind>,
     },
     /// → [`crate::PeerReply::Done`]
     PauseConsumer {
@@ -242,6 +337,13 @@ pub enum PeerRequest {
         /// Who gets it.
         audience: Audience,
     },
+    /// → [`crate::PeerReply::Done`]; the peer's own hand.
+    RaiseHand(bool),
+    /// → [`crate::PeerReply::Done`]; sends away somebody who waits in the lobby. Hosts only.
+    Refuse {
+        /// Whom.
+        peer: PeerId,
+    },
     /// → [`crate::PeerReply::Done`]
     RequestConsumerKeyFrame {
         /// One of the peer's own.
@@ -275,5 +377,32 @@ pub enum PeerRequest {
         consumer: ConsumerId,
         /// 1 to 255; consumers with more get layers first when bandwidth is short.
         priority: u8,
+    },
+    /// → [`crate::PeerReply::Done`]; what somebody may do from now on. Hosts only.
+    SetGrants {
+        /// Who.
+        peer: PeerId,
+        /// All of it.
+        grants: Grants,
+    },
+    /// → [`crate::PeerReply::Done`]; whether those who are no hosts wait to be let in. Hosts only.
+    SetLobby(bool),
+    /// → [`crate::PeerReply::Done`]; whether nobody but hosts may join. Hosts only.
+    SetLocked(bool),
+    /// → [`crate::PeerReply::Done`]; hosts only.
+    SetMaxPeers(Option<u32>),
+    /// → [`crate::PeerReply::Done`]; what the room is said to be about. Hosts only.
+    SetMetadata(Value),
+    /// → [`crate::PeerReply::Done`]; what somebody is from now on. Hosts only.
+    SetRole {
+        /// Who.
+        peer: PeerId,
+        /// What it is.
+        role: Role,
+    },
+    /// → [`crate::PeerReply::Done`]; consumers are opened and closed accordingly.
+    Subscribe {
+        /// From now on.
+        subscription: Subscription,
     },
 }

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use plenum_ids::RouterId;
 use plenum_params::{rtp_parameters::RtpCapabilities, transport::WebRtcTransportOptions};
 
+use crate::info::RoomProperties;
+
 /// Settings of a room; they do not change in its life.
 #[derive(Clone, Debug)]
 pub struct RoomConfig {
@@ -23,6 +25,12 @@ pub struct RoomConfig {
     pub announce_up_to: usize,
     /// What peers may use.
     pub limits: Limits,
+    /// Who joins first becomes host, unless its door says what it is.
+    pub first_is_host: bool,
+    /// How often it is told who can be heard.
+    pub volume_interval: Duration,
+    /// What the room begins with.
+    pub properties: RoomProperties,
 }
 
 /// Upper bound of [`RoomConfig::consumer_replicas`]: the number comes from a client's URL.
@@ -34,6 +42,10 @@ pub const DEFAULT_JOIN_TIMEOUT: Duration = Duration::from_mins(5);
 /// Everybody is told of everybody else, which makes a room's size squared messages to fill it: 10 000 up to here, 9 million
 /// with 3000 viewers. And nobody reads a list of more names.
 pub const DEFAULT_ANNOUNCE_UP_TO: usize = 100;
+
+/// Half of mediasoup-demo's: a frame around who speaks is to follow the voice, and a few hundred bytes so often cost
+/// nothing.
+pub const DEFAULT_VOLUME_INTERVAL: Duration = Duration::from_millis(400);
 
 impl RoomConfig {
     /// A room with default settings.
@@ -47,6 +59,9 @@ impl RoomConfig {
             join_timeout: DEFAULT_JOIN_TIMEOUT,
             announce_up_to: DEFAULT_ANNOUNCE_UP_TO,
             limits: Limits::default(),
+            first_is_host: true,
+            volume_interval: DEFAULT_VOLUME_INTERVAL,
+            properties: RoomProperties::default(),
         }
     }
 }
@@ -62,12 +77,20 @@ pub struct Limits {
     pub producers: usize,
     /// Data producers per peer.
     pub data_producers: usize,
+    /// Consumers that one peer asks for itself.
+    pub consumers: usize,
+    /// The same of data consumers.
+    pub data_consumers: usize,
     /// Requests of one peer that a worker has not answered yet.
     pub pending_requests: usize,
     /// Characters of a display name.
     pub display_name: usize,
     /// Bytes of `appData`, as JSON.
     pub app_data: usize,
+    /// Bytes of a room's metadata, as JSON.
+    pub metadata: usize,
+    /// Peers of whom a room remembers what they were made.
+    pub remembered: usize,
     /// Bytes of the label and of the protocol of a data producer, as JSON.
     pub label: usize,
     /// Bytes of a device description, as JSON.
@@ -84,9 +107,13 @@ impl Default for Limits {
             transports: 8,
             producers: 16,
             data_producers: 16,
+            consumers: 1_000,
+            data_consumers: 1_000,
             pending_requests: 128,
             display_name: 128,
             app_data: 16 * 1024,
+            metadata: 16 * 1024,
+            remembered: 10_000,
             label: 256,
             device: 4 * 1024,
         }

@@ -2,23 +2,32 @@
 
 use std::sync::Arc;
 
-use plenum_api::error::ErrorKind;
+use plenum_api::{
+    error::ErrorKind,
+    grants::{Grants, Role},
+};
 use plenum_ids::{
     ConsumerId, DataConsumerId, DataProducerId, PeerId, ProducerId, RouterId, TransportId,
 };
 use plenum_ipc::message::Request;
 use plenum_params::{
     data::{DataConsumerStats, DataProducerStats, SctpStreamParameters},
-    event::{ConsumerScore, EncodingScore, Layers},
+    event::ConsumerScore,
     media::MediaKind,
     ortc::ProducerType,
     rtp_parameters::{RtpCapabilities, RtpParameters},
     stats::{ConsumerStats, StreamStats, TransportStats},
-    transport::{IceParameters, WebRtcTransportInfo},
+    transport::{IceParameters, PlainTransportInfo, WebRtcTransportInfo},
 };
 use serde_json::{Map, Value};
 
-use crate::command::{PlaceId, RequestId, SessionId};
+use crate::{
+    close_reason::CloseReason,
+    command::{PlaceId, RequestId, SessionId},
+    event::PeerEvent,
+    happening::RoomEvent,
+    info::{PeerInfo, RoomSnapshot},
+};
 
 /// A request to a worker that is to be answered with [`crate::Command::WorkerAnswer`]. Unique in a room's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,6 +73,8 @@ pub enum Effect {
         /// The answer.
         result: Result<PeerReply, RoomError>,
     },
+    /// Something that others than those in the room may want to know of.
+    Happened(RoomEvent),
     /// The room has ended, after `Close` or because its last place was lost. No effect follows except `CloseSession` for late arrivals.
     RoomClosed,
     /// The last session left. The host sends `Close`, unless another session is already on its way to this room.
@@ -158,6 +169,10 @@ pub struct DataPipeRequest {
 pub enum PeerReply {
     /// A consumer's counters.
     ConsumerStats(Box<ConsumerStats>),
+    /// The consumer exists, running or paused as it was asked for.
+    Consumed(Box<NewConsumer>),
+    /// The data consumer exists.
+    DataConsumed(Box<NewDataConsumer>),
     /// A data consumer's counters.
     DataConsumerStats(Box<DataStats<DataConsumerStats>>),
     /// The data producer exists.
@@ -175,6 +190,17 @@ pub enum PeerReply {
     Joined {
         /// The one who has been connected longest comes first.
         peers: Vec<PeerInfo>,
+        /// What the client is.
+        role: Role,
+        /// What it may do, its role considered.
+        grants: Grants,
+    },
+    /// A plain transport as it is now.
+    PlainTransport {
+        /// Its identifier.
+        transport: TransportId,
+        /// What the other side must know to exchange packets with it.
+        info: Box<PlainTransportInfo>,
     },
     /// The producer exists.
     Produced {
@@ -183,6 +209,8 @@ pub enum PeerReply {
     },
     /// One entry per received stream.
     ProducerStats(Vec<StreamStats>),
+    /// The room as it is now.
+    Room(Box<RoomSnapshot>),
     /// What the router can do.
     RouterRtpCapabilities(Arc<RtpCapabilities>),
     /// A transport's counters.
@@ -192,6 +220,8 @@ pub enum PeerReply {
         /// Its counters.
         stats: Box<TransportStats>,
     },
+    /// The client is in the lobby; [`crate::PeerEvent::Admitted`] follows when it is let in. Only for clients with features.
+    Waiting,
     /// The transport exists.
     WebRtcTransport {
         /// Its identifier.
@@ -207,6 +237,10 @@ pub enum PeerReply {
 pub enum ClientRequest {
     /// Make a consumer. It stays paused until the positive answer.
     NewConsumer(Box<NewConsumer>),
+    /// Make all of these: what one request of anybody brought, in one question. Consumers stay paused until the positive
+    /// answer, unless the transport had no connection yet; those that the client cannot make it closes itself. After a
+    /// negative answer consumers are paused and data consumers closed. Only for clients with batches.
+    NewConsumers(Vec<NewConsumer>, Vec<NewDataConsumer>),
     /// Make a data consumer. It is closed after a negative answer.
     NewDataConsumer(Box<NewDataConsumer>),
 }
@@ -266,152 +300,6 @@ pub struct DataStats<T> {
     pub protocol: String,
     /// The worker's counters.
     pub counters: T,
-}
-
-/// What a client is told without having asked.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum PeerEvent {
-    /// Its producer is gone.
-    ConsumerClosed {
-        /// Which consumer.
-        consumer: ConsumerId,
-    },
-    /// Other layers than before; `None`: nothing.
-    ConsumerLayersChanged {
-        /// Which consumer.
-        consumer: ConsumerId,
-        /// What it forwards now.
-        layers: Option<Layers>,
-    },
-    /// Its producer was paused.
-    ConsumerPaused {
-        /// Which consumer.
-        consumer: ConsumerId,
-    },
-    /// Its producer was resumed.
-    ConsumerResumed {
-        /// Which consumer.
-        consumer: ConsumerId,
-    },
-    /// Its quality changed, or is told for the first time.
-    ConsumerScore {
-        /// Which consumer.
-        consumer: ConsumerId,
-        /// Quality now.
-        score: ConsumerScore,
-    },
-    /// Its data producer is gone.
-    DataConsumerClosed {
-        /// Which data consumer.
-        data_consumer: DataConsumerId,
-    },
-    /// Somebody else has the floor; `None`: nobody. Only for clients who asked for volumes.
-    DominantSpeaker {
-        /// Who.
-        peer: Option<PeerId>,
-    },
-    /// Who is the loudest; `None`: nobody can be heard. For those who did not ask for volumes.
-    Loudest {
-        /// Who, and how loud in dBov.
-        speaker: Option<(PeerId, i8)>,
-    },
-    /// The first media has left towards it. Told once for each of its transports; classic clients see it for themselves.
-    MediaStarted {
-        /// Over which transport.
-        transport: TransportId,
-    },
-    /// Somebody joined.
-    NewPeer(PeerInfo),
-    /// Somebody who had joined left.
-    PeerClosed {
-        /// Who.
-        peer: PeerId,
-    },
-    /// Somebody has another name.
-    PeerDisplayNameChanged {
-        /// Who.
-        peer: PeerId,
-        /// The new name.
-        display_name: String,
-        /// The name before.
-        old_display_name: String,
-    },
-    /// Other encodings of the client's own producer are wanted than before; at first all are. Only for clients who said
-    /// that they understand it.
-    ProducerDemand {
-        /// Which producer.
-        producer: ProducerId,
-        /// One per encoding: whether sending it is of any use.
-        encodings: Vec<bool>,
-    },
-    /// The quality of the client's own producer changed.
-    ProducerScore {
-        /// Which producer.
-        producer: ProducerId,
-        /// One per encoding seen.
-        scores: Vec<EncodingScore>,
-    },
-    /// How loud those are who can be heard, in dBov, the loudest first. Only for clients who asked for volumes.
-    Volumes {
-        /// Empty: nobody can be heard.
-        volumes: Arc<[(PeerId, i8)]>,
-    },
-    /// Its media connection stands. Classic clients see it for themselves.
-    TransportConnected {
-        /// Which transport.
-        transport: TransportId,
-    },
-}
-
-/// A peer who has joined, as the others see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerInfo {
-    /// Who.
-    pub peer: PeerId,
-    /// Name to show.
-    pub display_name: String,
-    /// What it runs on, as it told us.
-    pub device: Value,
-}
-
-/// Why a session is closed by us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum CloseReason {
-    /// It did not join in time.
-    JoinTimeout,
-    /// Another session has its peer id now.
-    Replaced,
-    /// The room was closed.
-    RoomClosed,
-    /// The room has as many peers as it may have.
-    RoomFull,
-    /// The worker under its place is gone; connecting again gives a new one.
-    RouterLost,
-    /// One of its transports lost ICE consent, or failed or ended its DTLS.
-    TransportLost,
-}
-
-impl CloseReason {
-    /// Whether the same client should connect again by itself.
-    #[must_use]
-    pub const fn may_reconnect(self) -> bool {
-        matches!(self, Self::RouterLost)
-    }
-
-    /// For people.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::JoinTimeout => "did not join in time",
-            Self::Replaced => "replaced by a newer connection of the same peer",
-            Self::RoomClosed => "room closed",
-            Self::RoomFull => "room is full",
-            Self::RouterLost => "media worker lost",
-            Self::TransportLost => "media connection lost",
-        }
-    }
 }
 
 /// Why a request was refused.

@@ -28,18 +28,38 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
+mod admin;
+mod admission;
+mod close_reason;
 mod command;
 mod config;
 mod effect;
+mod event;
+mod happening;
+mod info;
 mod room;
 mod state;
+mod subscription;
+mod view;
 
+pub use admin::AdminCommand;
+pub use admission::{Admission, Door};
+pub use close_reason::CloseReason;
 pub use command::{Audience, Command, PeerRequest, PlaceId, RequestId, SessionId, WorkerFailure};
 pub use config::{
-    DEFAULT_ANNOUNCE_UP_TO, DEFAULT_JOIN_TIMEOUT, Limits, MAX_CONSUMER_REPLICAS, RoomConfig,
+    DEFAULT_ANNOUNCE_UP_TO, DEFAULT_JOIN_TIMEOUT, DEFAULT_VOLUME_INTERVAL, Limits,
+    MAX_CONSUMER_REPLICAS, RoomConfig,
 };
 pub use effect::{
-    AskId, ClientRequest, CloseReason, DataPipeRequest, DataStats, Effect, NewConsumer,
-    NewDataConsumer, OpId, PeerEvent, PeerInfo, PeerReply, PipeRequest, RoomError,
+    AskId, ClientRequest, DataPipeRequest, DataStats, Effect, NewConsumer, NewDataConsumer, OpId,
+    PeerReply, PipeRequest, RoomError,
 };
+pub use event::PeerEvent;
+pub use happening::RoomEvent;
+pub use info::{DataProducerInfo, PeerInfo, ProducerInfo, RoomProperties, RoomSnapshot};
 pub use room::{Room, RoomDump};
+pub use subscription::Subscription;
+pub use view::{
+    ConsumerView, DataConsumerView, DataProducerView, PeerState, PeerView, PlaceView, ProducerView,
+    RoomView, TransportView,
+};

@@ -1,5 +1,6 @@
 //! The room itself: sessions come and go, time passes, everything else is handed to the parts below.
 
+mod administration;
 mod answers;
 mod away;
 mod bot;
@@ -13,6 +14,7 @@ mod producers;
 mod requests;
 mod speakers;
 mod transports;
+mod viewing;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,9 +29,13 @@ use plenum_ipc::message::Request;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::{
+    admission::Admission,
+    close_reason::CloseReason,
     command::{Command, PlaceId, SessionId},
     config::{MAX_CONSUMER_REPLICAS, RoomConfig},
-    effect::{AskId, CloseReason, Effect, OpId, PeerEvent, PeerReply, RoomError},
+    effect::{AskId, Effect, OpId, PeerReply, RoomError},
+    event::PeerEvent,
+    info::RoomProperties,
     room::{away::Away, bot::Patience, speakers::Speakers},
     state::{
         Asked, Bot, Consumer, DataConsumer, DataProducer, Op, Peer, Place, Producer, Timer,
@@ -42,6 +48,8 @@ use crate::{
 pub struct Room {
     config: RoomConfig,
     rng: StdRng,
+    /// What hosts have decided.
+    properties: RoomProperties,
     /// Why the room has ended.
     ended: Option<CloseReason>,
     places: BTreeMap<PlaceId, Place>,
@@ -90,6 +98,7 @@ impl Room {
         config.consumer_replicas = config.consumer_replicas.min(MAX_CONSUMER_REPLICAS);
         let router = config.router;
         let mut room = Self {
+            properties: config.properties.clone(),
             config,
             rng: StdRng::from_seed(seed),
             ended: None,
@@ -145,9 +154,9 @@ impl Room {
             } => self.handle_message(now, data_consumer, &text, effects),
             Command::PeerConnected {
                 session,
-                peer,
                 place,
-            } => self.connect(now, session, (peer, place), effects),
+                admission,
+            } => self.connect(now, session, (admission, place), effects),
             Command::PeerDisconnected { session } => {
                 self.leave(session, None, effects);
                 self.handle_late_goodbye(session, effects);
@@ -216,12 +225,13 @@ impl Room {
         &mut self,
         now: Instant,
         session: SessionId,
-        (peer, place): (PeerId, PlaceId),
+        (admission, place): (Admission, PlaceId),
         effects: &mut Vec<Effect>,
     ) {
         if self.sessions.contains_key(&session) {
             return;
         }
+        let peer = admission.peer.clone();
         let older = self.names.get(&peer).copied();
         if let Some(older) = older {
             self.remove(older, effects);
@@ -255,6 +265,7 @@ impl Room {
             session,
             Peer {
                 id: peer,
+                admission,
                 place,
                 membership: None,
                 join_deadline,

@@ -21,8 +21,10 @@ use plenum_params::{
 use serde_json::{Map, Value};
 
 use crate::{
+    admission::Admission,
     command::{PlaceId, RequestId, SessionId},
-    effect::{AskId, OpId, PeerInfo},
+    effect::{AskId, OpId},
+    info::PeerInfo,
 };
 
 pub(crate) use data::{Bot, DataConsumer, DataPipe, DataPipeStage, DataProducer, DataStage};
@@ -41,6 +43,7 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) id: PeerId,
+    pub(crate) admission: Admission,
     /// Where all its transports are.
     pub(crate) place: PlaceId,
     pub(crate) membership: Option<Membership>,
@@ -87,10 +90,10 @@ impl Peer {
     /// As the others see it, once it has joined.
     pub(crate) fn info(&self) -> Option<PeerInfo> {
         let membership = self.membership.as_ref()?;
+        let (name, device) = (membership.display_name.clone(), membership.device.clone());
         Some(PeerInfo {
-            peer: self.id.clone(),
-            display_name: membership.display_name.clone(),
-            device: membership.device.clone(),
+            remote: self.admission.remote,
+            ..PeerInfo::new(self.id.clone(), name, device)
         })
     }
 }

@@ -12,8 +12,10 @@ use plenum_params::{
 };
 
 use crate::{
+    close_reason::CloseReason,
     command::{PlaceId, WorkerFailure},
-    effect::{CloseReason, DataStats, Effect, OpId, PeerEvent, PeerReply, RoomError},
+    effect::{DataStats, Effect, OpId, PeerReply, RoomError},
+    event::PeerEvent,
     room::{Room, speakers::Heard},
     state::{DataProducer, Op, Presence, Work},
 };

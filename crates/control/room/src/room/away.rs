@@ -9,7 +9,9 @@ use plenum_ids::PeerId;
 
 use crate::{
     command::SessionId,
-    effect::{Effect, PeerEvent, PeerInfo},
+    effect::Effect,
+    event::PeerEvent,
+    info::PeerInfo,
     room::Room,
     state::{Peer, Timer},
 };

@@ -13,7 +13,8 @@ use rand::rngs::StdRng;
 
 use crate::{
     command::{PlaceId, SessionId},
-    effect::{AskId, ClientRequest, Effect, NewConsumer, OpId, PeerEvent},
+    effect::{AskId, ClientRequest, Effect, NewConsumer, OpId},
+    event::PeerEvent,
     room::Room,
     state::{Asked, Consumer, Op, Presence, Producer, Stage, Transport},
 };

@@ -6,8 +6,9 @@ use plenum_ids::RouterId;
 use plenum_ipc::message::Request;
 
 use crate::{
+    close_reason::CloseReason,
     command::{PlaceId, WorkerFailure},
-    effect::{CloseReason, Effect},
+    effect::Effect,
     room::Room,
     state::{Op, Place},
 };

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::{
     command::{RequestId, SessionId},
-    effect::{Effect, PeerEvent, RoomError},
+    effect::{Effect, RoomError},
+    event::PeerEvent,
     room::{
         Outcome, Room,
         requests::{check_size, not_joined, with_peer_id},

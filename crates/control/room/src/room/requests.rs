@@ -1,6 +1,9 @@
 //! What clients ask for.
 
-use plenum_api::error::ErrorKind;
+use plenum_api::{
+    error::ErrorKind,
+    grants::{Grants, Role},
+};
 use plenum_ids::{ConsumerId, ProducerId};
 use plenum_ipc::message::Request;
 use plenum_params::ortc;
@@ -9,7 +12,8 @@ use serde_json::Value;
 
 use crate::{
     command::{PeerRequest, RequestId, SessionId},
-    effect::{Effect, PeerEvent, PeerReply, RoomError},
+    effect::{Effect, PeerReply, RoomError},
+    event::PeerEvent,
     room::{Outcome, Room},
     state::{Consumer, Membership, Op, Peer, Presence, Producer, Timer, Work},
 };
@@ -102,6 +106,7 @@ impl Room {
                 volumes,
                 demand,
                 migrate,
+                ..
             } => {
                 let membership = Membership {
                     display_name,
@@ -203,6 +208,7 @@ impl Room {
                 let request = Request::SetPriority { consumer, priority };
                 self.forward(caller, Work::Forward, request, effects)
             }
+            _ => Err(RoomError::new(ErrorKind::Unavailable, "not yet")),
         }
     }
 
@@ -266,7 +272,11 @@ impl Room {
         effects.push(Effect::Reply {
             session,
             request,
-            result: Ok(PeerReply::Joined { peers }),
+            result: Ok(PeerReply::Joined {
+                peers,
+                role: Role::Speaker,
+                grants: Grants::default(),
+            }),
         });
         if let Some(before) = before {
             // The others know it, if not by this name.

@@ -12,7 +12,8 @@ use plenum_params::observer::{AudioLevelOptions, SPEAKER_INTERVAL_MS};
 
 use crate::{
     command::{PlaceId, SessionId},
-    effect::{Effect, PeerEvent},
+    effect::Effect,
+    event::PeerEvent,
     room::Room,
 };
 

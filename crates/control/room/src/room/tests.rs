@@ -20,6 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use plenum_api::grants::{Grants, Role};
 use plenum_ids::RouterId;
 use plenum_ipc::message::Answer;
 use plenum_params::{
@@ -32,7 +33,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     command::{Audience, PeerRequest, RequestId, WorkerFailure},
-    effect::{ClientRequest, DataPipeRequest, NewConsumer, NewDataConsumer, PeerInfo, PipeRequest},
+    effect::{ClientRequest, DataPipeRequest, NewConsumer, NewDataConsumer, PipeRequest},
+    happening::RoomEvent,
+    info::PeerInfo,
+    subscription::Subscription,
 };
 use worker::FakeWorker;
 
@@ -54,6 +58,8 @@ struct World {
     /// Whom the joined sessions see.
     seen: BTreeMap<SessionId, BTreeSet<PeerId>>,
     next_request: u64,
+    /// What was told to the outside.
+    happened: Vec<RoomEvent>,
     /// Transports are made with data channels.
     data: bool,
     /// Time that the room itself took.
@@ -90,6 +96,7 @@ impl World {
             live: BTreeSet::new(),
             seen: BTreeMap::new(),
             next_request: 0,
+            happened: Vec::new(),
             data: false,
             spent: Duration::ZERO,
         };
@@ -162,6 +169,10 @@ impl World {
                     assert!(self.live.contains(session), "for nobody: {effect:?}");
                 }
                 Effect::CloseSession { session, .. } => self.forget(*session),
+                Effect::Happened(event) => {
+                    self.happened.push(event.clone());
+                    continue;
+                }
                 Effect::RoomClosed | Effect::RoomEmpty => {}
             }
             self.effects.push_back(effect);
@@ -177,7 +188,7 @@ impl World {
         match effect {
             Effect::Reply {
                 session,
-                result: Ok(PeerReply::Joined { peers }),
+                result: Ok(PeerReply::Joined { peers, .. }),
                 ..
             } => {
                 let seen: BTreeSet<_> = peers.iter().map(|info| info.peer.clone()).collect();
@@ -308,8 +319,8 @@ impl World {
         self.live.insert(session);
         self.handle(Command::PeerConnected {
             session,
-            peer: peer.into(),
             place,
+            admission: Admission::new(peer.into()),
         });
         session
     }

@@ -12,7 +12,7 @@ fn join_able(world: &mut World, place: PlaceId, session: u64, peer: &str) -> Ses
 
 /// Joins and gives whom the answer names.
 fn peers_at_join(world: &mut World, session: SessionId, name: &str) -> Vec<String> {
-    let Ok(PeerReply::Joined { peers }) = world.ask(session, clients::join_able(name)) else {
+    let Ok(PeerReply::Joined { peers, .. }) = world.ask(session, clients::join_able(name)) else {
         panic!("joins");
     };
     let names = peers.iter().map(|info| info.peer.to_string());

@@ -8,7 +8,10 @@ use plenum_params::{
 };
 use serde_json::json;
 
-use crate::command::{Audience, PeerRequest};
+use crate::{
+    command::{Audience, PeerRequest},
+    subscription::Subscription,
+};
 
 pub(super) fn join(display_name: &str) -> PeerRequest {
     PeerRequest::Join {
@@ -19,6 +22,9 @@ pub(super) fn join(display_name: &str) -> PeerRequest {
         volumes: false,
         demand: true,
         migrate: false,
+        subscription: Subscription::All,
+        app_data: serde_json::Map::new(),
+        features: false,
     }
 }
 

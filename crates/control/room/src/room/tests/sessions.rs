@@ -13,20 +13,21 @@ fn a_joining_peer_learns_who_is_there_and_the_others_learn_of_it() {
     let (alice, _) = world.join(1, "alice");
     let bob = world.connect(2, "bob");
     let reply = world.ask(bob, clients::join("Bob"));
-    let info = |peer: &str, display_name: &str| PeerInfo {
-        peer: peer.into(),
-        display_name: display_name.to_owned(),
-        device: device(),
+    let info = |peer: &str, display_name: &str, role| PeerInfo {
+        role,
+        ..PeerInfo::new(peer.into(), display_name.to_owned(), device())
     };
     assert_eq!(
         reply,
         Ok(PeerReply::Joined {
-            peers: vec![info("alice", "alice")]
+            peers: vec![info("alice", "alice", Role::Speaker)],
+            role: Role::Speaker,
+            grants: Grants::default(),
         })
     );
     assert_eq!(
         world.events(alice),
-        [PeerEvent::NewPeer(info("bob", "Bob"))]
+        [PeerEvent::NewPeer(info("bob", "Bob", Role::Speaker))]
     );
     assert_eq!(
         (world.room.session_count(), world.room.joined_count()),

@@ -316,6 +316,9 @@ fn who_cannot_decode_or_does_not_want_gets_no_consumer() {
         volumes: false,
         demand: false,
         migrate: false,
+        subscription: Subscription::All,
+        app_data: serde_json::Map::new(),
+        features: false,
     };
     world.ask(mute, join).expect("joins");
     let produce = PeerRequest::Produce {

@@ -8,7 +8,7 @@ use plenum_params::{
     media::MediaKind,
     transport::{DtlsParameters, DtlsRole},
 };
-use plenum_room::{Audience, PeerRequest, RoomError};
+use plenum_room::{Audience, PeerRequest, RoomError, Subscription};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -150,6 +150,9 @@ impl Call<'_> {
             volumes,
             demand,
             migrate,
+            subscription: Subscription::All,
+            app_data: Map::new(),
+            features: false,
         })
     }
 

@@ -56,7 +56,7 @@ pub(crate) fn encode_reply(id: &Number, reply: &PeerReply) -> String {
         }
         PeerReply::Done => ok_response(id, &classic::Empty {}),
         PeerReply::IceParameters(ice) => ok_response(id, &IceParametersJson::from(ice)),
-        PeerReply::Joined { peers } => ok_response(
+        PeerReply::Joined { peers, .. } => ok_response(
             id,
             &classic::Joined {
                 peers: peers.iter().map(describe).collect(),
@@ -331,11 +331,7 @@ mod tests {
     fn events_have_the_dialects_names() {
         let consumer = ConsumerId::from_u128(2);
         let peer = PeerId::from("ada");
-        let info = PeerInfo {
-            peer: peer.clone(),
-            display_name: "Ada".to_owned(),
-            device: json!({"flag": "chrome"}),
-        };
+        let info = PeerInfo::new(peer.clone(), "Ada".to_owned(), json!({"flag": "chrome"}));
         for (event, method, data) in [
             (
                 PeerEvent::ConsumerClosed { consumer },
