@@ -58,13 +58,23 @@ pub(crate) const ALIASES: &[(&str, &str)] = &[
     ("WEBRTC_LISTEN_IP", "rtc.listen_ip"),
 ];
 
+/// Behind a key's type: `=> secret`.
+macro_rules! is_secret {
+    () => {
+        false
+    };
+    (secret) => {
+        true
+    };
+}
+
 macro_rules! keys {
-    ($($section:ident.$name:ident: $type:ty),+ $(,)?) => {
+    ($($section:ident.$name:ident: $type:ty $(=> $secret:ident)?),+ $(,)?) => {
         /// Every key, in the order of printing.
         pub(crate) const KEYS: &[Key] = &[$(
             Key {
                 path: concat!(stringify!($section), ".", stringify!($name)),
-                secret: false,
+                secret: is_secret!($($secret)?),
                 expected: <$type as Setting>::EXPECTED,
                 set: |config, raw| assign(&mut config.$section.$name, raw),
                 show: |config| config.$section.$name.to_toml(),
@@ -113,9 +123,17 @@ keys! {
     admin.allow: crate::AdminAllow,
     log.level: String,
     log.format: crate::LogFormat,
+    log.room_status_s: u32,
     metrics.enabled: bool,
     metrics.listen_ip: std::net::IpAddr,
     metrics.port: u16,
+    webhooks.url: Option<String>,
+    webhooks.secret: Vec<crate::Secret> => secret,
+    webhooks.secret_file: Option<std::path::PathBuf>,
+    webhooks.events: String,
+    webhooks.targets: Vec<crate::WebhookTarget> => secret,
+    webhooks.timeout_s: u32,
+    webhooks.max_attempts: u32,
 }
 
 fn assign<T: Setting>(slot: &mut T, raw: Raw<'_>) -> bool {

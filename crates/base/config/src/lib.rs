@@ -13,9 +13,11 @@ mod keys;
 mod listen;
 mod ports;
 mod resolve;
+mod secret;
 mod sections;
 mod setting;
 mod validate;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -23,7 +25,9 @@ mod tests;
 pub use error::{ConfigError, Origin, Problem};
 pub use ports::{DEFAULT_EPHEMERAL, PortPlan};
 pub use resolve::{FileSource, Override, resolve};
+pub use secret::Secret;
 pub use sections::{
     Admin, AdminAllow, Auth, AuthMode, Config, Http, Log, LogFormat, Metrics, Node, Room, Rtc,
     RtcMode, Workers,
 };
+pub use webhooks::{WebhookTarget, Webhooks};

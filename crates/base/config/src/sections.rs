@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use plenum_params::transport::{Address, ListenInfo};
 
+use crate::Webhooks;
+
 /// All settings of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -26,6 +28,8 @@ pub struct Config {
     pub room: Room,
     /// Media addresses and transports.
     pub rtc: Rtc,
+    /// Who is told what happens in rooms.
+    pub webhooks: Webhooks,
     /// Worker processes.
     pub workers: Workers,
 }
@@ -125,6 +129,15 @@ pub struct Log {
     pub level: String,
     /// How a line looks.
     pub format: LogFormat,
+    /// Seconds between two looks at all rooms; 0: none.
+    pub room_status_s: u32,
+}
+
+impl Log {
+    /// `room_status_s` as a duration.
+    pub fn room_status(&self) -> Option<Duration> {
+        (self.room_status_s > 0).then(|| Duration::from_secs(self.room_status_s.into()))
+    }
 }
 
 impl Default for Log {
@@ -132,6 +145,8 @@ impl Default for Log {
         Self {
             level: "info".into(),
             format: LogFormat::default(),
+            // mediasoup-demo's, too: often enough to see a call in it, seldom enough to read on.
+            room_status_s: 30,
         }
     }
 }

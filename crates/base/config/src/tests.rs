@@ -174,6 +174,9 @@ fn every_key_can_be_set_by_every_layer() {
         "text" => "other",
         "an IPv4 or IPv6 address" | "an IPv4 or IPv6 address, or a host name" => "192.0.2.1",
         "\"shared-port\" or \"port-per-transport\"" => "port-per-transport",
+        tables if tables.starts_with("tables with url") => {
+            "[{url = \"https://a\", secret = \"s\"}]"
+        }
         tables if tables.starts_with("tables") => "192.0.2.1@203.0.113.7 ::/udp",
         "\"text\" or \"json\"" => "json",
         "\"none\"" => "none",
@@ -185,7 +188,10 @@ fn every_key_can_be_set_by_every_layer() {
         let flags = [Override::new(key.path, text, "--set")];
         let by_flag = resolve(None, [], &flags).unwrap();
         let by_env = resolve(None, [(key.env_name(), text.into())], &[]).unwrap();
-        let by_file = from_file(&by_flag.to_toml_masked()).unwrap();
+        // Not as it is printed: secrets would be masked.
+        let value = (key.show)(&by_flag).unwrap();
+        let (section, name) = (key.section(), key.name());
+        let by_file = from_file(&format!("[{section}]\n{name} = {value}")).unwrap();
         assert_eq!(by_flag, by_env, "{}", key.path);
         assert_eq!(by_flag, by_file, "{}", key.path);
         if key.path != "auth.mode" {
@@ -304,6 +310,19 @@ fn secrets_are_never_printed() {
     };
     let text = render(&config, &[key]);
     assert_eq!(text, "[node]\nname = \"********\"\n");
+    config.webhooks.secret = vec!["hunter2".into()];
+    let targets = "[{url = \"https://a\", secret = \"hunter2\"}]";
+    let flags = [Override::new("webhooks.targets", targets, "--set")];
+    config.webhooks.targets = resolve(None, [], &flags).unwrap().webhooks.targets;
+    config.node.name = "plenum".into();
+    let text = config.to_toml_masked();
+    assert!(
+        text.contains("\nsecret = \"********\"\n") && !text.contains("hunter2"),
+        "{text}"
+    );
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let wrong = [Override::new("webhooks.targets", "hunter2", "--set")];
+    assert!(!message(resolve(None, [], &wrong)).contains("hunter2"));
 }
 
 #[test]

@@ -110,6 +110,19 @@ impl Config {
             "at least 1",
             producers,
         );
+        let webhooks = &self.webhooks;
+        check(
+            (1..=120).contains(&webhooks.timeout_s),
+            "webhooks.timeout_s",
+            "from 1 to 120 (seconds)",
+            webhooks.timeout_s,
+        );
+        check(
+            webhooks.max_attempts > 0,
+            "webhooks.max_attempts",
+            "at least 1",
+            webhooks.max_attempts,
+        );
         if first + width > 1 + u32::from(u16::MAX) {
             problems.push(Problem::PortsBeyondLast(first + width));
         }
