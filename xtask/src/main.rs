@@ -1,5 +1,6 @@
 //! Tasks of this repository that are programs. `cargo xtask layers` checks which crate uses which, `cargo xtask deploy`
-//! that board and alert rules fit to what a node exports.
+//! that board and alert rules fit to what a node exports, `cargo xtask gen-ts` writes the messages of our own dialect for
+//! the client library.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -16,8 +17,9 @@ use anyhow::{Context, ensure};
 
 mod deploy;
 mod layers;
+mod typescript;
 
-const USAGE: &str = "usage: cargo xtask layers|deploy";
+const USAGE: &str = "usage: cargo xtask layers|deploy|gen-ts";
 
 fn main() -> ExitCode {
     match run() {
@@ -33,6 +35,7 @@ fn run() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["deploy"] => check_deploy(),
+        ["gen-ts"] => write_typescript(),
         ["layers"] => check_layers(),
         _ => anyhow::bail!("{USAGE}"),
     }
@@ -45,6 +48,13 @@ fn check_deploy() -> anyhow::Result<()> {
         "deploy: {} expressions use what {} metrics offer",
         report.expressions, report.metrics
     );
+    Ok(())
+}
+
+fn write_typescript() -> anyhow::Result<()> {
+    let file = typescript::file();
+    typescript::write(&file)?;
+    println!("gen-ts: wrote {}", file.display());
     Ok(())
 }
 

@@ -171,7 +171,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "plenum-worker",
         ],
     ),
-    layer("xtask", &[]),
+    layer("xtask", &["plenum-api"]),
 ];
 
 /// External crates, judged over the whole graph.

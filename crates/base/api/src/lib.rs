@@ -11,6 +11,7 @@ pub mod grants;
 pub mod ice;
 pub mod media_stats;
 pub mod newest;
+pub mod plenum;
 pub mod status;
 pub mod trace;
 pub mod transport;

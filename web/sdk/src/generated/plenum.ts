@@ -678,11 +678,19 @@ export type DataConsumerNotice = {
 };
 
 /**
- * `producerMuted`: a host has paused the client's own producer.
+ * `producerMuted`, `producerClosed`: a host has paused or closed the client's own producer, or it may not send it any more.
  */
 export type ProducerNotice = {
   /** Which producer. */
   producerId: string,
+};
+
+/**
+ * `dataProducerClosed`: of the client's own.
+ */
+export type DataProducerNotice = {
+  /** Which data producer. */
+  dataProducerId: string,
 };
 
 /**
@@ -869,6 +877,7 @@ export type ServerNotifications = {
   consumersClosed: ConsumersClosed;
   dataConsumerClosed: DataConsumerNotice;
   dataProducerAdded: DataProducerAdded;
+  dataProducerClosed: DataProducerNotice;
   dataProducerRemoved: DataProducerRemoved;
   draining: Draining;
   grantsChanged: GrantsChanged;
@@ -879,6 +888,7 @@ export type ServerNotifications = {
   peerJoined: PeerJoined;
   peerLeft: PeerNotice;
   producerAdded: ProducerAdded;
+  producerClosed: ProducerNotice;
   producerDemand: ProducerDemand;
   producerMuted: ProducerNotice;
   producerPaused: ProducerOf;
