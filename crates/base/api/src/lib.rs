@@ -4,6 +4,7 @@
 //! ones defaulted), what we say is encoded here exactly as the clients of each dialect expect it.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod classic;
 pub mod data;
 pub mod error;

@@ -1,11 +1,12 @@
 //! What a host is told when it starts.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use plenum_ids::NamespaceId;
 use plenum_params::{rtp_parameters::RtpCapabilities, transport::WebRtcTransportOptions};
 use plenum_room::{DEFAULT_ANNOUNCE_UP_TO, DEFAULT_JOIN_TIMEOUT, Limits};
 
-use crate::placement::Capacity;
+use crate::{namespaces::NamespaceLimits, placement::Capacity};
 
 /// Settings of a [`Host`](crate::Host).
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct HostConfig {
     pub announce_up_to: usize,
     /// What peers may use of a room.
     pub limits: Limits,
+    /// What namespaces may have; those that are not named may have everything.
+    pub namespaces: HashMap<NamespaceId, NamespaceLimits>,
     /// A session that does not join for so long is closed.
     pub join_timeout: Duration,
     /// Inputs that may wait for a room's task. Clients are made to wait when it is full.
@@ -52,9 +55,14 @@ impl HostConfig {
             max_room_consumers: None,
             announce_up_to: DEFAULT_ANNOUNCE_UP_TO,
             limits: Limits::default(),
+            namespaces: HashMap::new(),
             join_timeout: DEFAULT_JOIN_TIMEOUT,
             room_queue: 4096,
             session_queue: 4096,
         }
+    }
+
+    pub(crate) fn namespace_limits(&self, id: &NamespaceId) -> NamespaceLimits {
+        self.namespaces.get(id).copied().unwrap_or_default()
     }
 }

@@ -1,45 +1,45 @@
 //! The rooms of a node.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use futures_util::future::join_all;
-use plenum_api::{
-    error::ErrorKind,
-    status::{RoomPlacement, Stats},
-};
-use plenum_ids::{PeerId, RoomId, RouterId, WorkerId};
+use plenum_api::{error::ErrorKind, status::Stats};
+use plenum_ids::{RoomName, RouterId, WorkerId};
 use plenum_ipc::{Answer, Request};
 use plenum_params::{
     log::LogOptions,
     stats::WorkerStats,
     trace::{TraceObject, TraceTypes},
 };
-use plenum_room::{PlaceId, RoomConfig, SessionId};
-use plenum_supervisor::{Supervisor, Traces, Worker, WorkerError, WorkerEvent, WorkerState};
+use plenum_room::{Admission, Limits, PlaceId, RoomConfig, SessionId};
+use plenum_supervisor::{Supervisor, Traces, WorkerError, WorkerEvent, WorkerState};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
 };
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use crate::{
     config::HostConfig,
     dispatch,
     figures::{Counts, NodeFigures, worker_figures},
-    moving::{Displaced, Plans},
+    happenings::Watchers,
+    moving::Legacy,
     objects::Objects,
-    placement::{NoPlace, Resource},
-    room_task::{Figures, Ground, Input, Owner, RoomTask},
+    options::RoomOptions,
+    overview::shown_name,
+    placement::Resource,
+    room_task::{Beginning, Figures, Input, Owner, RoomTask},
+    rooms::{Entry, Rooms, Spot, room_placement},
     session::Session,
     status::worker_status,
-    tally::Tally,
     trunks::Trunks,
 };
 
@@ -47,17 +47,6 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Host {
     pub(crate) shared: Arc<Shared>,
-}
-
-/// What the first client of a room may ask of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "callers fill it with struct update syntax"
-)]
-pub struct RoomOptions {
-    /// Consumers that a peer gets of each producer beyond the first one, for load tests.
-    pub consumer_replicas: u8,
 }
 
 /// A client was not let in.
@@ -75,6 +64,9 @@ pub enum ConnectError {
         "the server is full and takes no further peers into this room now ({0}), try again later"
     )]
     FullForRoom(Resource),
+    /// The namespace has as many rooms or clients as it may have.
+    #[error("the namespace has as many rooms or peers as it may have, try again later")]
+    NamespaceFull,
     /// No worker runs.
     #[error("no media worker is running, try again later")]
     NoWorker,
@@ -93,7 +85,10 @@ impl ConnectError {
     /// Its place in the table of errors.
     #[must_use]
     pub const fn kind(self) -> ErrorKind {
-        ErrorKind::Unavailable
+        match self {
+            Self::NamespaceFull => ErrorKind::TooMany,
+            _ => ErrorKind::Unavailable,
+        }
     }
 }
 
@@ -113,6 +108,7 @@ impl Host {
             rooms: Mutex::new(Rooms::default()),
             next_session: AtomicU64::new(0),
             counts: Counts::default(),
+            watchers: Watchers::default(),
             running_tasks: watch::Sender::new(0),
             ending: watch::Sender::new(None),
             worker_starts: watch::Sender::new(0),
@@ -125,9 +121,20 @@ impl Host {
     /// ended.
     pub fn connect(
         &self,
-        room: &RoomId,
-        peer: PeerId,
+        room: &RoomName,
+        admission: Admission,
         options: RoomOptions,
+    ) -> Result<Session, ConnectError> {
+        self.enter(room, admission, options, true)
+    }
+
+    /// With `limited`, only if the namespace may have one client more.
+    pub(crate) fn enter(
+        &self,
+        room: &RoomName,
+        admission: Admission,
+        options: RoomOptions,
+        limited: bool,
     ) -> Result<Session, ConnectError> {
         let shared = &self.shared;
         let id = SessionId(shared.next_session.fetch_add(1, Ordering::Relaxed));
@@ -137,12 +144,20 @@ impl Host {
             return Err(ConnectError::ShuttingDown);
         }
         rooms.give_up_lost(room);
-        if !rooms.by_id.contains_key(room) {
-            self.open_room(&mut rooms, room, options)?;
+        let namespace = &room.namespace;
+        let limits = shared.config.namespace_limits(namespace);
+        if limited {
+            rooms.namespaces.check_peer(namespace, &limits)?;
         }
-        let room = self.seat(&mut rooms, room, |place, opening, arrival| Input::Connect {
+        if !rooms.by_id.contains_key(room) {
+            if limited {
+                rooms.namespaces.check_room(namespace, &limits)?;
+            }
+            self.open_room(&mut rooms, room, options, Legacy::default())?;
+        }
+        let sender = self.seat(&mut rooms, room, |place, opening, arrival| Input::Connect {
             session: id,
-            peer,
+            admission,
             place,
             opening,
             arrival,
@@ -150,7 +165,8 @@ impl Host {
         })?;
         let opened = &shared.counts.sessions_opened;
         opened.fetch_add(1, Ordering::Relaxed);
-        Ok(Session { id, room, events })
+        let stay = rooms.namespaces.stay(namespace);
+        Ok(Session::new(id, sender, events, stay))
     }
 
     /// Whether joins are taken, and if not, why.
@@ -181,14 +197,15 @@ impl Host {
             infos.iter().map(|info| (info.id.0, Vec::new())).collect();
         let mut total_peers = 0;
         let mut placements = BTreeMap::new();
-        for (id, entry) in &rooms.by_id {
+        for (name, entry) in &rooms.by_id {
+            let id = shown_name(name);
             total_peers += entry.figures.joined.load(Ordering::Relaxed);
             for spot in &entry.spots {
                 let worker_id = spot.worker.id().0;
                 let names = distribution.entry(worker_id).or_default();
-                names.push(id.to_string());
+                names.push(id.clone());
             }
-            placements.insert(id.to_string(), room_placement(&entry.spots));
+            placements.insert(id, room_placement(&entry.spots));
         }
         for names in distribution.values_mut() {
             names.sort_unstable();
@@ -297,11 +314,12 @@ impl Host {
         self.emptied().await;
     }
 
-    fn open_room(
+    pub(crate) fn open_room(
         &self,
         rooms: &mut Rooms,
-        id: &RoomId,
+        id: &RoomName,
         options: RoomOptions,
+        given: Legacy,
     ) -> Result<(), ConnectError> {
         let shared = &self.shared;
         if rooms.by_id.len() >= shared.config.max_rooms {
@@ -315,11 +333,11 @@ impl Host {
         rooms.last_key += 1;
         let key = rooms.last_key;
         rooms.last_used.insert(placement.worker, key);
-        rooms
-            .displaced
-            .handle_reopened(id, placement.worker, Instant::now());
+        let displaced = &mut rooms.displaced;
+        let left = displaced.handle_reopened(id, placement.worker, Instant::now());
+        let legacy = left.unwrap_or(given);
         let (sender, inputs) = mpsc::channel(shared.config.room_queue);
-        let figures = Arc::new(Figures::default());
+        let figures = Arc::new(Figures::new(legacy.properties.clone()));
         rooms.insert(
             id.clone(),
             Entry {
@@ -329,24 +347,50 @@ impl Host {
                 sender: sender.clone(),
                 arriving: 0,
                 figures: Arc::clone(&figures),
+                two_routers: options.two_routers,
+                opened: SystemTime::now(),
+                empty_timeout: legacy.empty_timeout,
             },
         );
         let config = RoomConfig {
-            transport: shared.config.transport.clone(),
-            consumer_replicas: options.consumer_replicas,
-            join_timeout: shared.config.join_timeout,
-            announce_up_to: shared.config.announce_up_to,
-            limits: shared.config.limits,
-            ..RoomConfig::new(RouterId::random(), Arc::clone(&shared.config.capabilities))
+            properties: legacy.properties,
+            ..self.room_config(id, options)
+        };
+        let beginning = Beginning {
+            id: id.clone(),
+            key,
+            config,
+            ground,
+            empty_timeout: legacy.empty_timeout,
         };
         let running = Running::new(Arc::clone(shared));
-        let (id, shared) = (id.clone(), Arc::clone(shared));
+        let shared = Arc::clone(shared);
         tokio::spawn(async move {
-            let room = RoomTask::new(id, key, config, ground, sender, figures, shared);
+            let room = RoomTask::new(beginning, sender, figures, shared);
             room.run(inputs).await;
             drop(running);
         });
         Ok(())
+    }
+
+    fn room_config(&self, id: &RoomName, options: RoomOptions) -> RoomConfig {
+        let config = &self.shared.config;
+        let of_namespace = config.namespace_limits(&id.namespace).max_peers_per_room;
+        let peers = config.limits.peers;
+        RoomConfig {
+            transport: config.transport.clone(),
+            consumer_replicas: options.consumer_replicas,
+            join_timeout: config.join_timeout,
+            announce_up_to: config.announce_up_to,
+            limits: Limits {
+                peers: of_namespace.map_or(peers, |most| most.min(peers)),
+                ..config.limits
+            },
+            ..RoomConfig::new(
+                RouterId::random(),
+                options.capabilities(&config.capabilities),
+            )
+        }
     }
 
     async fn worker_stats(&self, id: WorkerId) -> Option<WorkerStats> {
@@ -371,82 +415,16 @@ pub(crate) struct Shared {
     rooms: Mutex<Rooms>,
     next_session: AtomicU64,
     pub(crate) counts: Counts,
+    pub(crate) watchers: Watchers,
     running_tasks: watch::Sender<usize>,
     ending: watch::Sender<Option<Duration>>,
     /// How often a worker was started again.
     pub(crate) worker_starts: watch::Sender<u64>,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Rooms {
-    pub(crate) by_id: HashMap<RoomId, Entry>,
-    per_worker: HashMap<WorkerId, usize>,
-    last_key: u64,
-    /// The key of the latest room that each worker got.
-    pub(crate) last_used: HashMap<WorkerId, u64>,
-    /// Why the latest room had no place.
-    refusal: Option<NoPlace>,
-    /// Consumers that rooms have or will soon have at each worker.
-    pub(crate) live: HashMap<WorkerId, Arc<AtomicU64>>,
-    pub(crate) closing: bool,
-    /// What operators have asked for.
-    pub(crate) plans: Plans,
-    /// Rooms that lost their worker and consumers that are about to appear on others.
-    pub(crate) displaced: Displaced,
-}
-
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) key: u64,
-    /// At least one, oldest first.
-    pub(crate) spots: Vec<Spot>,
-    pub(crate) last_place: PlaceId,
-    pub(crate) sender: mpsc::Sender<Input>,
-    /// Sessions on their way to the room's task.
-    pub(crate) arriving: usize,
-    pub(crate) figures: Arc<Figures>,
-}
-
-/// A worker that a room is on.
-#[derive(Debug)]
-pub(crate) struct Spot {
-    pub(crate) place: PlaceId,
-    pub(crate) worker: Worker,
-    pub(crate) tally: Arc<Tally>,
-    /// Sessions on their way there.
-    pub(crate) arriving: usize,
-    /// Why it is there, for people.
-    reason: String,
-}
-
-impl Spot {
-    pub(crate) fn new(place: PlaceId, ground: &Ground, reason: String) -> Self {
-        Self {
-            place,
-            worker: ground.end.worker.clone(),
-            tally: Arc::clone(&ground.tally),
-            arriving: 0,
-            reason,
-        }
-    }
-}
-
-/// The place that a room has had for longest, and after it the further ones.
-fn room_placement(spots: &[Spot]) -> RoomPlacement {
-    let placement = |spot: &Spot| RoomPlacement {
-        worker_id: spot.worker.id().0,
-        reason: spot.reason.clone(),
-        further: Vec::new(),
-    };
-    let mut all = spots.iter().map(placement);
-    let mut first = all.next().unwrap_or_default();
-    first.further = all.collect();
-    first
-}
-
 impl Shared {
     /// A session that was on its way has reached the room's task.
-    pub(crate) fn arrived(&self, id: &RoomId, key: u64, place: PlaceId) {
+    pub(crate) fn arrived(&self, id: &RoomName, key: u64, place: PlaceId) {
         if let Some(entry) = self.rooms().by_id.get_mut(id)
             && entry.key == key
         {
@@ -458,7 +436,7 @@ impl Shared {
     }
 
     /// Takes a room off the list unless somebody is on the way to it. Whoever comes from now on gets a new room.
-    pub(crate) fn remove_room_if_deserted(&self, id: &RoomId, key: u64) -> bool {
+    pub(crate) fn remove_room_if_deserted(&self, id: &RoomName, key: u64) -> bool {
         let mut rooms = self.rooms();
         let is_deserted = rooms
             .by_id
@@ -471,12 +449,12 @@ impl Shared {
     }
 
     /// Takes a room off the list.
-    pub(crate) fn remove_room(&self, id: &RoomId, key: u64) {
+    pub(crate) fn remove_room(&self, id: &RoomName, key: u64) {
         self.rooms().remove(id, key);
     }
 
     /// Takes a place off the list unless somebody is on the way to it, or it is the only one.
-    pub(crate) fn remove_place_if_deserted(&self, id: &RoomId, key: u64, place: PlaceId) -> bool {
+    pub(crate) fn remove_place_if_deserted(&self, id: &RoomName, key: u64, place: PlaceId) -> bool {
         let mut rooms = self.rooms();
         let entry = rooms.by_id.get(id).filter(|entry| entry.key == key);
         let is_deserted = entry.is_some_and(|entry| {
@@ -491,78 +469,13 @@ impl Shared {
     }
 
     /// A room has given up one of its places.
-    pub(crate) fn remove_place(&self, id: &RoomId, key: u64, place: PlaceId) {
+    pub(crate) fn remove_place(&self, id: &RoomName, key: u64, place: PlaceId) {
         self.rooms().remove_place(id, key, place);
     }
 
     pub(crate) fn rooms(&self) -> MutexGuard<'_, Rooms> {
         // Every change leaves a whole table, whatever panics in between.
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Rooms {
-    pub(crate) fn on(&self, worker: WorkerId) -> usize {
-        self.per_worker.get(&worker).copied().unwrap_or(0)
-    }
-
-    /// Says once that rooms find no place, and once that they do again, however many come meanwhile.
-    pub(crate) fn note_refusal(&mut self, refusal: Option<NoPlace>) {
-        match refusal {
-            Some(refusal) if self.refusal != Some(refusal) => {
-                warn!(?refusal, "no worker takes new rooms");
-            }
-            None if self.refusal.is_some() => info!("workers take new rooms again"),
-            _ => {}
-        }
-        self.refusal = refusal;
-    }
-
-    /// A room goes to another worker, too.
-    pub(crate) fn add_place(&mut self, id: &RoomId, spot: Spot) {
-        if let Some(entry) = self.by_id.get_mut(id) {
-            *self.per_worker.entry(spot.worker.id()).or_default() += 1;
-            entry.last_place = spot.place;
-            entry.spots.push(spot);
-        }
-    }
-
-    fn insert(&mut self, id: RoomId, entry: Entry) {
-        for spot in &entry.spots {
-            *self.per_worker.entry(spot.worker.id()).or_default() += 1;
-        }
-        self.by_id.insert(id, entry);
-    }
-
-    pub(crate) fn remove(&mut self, id: &RoomId, key: u64) {
-        if self.by_id.get(id).is_none_or(|entry| entry.key != key) {
-            return;
-        }
-        for spot in self.by_id.remove(id).into_iter().flat_map(|it| it.spots) {
-            self.uncount(spot.worker.id());
-        }
-    }
-
-    /// Takes a place off the list, and the room if it has no other.
-    pub(crate) fn remove_place(&mut self, id: &RoomId, key: u64, place: PlaceId) {
-        let entry = self.by_id.get_mut(id).filter(|entry| entry.key == key);
-        let Some(entry) = entry else {
-            return;
-        };
-        let Some(index) = entry.spots.iter().position(|spot| spot.place == place) else {
-            return;
-        };
-        let spot = entry.spots.remove(index);
-        if entry.spots.is_empty() {
-            self.by_id.remove(id);
-        }
-        self.uncount(spot.worker.id());
-    }
-
-    fn uncount(&mut self, worker: WorkerId) {
-        if let Some(count) = self.per_worker.get_mut(&worker) {
-            *count -= 1;
-        }
     }
 }
 

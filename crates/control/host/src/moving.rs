@@ -12,18 +12,19 @@ mod drain;
 
 use std::{
     collections::HashMap,
-    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-use plenum_ids::{PeerId, RoomId, WorkerId};
-use plenum_room::{Command, PlaceId};
+use plenum_ids::{RoomName, WorkerId};
+use plenum_room::{Admission, Command, PlaceId, RoomProperties};
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
-    host::{ConnectError, Host, RoomOptions, Rooms, Shared},
+    host::{ConnectError, Host, Shared},
+    options::RoomOptions,
     placement::Load,
     room_task::Input,
+    rooms::Rooms,
     session::Session,
 };
 
@@ -31,18 +32,18 @@ pub use drain::DrainError;
 pub(crate) use drain::Plans;
 
 impl Host {
-    /// As [`Self::connect`], for a client who was in the room until its worker was lost. If no worker runs, waits for
-    /// one to be started again.
+    /// As [`Self::connect`], for a client who was in the room until its worker was lost: limits of the namespace have let it
+    /// in before. If no worker runs, waits for one to be started again.
     pub async fn reconnect(
         &self,
-        room: &RoomId,
-        peer: &PeerId,
+        room: &RoomName,
+        admission: &Admission,
         options: RoomOptions,
     ) -> Result<Session, ConnectError> {
         let mut starts = self.shared.worker_starts.subscribe();
         let connecting = async {
             loop {
-                match self.connect(room, peer.clone(), options) {
+                match self.enter(room, admission.clone(), options, false) {
                     Err(ConnectError::NoWorker) => {}
                     result => return result,
                 }
@@ -80,7 +81,7 @@ impl Shared {
 
 impl Rooms {
     /// Takes a room off the list as far as its workers have ended, if nobody has said so yet.
-    pub(crate) fn give_up_lost(&mut self, id: &RoomId) {
+    pub(crate) fn give_up_lost(&mut self, id: &RoomName) {
         for (room, place) in self.take_lost(id) {
             tokio::spawn(async move {
                 let _ = room
@@ -90,16 +91,16 @@ impl Rooms {
         }
     }
 
-    fn take_lost(&mut self, id: &RoomId) -> Vec<(mpsc::Sender<Input>, PlaceId)> {
+    fn take_lost(&mut self, id: &RoomName) -> Vec<(mpsc::Sender<Input>, PlaceId)> {
         let Some(entry) = self.by_id.get(id) else {
             return Vec::new();
         };
         let (key, sender) = (entry.key, entry.sender.clone());
-        let joined = entry.figures.joined.load(Ordering::Relaxed);
+        let lost = entry.legacy();
         let closed = entry.spots.iter().filter(|spot| spot.worker.is_closed());
         let places: Vec<_> = closed.map(|spot| spot.place).collect();
         if places.len() == entry.spots.len() {
-            self.displaced.handle_lost(id, joined, Instant::now());
+            self.displaced.handle_lost(id, lost, Instant::now());
         }
         for place in &places {
             self.remove_place(id, key, *place);
@@ -116,10 +117,31 @@ impl Rooms {
 /// workers that have no room for them.
 #[derive(Debug, Default)]
 pub(crate) struct Displaced {
-    /// Rooms that nobody has come back to yet: until when that counts, and their consumers.
-    waiting: HashMap<RoomId, (Instant, u64)>,
+    /// Rooms that nobody has come back to yet: until when that counts, and what is known of them.
+    waiting: HashMap<RoomName, (Instant, Legacy)>,
     /// What was promised of each worker, in the order of time.
     promised: Vec<(Instant, WorkerId, u64)>,
+}
+
+/// What is left of a room that goes on elsewhere.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Legacy {
+    /// Peers that had joined.
+    pub(crate) peers: usize,
+    /// What its hosts had decided: a locked room is locked afterwards.
+    pub(crate) properties: RoomProperties,
+    /// What an operator said who had opened it.
+    pub(crate) empty_timeout: Option<Duration>,
+}
+
+impl Legacy {
+    /// A microphone and a camera of everybody, for everybody else.
+    fn consumers(&self) -> u64 {
+        let peers = self.peers as u64;
+        peers
+            .saturating_mul(peers.saturating_sub(1))
+            .saturating_mul(2)
+    }
 }
 
 /// Clients that were connected all the time are back sooner, others try again within some seconds.
@@ -129,25 +151,26 @@ const RETURN_TIME: Duration = Duration::from_secs(10);
 const PROMISE_TIME: Duration = Duration::from_secs(3);
 
 impl Displaced {
-    fn handle_lost(&mut self, id: &RoomId, peers: usize, now: Instant) {
+    fn handle_lost(&mut self, id: &RoomName, legacy: Legacy, now: Instant) {
         self.waiting.retain(|_, (until, _)| *until > now);
-        let peers = peers as u64;
-        // A microphone and a camera of everybody, for everybody else.
-        let consumers = peers
-            .saturating_mul(peers.saturating_sub(1))
-            .saturating_mul(2);
-        self.waiting
-            .insert(id.clone(), (now + RETURN_TIME, consumers));
+        self.waiting.insert(id.clone(), (now + RETURN_TIME, legacy));
     }
 
     /// A room was opened; it may be one of those.
-    pub(crate) fn handle_reopened(&mut self, id: &RoomId, worker: WorkerId, now: Instant) {
+    pub(crate) fn handle_reopened(
+        &mut self,
+        id: &RoomName,
+        worker: WorkerId,
+        now: Instant,
+    ) -> Option<Legacy> {
         self.promised.retain(|(until, ..)| *until > now);
-        if let Some((until, consumers)) = self.waiting.remove(id)
-            && until > now
-        {
-            self.promised.push((now + PROMISE_TIME, worker, consumers));
+        let (until, legacy) = self.waiting.remove(id)?;
+        if until <= now {
+            return None;
         }
+        let promise = (now + PROMISE_TIME, worker, legacy.consumers());
+        self.promised.push(promise);
+        Some(legacy)
     }
 
     /// The load of a worker with what was promised of it.
@@ -164,17 +187,24 @@ impl Displaced {
 
 #[cfg(test)]
 mod tests {
+    use plenum_ids::RoomId;
+
     use super::*;
 
     #[test]
     fn what_a_lost_room_takes_counts_where_it_opens_until_figures_show_it() {
         let (mut displaced, now) = (Displaced::default(), Instant::now());
-        let room = |n: u32| RoomId::from(format!("room-{n}").as_str());
+        let room = |n: u32| RoomName::from(RoomId::from(format!("room-{n}")));
+        let of = |peers| Legacy {
+            peers,
+            ..Legacy::default()
+        };
         for n in 0..100 {
-            displaced.handle_lost(&room(n), 4, now);
+            displaced.handle_lost(&room(n), of(4), now);
         }
         for n in 0..50 {
-            displaced.handle_reopened(&room(n), WorkerId(1), now);
+            let legacy = displaced.handle_reopened(&room(n), WorkerId(1), now);
+            assert!(legacy.is_some_and(|legacy| legacy.peers == 4));
         }
         displaced.handle_reopened(&room(1000), WorkerId(2), now);
         let consumers = |displaced: &Displaced, worker, at| {
@@ -190,10 +220,14 @@ mod tests {
         assert_eq!(consumers(&displaced, 1, later), 7);
         // Who comes too late comes to a new room.
         let late = now + RETURN_TIME;
-        displaced.handle_reopened(&room(50), WorkerId(1), late);
+        assert!(
+            displaced
+                .handle_reopened(&room(50), WorkerId(1), late)
+                .is_none()
+        );
         assert_eq!(consumers(&displaced, 1, late), 7);
         assert!(displaced.promised.is_empty());
-        displaced.handle_lost(&room(1), 1, late);
+        displaced.handle_lost(&room(1), of(1), late);
         assert_eq!(displaced.waiting.len(), 1);
     }
 }

@@ -3,30 +3,35 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
-use plenum_ids::{PeerId, RoomId, RouterId, WorkerId};
+use plenum_ids::{RoomName, RouterId, WorkerId};
 use plenum_ipc::{Answer, ErrorCode, Request, RequestError};
 use plenum_params::ortc;
 use plenum_room::{
-    Admission, CloseReason, Command, Effect, OpId, PlaceId, Room, RoomConfig, SessionId,
-    WorkerFailure,
+    AdminCommand, Admission, CloseReason, Command, Effect, OpId, PlaceId, Room, RoomConfig,
+    RoomError, RoomProperties, RoomView, SessionId, WorkerFailure,
 };
 use plenum_supervisor::{Worker, WorkerError};
 use tokio::{
-    sync::mpsc::{self, error::TrySendError},
+    sync::{
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     time::sleep_until,
 };
 use tracing::{debug, info, warn};
 
 use crate::{
     asking::{Asking, begin},
+    happenings::{Happening, RoomEvent},
     host::Shared,
+    lifetime::Lifetime,
     messages,
     objects::Refusable,
     session::{SessionEnd, SessionEvent},
@@ -37,10 +42,15 @@ use crate::{
 /// What a room's task is told.
 #[derive(Debug)]
 pub(crate) enum Input {
+    /// An operator wants something done.
+    Administer {
+        command: AdminCommand,
+        done: oneshot::Sender<Result<(), RoomError>>,
+    },
     Command(Command),
     Connect {
         session: SessionId,
-        peer: PeerId,
+        admission: Admission,
         place: PlaceId,
         /// What is under a place that the room does not have yet.
         opening: Option<Ground>,
@@ -55,6 +65,8 @@ pub(crate) enum Input {
         session: SessionId,
     },
     Shutdown,
+    /// Somebody wants to see what is in it.
+    View(oneshot::Sender<RoomView>),
 }
 
 /// A worker that a room is to be on, and its count there.
@@ -76,25 +88,72 @@ pub(crate) struct Owner {
 pub(crate) struct Figures {
     /// Peers that have joined.
     pub(crate) joined: AtomicUsize,
+    /// Clients, joined or not.
+    pub(crate) sessions: AtomicUsize,
     pub(crate) producers: AtomicUsize,
+    properties: Mutex<RoomProperties>,
+}
+
+impl Figures {
+    pub(crate) fn new(properties: RoomProperties) -> Self {
+        Self {
+            properties: Mutex::new(properties),
+            ..Self::default()
+        }
+    }
+
+    /// What its hosts have decided.
+    pub(crate) fn properties(&self) -> RoomProperties {
+        let properties = self.properties.lock();
+        properties.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note_properties(&self, properties: &RoomProperties) {
+        let mut noted = self
+            .properties
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        noted.clone_from(properties);
+    }
 }
 
 pub(crate) struct RoomTask {
-    id: RoomId,
+    id: RoomName,
     /// Tells this room from an earlier or later one of the same name.
     key: u64,
     room: Room,
     places: HashMap<PlaceId, Seat>,
     sender: mpsc::Sender<Input>,
-    sessions: HashMap<SessionId, mpsc::Sender<SessionEvent>>,
+    sessions: HashMap<SessionId, Client>,
+    lifetime: Lifetime,
     in_flight: FuturesUnordered<InFlight>,
     /// Commands that effects have led to.
     todo: VecDeque<Command>,
     ended: bool,
+    /// Its last worker is gone.
+    lost: bool,
     /// While the room moves.
     departure: Option<Departure>,
     figures: Arc<Figures>,
+    /// Of the latest event that was told.
+    sequence: u64,
     shared: Arc<Shared>,
+}
+
+/// One session of the room.
+struct Client {
+    events: mpsc::Sender<SessionEvent>,
+    keeps_room: bool,
+}
+
+/// What a room begins with.
+pub(crate) struct Beginning {
+    pub(crate) id: RoomName,
+    pub(crate) key: u64,
+    pub(crate) config: RoomConfig,
+    pub(crate) ground: Ground,
+    /// What an operator has said who opened it.
+    pub(crate) empty_timeout: Option<Duration>,
 }
 
 /// A room that moves away.
@@ -126,14 +185,18 @@ type InFlight = Asking<(OpId, Result<Answer, WorkerFailure>)>;
 
 impl RoomTask {
     pub(crate) fn new(
-        id: RoomId,
-        key: u64,
-        config: RoomConfig,
-        ground: Ground,
+        beginning: Beginning,
         sender: mpsc::Sender<Input>,
         figures: Arc<Figures>,
         shared: Arc<Shared>,
     ) -> Self {
+        let Beginning {
+            id,
+            key,
+            config,
+            ground,
+            empty_timeout,
+        } = beginning;
         let mut effects = Vec::new();
         let room = Room::new(config, random_seed(), &mut effects);
         let mut task = Self {
@@ -143,13 +206,17 @@ impl RoomTask {
             places: HashMap::new(),
             sender,
             sessions: HashMap::new(),
+            lifetime: Lifetime::new(empty_timeout, Instant::now()),
             in_flight: FuturesUnordered::new(),
             todo: VecDeque::new(),
             ended: false,
+            lost: false,
             departure: None,
             figures,
+            sequence: 0,
             shared,
         };
+        task.tell_watchers(Happening::Opened);
         task.open_place(PlaceId::FIRST, ground);
         for effect in effects {
             task.carry_out(effect);
@@ -164,6 +231,7 @@ impl RoomTask {
         while !self.ended {
             let deadline = self.room.poll_timeout();
             let departure = self.departure.as_ref().map(|departure| departure.deadline);
+            let desertion = self.lifetime.deadline();
             tokio::select! {
                 Some((op, result)) = self.in_flight.next() => {
                     self.handle(Command::WorkerAnswer { op, result });
@@ -173,12 +241,17 @@ impl RoomTask {
                 }
                 () = at(deadline) => self.handle(Command::Tick),
                 () = at(departure) => self.end_sessions(SessionEnd::Moved),
+                () = at(desertion) => {}
             }
             self.depart_if_possible();
+            self.end_if_deserted();
             // Whatever happened: a session that does not keep up ends with an answer of the worker, too.
             self.count();
         }
         self.note_joined(0);
+        self.figures.sessions.store(0, Ordering::Relaxed);
+        let goes_on = self.departure.is_some() || self.lost;
+        self.tell_watchers(Happening::Closed { goes_on });
         inputs.close();
         while let Some(input) = inputs.recv().await {
             self.handle_input(input);
@@ -201,17 +274,16 @@ impl RoomTask {
         match input {
             Input::Command(command) => {
                 match &command {
-                    Command::PeerDisconnected { session } => {
-                        self.sessions.remove(session);
-                    }
+                    Command::PeerDisconnected { session } => self.forget(*session),
                     Command::PlaceLost { place } => self.leave_place(*place),
+                    Command::Request { .. } => self.lifetime.handle_request(Instant::now()),
                     _ => {}
                 }
                 self.handle(command);
             }
             Input::Connect {
                 session,
-                peer,
+                admission,
                 place,
                 opening,
                 arrival,
@@ -221,11 +293,14 @@ impl RoomTask {
                     self.open_place(place, ground);
                 }
                 if self.places.contains_key(&place) {
-                    self.sessions.insert(session, events);
+                    let keeps_room = admission.keeps_room;
+                    let client = Client { events, keeps_room };
+                    self.sessions.insert(session, client);
+                    self.lifetime.handle_arrival(keeps_room, Instant::now());
                     self.handle(Command::PeerConnected {
                         session,
                         place,
-                        admission: Admission::new(peer),
+                        admission,
                     });
                 } else {
                     // It was given up meanwhile.
@@ -250,6 +325,14 @@ impl RoomTask {
                 }
             }
             Input::Shutdown => self.end_sessions(SessionEnd::Shutdown),
+            Input::Administer { command, done } => {
+                let result = self.administer(command);
+                // Who has hung up has what they wanted all the same.
+                let _ = done.send(result);
+            }
+            Input::View(seen) => {
+                let _ = seen.send(self.room.view());
+            }
         }
     }
 
@@ -259,6 +342,8 @@ impl RoomTask {
         let joined = self.room.joined_count();
         self.note_joined(joined);
         self.figures.producers.store(producers, Ordering::Relaxed);
+        let sessions = self.sessions.len();
+        self.figures.sessions.store(sessions, Ordering::Relaxed);
         for (place, seat) in &self.places {
             let (sessions, own) = self.room.counts_at(*place);
             seat.ground.tally.set(sessions, producers, own);
@@ -277,10 +362,51 @@ impl RoomTask {
     }
 
     fn end_sessions(&mut self, end: SessionEnd) {
-        for (_, events) in self.sessions.drain() {
-            let _ = events.try_send(SessionEvent::End(end));
+        for (_, client) in self.sessions.drain() {
+            let _ = client.events.try_send(SessionEvent::End(end));
         }
         self.handle(Command::Close);
+    }
+
+    /// Nobody is left for whom the room should go on, and nobody is on the way.
+    fn end_if_deserted(&mut self) {
+        let deadline = self.lifetime.deadline();
+        if !self.ended
+            && deadline.is_some_and(|deadline| deadline <= Instant::now())
+            && self.shared.remove_room_if_deserted(&self.id, self.key)
+        {
+            self.handle(Command::Close);
+        }
+    }
+
+    fn administer(&mut self, command: AdminCommand) -> Result<(), RoomError> {
+        let mut effects = Vec::new();
+        let result = self.room.administer(Instant::now(), command, &mut effects);
+        for effect in effects {
+            self.carry_out(effect);
+        }
+        self.handle_todo();
+        result
+    }
+
+    /// A session is no more.
+    fn forget(&mut self, session: SessionId) {
+        if let Some(client) = self.sessions.remove(&session) {
+            let now = Instant::now();
+            self.lifetime.handle_departure(client.keeps_room, now);
+        }
+    }
+
+    fn tell_watchers(&mut self, what: Happening) {
+        self.sequence += 1;
+        self.shared.watchers.tell(&RoomEvent {
+            room: self.id.clone(),
+            life: self.key,
+            sequence: self.sequence,
+            at: SystemTime::now(),
+            lost: 0,
+            what,
+        });
     }
 
     fn handle(&mut self, command: Command) {
@@ -305,7 +431,8 @@ impl RoomTask {
             }
             Effect::CloseSession { session, reason } => {
                 self.tell(session, SessionEvent::End(SessionEnd::Room(reason)));
-                self.sessions.remove(&session);
+                self.forget(session);
+                self.lost |= reason == CloseReason::RouterLost;
             }
             Effect::Notify { session, event } => self.tell(session, SessionEvent::Notify(event)),
             Effect::Reply {
@@ -313,8 +440,6 @@ impl RoomTask {
                 request,
                 result,
             } => self.tell(session, SessionEvent::Reply { request, result }),
-            // Nobody follows it yet.
-            Effect::Happened(_) => {}
             Effect::OpenPipe { op, pipe } => {
                 let ends = (pipe.from, pipe.to);
                 self.open_pipe(op, ends, |trunks, from, to| trunks.pipe(from, to, &pipe));
@@ -341,11 +466,14 @@ impl RoomTask {
                 self.shared.remove_room(&self.id, self.key);
                 self.ended = true;
             }
-            Effect::RoomEmpty => {
-                if self.shared.remove_room_if_deserted(&self.id, self.key) {
-                    self.todo.push_back(Command::Close);
+            Effect::Happened(what) => {
+                if let plenum_room::RoomEvent::RoomChanged(properties) = &what {
+                    self.figures.note_properties(properties);
                 }
+                self.tell_watchers(Happening::Room(what));
             }
+            // Whether it is to end without anybody is looked at after each input.
+            Effect::RoomEmpty => {}
             Effect::SendMessage {
                 place,
                 data_producer,
@@ -390,12 +518,12 @@ impl RoomTask {
     }
 
     fn tell(&mut self, session: SessionId, event: SessionEvent) {
-        let Some(events) = self.sessions.get(&session) else {
+        let Some(client) = self.sessions.get(&session) else {
             return;
         };
-        if let Err(TrySendError::Full(_)) = events.try_send(event) {
+        if let Err(TrySendError::Full(_)) = client.events.try_send(event) {
             debug!(room = %self.id, ?session, "session does not keep up");
-            self.sessions.remove(&session);
+            self.forget(session);
             self.todo.push_back(Command::PeerDisconnected { session });
         }
     }

@@ -5,16 +5,17 @@ use std::{
     time::Instant,
 };
 
-use plenum_ids::{RoomId, WorkerId};
+use plenum_ids::{RoomName, WorkerId};
 use plenum_room::PlaceId;
 use plenum_supervisor::Worker;
 use tokio::sync::mpsc;
 use tracing::info;
 
 use crate::{
-    host::{ConnectError, Entry, Host, Rooms, Spot},
+    host::{ConnectError, Host},
     placement::{self, Candidate, NoPlace, Placement},
     room_task::{Ground, Input},
+    rooms::{Entry, Rooms, Spot},
     spread::{self, Choice, Limits, Standing},
     status::load,
     tally::{Arrival, Tally},
@@ -26,7 +27,7 @@ impl Host {
     pub(crate) fn seat(
         &self,
         rooms: &mut Rooms,
-        id: &RoomId,
+        id: &RoomName,
         connect: impl FnOnce(PlaceId, Option<Ground>, Arrival) -> Input,
     ) -> Result<mpsc::Sender<Input>, ConnectError> {
         let (place, opening) = self.choose_place(rooms, id)?;
@@ -61,7 +62,7 @@ impl Host {
     fn choose_place(
         &self,
         rooms: &mut Rooms,
-        id: &RoomId,
+        id: &RoomName,
     ) -> Result<(PlaceId, Option<(Ground, String)>), ConnectError> {
         let config = &self.shared.config;
         let candidates = self.candidates(rooms);
@@ -76,6 +77,7 @@ impl Host {
             per_worker: config.worker_capacity,
             of_node: config.node_capacity,
             room_consumers: config.max_room_consumers,
+            by_turns: entry.two_routers,
         };
         let choice = spread::choose(&standings, &others, &limits);
         let spread = match choice.map_err(|refusal| refused(refusal, ConnectError::FullForRoom))? {

@@ -6,7 +6,7 @@ use plenum_room::{
 };
 use tokio::sync::mpsc;
 
-use crate::room_task::Input;
+use crate::{namespaces::Stay, room_task::Input};
 
 /// A place in a room. Dropping it leaves the room.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct Session {
     pub(crate) id: SessionId,
     pub(crate) room: mpsc::Sender<Input>,
     pub(crate) events: mpsc::Receiver<SessionEvent>,
+    /// Counts it.
+    _stay: Stay,
 }
 
 /// What a room has for a client.
@@ -63,6 +65,20 @@ pub enum SessionEnd {
 pub struct SessionGone;
 
 impl Session {
+    pub(crate) const fn new(
+        id: SessionId,
+        room: mpsc::Sender<Input>,
+        events: mpsc::Receiver<SessionEvent>,
+        stay: Stay,
+    ) -> Self {
+        Self {
+            id,
+            room,
+            events,
+            _stay: stay,
+        }
+    }
+
     /// Passes a request of the client on. Its [`SessionEvent::Reply`] comes later, not necessarily in order.
     pub async fn request(&self, request: RequestId, body: PeerRequest) -> Result<(), SessionGone> {
         self.send(Command::Request {

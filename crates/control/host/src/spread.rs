@@ -29,6 +29,8 @@ pub(crate) struct Limits {
     pub(crate) of_node: Capacity,
     /// Consumers of one room at one worker.
     pub(crate) room_consumers: Option<u64>,
+    /// Peers go by turns to two places, whatever these carry.
+    pub(crate) by_turns: bool,
 }
 
 /// Where a peer goes.
@@ -51,6 +53,8 @@ pub(crate) struct Spread {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cause {
+    /// It is to be so.
+    Asked,
     Worker(Obstacle),
     /// The room has so many consumers there.
     Room(u64),
@@ -66,6 +70,11 @@ pub(crate) fn choose(
     let Some((first, further)) = standings.split_first() else {
         return Err(NoPlace::NoWorker);
     };
+    if limits.by_turns
+        && let Some(choice) = by_turns(standings, others, limits)
+    {
+        return Ok(choice);
+    }
     let Some(at_first) = cause(first) else {
         return Ok(Choice::Stay(first.place));
     };
@@ -89,6 +98,17 @@ pub(crate) fn choose(
             Cause::Worker(Obstacle::Full(resource)) => NoPlace::WorkersFull(resource),
             _ => refusal,
         })
+}
+
+/// The emptier of two places, or another worker for the second peer; `None`: the room cannot have it so.
+fn by_turns(standings: &[Standing], others: &[Candidate], limits: &Limits) -> Option<Choice> {
+    let fitting = || standings.iter().filter(|it| cause(it, limits).is_none());
+    if standings.len() < 2 && fitting().any(|first| first.consumers > 0) {
+        let placement = placement::choose(others, &limits.per_worker, &limits.of_node).ok()?;
+        let cause = Cause::Asked;
+        return Some(Choice::Spread(Spread { placement, cause }));
+    }
+    least(fitting()).map(Choice::Stay)
 }
 
 /// Why a peer should not go to a place.
@@ -122,6 +142,7 @@ fn least<'a>(standings: impl Iterator<Item = &'a Standing>) -> Option<PlaceId> {
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.cause {
+            Cause::Asked => f.write_str("the room is to have two routers")?,
             Cause::Worker(obstacle) => write!(f, "the room's first worker {obstacle}")?,
             Cause::Room(consumers) => {
                 write!(f, "the room has {consumers} consumers at its first worker")?;

@@ -110,8 +110,9 @@ impl Metrics {
 }
 
 /// Why clients were not let in, as a label.
-const REFUSALS: [&str; 6] = [
+const REFUSALS: [&str; 7] = [
     "full",
+    "namespace_full",
     "no_worker",
     "other",
     "overloaded",
@@ -122,6 +123,7 @@ const REFUSALS: [&str; 6] = [
 fn refusal_reason(refusal: ConnectError) -> &'static str {
     match refusal {
         ConnectError::Full(_) => "full",
+        ConnectError::NamespaceFull => "namespace_full",
         ConnectError::NoWorker => "no_worker",
         ConnectError::Overloaded => "overloaded",
         ConnectError::ShuttingDown => "shutting_down",

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -10,14 +10,15 @@ use plenum_api::{
     error::ErrorKind,
     status::{RollingRestart, WorkerDrain},
 };
-use plenum_ids::{RoomId, WorkerId};
+use plenum_ids::{RoomName, WorkerId};
 use plenum_supervisor::{WorkerInfo, WorkerState};
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::{
-    host::{ConnectError, Host, Rooms},
+    host::{ConnectError, Host},
     room_task::Input,
+    rooms::Rooms,
 };
 
 /// An operator asked for something that does not go.
@@ -202,17 +203,17 @@ impl Host {
 
     /// Takes a room off the list, so that it is opened at another worker by the first who comes, asks those who are in it
     /// to go there, and comes back when nobody is left in it or the time for that is over.
-    async fn move_room(&self, id: &RoomId) -> Result<(), ConnectError> {
+    async fn move_room(&self, id: &RoomName) -> Result<(), ConnectError> {
         let room = {
             let mut rooms = self.shared.rooms();
             let Some(entry) = rooms.by_id.get(id) else {
                 return Ok(());
             };
             let (key, sender) = (entry.key, entry.sender.clone());
-            let joined = entry.figures.joined.load(Ordering::Relaxed);
+            let legacy = entry.legacy();
             // Whether there is a place at all; who comes first takes it.
             self.place(&mut rooms)?;
-            rooms.displaced.handle_lost(id, joined, Instant::now());
+            rooms.displaced.handle_lost(id, legacy, Instant::now());
             rooms.remove(id, key);
             sender
         };
@@ -335,7 +336,7 @@ impl Plans {
 }
 
 impl Rooms {
-    fn first_on(&self, worker: WorkerId) -> Option<RoomId> {
+    fn first_on(&self, worker: WorkerId) -> Option<RoomName> {
         let there = self.by_id.iter().filter(|(_, entry)| {
             let mut spots = entry.spots.iter();
             spots.any(|spot| spot.worker.id() == worker)

@@ -20,6 +20,7 @@ const LIMITS: Limits = Limits {
         egress: None,
     },
     room_consumers: Some(400),
+    by_turns: false,
 };
 
 fn worker(id: u16, cpu: f32, consumers: u64) -> Candidate {
@@ -184,6 +185,25 @@ where
     T: Strategy + fmt::Debug,
 {
     count.prop_flat_map(move |count| (0..count).map(make.clone()).collect::<Vec<_>>())
+}
+
+#[test]
+fn by_turns_peers_go_to_two_places_if_there_are_two_workers() {
+    let limits = Limits {
+        by_turns: true,
+        ..LIMITS
+    };
+    let place = |standings: &[Standing], others: &[Candidate]| {
+        choose(standings, others, &limits).expect("there is room")
+    };
+    let (stay, others) = (|place| Choice::Stay(PlaceId(place)), [worker(7, 0.1, 0)]);
+    assert_eq!(place(&[standing(0, 0, 0.1)], &others), stay(0), "the first");
+    let second = place(&[standing(0, 2, 0.1)], &others);
+    assert!(matches!(second, Choice::Spread(_)), "{second:?}");
+    let two = |one, other| [standing(0, one, 0.1), standing(1, other, 0.1)];
+    assert_eq!(place(&two(4, 2), &others), stay(1));
+    assert_eq!(place(&two(4, 4), &others), stay(0));
+    assert_eq!(place(&[standing(0, 2, 0.1)], &[]), stay(0), "there is one");
 }
 
 proptest! {

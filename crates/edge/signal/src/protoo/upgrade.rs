@@ -15,6 +15,7 @@ use axum::{
 use plenum_api::error::ErrorBody;
 use plenum_host::{ConnectError, RoomOptions};
 use plenum_ids::{PeerId, RoomId};
+use plenum_room::Admission;
 use tracing::{Instrument as _, debug, info_span};
 
 use super::{
@@ -51,8 +52,8 @@ pub(crate) fn upgrade(
     let stages = Stages::new(Arc::clone(&edge.metrics), Instant::now());
     let door = Door {
         host: edge.host.clone(),
-        room,
-        peer,
+        room: room.into(),
+        admission: Admission::new(peer),
         options,
         dialect,
     };
@@ -119,6 +120,7 @@ impl Target {
             peer: peer.into(),
             options: RoomOptions {
                 consumer_replicas: replicas.unwrap_or(0),
+                ..RoomOptions::default()
             },
             dialect: Dialect::of_query(query.iter().map(|(name, _)| name.as_str())),
         })

@@ -8,8 +8,8 @@ use std::{
 
 use plenum_api::error::ErrorKind;
 use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEnd, SessionEvent};
-use plenum_ids::{PeerId, ProducerId, RoomId};
-use plenum_room::{CloseReason, PeerReply, PeerRequest};
+use plenum_ids::{ProducerId, RoomName};
+use plenum_room::{Admission, CloseReason, PeerReply, PeerRequest};
 use serde_json::Number;
 use tokio::sync::watch;
 use tracing::{debug, info};
@@ -27,8 +27,8 @@ use super::{
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
     pub(crate) host: Host,
-    pub(crate) room: RoomId,
-    pub(crate) peer: PeerId,
+    pub(crate) room: RoomName,
+    pub(crate) admission: Admission,
     pub(crate) options: RoomOptions,
     /// What the way there tells of the client's dialect.
     pub(crate) dialect: Dialect,
@@ -38,18 +38,18 @@ impl Door {
     /// A place for a client who is not here yet.
     pub(crate) fn enter(&self) -> Result<Session, ConnectError> {
         self.host
-            .connect(&self.room, self.peer.clone(), self.options)
+            .connect(&self.room, self.admission.clone(), self.options)
     }
 
     async fn enter_again(self) -> Result<Session, ConnectError> {
         let Self {
             host,
             room,
-            peer,
+            admission,
             options,
             ..
         } = self;
-        host.reconnect(&room, &peer, options).await
+        host.reconnect(&room, &admission, options).await
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn encode_reply(id: &Number, reply: &PeerReply) -> String {
                 ice_parameters: ice.into(),
             },
         ),
-        PeerReply::Joined { peers } => ok_response(
+        PeerReply::Joined { peers, .. } => ok_response(
             id,
             &newest::Joined {
                 peers: peers.iter().map(describe).collect(),

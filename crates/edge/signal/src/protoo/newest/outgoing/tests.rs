@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use plenum_api::grants::{Grants, Role};
 use plenum_ids::{ConsumerId, DataConsumerId, DataProducerId, PeerId, ProducerId, TransportId};
 use plenum_params::{
     data::SctpStreamParameters,
@@ -33,11 +34,11 @@ fn told(event: &PeerEvent) -> (Value, Value) {
 }
 
 fn ada() -> PeerInfo {
-    PeerInfo {
-        peer: PeerId::from("ada"),
-        display_name: "Ada".to_owned(),
-        device: json!({"flag": "chrome"}),
-    }
+    PeerInfo::new(
+        PeerId::from("ada"),
+        "Ada".to_owned(),
+        json!({"flag": "chrome"}),
+    )
 }
 
 #[test]
@@ -149,7 +150,11 @@ fn replies_are_wrapped_in_this_dialect() {
 fn peers_are_described_alike_everywhere() {
     let description = json!({"peerId": "ada", "displayName": "Ada", "device": {"flag": "chrome"}});
     assert_eq!(
-        replied(&PeerReply::Joined { peers: vec![ada()] }),
+        replied(&PeerReply::Joined {
+            peers: vec![ada()],
+            role: Role::Speaker,
+            grants: Grants::default(),
+        }),
         json!({"peers": [description]})
     );
     assert_eq!(
