@@ -7,6 +7,7 @@ use plenum_params::{
     data::SctpStreamParameters,
     event::{Event, Layers},
     media::MediaKind,
+    ortc::OwnNumbers,
     rtp_parameters::{RtpCapabilities, RtpParameters},
     transport::{DtlsParameters, PlainRemote, SrtpParameters, SrtpSuite},
 };
@@ -193,6 +194,8 @@ pub enum PeerRequest {
         paused: bool,
         /// Highest layers wanted.
         layers: Option<Layers>,
+        /// What the client calls payload types, header extensions and the media section; `None`: as the router does.
+        numbers: Option<Box<OwnNumbers>>,
     },
     /// → [`crate::PeerReply::DataConsumed`]; no question follows.
     ConsumeData {

@@ -232,7 +232,7 @@ fn the_best_of_several_streams_comes_last() {
         let mut video: String = names
             .map(|(name, rest)| format!("a=rid:{name} send{rest}\r\n"))
             .collect();
-        video += &format!("a=simulcast:send {list}\r\n");
+        video = format!("{video}a=simulcast:send {list}\r\n");
         let offer = Offer::parse(&publisher(&video)).expect("an offer");
         let parameters = offer.sections[1].producer_parameters(&router());
         let encodings = parameters.expect("VP8").encodings;

@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 24] = [
+const TARGETS: [Target; 26] = [
     ("bwe_feedback", plenum_bwe::fuzzing::fuzz_feedback),
     (
         "codec_dependency_descriptor",
@@ -38,6 +38,8 @@ const TARGETS: [Target; 24] = [
     ("rtp_rtcp", plenum_rtp::fuzzing::fuzz_rtcp),
     ("sctp_packets", plenum_sctp::fuzzing::fuzz_packets),
     ("sctp_split", plenum_sctp::fuzzing::fuzz_split),
+    ("sdp_fragment", plenum_sdp::fuzzing::fuzz_fragment),
+    ("sdp_offer", plenum_sdp::fuzzing::fuzz_offer),
     (
         "signal_protoo_message",
         plenum_signal::fuzzing::fuzz_protoo_message,
