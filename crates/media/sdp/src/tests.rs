@@ -229,10 +229,10 @@ fn the_best_of_several_streams_comes_last() {
         ),
     ] {
         let names = list.split(';').zip(restrictions);
-        let mut video: String = names
+        let lines: Vec<_> = names
             .map(|(name, rest)| format!("a=rid:{name} send{rest}\r\n"))
             .collect();
-        video = format!("{video}a=simulcast:send {list}\r\n");
+        let video = format!("{}a=simulcast:send {list}\r\n", lines.concat());
         let offer = Offer::parse(&publisher(&video)).expect("an offer");
         let parameters = offer.sections[1].producer_parameters(&router());
         let encodings = parameters.expect("VP8").encodings;
