@@ -17,6 +17,7 @@ pub mod fuzzing;
 mod h264_profile;
 pub mod log;
 pub mod media;
+pub mod network;
 pub mod observer;
 pub mod ortc;
 pub mod resolve;

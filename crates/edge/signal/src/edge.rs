@@ -1,26 +1,34 @@
 //! All doors of a node on one port.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Instant};
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::Body,
     extract::{
-        State,
+        ConnectInfo, DefaultBodyLimit, Request, State,
         ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
     http::{HeaderMap, Method, Response, StatusCode, Uri, header},
+    middleware::{Next, from_fn_with_state},
     response::IntoResponse,
     routing::{any, get},
     serve::ListenerExt as _,
 };
-use plenum_api::status::{Readiness, Stats};
+use plenum_api::{
+    error::ErrorKind,
+    status::{Readiness, Stats},
+};
+use plenum_auth::Verifier;
 use plenum_host::Host;
 use tokio::{net::TcpListener, sync::watch};
 use tracing::debug;
 
 use crate::{
-    Settings, admin,
+    Settings,
+    addresses::Addresses,
+    admin,
+    admission::Denied,
     metrics::{CONTENT_TYPE, Metrics},
     page, protoo,
 };
@@ -31,6 +39,9 @@ pub struct Edge {
     pub(crate) host: Host,
     pub(crate) settings: Arc<Settings>,
     pub(crate) metrics: Arc<Metrics>,
+    /// What tokens are checked with; `None`: nobody needs one.
+    pub(crate) keys: Option<Arc<Verifier>>,
+    addresses: Arc<Addresses>,
     open: watch::Sender<usize>,
 }
 
@@ -49,9 +60,18 @@ impl Edge {
         Self {
             host,
             metrics: Arc::new(Metrics::new(version, revision, figures)),
+            addresses: Arc::new(Addresses::new(settings.addresses, Instant::now())),
+            keys: None,
             settings: Arc::new(settings),
             open: watch::Sender::new(0),
         }
+    }
+
+    /// From now on whoever wants into a room has to show a token.
+    #[must_use]
+    pub fn with_tokens(mut self, keys: Arc<Verifier>) -> Self {
+        self.keys = Some(keys);
+        self
     }
 
     /// Serves until `shutdown` completes. Signalling connections go on until the host ends them: see
@@ -102,7 +122,7 @@ impl Edge {
         if self.settings.metrics {
             router = router.route("/metrics", get(metrics));
         }
-        router
+        let router = router
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .route("/stats", get(stats))
@@ -111,6 +131,13 @@ impl Edge {
             .route("/protoo", any(signalling))
             .route("/", any(page_or_signalling))
             .fallback(embedded_page)
+            .layer(DefaultBodyLimit::max(self.settings.max_body_size));
+        let router = match self.settings.origins.cors() {
+            Some(cors) => router.layer(cors),
+            None => router,
+        };
+        router
+            .layer(from_fn_with_state(self.clone(), count_request))
             .with_state(self.clone())
     }
 
@@ -134,24 +161,55 @@ impl Drop for OpenConnection {
     }
 }
 
+/// Where a request comes from, for handlers: an extension of every request that came over a socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remote(pub(crate) SocketAddr);
+
+/// The first thing that happens to a request.
+async fn count_request(
+    State(edge): State<Edge>,
+    mut request: Request,
+    next: Next,
+) -> Response<Body> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    if let Some(peer) = peer.copied() {
+        let remote = edge.remote(peer, request.headers());
+        if !edge.addresses.take_request(remote.ip(), Instant::now()) {
+            let reason = "too many requests from this address";
+            return Denied::new(ErrorKind::TooMany, reason).response();
+        }
+        request.extensions_mut().insert(Remote(remote));
+    }
+    next.run(request).await
+}
+
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
 async fn page_or_signalling(
     State(edge): State<Edge>,
+    remote: Option<Extension<Remote>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     upgrade: Upgrade,
 ) -> Response<Body> {
     if wants_websocket(&headers) {
-        protoo::upgrade(&edge, &uri, upgrade)
+        let remote = remote.map(|Extension(Remote(remote))| remote);
+        protoo::upgrade(&edge, &uri, &headers, remote, upgrade)
     } else {
         page::serve(&method, &uri, &headers)
     }
 }
 
-async fn signalling(State(edge): State<Edge>, uri: Uri, upgrade: Upgrade) -> Response<Body> {
-    protoo::upgrade(&edge, &uri, upgrade)
+async fn signalling(
+    State(edge): State<Edge>,
+    remote: Option<Extension<Remote>>,
+    uri: Uri,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Response<Body> {
+    let remote = remote.map(|Extension(Remote(remote))| remote);
+    protoo::upgrade(&edge, &uri, &headers, remote, upgrade)
 }
 
 async fn embedded_page(method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {

@@ -4,20 +4,28 @@
 //! [`plenum_host::SessionEvent`] back. What may be asked and what happens is the room's business.
 #![forbid(unsafe_code)]
 
+mod addresses;
 mod admin;
+mod admission;
 mod edge;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guest;
+mod ice_servers;
 mod metrics;
+mod origins;
 mod page;
 mod protoo;
 mod rate;
+mod remote;
 mod reply;
 mod settings;
 mod worker_log;
 mod worker_trace;
 
+pub use addresses::AddressLimits;
 pub use admin::AdminAccess;
 pub use edge::Edge;
+pub use ice_servers::IceServers;
+pub use origins::Origins;
 pub use settings::Settings;

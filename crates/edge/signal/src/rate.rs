@@ -24,15 +24,38 @@ impl TokenBucket {
 
     /// Takes one token, on credit if there is none, and says how long to wait until the debt is paid.
     pub(crate) fn take(&mut self, now: Instant) -> Duration {
-        let passed = now.saturating_duration_since(self.filled_at);
-        self.filled_at = now;
-        self.tokens = (passed.as_secs_f64().mul_add(self.per_second, self.tokens)).min(self.burst);
+        self.fill(now);
         self.tokens -= 1.0;
         if self.tokens >= 0.0 {
             Duration::ZERO
         } else {
             Duration::from_secs_f64(-self.tokens / self.per_second)
         }
+    }
+
+    /// Takes one token if there is one.
+    pub(crate) fn try_take(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        let has_one = self.tokens >= 1.0;
+        if has_one {
+            self.tokens -= 1.0;
+        }
+        has_one
+    }
+
+    /// Whether it is as it was at first.
+    pub(crate) fn is_full(&self, now: Instant) -> bool {
+        self.filled(now) >= self.burst
+    }
+
+    fn fill(&mut self, now: Instant) {
+        self.tokens = self.filled(now);
+        self.filled_at = now;
+    }
+
+    fn filled(&self, now: Instant) -> f64 {
+        let passed = now.saturating_duration_since(self.filled_at);
+        (passed.as_secs_f64().mul_add(self.per_second, self.tokens)).min(self.burst)
     }
 }
 

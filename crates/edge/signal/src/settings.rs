@@ -2,13 +2,25 @@
 
 use std::time::Duration;
 
-use crate::AdminAccess;
+use plenum_params::network::Network;
+
+use crate::{AddressLimits, AdminAccess, IceServers, Origins};
 
 /// Limits and times of the signalling connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Who may ask for what operators may.
     pub admin: AdminAccess,
+    /// What one address may do.
+    pub addresses: AddressLimits,
+    /// Largest body of an HTTP request.
+    pub max_body_size: usize,
+    /// What clients are told that helps them to find a path.
+    pub ice: IceServers,
+    /// From which pages browsers may come.
+    pub origins: Origins,
+    /// Proxies that are believed who their clients are.
+    pub trusted_proxies: Vec<Network>,
     /// Largest message taken from a client. The reference server takes 960,000 bytes.
     pub max_message_size: usize,
     /// How often a connection is pinged. The reference server does so every minute.
@@ -39,6 +51,12 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             admin: AdminAccess::default(),
+            addresses: AddressLimits::default(),
+            // Several times the longest session description, or the parameters of a producer with three layers.
+            max_body_size: 256 * 1024,
+            ice: IceServers::default(),
+            origins: Origins::default(),
+            trusted_proxies: Vec::new(),
             max_message_size: 960_000,
             ping_interval: Duration::from_mins(1),
             pong_timeout: Duration::from_secs(10),

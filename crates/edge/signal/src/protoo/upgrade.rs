@@ -1,21 +1,17 @@
 //! From an HTTP request to a protoo connection, or to a refusal.
 
-use std::{sync::Arc, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use axum::{
-    Json,
     body::Body,
     extract::{
         Query,
         ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
-    http::{HeaderName, HeaderValue, Response, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header},
     response::IntoResponse as _,
 };
-use plenum_api::error::ErrorBody;
-use plenum_host::{ConnectError, RoomOptions};
-use plenum_ids::{PeerId, RoomId};
-use plenum_room::Admission;
+use plenum_host::RoomOptions;
 use tracing::{Instrument as _, debug, info_span};
 
 use super::{
@@ -23,12 +19,18 @@ use super::{
     connection::{Connection, Door},
     wire::Wire,
 };
-use crate::{Edge, metrics::Stages};
+use crate::{
+    Edge,
+    admission::{Denied, Knock, bearer},
+    metrics::Stages,
+};
 
 /// Takes a client in, or refuses it before the WebSocket exists.
 pub(crate) fn upgrade(
     edge: &Edge,
     uri: &Uri,
+    headers: &HeaderMap,
+    remote: Option<SocketAddr>,
     websocket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response<Body> {
     let websocket = match websocket {
@@ -38,22 +40,35 @@ pub(crate) fn upgrade(
     if websocket.selected_protocol().is_none() {
         return reject(StatusCode::FORBIDDEN, "sub-protocol \"protoo\" required");
     }
-    let target = match Target::parse(uri, edge.settings.max_name_length) {
+    let target = match Target::parse(uri) {
         Ok(target) => target,
         Err(reason) => return reject(StatusCode::BAD_REQUEST, reason),
     };
     let Target {
-        room,
-        peer,
-        options,
-        dialect,
+        options, dialect, ..
     } = target;
-    let span = info_span!("peer", %room, %peer);
+    let knock = Knock {
+        token: bearer(headers, uri.query()),
+        namespace: target.namespace.as_deref(),
+        room: &target.room,
+        peer: Some(&target.peer),
+        remote,
+        headers,
+        door: match dialect {
+            Dialect::Newest => plenum_room::Door::Newest,
+            _ => plenum_room::Door::Classic,
+        },
+    };
+    let (room, admission) = match edge.admit(&knock) {
+        Ok(admitted) => admitted,
+        Err(denied) => return refuse(&denied),
+    };
+    let span = info_span!("peer", %room, peer = %admission.peer);
     let stages = Stages::new(Arc::clone(&edge.metrics), Instant::now());
     let door = Door {
         host: edge.host.clone(),
-        room: room.into(),
-        admission: Admission::new(peer),
+        room,
+        admission,
         options,
         dialect,
     };
@@ -62,7 +77,7 @@ pub(crate) fn upgrade(
         Err(err) => {
             debug!(parent: &span, %err, "not let in");
             edge.metrics.note_refusal(err);
-            return refuse(err);
+            return refuse(&err.into());
         }
     };
     let settings = edge.settings.clone();
@@ -90,14 +105,15 @@ const REJECT_REASON: HeaderName = HeaderName::from_static("x-websocket-reject-re
 /// Where a client wants to go, from the query. Other parameters concern what is internal to other servers.
 #[derive(Debug, PartialEq, Eq)]
 struct Target {
-    room: RoomId,
-    peer: PeerId,
+    namespace: Option<String>,
+    room: String,
+    peer: String,
     options: RoomOptions,
     dialect: Dialect,
 }
 
 impl Target {
-    fn parse(uri: &Uri, max_length: usize) -> Result<Self, &'static str> {
+    fn parse(uri: &Uri) -> Result<Self, &'static str> {
         let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|_| "the query cannot be understood")?;
         let find = |name| {
@@ -110,14 +126,12 @@ impl Target {
         let (Some(room), Some(peer)) = (find("roomId"), find("peerId")) else {
             return Err("roomId and peerId are required");
         };
-        if room.len() > max_length || peer.len() > max_length {
-            return Err("roomId or peerId is too long");
-        }
         // Browsers send `undefined` when nothing was chosen, and anything else that is no number counts as that.
         let replicas = find("consumerReplicas").and_then(|text| text.parse().ok());
         Ok(Self {
-            room: room.into(),
-            peer: peer.into(),
+            namespace: find("namespace").map(str::to_owned),
+            room: room.to_owned(),
+            peer: peer.to_owned(),
             options: RoomOptions {
                 consumer_replicas: replicas.unwrap_or(0),
                 ..RoomOptions::default()
@@ -127,32 +141,30 @@ impl Target {
     }
 }
 
-/// Not by the client's fault: programs learn from the body whether and when to come again. Browsers show a page none of
-/// it; protoo's clients try again by themselves.
-fn refuse(err: ConnectError) -> Response<Body> {
-    let body = ErrorBody::new(err.kind(), err.to_string());
-    let status = StatusCode::from_u16(body.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = reject(status, &body.reason);
-    if body.retryable {
-        let headers = response.headers_mut();
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
-    }
-    let (parts, _) = response.into_parts();
-    (parts, Json(body)).into_response()
+/// Programs learn from the body why, and whether to come again. Browsers show a page none of it; protoo's clients try
+/// again by themselves.
+fn refuse(denied: &Denied) -> Response<Body> {
+    let mut response = denied.response();
+    response
+        .headers_mut()
+        .extend(reject_headers(&denied.reason));
+    response
 }
-
-/// Seconds. Load is measured each second and smoothed over a few, and a worker that died is back in less.
-const RETRY_AFTER: &str = "5";
 
 fn reject(status: StatusCode, reason: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(reason.to_owned()));
     *response.status_mut() = status;
-    let headers = response.headers_mut();
+    response.headers_mut().extend(reject_headers(reason));
+    response
+}
+
+fn reject_headers(reason: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     if let Ok(reason) = HeaderValue::from_str(reason) {
         headers.insert(REJECT_REASON, reason);
     }
-    response
+    headers
 }
 
 #[cfg(test)]
@@ -161,7 +173,7 @@ mod tests {
 
     fn parse(query: &str) -> Result<Target, &'static str> {
         let uri: Uri = format!("/?{query}").parse().expect("a URI");
-        Target::parse(&uri, 16)
+        Target::parse(&uri)
     }
 
     #[test]
@@ -169,6 +181,7 @@ mod tests {
         assert_eq!(
             parse("roomId=a%20b&peerId=%C3%A4&usePipeTransports=false"),
             Ok(Target {
+                namespace: None,
                 room: "a b".into(),
                 peer: "ä".into(),
                 options: RoomOptions::default(),
@@ -187,14 +200,8 @@ mod tests {
     }
 
     #[test]
-    fn missing_empty_or_endless_names_are_refused() {
-        for query in [
-            "",
-            "roomId=a",
-            "peerId=a",
-            "roomId=&peerId=a",
-            "roomId=aaaaaaaaaaaaaaaaa&peerId=a",
-        ] {
+    fn missing_or_empty_names_are_refused() {
+        for query in ["", "roomId=a", "peerId=a", "roomId=&peerId=a"] {
             assert!(parse(query).is_err(), "{query}");
         }
     }

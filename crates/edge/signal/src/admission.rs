@@ -1,0 +1,256 @@
+//! Who comes in, and as whom: the same for every door.
+
+use std::{borrow::Cow, net::SocketAddr, time::SystemTime};
+
+use axum::{
+    body::Body,
+    extract::ConnectInfo,
+    http::{HeaderMap, HeaderValue, Response, header},
+};
+use plenum_api::{error::ErrorKind, ice::IceServer};
+use plenum_auth::TokenError;
+use plenum_host::ConnectError;
+use plenum_ids::{NamespaceId, PeerId, RoomName, TransportId};
+use plenum_room::{Admission, Door};
+use tracing::debug;
+
+use crate::{Edge, remote, reply::refuse};
+
+/// What somebody at a door says.
+pub(crate) struct Knock<'a> {
+    /// What proves who it is, see [`bearer`].
+    pub(crate) token: Option<&'a str>,
+    /// As it was asked for; what a token says counts.
+    pub(crate) namespace: Option<&'a str>,
+    /// Where it wants to.
+    pub(crate) room: &'a str,
+    /// Who it says it is; without a name it gets one.
+    pub(crate) peer: Option<&'a str>,
+    /// Where it comes from, see [`Edge::remote`].
+    pub(crate) remote: Option<SocketAddr>,
+    /// Those of its request.
+    pub(crate) headers: &'a HeaderMap,
+    /// Which door it is at.
+    pub(crate) door: Door,
+}
+
+/// Why somebody is not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Denied {
+    /// Its row in the table of errors, which has HTTP's status and the code that closes a WebSocket.
+    pub(crate) kind: ErrorKind,
+    /// For people.
+    pub(crate) reason: Cow<'static, str>,
+}
+
+impl Denied {
+    pub(crate) fn new(kind: ErrorKind, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            reason: reason.into(),
+        }
+    }
+
+    /// As the answer to an HTTP request.
+    pub(crate) fn response(&self) -> Response<Body> {
+        let mut response = refuse(self.kind, &self.reason);
+        let headers = response.headers_mut();
+        if self.kind == ErrorKind::Unauthorized {
+            // RFC 6750 §3.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.kind.is_retryable() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        response
+    }
+}
+
+impl From<TokenError> for Denied {
+    fn from(err: TokenError) -> Self {
+        Self::new(err.kind(), err.to_string())
+    }
+}
+
+impl From<ConnectError> for Denied {
+    fn from(err: ConnectError) -> Self {
+        Self::new(err.kind(), err.to_string())
+    }
+}
+
+/// Seconds. Load is measured each second and smoothed over a few, and a worker that died is back in less.
+const RETRY_AFTER: &str = "5";
+
+/// Longest name of a namespace. It is the operator's, so that no client's habits count.
+const MAX_NAMESPACE: usize = 64;
+
+impl Edge {
+    /// Lets somebody in, or says why not. The door fills in what its dialect can do.
+    pub(crate) fn admit(&self, knock: &Knock<'_>) -> Result<(RoomName, Admission), Denied> {
+        let result = self.examine(knock);
+        if let Err(denied) = &result {
+            let (door, remote) = (knock.door.as_str(), knock.remote);
+            debug!(door, ?remote, kind = ?denied.kind, reason = %denied.reason, "not admitted");
+        }
+        result
+    }
+
+    fn examine(&self, knock: &Knock<'_>) -> Result<(RoomName, Admission), Denied> {
+        if !self.settings.origins.admit(knock.headers) {
+            let reason = "this page's origin is not among http.origins";
+            return Err(Denied::new(ErrorKind::Forbidden, reason));
+        }
+        check_names(knock, self.settings.max_name_length)?;
+        let remote = knock.remote.map(|remote| remote.ip());
+        let Some(keys) = &self.keys else {
+            let namespace = knock.namespace.unwrap_or(NamespaceId::DEFAULT_NAME);
+            let admission = Admission {
+                remote,
+                door: knock.door,
+                ..Admission::new(knock.peer.map_or_else(made_up, PeerId::from))
+            };
+            return Ok((RoomName::new(namespace, knock.room), admission));
+        };
+        let Some(token) = knock.token else {
+            let reason = "a token is required";
+            return Err(Denied::new(ErrorKind::Unauthorized, reason));
+        };
+        let claims = keys.check(token, SystemTime::now())?;
+        claims.admit(knock.namespace, knock.room, knock.peer)?;
+        let peer = knock.peer.or(claims.peer.as_deref());
+        let admission = Admission {
+            name: claims.name,
+            grants: claims.grants,
+            role: claims.role,
+            remote,
+            door: knock.door,
+            ..Admission::new(peer.map_or_else(made_up, PeerId::from))
+        };
+        Ok((RoomName::new(claims.ns, knock.room), admission))
+    }
+
+    /// The client's address: the connection's, or what a trusted proxy says.
+    pub(crate) fn remote(
+        &self,
+        ConnectInfo(peer): ConnectInfo<SocketAddr>,
+        headers: &HeaderMap,
+    ) -> SocketAddr {
+        remote::client(peer, headers, &self.settings.trusted_proxies)
+    }
+
+    #[allow(dead_code, reason = "the doors that hand them out follow one by one")]
+    /// What helps this peer's transports to find a path; empty if nothing is configured.
+    pub(crate) fn ice_servers(&self, peer: &PeerId) -> Vec<IceServer> {
+        self.settings.ice.for_peer(peer, SystemTime::now())
+    }
+}
+
+fn check_names(knock: &Knock<'_>, longest: usize) -> Result<(), Denied> {
+    let fits = |name: &str| !name.is_empty() && name.len() <= longest;
+    let reason = if !fits(knock.room) {
+        "the room's name is missing or too long"
+    } else if !knock.peer.is_none_or(fits) {
+        "the peer's name is missing or too long"
+    } else if !knock.namespace.is_none_or(is_namespace) {
+        "that is no name of a namespace"
+    } else {
+        return Ok(());
+    };
+    Err(Denied::new(ErrorKind::BadRequest, reason))
+}
+
+/// The token of a request: `Authorization: Bearer …`, or `token=…` in the query of those who cannot set headers.
+pub(crate) fn bearer<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Option<&'a str> {
+    let header = headers.get(header::AUTHORIZATION);
+    let header = header.and_then(|value| value.to_str().ok());
+    let in_header = header.and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    // Tokens consist of characters that stand in a query as they are.
+    let pairs = query.unwrap_or_default().split('&');
+    let mut in_query = pairs.filter_map(|pair| pair.strip_prefix("token="));
+    let found = in_header.or_else(|| in_query.next());
+    found.filter(|token| !token.is_empty())
+}
+
+/// A name for who gave none: one that nobody else has.
+fn made_up() -> PeerId {
+    TransportId::random().to_string().into()
+}
+
+/// A name that goes into paths, settings and figures.
+pub(crate) fn is_namespace(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !text.is_empty() && text.len() <= MAX_NAMESPACE && text.bytes().all(is_plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_empty_or_endless_names_are_refused() {
+        let check = |namespace, room, peer| {
+            let knock = Knock {
+                token: None,
+                namespace,
+                room,
+                peer,
+                remote: None,
+                headers: &HeaderMap::new(),
+                door: Door::Classic,
+            };
+            check_names(&knock, 16).is_ok()
+        };
+        let (longest, endless) = ("a".repeat(16), "a".repeat(17));
+        assert!(check(None, &longest, Some(&longest)));
+        assert!(check(Some("acme"), "room", None));
+        assert!(!check(None, "", Some("ada")));
+        assert!(!check(None, &endless, Some("ada")));
+        assert!(!check(None, "room", Some("")));
+        assert!(!check(None, "room", Some(&endless)));
+        assert!(!check(Some("a/b"), "room", Some("ada")));
+    }
+
+    #[test]
+    fn a_token_is_found_in_the_header_or_in_the_query() {
+        let none = HeaderMap::new();
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::AUTHORIZATION,
+            HeaderValue::from_static("bearer a.b.c"),
+        );
+        assert_eq!(bearer(&headers, Some("token=x")), Some("a.b.c"));
+        assert_eq!(bearer(&none, Some("roomId=1&token=x.y.z")), Some("x.y.z"));
+        for query in [
+            None,
+            Some(""),
+            Some("token="),
+            Some("mytoken=x"),
+            Some("tokens=x"),
+        ] {
+            assert_eq!(bearer(&none, query), None, "{query:?}");
+        }
+        headers.insert(
+            header::AUTHORIZATION,
+            HeaderValue::from_static("Basic eDp5"),
+        );
+        assert_eq!(bearer(&headers, None), None);
+    }
+
+    #[test]
+    fn namespaces_have_plain_names() {
+        for name in ["default", "a", "acme.eu-1_x", &"n".repeat(64)] {
+            assert!(is_namespace(name), "{name}");
+        }
+        for name in ["", "a/b", "a b", "ä", "*", &"n".repeat(65)] {
+            assert!(!is_namespace(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn who_names_none_gets_a_name_of_its_own() {
+        assert_ne!(made_up(), made_up());
+    }
+}
