@@ -23,10 +23,11 @@ pub use notices::{
     Resumed, RoomChanged, SpeakingPeers,
 };
 pub use requests::{
-    ConnectTransport, Consume, ConsumerReference, ConsumerReferences, DataProduced, DtlsParameters,
-    Empty, GetStats, IceRestarted, Join, Joined, Layers, Mute, PeerReference, Produce, ProduceData,
-    Produced, ProducerReference, RaiseHand, SetConsumerLayers, SetConsumerPriority, SetDisplayName,
-    SetGrants, SetRole, SetRoom, Stats, Subscribe, Subscription, TransportReference, Waiting,
+    ConnectTransport, Consume, ConsumerReference, ConsumerReferences, CreateTransport,
+    DataProduced, Direction, DtlsParameters, Empty, GetStats, IceRestarted, Join, Joined, Layers,
+    Mute, PeerReference, Produce, ProduceData, Produced, ProducerReference, RaiseHand,
+    SetConsumerLayers, SetConsumerPriority, SetDisplayName, SetGrants, SetRole, SetRoom, Stats,
+    Subscribe, Subscription, TransportReference, Waiting,
 };
 #[cfg(feature = "ts")]
 pub use typescript::typescript;
@@ -41,7 +42,9 @@ pub const REQUESTS: &[&str] = &[
     "closeProducer",
     "closeProducerOf",
     "closeRoom",
+    "connectTransport",
     "consume",
+    "createTransport",
     "getStats",
     "join",
     "kick",

@@ -199,6 +199,19 @@ export type ConnectTransport = {
 };
 
 /**
+ * `createTransport`: when the `welcome` had none, and the client may have one now.
+ */
+export type CreateTransport = {
+  /** What for. */
+  direction: Direction,
+};
+
+/**
+ * What a transport is for, from the client's point of view.
+ */
+export type Direction = "send" | "recv";
+
+/**
  * What a client wants of the others without asking for each.
  */
 export type Subscription = "all" | "audio" | "none" | "manual" | { "speakers": number };
@@ -343,7 +356,7 @@ export type NewConsumers = {
  * A client's answer to `newConsumers`.
  */
 export type NewConsumersAnswer = {
-  /** Consumers and data consumers that the client could not make. They are closed. */
+  /** Consumers that the client could not make. They are closed. */
   refused?: Array<string>,
 };
 
@@ -839,7 +852,9 @@ export type ClientRequests = {
   closeProducer: { data: ProducerReference; answer: Empty };
   closeProducerOf: { data: ProducerReference; answer: Empty };
   closeRoom: { data: Empty; answer: Empty };
+  connectTransport: { data: ConnectTransport; answer: Empty };
   consume: { data: Consume; answer: Consumed };
+  createTransport: { data: CreateTransport; answer: Transport };
   getStats: { data: GetStats; answer: Stats };
   join: { data: Join; answer: Joined | Waiting };
   kick: { data: PeerReference; answer: Empty };

@@ -24,7 +24,7 @@ pub struct NewConsumers<'a> {
 #[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(optional_fields))]
 #[serde(rename_all = "camelCase", default)]
 pub struct NewConsumersAnswer {
-    /// Consumers and data consumers that the client could not make. They are closed.
+    /// Consumers that the client could not make. They are closed.
     pub refused: Option<Vec<String>>,
 }
 

@@ -66,6 +66,26 @@ pub struct DtlsParameters {
     pub fingerprints: Vec<DtlsFingerprint>,
 }
 
+/// `createTransport`: when the `welcome` had none, and the client may have one now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct CreateTransport {
+    /// What for.
+    pub direction: Direction,
+}
+
+/// What a transport is for, from the client's point of view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::exhaustive_enums, reason = "there is no third one")]
+pub enum Direction {
+    /// To produce on.
+    Send,
+    /// For consumers.
+    Recv,
+}
+
 /// What a client wants of the others without asking for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]

@@ -7,12 +7,12 @@ use ts_rs::{Config, TS};
 use super::{
     ActiveSpeaker, Admitted, ConnectTransport, Consume, Consumed, ConsumerLayersChanged,
     ConsumerNotice, ConsumerReference, ConsumerReferences, ConsumerScore, ConsumerScoreNotice,
-    ConsumersClosed, CurrentLayers, DataConsumerNotice, DataProduced, DataProducer,
-    DataProducerAdded, DataProducerNotice, DataProducerRemoved, Draining, Empty, EncodingScore,
-    GetStats, GrantsChanged, IceRestarted, Join, Joined, Knocked, Layers, Migrate, Mute,
-    NEW_CONSUMERS, NOTIFICATIONS, NewConsumer, NewConsumers, NewConsumersAnswer, NewDataConsumer,
-    Peer, PeerChanged, PeerJoined, PeerNotice, PeerReference, PeerVolume, Produce, ProduceData,
-    Produced, Producer, ProducerAdded, ProducerDemand, ProducerNotice, ProducerOf,
+    ConsumersClosed, CreateTransport, CurrentLayers, DataConsumerNotice, DataProduced,
+    DataProducer, DataProducerAdded, DataProducerNotice, DataProducerRemoved, Direction, Draining,
+    Empty, EncodingScore, GetStats, GrantsChanged, IceRestarted, Join, Joined, Knocked, Layers,
+    Migrate, Mute, NEW_CONSUMERS, NOTIFICATIONS, NewConsumer, NewConsumers, NewConsumersAnswer,
+    NewDataConsumer, Peer, PeerChanged, PeerJoined, PeerNotice, PeerReference, PeerVolume, Produce,
+    ProduceData, Produced, Producer, ProducerAdded, ProducerDemand, ProducerNotice, ProducerOf,
     ProducerReference, ProducerScoreNotice, REQUESTS, RaiseHand, RefusedProducer, Resumed, Room,
     RoomChanged, SessionTicket, SetConsumerLayers, SetConsumerPriority, SetDisplayName, SetGrants,
     SetRole, SetRoom, SpeakingPeers, Subscribe, Subscription, Transport, TransportReference,
@@ -82,7 +82,7 @@ impl Module {
     fn declare_all(&mut self) {
         each!(self.declare: Empty, Role, Grants, IceServer);
         each!(self.declare: Welcome<'_>, SessionTicket<'_>, Transports, Transport, Room<'_>, Peer<'_>, Producer<'_>, DataProducer<'_>);
-        each!(self.declare: Join, ConnectTransport, Subscription, Joined<'_>, Waiting);
+        each!(self.declare: Join, ConnectTransport, CreateTransport, Direction, Subscription, Joined<'_>, Waiting);
         each!(self.declare: Produce, Produced, ProduceData, DataProduced, ProducerReference);
         each!(self.declare: Consume, Layers, Consumed<'_>, RefusedProducer, NewConsumers<'_>, NewConsumersAnswer, NewConsumer<'_>, NewDataConsumer<'_>);
         each!(self.declare: ConsumerReferences, ConsumerReference, SetConsumerLayers, SetConsumerPriority, Subscribe);
@@ -107,10 +107,16 @@ impl Module {
         row("closeProducer", self.name::<ProducerReference>(), &done);
         row("closeProducerOf", self.name::<ProducerReference>(), &done);
         row("closeRoom", done.clone(), &done);
+        row("connectTransport", self.name::<ConnectTransport>(), &done);
         row(
             "consume",
             self.name::<Consume>(),
             &self.name::<Consumed<'_>>(),
+        );
+        row(
+            "createTransport",
+            self.name::<CreateTransport>(),
+            &self.name::<Transport>(),
         );
         row("getStats", self.name::<GetStats>(), "Stats");
         let joined = format!("{} | {}", self.name::<Joined<'_>>(), self.name::<Waiting>());
