@@ -12,7 +12,7 @@ use plenum_params::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::transport::TransportParametersJson;
+use crate::{ice::IceServer, transport::TransportParametersJson};
 
 mod channels;
 mod speakers;
@@ -219,12 +219,16 @@ pub struct Produced {
 
 /// Answer to `createWebRtcTransport`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct TransportCreated {
     /// The new transport.
     pub id: TransportId,
     /// How to connect to it.
     #[serde(flatten)]
     pub parameters: TransportParametersJson,
+    /// What helps the client to find a path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ice_servers: Vec<IceServer>,
 }
 
 /// Answer to `join`.

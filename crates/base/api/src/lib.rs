@@ -13,6 +13,7 @@ pub mod ice;
 pub mod media_stats;
 pub mod newest;
 pub mod plenum;
+pub mod socketio;
 pub mod status;
 pub mod trace;
 pub mod transport;

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     classic::ConsumerScoreJson,
+    ice::IceServer,
     transport::{IceParametersJson, TransportParametersJson},
 };
 
@@ -80,6 +81,9 @@ pub struct TransportCreated {
     /// How to connect to it.
     #[serde(flatten)]
     pub parameters: TransportParametersJson,
+    /// What helps the client to find a path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ice_servers: Vec<IceServer>,
 }
 
 /// Answer to `restartIce`.

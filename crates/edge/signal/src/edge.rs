@@ -30,7 +30,7 @@ use crate::{
     admin,
     admission::Denied,
     metrics::{CONTENT_TYPE, Metrics},
-    page, protoo,
+    page, protoo, socketio,
 };
 
 /// Signalling, status and web page. Cheap to clone.
@@ -128,6 +128,7 @@ impl Edge {
             .route("/stats", get(stats))
             .route("/workers", get(stats))
             .merge(admin::router(self))
+            .merge(socketio::router(self))
             .route("/protoo", any(signalling))
             .route("/", any(page_or_signalling))
             .fallback(embedded_page)

@@ -1,6 +1,9 @@
 //! Entry points for fuzzing: whatever the bytes, these return.
 
-use crate::protoo::{Dialect, message::Incoming};
+use crate::{
+    protoo::{Dialect, message::Incoming},
+    socketio::Spoken,
+};
 
 /// The protoo envelope, and in it requests of a client whose dialect is to be found out.
 pub fn fuzz_protoo_message(data: &[u8]) {
@@ -19,5 +22,12 @@ pub fn fuzz_protoo_message(data: &[u8]) {
             let _ = Dialect::Newest.decode_notification(&method, data);
         }
         Some(Incoming::Response { .. }) | None => {}
+    }
+}
+
+/// An event of Socket.IO: its name and arguments.
+pub fn fuzz_socketio_event(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        Spoken::new(text).check();
     }
 }

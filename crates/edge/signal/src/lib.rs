@@ -20,6 +20,7 @@ mod rate;
 mod remote;
 mod reply;
 mod settings;
+mod socketio;
 mod worker_log;
 mod worker_trace;
 

@@ -16,6 +16,7 @@ mod native;
 mod newest;
 mod node;
 mod session;
+mod socketio;
 mod traces;
 mod webinar;
 mod workers;

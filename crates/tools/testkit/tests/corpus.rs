@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 26] = [
+const TARGETS: [Target; 27] = [
     ("bwe_feedback", plenum_bwe::fuzzing::fuzz_feedback),
     (
         "codec_dependency_descriptor",
@@ -43,6 +43,10 @@ const TARGETS: [Target; 26] = [
     (
         "signal_protoo_message",
         plenum_signal::fuzzing::fuzz_protoo_message,
+    ),
+    (
+        "signal_socketio_event",
+        plenum_signal::fuzzing::fuzz_socketio_event,
     ),
     ("srtp_open_rtcp", plenum_srtp::fuzzing::fuzz_open_rtcp),
     ("srtp_open_rtp", plenum_srtp::fuzzing::fuzz_open_rtp),

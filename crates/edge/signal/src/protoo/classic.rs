@@ -5,6 +5,6 @@ mod outgoing;
 
 pub(crate) use incoming::{decode_request, understands_migrate};
 pub(crate) use outgoing::{
-    draining_notification, encode_ask, encode_event, encode_reply, migrate_notification,
-    unix_milliseconds, version_notification,
+    draining_notification, encode_ask, encode_event, encode_reply, encode_transport,
+    migrate_notification, unix_milliseconds, version_notification,
 };

@@ -4,7 +4,6 @@ mod moving;
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -24,7 +23,7 @@ use super::{
     wire::{Lost, Wire},
 };
 use crate::{
-    Settings,
+    Edge,
     metrics::{Stage, Stages},
 };
 pub(crate) use moving::Door;
@@ -35,7 +34,7 @@ use moving::Moves;
 pub(crate) struct Connection {
     wire: Wire,
     session: Session,
-    settings: Arc<Settings>,
+    edge: Edge,
     dialect: Dialect,
     /// Questions to the client.
     asks: Pending<AskId>,
@@ -74,14 +73,14 @@ impl Connection {
         wire: Wire,
         session: Session,
         door: Door,
-        settings: Arc<Settings>,
+        edge: Edge,
         stages: Stages,
     ) -> Self {
-        let asks = Pending::new(settings.request_timeout);
+        let asks = Pending::new(edge.settings.request_timeout);
         Self {
             wire,
             session,
-            settings,
+            edge,
             dialect: door.dialect,
             asks,
             requests: HashMap::new(),
@@ -105,7 +104,8 @@ impl Connection {
     }
 
     async fn serve(&mut self) -> Result<Ending, Lost> {
-        for greeting in self.dialect.greetings(&self.settings.announced_version) {
+        let version = &self.edge.settings.announced_version;
+        for greeting in self.dialect.greetings(version) {
             self.wire.send(greeting)?;
         }
         let mut ending = self.moves.ending();
@@ -261,6 +261,11 @@ impl Connection {
             return Ok(());
         };
         let text = match result {
+            Ok(PeerReply::WebRtcTransport { transport, info }) => {
+                let ice_servers = self.edge.ice_servers(self.moves.peer());
+                self.dialect
+                    .encode_transport(&id, *transport, info, ice_servers)
+            }
             Ok(reply) => {
                 self.moves.note_reply(reply);
                 self.dialect.encode_reply(&id, reply)

@@ -1,8 +1,13 @@
 //! What a client speaks. None of them says so: it shows in the query and in the first requests.
 
 use plenum_api::{
-    classic, classic::Empty, newest::CapabilitiesForAll, newest::CreateWebRtcTransport,
+    classic,
+    classic::Empty,
+    ice::IceServer,
+    newest::{CapabilitiesForAll, CreateWebRtcTransport},
 };
+use plenum_ids::TransportId;
+use plenum_params::transport::WebRtcTransportInfo;
 use plenum_room::{ClientRequest, PeerEvent, PeerReply, PeerRequest, RoomError};
 use serde_json::Number;
 
@@ -81,6 +86,22 @@ impl Dialect {
             .then(|| self.decode_request(method, data))
     }
 
+    /// The answer to `createWebRtcTransport`.
+    pub(crate) fn encode_transport(
+        self,
+        id: &Number,
+        transport: TransportId,
+        info: &WebRtcTransportInfo,
+        ice_servers: Vec<IceServer>,
+    ) -> String {
+        let encode = match self {
+            Self::Newest => new::encode_transport,
+            Self::Classic | Self::Unknown => old::encode_transport,
+        };
+        encode(id, transport, info, ice_servers)
+    }
+
+    /// Every other answer.
     pub(crate) fn encode_reply(self, id: &Number, reply: &PeerReply) -> String {
         match (self, reply) {
             (Self::Newest, _) => new::encode_reply(id, reply),

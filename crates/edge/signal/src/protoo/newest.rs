@@ -4,4 +4,6 @@ mod incoming;
 mod outgoing;
 
 pub(crate) use incoming::decode_request;
-pub(crate) use outgoing::{encode_ask, encode_event, encode_reply, version_notification};
+pub(crate) use outgoing::{
+    encode_ask, encode_event, encode_reply, encode_transport, version_notification,
+};

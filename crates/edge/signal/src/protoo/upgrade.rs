@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header},
     response::IntoResponse as _,
 };
-use plenum_host::RoomOptions;
+use plenum_host::{ForcedCodec, RoomOptions};
 use tracing::{Instrument as _, debug, info_span};
 
 use super::{
@@ -80,16 +80,17 @@ pub(crate) fn upgrade(
             return refuse(&err.into());
         }
     };
-    let settings = edge.settings.clone();
+    let max_size = edge.settings.max_message_size;
     let open = edge.count_connection();
+    let edge = edge.clone();
     websocket
-        .max_message_size(settings.max_message_size)
-        .max_frame_size(settings.max_message_size)
+        .max_message_size(max_size)
+        .max_frame_size(max_size)
         .on_upgrade(move |socket| {
             async move {
                 debug!("connected");
-                let wire = Wire::new(socket, &settings);
-                Connection::new(wire, session, door, settings, stages)
+                let wire = Wire::new(socket, &edge.settings);
+                Connection::new(wire, session, door, edge, stages)
                     .run()
                     .await;
                 drop(open);
@@ -126,18 +127,34 @@ impl Target {
         let (Some(room), Some(peer)) = (find("roomId"), find("peerId")) else {
             return Err("roomId and peerId are required");
         };
-        // Browsers send `undefined` when nothing was chosen, and anything else that is no number counts as that.
-        let replicas = find("consumerReplicas").and_then(|text| text.parse().ok());
         Ok(Self {
             namespace: find("namespace").map(str::to_owned),
             room: room.to_owned(),
             peer: peer.to_owned(),
-            options: RoomOptions {
-                consumer_replicas: replicas.unwrap_or(0),
-                ..RoomOptions::default()
-            },
+            options: options(find),
             dialect: Dialect::of_query(query.iter().map(|(name, _)| name.as_str())),
         })
+    }
+}
+
+/// What the first one who comes may ask of the room.
+fn options<'a>(find: impl Fn(&'static str) -> Option<&'a str>) -> RoomOptions {
+    let says = |name| find(name) == Some("true");
+    // Applications offer one choice; which of several counts is of no importance.
+    let forced = [
+        ("forceH264", ForcedCodec::H264),
+        ("forceVP9", ForcedCodec::Vp9),
+        ("forceVP8", ForcedCodec::Vp8),
+        ("forceAV1", ForcedCodec::Av1),
+    ];
+    let forced = forced.into_iter().find(|(name, _)| says(name));
+    // Browsers send `undefined` when nothing was chosen, and anything else that is no number counts as that.
+    let replicas = find("consumerReplicas").and_then(|text| text.parse().ok());
+    RoomOptions {
+        consumer_replicas: replicas.unwrap_or(0),
+        codecs: forced.map(|(_, codec)| codec),
+        disable_bwe: says("disableBwe"),
+        two_routers: says("usePipeTransports"),
     }
 }
 
@@ -197,6 +214,28 @@ mod tests {
             let options = target.expect("named").options;
             assert_eq!(options.consumer_replicas, replicas, "{text}");
         }
+    }
+
+    #[test]
+    fn who_comes_first_may_choose_what_the_room_is_like() {
+        let options = |query: &str| {
+            let target = parse(&format!("roomId=a&peerId=b&{query}"));
+            target.expect("named").options
+        };
+        let forced = |query| options(query).codecs;
+        assert_eq!(forced("forceH264=true"), Some(ForcedCodec::H264));
+        assert_eq!(forced("forceVP9=true"), Some(ForcedCodec::Vp9));
+        assert_eq!(forced("forceH264=false&forceVP9=undefined"), None);
+        assert_eq!(
+            options("usePipeTransports=true&disableBwe=true"),
+            RoomOptions {
+                two_routers: true,
+                disable_bwe: true,
+                ..RoomOptions::default()
+            }
+        );
+        let nothing = options("usePipeTransports=false&disableBwe=1");
+        assert_eq!(nothing, RoomOptions::default());
     }
 
     #[test]

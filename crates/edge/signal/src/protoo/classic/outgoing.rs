@@ -2,8 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use plenum_api::{classic, data, media_stats, transport::IceParametersJson};
-use plenum_ids::PeerId;
+use plenum_api::{classic, data, ice::IceServer, media_stats, transport::IceParametersJson};
+use plenum_ids::{PeerId, TransportId};
+use plenum_params::transport::WebRtcTransportInfo;
 use plenum_room::{ClientRequest, NewConsumer, NewDataConsumer, PeerEvent, PeerInfo, PeerReply};
 use serde_json::{Map, Number, Value};
 use tracing::warn;
@@ -72,18 +73,26 @@ pub(crate) fn encode_reply(id: &Number, reply: &PeerReply) -> String {
             id,
             &media_stats::transport_stats(*transport, stats, unix_milliseconds()),
         ),
-        PeerReply::WebRtcTransport { transport, info } => ok_response(
-            id,
-            &classic::TransportCreated {
-                id: *transport,
-                parameters: (&**info).into(),
-            },
-        ),
         other => {
             warn!(?other, "unknown reply");
             ok_response(id, &classic::Empty {})
         }
     }
+}
+
+/// The answer to `createWebRtcTransport`.
+pub(crate) fn encode_transport(
+    id: &Number,
+    transport: TransportId,
+    info: &WebRtcTransportInfo,
+    ice_servers: Vec<IceServer>,
+) -> String {
+    let created = classic::TransportCreated {
+        id: transport,
+        parameters: info.into(),
+        ice_servers,
+    };
+    ok_response(id, &created)
 }
 
 /// A question under an id of ours; `None`: the dialect has no words for it.

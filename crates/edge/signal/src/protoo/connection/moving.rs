@@ -8,7 +8,7 @@ use std::{
 
 use plenum_api::error::ErrorKind;
 use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEnd, SessionEvent};
-use plenum_ids::{ProducerId, RoomName};
+use plenum_ids::{PeerId, ProducerId, RoomName};
 use plenum_room::{Admission, CloseReason, PeerReply, PeerRequest};
 use serde_json::Number;
 use tokio::sync::watch;
@@ -90,6 +90,10 @@ impl Moves {
             earlier: None,
             releases: Vec::new(),
         }
+    }
+
+    pub(super) const fn peer(&self) -> &PeerId {
+        &self.door.admission.peer
     }
 
     pub(super) const fn is_able(&self) -> bool {

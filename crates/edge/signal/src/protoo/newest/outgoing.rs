@@ -1,6 +1,8 @@
 //! What clients are told and asked, where it differs from the classic dialect.
 
-use plenum_api::{classic::Version, data, media_stats, newest};
+use plenum_api::{classic::Version, data, ice::IceServer, media_stats, newest};
+use plenum_ids::TransportId;
+use plenum_params::transport::WebRtcTransportInfo;
 use plenum_room::{ClientRequest, NewConsumer, NewDataConsumer, PeerEvent, PeerInfo, PeerReply};
 use serde::Serialize;
 use serde_json::Number;
@@ -70,15 +72,23 @@ pub(crate) fn encode_reply(id: &Number, reply: &PeerReply) -> String {
             id,
             &media_stats::transport_stats(*transport, stats, unix_milliseconds()),
         ),
-        PeerReply::WebRtcTransport { transport, info } => ok_response(
-            id,
-            &newest::TransportCreated {
-                transport_id: *transport,
-                parameters: (&**info).into(),
-            },
-        ),
         other => classic::encode_reply(id, other),
     }
+}
+
+/// The answer to `createWebRtcTransport`.
+pub(crate) fn encode_transport(
+    id: &Number,
+    transport_id: TransportId,
+    info: &WebRtcTransportInfo,
+    ice_servers: Vec<IceServer>,
+) -> String {
+    let created = newest::TransportCreated {
+        transport_id,
+        parameters: info.into(),
+        ice_servers,
+    };
+    ok_response(id, &created)
 }
 
 /// A question under an id of ours; `None`: the dialect has no words for it.
@@ -154,12 +164,12 @@ fn new_data_consumer(id: u64, consumer: &NewDataConsumer) -> String {
     request(id, "newDataConsumer", &data)
 }
 
-const fn describe(info: &PeerInfo) -> newest::PeerDescription<'_> {
+fn describe(info: &PeerInfo) -> newest::PeerDescription<'_> {
     newest::PeerDescription {
         peer_id: &info.peer,
         display_name: info.display_name.as_str(),
         device: &info.device,
-        remote_address: None,
+        remote_address: info.remote,
     }
 }
 

@@ -34,11 +34,14 @@ fn told(event: &PeerEvent) -> (Value, Value) {
 }
 
 fn ada() -> PeerInfo {
-    PeerInfo::new(
-        PeerId::from("ada"),
-        "Ada".to_owned(),
-        json!({"flag": "chrome"}),
-    )
+    PeerInfo {
+        remote: Some([192, 0, 2, 7].into()),
+        ..PeerInfo::new(
+            PeerId::from("ada"),
+            "Ada".to_owned(),
+            json!({"flag": "chrome"}),
+        )
+    }
 }
 
 #[test]
@@ -148,7 +151,10 @@ fn replies_are_wrapped_in_this_dialect() {
 
 #[test]
 fn peers_are_described_alike_everywhere() {
-    let description = json!({"peerId": "ada", "displayName": "Ada", "device": {"flag": "chrome"}});
+    let description = json!({
+        "peerId": "ada", "displayName": "Ada", "device": {"flag": "chrome"},
+        "remoteAddress": "192.0.2.7",
+    });
     assert_eq!(
         replied(&PeerReply::Joined {
             peers: vec![ada()],
