@@ -1,7 +1,23 @@
 //! Bodies of the admin API, `/api/v1`.
 
+mod details;
+mod wishes;
+
 use serde::Serialize;
 use utoipa::ToSchema;
+
+pub use details::{
+    ConsumerDetail, DataConsumerDetail, DataProducerDetail, PeerDetail, PlaceDetail,
+    ProducerDetail, RoomDetail, TransportDetail,
+};
+pub use wishes::{MuteWish, NewRoom, RoleWish, RoomChange, VideoCodec};
+
+/// `GET /api/v1/namespaces`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct NamespaceList {
+    /// By name.
+    pub namespaces: Vec<NamespaceStatus>,
+}
 
 /// One namespace, with what it has and may have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -23,6 +39,13 @@ pub struct NamespaceStatus {
     pub max_peers_per_room: Option<usize>,
 }
 
+/// `GET /api/v1/rooms`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RoomList {
+    /// By namespace and name.
+    pub rooms: Vec<RoomSummary>,
+}
+
 /// One room in a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -41,4 +64,38 @@ pub struct RoomSummary {
     pub workers: Vec<u16>,
     /// When it was opened: milliseconds since 1970, UTC.
     pub opened_at: u64,
+}
+
+/// `GET …/peers`.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct PeerList {
+    /// Who has been connected longest comes first.
+    pub peers: Vec<PeerDetail>,
+}
+
+/// `GET …/transports`.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct TransportList {
+    /// Peer by peer.
+    pub transports: Vec<TransportDetail>,
+}
+
+/// `GET …/producers`.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerList {
+    /// Peer by peer.
+    pub producers: Vec<ProducerDetail>,
+    /// Peer by peer.
+    pub data_producers: Vec<DataProducerDetail>,
+}
+
+/// `GET …/consumers`.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsumerList {
+    /// Peer by peer.
+    pub consumers: Vec<ConsumerDetail>,
+    /// Peer by peer.
+    pub data_consumers: Vec<DataConsumerDetail>,
 }

@@ -1,6 +1,7 @@
 //! One table of what can go wrong from a client's point of view.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Kinds of refusal, each with its HTTP-like code and whether trying again may help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,7 +96,7 @@ impl ErrorKind {
 }
 
 /// An error as REST bodies carry it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ErrorBody {
     /// [`ErrorKind::code`].
     pub code: u16,

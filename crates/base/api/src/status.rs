@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `GET /stats` and `GET /workers`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
     /// One entry per worker slot, in order of `workerId`.
@@ -21,7 +22,7 @@ pub struct Stats {
 }
 
 /// Why a room is where it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoomPlacement {
     /// Number of its worker.
@@ -30,11 +31,12 @@ pub struct RoomPlacement {
     pub reason: String,
     /// Further workers that it went to since, because one was not enough.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion)]
     pub further: Vec<Self>,
 }
 
 /// One worker in [`Stats`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerStatus {
     /// Number of the worker, from 0.
@@ -109,7 +111,7 @@ pub struct WorkerStatus {
 }
 
 /// The answer to `POST` and `DELETE /api/v1/workers/{id}/drain`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerDrain {
     /// Number of the worker.
@@ -126,7 +128,7 @@ pub struct WorkerDrain {
 }
 
 /// The answer to `POST` and `GET /api/v1/workers/restart`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RollingRestart {
     /// `never` asked for since the node started, `running`, `done` or `stopped`.
@@ -155,7 +157,7 @@ impl Default for RollingRestart {
 }
 
 /// Limits of a worker in [`WorkerStatus`]; `null`: none.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerLimits {
     /// As [`WorkerStatus::cpu_usage`].
@@ -169,7 +171,7 @@ pub struct WorkerLimits {
 }
 
 /// Body of `PUT /api/v1/workers/{id}/log`, and the answer to it and to `GET`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerLog {
     /// `none`, `error`, `warn`, `info`, `debug` or `trace`.
@@ -179,7 +181,7 @@ pub struct WorkerLog {
 }
 
 /// `GET /readyz`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Readiness {
     /// Whether joins are taken.

@@ -5,19 +5,23 @@ use plenum_params::trace::{
     TraceEvent, TraceInfo, TraceObject, TraceType, TraceTypes, TracedEstimate, TracedPacket,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What shall be traced, or is: the body of `PUT /api/v1/workers/{id}/trace`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceWish {
     /// Of this transport, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
     pub transport_id: Option<TransportId>,
     /// … or this producer, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
     pub producer_id: Option<ProducerId>,
     /// … or this consumer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
     pub consumer_id: Option<ConsumerId>,
     /// Kinds of events; none: not any more.
     pub types: Vec<String>,
@@ -67,9 +71,10 @@ fn names(types: TraceTypes) -> Vec<&'static str> {
 }
 
 /// The answer to `GET /api/v1/workers/{id}/trace`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct TraceList {
     /// What was traced since this was last asked, oldest first.
+    #[schema(value_type = Vec<serde_json::Map<String, serde_json::Value>>)]
     pub events: Vec<TraceJson>,
     /// Events before them that nobody fetched in time.
     pub lost: u64,
