@@ -99,3 +99,17 @@ pub struct ConsumerList {
     /// Peer by peer.
     pub data_consumers: Vec<DataConsumerDetail>,
 }
+
+/// `GET …/stats` of media objects.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct MediaStats {
+    /// As clients get them: one entry for a transport, one per stream for producers and consumers.
+    pub stats: Vec<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// `GET /api/v1/workers`.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct WorkerList {
+    /// By number.
+    pub workers: Vec<crate::status::WorkerStatus>,
+}

@@ -21,6 +21,7 @@
 
 mod asking;
 mod config;
+mod counters;
 mod dispatch;
 mod figures;
 mod happenings;
@@ -49,6 +50,7 @@ pub use host::{ConnectError, Host};
 pub use moving::DrainError;
 pub use namespaces::NamespaceLimits;
 pub use options::{DEFAULT_EMPTY_TIMEOUT, ForcedCodec, Opening, RoomOptions};
+pub use overview::RoomPicture;
 pub use placement::{Capacity, Load, Obstacle, Placement, Reason, Resource};
 pub use plenum_room::Limits;
 pub use session::{Session, SessionEnd, SessionEvent, SessionGone};

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, sync::atomic::Ordering, time::SystemTime};
 
 use plenum_api::{admin::RoomSummary, error::ErrorKind};
-use plenum_ids::{NamespaceId, RoomName};
-use plenum_room::{AdminCommand, RoomError, RoomView};
+use plenum_ids::{NamespaceId, RoomName, WorkerId};
+use plenum_room::{AdminCommand, PlaceId, RoomError, RoomView};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -13,6 +13,28 @@ use crate::{
     room_task::Input,
     rooms::Entry,
 };
+
+/// Everything in a room, and where it is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RoomPicture {
+    /// The room among others.
+    pub summary: RoomSummary,
+    /// The worker under each of its places.
+    pub workers: Vec<(PlaceId, WorkerId)>,
+    /// As it sees itself.
+    pub view: RoomView,
+}
+
+impl RoomPicture {
+    /// The worker under a place.
+    #[must_use]
+    pub fn worker(&self, place: PlaceId) -> Option<WorkerId> {
+        let mut workers = self.workers.iter();
+        let known = workers.find(|(known, _)| *known == place);
+        known.map(|(_, worker)| *worker)
+    }
+}
 
 impl Host {
     /// The rooms of a namespace, or of all, by name. Asks nobody.
@@ -40,6 +62,19 @@ impl Host {
         let (seen, view) = oneshot::channel();
         task.send(Input::View(seen)).await.ok()?;
         view.await.ok()
+    }
+
+    /// Everything in a room, and where it is; `None`: there is no such room.
+    pub async fn picture(&self, room: &RoomName) -> Option<RoomPicture> {
+        let view = self.room(room).await?;
+        let rooms = self.shared.rooms();
+        let entry = rooms.by_id.get(room)?;
+        let workers = entry.spots.iter();
+        Some(RoomPicture {
+            summary: summary(room, entry),
+            workers: workers.map(|it| (it.place, it.worker.id())).collect(),
+            view,
+        })
     }
 
     /// Does what an operator wants of a room, whoever is in it.

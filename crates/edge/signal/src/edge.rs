@@ -27,8 +27,8 @@ use tracing::debug;
 use crate::{
     Settings,
     addresses::Addresses,
-    admin,
     admission::Denied,
+    api,
     metrics::{CONTENT_TYPE, Metrics},
     page, protoo, socketio,
 };
@@ -127,7 +127,7 @@ impl Edge {
             .route("/readyz", get(readyz))
             .route("/stats", get(stats))
             .route("/workers", get(stats))
-            .merge(admin::router(self))
+            .merge(api::router(self))
             .merge(socketio::router(self))
             .route("/protoo", any(signalling))
             .route("/", any(page_or_signalling))

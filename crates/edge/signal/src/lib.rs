@@ -5,8 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
-mod admin;
 mod admission;
+mod api;
 mod edge;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -21,11 +21,9 @@ mod remote;
 mod reply;
 mod settings;
 mod socketio;
-mod worker_log;
-mod worker_trace;
 
 pub use addresses::AddressLimits;
-pub use admin::AdminAccess;
+pub use api::{AdminAccess, ApiKey, ApiKeys, Scope};
 pub use edge::Edge;
 pub use ice_servers::IceServers;
 pub use origins::Origins;

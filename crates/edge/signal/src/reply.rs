@@ -1,4 +1,4 @@
-//! What the routes for operators answer alike.
+//! How every door refuses an HTTP request.
 
 use axum::{
     Json,
@@ -7,17 +7,6 @@ use axum::{
     response::IntoResponse as _,
 };
 use plenum_api::error::{ErrorBody, ErrorKind};
-use plenum_ids::WorkerId;
-
-/// The worker that a path names.
-pub(crate) fn worker(id: &str) -> Option<WorkerId> {
-    id.parse().ok().map(WorkerId)
-}
-
-/// It names none.
-pub(crate) fn unknown_worker() -> Response<Body> {
-    refuse(ErrorKind::NotFound, "there is no such worker")
-}
 
 /// An error in the shape that all of them have.
 pub(crate) fn refuse(kind: ErrorKind, reason: &str) -> Response<Body> {

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use plenum_params::network::Network;
 
-use crate::{AddressLimits, AdminAccess, IceServers, Origins};
+use crate::{AddressLimits, AdminAccess, ApiKeys, IceServers, Origins};
 
 /// Limits and times of the signalling connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Who may ask for what operators may.
     pub admin: AdminAccess,
+    /// Who may from elsewhere.
+    pub api_keys: ApiKeys,
     /// What one address may do.
     pub addresses: AddressLimits,
     /// Largest body of an HTTP request.
@@ -51,6 +53,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             admin: AdminAccess::default(),
+            api_keys: ApiKeys::default(),
             addresses: AddressLimits::default(),
             // Several times the longest session description, or the parameters of a producer with three layers.
             max_body_size: 256 * 1024,
