@@ -12,14 +12,14 @@ use std::{
 };
 
 use anyhow::Context as _;
-use plenum_config::{AdminAllow, Config, LogFormat, RtcMode};
+use plenum_config::{AdminAllow, AdminKey, AdminScope, AdminSecret, Config, LogFormat, RtcMode};
 use plenum_host::{Capacity, Host, HostConfig, Limits};
 use plenum_params::{
     log::LogOptions,
     ortc::{default_codecs, router_capabilities},
     transport::{Protocols, WebRtcTransportOptions},
 };
-use plenum_signal::{AdminAccess, Edge, Settings};
+use plenum_signal::{AdminAccess, ApiKey, ApiKeys, Edge, Scope, Settings};
 use plenum_supervisor::{PortMode, Supervisor, SupervisorConfig};
 use plenum_telemetry::Format;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -158,6 +158,7 @@ const SUPERVISOR_PATIENCE: Duration = Duration::from_secs(10);
 
 fn edge_settings(config: &Config) -> Settings {
     Settings {
+        api_keys: api_keys(config),
         admin: match config.admin.allow {
             AdminAllow::Any => AdminAccess::Everybody,
             AdminAllow::Loopback => AdminAccess::Loopback,
@@ -167,6 +168,22 @@ fn edge_settings(config: &Config) -> Settings {
         metrics: config.metrics.enabled && config.metrics.port == 0,
         ..Settings::default()
     }
+}
+
+fn api_keys(config: &Config) -> ApiKeys {
+    let key = |key: &AdminKey| {
+        let scope = match key.scope {
+            AdminScope::Read => Scope::Read,
+            AdminScope::Rooms => Scope::Rooms,
+            AdminScope::Admin => Scope::Admin,
+        };
+        let (name, namespace) = (key.name.clone(), key.namespace.as_deref().map(Into::into));
+        match &key.key {
+            AdminSecret::Plain(key) => ApiKey::new(name, key.expose(), scope, namespace),
+            AdminSecret::Sha256(digest) => ApiKey::from_digest(name, *digest, scope, namespace),
+        }
+    };
+    config.admin.keys.iter().map(key).collect::<Vec<_>>().into()
 }
 
 /// Opens the port of metrics, if they have one of their own. It goes on until the process ends, so that the last moments

@@ -121,6 +121,7 @@ keys! {
     room.announce_up_to: u32,
     auth.mode: crate::AuthMode,
     admin.allow: crate::AdminAllow,
+    admin.keys: Vec<crate::AdminKey> => secret,
     log.level: String,
     log.format: crate::LogFormat,
     log.room_status_s: u32,

@@ -8,6 +8,7 @@
 //! tests fail as long as one of the three is missing.
 #![forbid(unsafe_code)]
 
+mod admin_keys;
 mod error;
 mod keys;
 mod listen;
@@ -22,6 +23,7 @@ mod webhooks;
 #[cfg(test)]
 mod tests;
 
+pub use admin_keys::{AdminKey, AdminScope, AdminSecret};
 pub use error::{ConfigError, Origin, Problem};
 pub use ports::{DEFAULT_EPHEMERAL, PortPlan};
 pub use resolve::{FileSource, Override, resolve};

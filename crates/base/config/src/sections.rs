@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use plenum_params::transport::{Address, ListenInfo};
 
-use crate::Webhooks;
+use crate::{AdminKey, Webhooks};
 
 /// All settings of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,8 +65,10 @@ impl Config {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Admin {
-    /// From where `/api/v1/workers` is taken.
+    /// From where the admin API takes requests without a key.
     pub allow: AdminAllow,
+    /// Who may use it from anywhere.
+    pub keys: Vec<AdminKey>,
 }
 
 /// From where a node is administered.

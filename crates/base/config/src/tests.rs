@@ -177,6 +177,9 @@ fn every_key_can_be_set_by_every_layer() {
         tables if tables.starts_with("tables with url") => {
             "[{url = \"https://a\", secret = \"s\"}]"
         }
+        tables if tables.starts_with("tables with name") => {
+            "[{name = \"ops\", key = \"0123456789abcdef\", scope = \"admin\"}]"
+        }
         tables if tables.starts_with("tables") => "192.0.2.1@203.0.113.7 ::/udp",
         "\"text\" or \"json\"" => "json",
         "\"none\"" => "none",
