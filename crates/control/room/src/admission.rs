@@ -86,4 +86,9 @@ impl Door {
             Self::Plenum => "plenum",
         }
     }
+
+    /// Whether somebody sits behind it who could decide about a room.
+    pub(crate) const fn leads_to_people(self) -> bool {
+        !matches!(self, Self::Broadcaster | Self::Whip | Self::Whep)
+    }
 }

@@ -3,25 +3,34 @@
 mod administration;
 mod answers;
 mod away;
+mod batches;
 mod bot;
+mod catalog;
+mod choosing;
 mod consumers;
 mod data;
 mod data_consumers;
 mod data_pipes;
+mod joining;
+mod lobby;
+mod moderation;
 mod pipes;
 mod places;
+mod plain;
 mod producers;
 mod requests;
+mod rights;
 mod speakers;
+mod subscriptions;
 mod transports;
 mod viewing;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use plenum_api::error::ErrorKind;
+use plenum_api::{error::ErrorKind, grants::Role};
 use plenum_ids::{
     ConsumerId, DataConsumerId, DataProducerId, PeerId, ProducerId, RouterId, TransportId,
 };
@@ -31,15 +40,16 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use crate::{
     admission::Admission,
     close_reason::CloseReason,
-    command::{Command, PlaceId, SessionId},
+    command::{Command, PlaceId, RequestId, SessionId},
     config::{MAX_CONSUMER_REPLICAS, RoomConfig},
     effect::{AskId, Effect, OpId, PeerReply, RoomError},
     event::PeerEvent,
+    happening::RoomEvent,
     info::RoomProperties,
-    room::{away::Away, bot::Patience, speakers::Speakers},
+    room::{away::Away, batches::Batch, bot::Patience, speakers::Speakers, subscriptions::Floor},
     state::{
-        Asked, Bot, Consumer, DataConsumer, DataProducer, Op, Peer, Place, Producer, Timer,
-        Transport,
+        Asked, BatchId, Bot, Consumer, DataConsumer, DataProducer, Made, Op, Peer, Place, Producer,
+        Timer, Transport,
     },
 };
 
@@ -60,6 +70,22 @@ pub struct Room {
     announced: BTreeSet<SessionId>,
     /// Those whom the others still see though their session was lost.
     away: Away,
+    /// Those of the joined who understand lobbies, roles and hands.
+    featured: BTreeSet<SessionId>,
+    /// Those of the joined who are told of every producer.
+    catalogs: BTreeSet<SessionId>,
+    /// Those who are hosts, or will be again when they have joined.
+    hosts: BTreeSet<SessionId>,
+    /// Those of the joined who may decide about the others.
+    deciders: BTreeSet<SessionId>,
+    /// Those who wait to be let in.
+    knocks: BTreeSet<SessionId>,
+    /// What peers were made.
+    made: BTreeMap<PeerId, Made>,
+    /// Sessions that keep the room open.
+    keepers: usize,
+    /// When it ends unless somebody asks for something.
+    deserted: Option<Instant>,
     /// The producers of those who have any, oldest first.
     producing: BTreeMap<SessionId, Vec<ProducerId>>,
     transports: BTreeMap<TransportId, Transport>,
@@ -75,6 +101,14 @@ pub struct Room {
     ears: BTreeMap<DataConsumerId, DataProducerId>,
     patience: Option<Patience>,
     speakers: Speakers,
+    floor: Floor,
+    /// Those of the joined who see only who comes first there.
+    selective: BTreeSet<SessionId>,
+    batches: BTreeMap<BatchId, Batch>,
+    /// Those of the command at hand.
+    open_batches: BTreeMap<SessionId, BatchId>,
+    /// Those of which nothing is missing since the command at hand.
+    full_batches: Vec<BatchId>,
     ops: BTreeMap<OpId, Op>,
     asks: BTreeMap<AskId, Asked>,
     timers: BTreeSet<(Instant, Timer)>,
@@ -84,8 +118,13 @@ pub struct Room {
     idle_data_pipes: Vec<(DataProducerId, PlaceId)>,
     /// Where somebody turned away from the bot in the command at hand.
     idle_bots: Vec<PlaceId>,
+    /// Requests for consumers that went before they were there, in the command at hand.
+    disappointed: Vec<(SessionId, RequestId)>,
+    /// A host went, or is none any more, in the command at hand.
+    host_left: bool,
     next_op: u64,
     next_ask: u64,
+    next_batch: u64,
 }
 
 impl Room {
@@ -108,6 +147,14 @@ impl Room {
             joined: BTreeSet::new(),
             announced: BTreeSet::new(),
             away: Away::default(),
+            featured: BTreeSet::new(),
+            catalogs: BTreeSet::new(),
+            hosts: BTreeSet::new(),
+            deciders: BTreeSet::new(),
+            knocks: BTreeSet::new(),
+            made: BTreeMap::new(),
+            keepers: 0,
+            deserted: None,
             producing: BTreeMap::new(),
             transports: BTreeMap::new(),
             producers: BTreeMap::new(),
@@ -119,14 +166,22 @@ impl Room {
             ears: BTreeMap::new(),
             patience: None,
             speakers: Speakers::default(),
+            floor: Floor::default(),
+            selective: BTreeSet::new(),
+            batches: BTreeMap::new(),
+            open_batches: BTreeMap::new(),
+            full_batches: Vec::new(),
             ops: BTreeMap::new(),
             asks: BTreeMap::new(),
             timers: BTreeSet::new(),
             idle_pipes: Vec::new(),
             idle_data_pipes: Vec::new(),
             idle_bots: Vec::new(),
+            disappointed: Vec::new(),
+            host_left: false,
             next_op: 0,
             next_ask: 0,
+            next_batch: 0,
         };
         room.open_place(PlaceId::FIRST, router, effects);
         room
@@ -166,15 +221,24 @@ impl Room {
                 session,
                 request,
                 body,
-            } => self.handle_request(session, request, body, effects),
+            } => self.handle_request(now, (session, request), body, effects),
             Command::Tick => self.handle_timers(now, effects),
             Command::WorkerAnswer { op, result } => {
                 self.handle_worker_answer(now, op, result, effects);
             }
         }
+        self.tidy(now, effects);
+    }
+
+    /// What is left to do when a command has been carried out to its end.
+    fn tidy(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.settle_hosts(effects);
+        self.settle_floor(effects);
+        self.ask_batches(effects);
         self.note_idle_pipes(now);
         self.close_idle_data_pipes(effects);
         self.close_idle_bots(effects);
+        self.tell_disappointed(effects);
     }
 
     /// When [`Command::Tick`] is due.
@@ -225,7 +289,7 @@ impl Room {
         &mut self,
         now: Instant,
         session: SessionId,
-        (admission, place): (Admission, PlaceId),
+        (mut admission, place): (Admission, PlaceId),
         effects: &mut Vec<Effect>,
     ) {
         if self.sessions.contains_key(&session) {
@@ -233,6 +297,10 @@ impl Room {
         }
         let peer = admission.peer.clone();
         let older = self.names.get(&peer).copied();
+        let before = older.and_then(|older| self.sessions.get(&older));
+        let role_before = before
+            .and_then(|peer| Some((peer.membership.as_ref()?.role, admission.role)))
+            .map(|(before, told)| told.map_or(before, |told| told.min(before)));
         if let Some(older) = older {
             self.remove(older, effects);
             effects.push(Effect::CloseSession {
@@ -260,6 +328,18 @@ impl Room {
         let join_deadline = now.checked_add(self.config.join_timeout);
         self.timers
             .extend(join_deadline.map(|due| (due, Timer::Join(session))));
+        if let Some(grants) = self.made.get(&peer).and_then(|made| made.grants) {
+            admission.grants = match admission.role {
+                // Whoever has a token may have chosen this name because of what was made of it.
+                Some(_) => admission.grants.and(grants),
+                None => grants,
+            };
+        }
+        if role_before == Some(Role::Host) {
+            self.hosts.insert(session);
+        }
+        self.keepers += usize::from(admission.keeps_room);
+        self.note_activity(now);
         self.names.insert(peer.clone(), session);
         self.sessions.insert(
             session,
@@ -268,6 +348,8 @@ impl Room {
                 admission,
                 place,
                 membership: None,
+                knock: None,
+                role_before,
                 join_deadline,
                 transports: Vec::new(),
                 ops: BTreeSet::new(),
@@ -288,7 +370,11 @@ impl Room {
         let Some(peer) = self.sessions.get(&session) else {
             return;
         };
-        let (id, place) = (peer.id.clone(), peer.place);
+        let (id, place, kept) = (peer.id.clone(), peer.place, peer.admission.keeps_room);
+        if peer.membership.is_some() {
+            let peer_id = id.clone();
+            effects.push(Effect::Happened(RoomEvent::PeerLeft { peer_id, reason }));
+        }
         self.remove(session, effects);
         if reason != Some(CloseReason::RouterLost) {
             self.give_up(&id, effects);
@@ -296,18 +382,22 @@ impl Room {
         if let Some(reason) = reason {
             effects.push(Effect::CloseSession { session, reason });
         }
-        if self.sessions.is_empty() {
-            effects.push(Effect::RoomEmpty);
-        } else if self.is_idle(place) {
+        if !self.sessions.is_empty() && self.is_idle(place) {
             effects.push(Effect::PlaceEmpty { place });
+        }
+        if self.sessions.is_empty() || kept && self.keepers == 0 {
+            effects.push(Effect::RoomEmpty);
         }
     }
 
     /// Takes a session and everything of it out of the room and tells the others.
     fn remove(&mut self, session: SessionId, effects: &mut Vec<Effect>) {
+        self.forget_knock(session, effects);
+        self.forget_member(session);
         let Some(peer) = self.sessions.remove(&session) else {
             return;
         };
+        self.keepers -= usize::from(peer.admission.keeps_room);
         self.names.remove(&peer.id);
         if let Some(place) = self.places.get_mut(&peer.place) {
             place.sessions = place.sessions.saturating_sub(1);
@@ -336,6 +426,8 @@ impl Room {
             }
             match timer {
                 Timer::Away(session) => self.end_absence(session, effects),
+                Timer::Deserted => self.handle_desertion(effects),
+                Timer::Knock(session) => self.handle_knock_timer(session, effects),
                 Timer::Join(session) => {
                     self.leave(session, Some(CloseReason::JoinTimeout), effects);
                 }
@@ -344,8 +436,45 @@ impl Room {
         }
     }
 
+    /// Somebody came or asked for something: if nobody keeps the room, it has some time left.
+    fn note_activity(&mut self, now: Instant) {
+        if let Some(due) = self.deserted.take() {
+            self.timers.remove(&(due, Timer::Deserted));
+        }
+        if self.keepers == 0 {
+            self.deserted = now.checked_add(DESERTED_AFTER);
+            self.timers
+                .extend(self.deserted.map(|due| (due, Timer::Deserted)));
+        }
+    }
+
+    fn handle_desertion(&mut self, effects: &mut Vec<Effect>) {
+        self.deserted = None;
+        if self.keepers == 0 && !self.sessions.is_empty() {
+            effects.push(Effect::RoomEmpty);
+        }
+    }
+
     fn end(&mut self, reason: CloseReason, effects: &mut Vec<Effect>) {
         self.ended = Some(reason);
+        let chosen = self.consumers.values().filter_map(|consumer| {
+            let request = consumer.choice.and_then(|choice| choice.request);
+            Some((consumer.session, request?))
+        });
+        let read = self.data_consumers.values();
+        let chosen = chosen.chain(read.filter_map(|it| Some((it.session, it.request?))));
+        let waiting = self.knocks.iter().filter_map(|session| {
+            let knock = self.sessions.get(session)?.knock.as_ref()?;
+            Some((*session, knock.request?))
+        });
+        for (session, request) in chosen.chain(waiting) {
+            let error = RoomError::new(ErrorKind::Unavailable, reason.as_str());
+            effects.push(Effect::Reply {
+                session,
+                request,
+                result: Err(error),
+            });
+        }
         for op in std::mem::take(&mut self.ops).into_values() {
             if let Op::Request {
                 session, request, ..
@@ -372,9 +501,21 @@ impl Room {
         self.bots.clear();
         self.ears.clear();
         self.speakers = Speakers::default();
+        self.floor = Floor::default();
+        self.selective.clear();
+        self.batches.clear();
+        self.full_batches.clear();
         self.asks.clear();
         self.joined.clear();
         self.announced.clear();
+        self.featured.clear();
+        self.catalogs.clear();
+        self.hosts.clear();
+        self.deciders.clear();
+        self.knocks.clear();
+        self.made.clear();
+        self.keepers = 0;
+        self.deserted = None;
         self.away.clear();
         self.producing.clear();
         self.timers.clear();
@@ -441,6 +582,10 @@ impl Room {
         (random & !(0xf << 76) & !(0b11 << 62)) | (0x4 << 76) | (0b10 << 62)
     }
 }
+
+/// A room of broadcasters alone ends when none of them has asked for anything for so long: their programs may be gone
+/// without having said so.
+const DESERTED_AFTER: Duration = Duration::from_mins(10);
 
 /// What answers a request: a reply now, or nothing yet because the worker was asked.
 type Outcome = Result<Option<PeerReply>, RoomError>;

@@ -4,16 +4,18 @@ mod data;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Instant,
 };
 
+use plenum_api::grants::{Grants, Role};
 use plenum_ids::{
     ConsumerId, DataConsumerId, DataProducerId, PeerId, ProducerId, RouterId, TransportId,
 };
 use plenum_ipc::message::Request;
 use plenum_params::{
     data::SCTP_STREAMS,
-    event::{ConsumerScore, EncodingScore},
+    event::{ConsumerScore, EncodingScore, Layers},
     media::MediaKind,
     ortc::ProducerType,
     rtp_parameters::{RtpCapabilities, RtpParameters},
@@ -24,7 +26,7 @@ use crate::{
     admission::Admission,
     command::{PlaceId, RequestId, SessionId},
     effect::{AskId, OpId},
-    info::PeerInfo,
+    subscription::Subscription,
 };
 
 pub(crate) use data::{Bot, DataConsumer, DataPipe, DataPipeStage, DataProducer, DataStage};
@@ -47,6 +49,10 @@ pub(crate) struct Peer {
     /// Where all its transports are.
     pub(crate) place: PlaceId,
     pub(crate) membership: Option<Membership>,
+    /// It waits to be let in.
+    pub(crate) knock: Option<Box<Knock>>,
+    /// What an earlier session of this peer was that this one has replaced.
+    pub(crate) role_before: Option<Role>,
     /// When it must have joined.
     pub(crate) join_deadline: Option<Instant>,
     /// Oldest first.
@@ -73,6 +79,32 @@ pub(crate) struct Membership {
     pub(crate) demand: bool,
     /// It joins again when its session was lost.
     pub(crate) migrate: bool,
+    /// What it receives without asking.
+    pub(crate) subscription: Subscription,
+    /// For applications.
+    pub(crate) app_data: Map<String, Value>,
+    /// It understands lobbies, roles and hands.
+    pub(crate) features: bool,
+    pub(crate) role: Role,
+    /// It would like to speak.
+    pub(crate) hand_raised: bool,
+}
+
+/// Somebody who waits in the lobby.
+#[derive(Debug)]
+pub(crate) struct Knock {
+    pub(crate) membership: Membership,
+    /// To be answered; `None`: it was told to wait.
+    pub(crate) request: Option<RequestId>,
+    /// For how long.
+    pub(crate) until: Option<Instant>,
+}
+
+/// What a peer was made, which holds when it comes again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Made {
+    pub(crate) role: Option<Role>,
+    pub(crate) grants: Option<Grants>,
 }
 
 /// Something that becomes due.
@@ -80,22 +112,14 @@ pub(crate) struct Membership {
 pub(crate) enum Timer {
     /// The peer whose session this was must have joined again.
     Away(SessionId),
+    /// Only those are there who do not keep the room, and none of them has asked for anything.
+    Deserted,
     /// A session must have joined.
     Join(SessionId),
+    /// A session has waited in the lobby for long enough.
+    Knock(SessionId),
     /// Nobody has needed a producer at a place for long enough.
     Pipe(ProducerId, PlaceId),
-}
-
-impl Peer {
-    /// As the others see it, once it has joined.
-    pub(crate) fn info(&self) -> Option<PeerInfo> {
-        let membership = self.membership.as_ref()?;
-        let (name, device) = (membership.display_name.clone(), membership.device.clone());
-        Some(PeerInfo {
-            remote: self.admission.remote,
-            ..PeerInfo::new(self.id.clone(), name, device)
-        })
-    }
 }
 
 /// Whether the worker has confirmed an object. The client hears of it only then.
@@ -105,16 +129,39 @@ pub(crate) enum Presence {
     Confirmed,
 }
 
+/// How a transport finds its other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    WebRtc,
+    Plain,
+}
+
+impl Form {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::WebRtc => "webrtc",
+            Self::Plain => "plain",
+        }
+    }
+}
+
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what it is for, and how far it has come"
+)]
 pub(crate) struct Transport {
     pub(crate) session: SessionId,
     pub(crate) place: PlaceId,
+    pub(crate) form: Form,
     pub(crate) consuming: bool,
     /// It has data channels.
     pub(crate) data: bool,
     pub(crate) presence: Presence,
-    /// The client's DTLS parameters are on their way to the worker, or there.
+    /// What the client said of how to connect is on its way to the worker, or there.
     pub(crate) connected: bool,
+    /// Its connection stands.
+    pub(crate) up: bool,
     /// Canonical name of everything produced on it.
     pub(crate) cname: Option<String>,
     next_mid: u32,
@@ -130,14 +177,21 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    pub(crate) fn new(session: SessionId, place: PlaceId, (consuming, data): (bool, bool)) -> Self {
+    pub(crate) const fn new(
+        session: SessionId,
+        place: PlaceId,
+        form: Form,
+        (consuming, data): (bool, bool),
+    ) -> Self {
         Self {
             session,
             place,
+            form,
             consuming,
             data,
             presence: Presence::Requested,
             connected: false,
+            up: false,
             cname: None,
             next_mid: 0,
             producers: Vec::new(),
@@ -186,10 +240,14 @@ pub(crate) struct Producer {
     /// How many streams and layers it sends.
     pub(crate) form: ProducerType,
     /// In the router's numbers.
-    pub(crate) consumable: RtpParameters,
+    pub(crate) consumable: Arc<RtpParameters>,
     /// With `peerId`.
-    pub(crate) app_data: Map<String, Value>,
+    pub(crate) app_data: Arc<Map<String, Value>>,
+    /// What it is a picture or the sound of.
+    pub(crate) source: MediaSource,
     pub(crate) paused: bool,
+    /// Those with a catalog have been told of it.
+    pub(crate) told: bool,
     /// Who is loud is told of it.
     pub(crate) voice: bool,
     pub(crate) scores: Vec<EncodingScore>,
@@ -199,6 +257,38 @@ pub(crate) struct Producer {
     pub(crate) consumers: BTreeSet<(SessionId, ConsumerId)>,
     /// To the places where others consume it.
     pub(crate) pipes: BTreeMap<PlaceId, Pipe>,
+}
+
+/// What a producer comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MediaSource {
+    Microphone,
+    Camera,
+    Screen,
+}
+
+impl MediaSource {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Microphone => "audio",
+            Self::Camera => "video",
+            Self::Screen => "a screen",
+        }
+    }
+}
+
+impl MediaSource {
+    /// As applications have named shared screens for years: the older ones `share`, the newer ones by `source`.
+    pub(crate) fn of(kind: MediaKind, app_data: &Map<String, Value>) -> Self {
+        let named = app_data.get("source").and_then(Value::as_str);
+        if app_data.get("share") == Some(&Value::Bool(true)) || named == Some("screensharing") {
+            return Self::Screen;
+        }
+        match kind {
+            MediaKind::Audio => Self::Microphone,
+            MediaKind::Video => Self::Camera,
+        }
+    }
 }
 
 /// A producer on its way to a place where it does not come in.
@@ -240,6 +330,12 @@ pub(crate) struct Consumer {
     pub(crate) transport: TransportId,
     pub(crate) producer: ProducerId,
     pub(crate) stage: Stage,
+    /// Its client asked for it by name.
+    pub(crate) choice: Option<Choice>,
+    /// What its client is asked about together with it.
+    pub(crate) batch: Option<BatchId>,
+    /// It runs without having waited for its client's answer.
+    pub(crate) early: bool,
     /// What it is asked of the worker at the moment.
     pub(crate) op: Option<OpId>,
     pub(crate) ssrcs: [Option<u32>; 2],
@@ -250,11 +346,26 @@ pub(crate) struct Consumer {
     pub(crate) score: Option<ConsumerScore>,
 }
 
+/// What a client said that chose a consumer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Choice {
+    /// To be answered when the worker has made it.
+    pub(crate) request: Option<RequestId>,
+    /// To be set then.
+    pub(crate) layers: Option<Layers>,
+}
+
+/// Consumers that a client is asked about together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BatchId(pub(crate) u64);
+
 /// How far a consumer has come.
 #[derive(Debug)]
 pub(crate) enum Stage {
     /// The worker makes it; the client will be told these parameters.
     Requested(Box<RtpParameters>),
+    /// The worker has made it; the rest of its batch is missing.
+    Ready(Box<RtpParameters>),
     /// The client was asked.
     Asked(AskId),
     /// The client answered.
@@ -264,7 +375,7 @@ pub(crate) enum Stage {
 impl Consumer {
     /// Whether the client has heard of it.
     pub(crate) const fn is_announced(&self) -> bool {
-        !matches!(self.stage, Stage::Requested(_))
+        !matches!(self.stage, Stage::Requested(_) | Stage::Ready(_))
     }
 }
 
@@ -277,6 +388,8 @@ pub(crate) enum Op {
     Consume(ConsumerId),
     /// A data consumer that no client asked for.
     ConsumeData(DataConsumerId),
+    /// A producer is paused because a host wished so.
+    Mute(ProducerId),
     /// A data producer is brought to a place.
     OpenDataPipe(DataProducerId, PlaceId),
     /// A producer is brought to a place.
@@ -295,6 +408,8 @@ pub(crate) enum Op {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Work {
     Connect(TransportId),
+    ConnectPlain(TransportId),
+    CreatePlain(TransportId),
     CreateTransport(TransportId),
     DataConsumerStats(DataConsumerId),
     DataProducerStats(DataProducerId),
@@ -311,8 +426,9 @@ pub(crate) enum Work {
 }
 
 /// What a client was asked about.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Asked {
+    Batch(BTreeSet<ConsumerId>, BTreeSet<DataConsumerId>),
     Consumer(ConsumerId),
     DataConsumer(DataConsumerId),
 }

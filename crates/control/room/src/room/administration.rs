@@ -1,25 +1,143 @@
-//! What is decided from outside.
+//! What is decided about the room, by hosts in it or from outside.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use plenum_api::error::ErrorKind;
+use serde_json::Value;
 
 use crate::{
     admin::AdminCommand,
-    effect::{Effect, RoomError},
-    room::Room,
+    close_reason::CloseReason,
+    command::{PeerRequest, RequestId, SessionId},
+    effect::{Effect, PeerReply, RoomError},
+    event::PeerEvent,
+    happening::RoomEvent,
+    room::{Outcome, Room, requests::check_size},
 };
 
 impl Room {
     /// Carries out what somebody decided who is not in the room.
     pub fn administer(
         &mut self,
-        _now: Instant,
+        now: Instant,
         command: AdminCommand,
-        _effects: &mut Vec<Effect>,
+        effects: &mut Vec<Effect>,
     ) -> Result<(), RoomError> {
-        let reason = format!("not offered yet: {command:?}");
-        drop(command);
-        Err(RoomError::new(ErrorKind::Unavailable, reason))
+        if let Some(reason) = self.ended {
+            return Err(RoomError::new(ErrorKind::NotFound, reason.as_str()));
+        }
+        let result = self.decide(command, effects);
+        self.tidy(now, effects);
+        result
     }
+
+    /// A client asks for something that hosts decide.
+    pub(super) fn handle_decision(
+        &mut self,
+        (session, request): (SessionId, RequestId),
+        command: AdminCommand,
+        effects: &mut Vec<Effect>,
+    ) -> Outcome {
+        self.check_decides(session)?;
+        // It is answered before it may be sent away itself.
+        let ends = match &command {
+            AdminCommand::Close => true,
+            AdminCommand::Kick { peer } => self.names.get(peer) == Some(&session),
+            _ => false,
+        };
+        if ends {
+            effects.push(Effect::Reply {
+                session,
+                request,
+                result: Ok(PeerReply::Done),
+            });
+        }
+        self.decide(command, effects)?;
+        Ok((!ends).then_some(PeerReply::Done))
+    }
+
+    fn decide(
+        &mut self,
+        command: AdminCommand,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), RoomError> {
+        match command {
+            AdminCommand::Admit { peer } => self.admit(&peer, effects)?,
+            AdminCommand::Close => self.end(CloseReason::RoomClosed, effects),
+            AdminCommand::CloseConsumer { consumer } => self.take_consumer(consumer, effects)?,
+            AdminCommand::CloseDataProducer { data_producer } => {
+                self.take_data_producer(data_producer, effects)?;
+            }
+            AdminCommand::CloseProducer { producer } => self.take_producer(producer, effects)?,
+            AdminCommand::CloseTransport { transport } => {
+                self.take_transport(transport, effects)?;
+            }
+            AdminCommand::Kick { peer } => self.kick(&peer, effects)?,
+            AdminCommand::LowerHand { peer } => {
+                let session = self.session_of(&peer)?;
+                self.raise_hand(session, false, effects);
+            }
+            AdminCommand::Mute { peer, kind } => self.mute(peer.as_ref(), kind, effects)?,
+            AdminCommand::Refuse { peer } => self.refuse(&peer, effects)?,
+            AdminCommand::SetGrants { peer, grants } => self.set_grants(&peer, grants, effects)?,
+            AdminCommand::SetLobby(lobby) => {
+                self.properties.lobby = lobby;
+                self.tell_room_changed(effects);
+                if !lobby {
+                    self.admit_all(effects);
+                }
+            }
+            AdminCommand::SetLocked(locked) => {
+                self.properties.locked = locked;
+                self.tell_room_changed(effects);
+            }
+            AdminCommand::SetMaxPeers(limit) => {
+                self.properties.max_peers = limit;
+                self.tell_room_changed(effects);
+            }
+            AdminCommand::SetMetadata(metadata) => self.set_metadata(metadata, effects)?,
+            AdminCommand::SetRole { peer, role } => self.set_role(&peer, role, effects)?,
+        }
+        Ok(())
+    }
+
+    fn set_metadata(
+        &mut self,
+        metadata: Value,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), RoomError> {
+        check_size("metadata", &metadata, self.config.limits.metadata)?;
+        self.properties.metadata = Arc::new(metadata);
+        self.tell_room_changed(effects);
+        Ok(())
+    }
+
+    fn tell_room_changed(&self, effects: &mut Vec<Effect>) {
+        let properties = &self.properties;
+        effects.push(Effect::Happened(RoomEvent::RoomChanged(properties.clone())));
+        for session in self.featured.iter().copied() {
+            let event = PeerEvent::RoomChanged(properties.clone());
+            effects.push(Effect::Notify { session, event });
+        }
+    }
+}
+
+/// What a request of a client asks to be decided, if it is one that hosts decide.
+pub(super) fn decision(body: PeerRequest) -> Option<AdminCommand> {
+    Some(match body {
+        PeerRequest::Admit { peer } => AdminCommand::Admit { peer },
+        PeerRequest::CloseProducerOf { producer } => AdminCommand::CloseProducer { producer },
+        PeerRequest::CloseRoom => AdminCommand::Close,
+        PeerRequest::Kick { peer } => AdminCommand::Kick { peer },
+        PeerRequest::LowerHand { peer } => AdminCommand::LowerHand { peer },
+        PeerRequest::Mute { peer, kind } => AdminCommand::Mute { peer, kind },
+        PeerRequest::Refuse { peer } => AdminCommand::Refuse { peer },
+        PeerRequest::SetGrants { peer, grants } => AdminCommand::SetGrants { peer, grants },
+        PeerRequest::SetLobby(lobby) => AdminCommand::SetLobby(lobby),
+        PeerRequest::SetLocked(locked) => AdminCommand::SetLocked(locked),
+        PeerRequest::SetMaxPeers(limit) => AdminCommand::SetMaxPeers(limit),
+        PeerRequest::SetMetadata(metadata) => AdminCommand::SetMetadata(metadata),
+        PeerRequest::SetRole { peer, role } => AdminCommand::SetRole { peer, role },
+        _ => return None,
+    })
 }

@@ -50,6 +50,7 @@ impl Room {
                     Err(failure) => self.drop_data_consumer(consumer, &failure, effects),
                 }
             }
+            Some(Op::Mute(producer)) if result.is_ok() => self.handle_muted(producer, effects),
             Some(Op::OpenDataPipe(producer, place)) => {
                 self.handle_data_pipe_answer((producer, place), result.is_ok(), effects);
             }
@@ -90,8 +91,8 @@ impl Room {
                     self.tell_first_score(consumer, effects);
                 }
             }
-            // Without an entry the asker is gone, and what it asked for was undone when it went.
-            None => {}
+            // Without an entry the asker is gone, and what it asked for was undone when it went. What was not muted goes on.
+            Some(Op::Mute(_)) | None => {}
         }
     }
 
@@ -107,16 +108,27 @@ impl Room {
                     info: Box::new(info),
                 }
             }
-            (Work::Produce(id), Answer::Done) => {
-                if let Some(producer) = self.producers.get_mut(&id) {
-                    producer.presence = Presence::Confirmed;
+            (Work::CreatePlain(id), Answer::PlainTransport(info)) => {
+                if let Some(transport) = self.transports.get_mut(&id) {
+                    transport.presence = Presence::Confirmed;
                 }
+                PeerReply::PlainTransport {
+                    transport: id,
+                    info: Box::new(info),
+                }
+            }
+            (Work::ConnectPlain(id), Answer::PlainTransport(info)) => PeerReply::PlainTransport {
+                transport: id,
+                info: Box::new(info),
+            },
+            (Work::Produce(id), Answer::Done) => {
+                let producer = self.producers.get_mut(&id).ok_or_else(gone)?;
+                producer.presence = Presence::Confirmed;
                 PeerReply::Produced { producer: id }
             }
             (Work::ProduceData(id) | Work::Listen(id), Answer::Done) => {
-                if let Some(producer) = self.data_producers.get_mut(&id) {
-                    producer.presence = Presence::Confirmed;
-                }
+                let producer = self.data_producers.get_mut(&id).ok_or_else(gone)?;
+                producer.presence = Presence::Confirmed;
                 PeerReply::DataProduced { data_producer: id }
             }
             (Work::DataConsumerStats(id), Answer::DataConsumerStats(counters)) => {
@@ -160,18 +172,17 @@ impl Room {
     fn follow_up(&mut self, work: Work, effects: &mut Vec<Effect>) {
         match work {
             Work::Connect(_)
+            | Work::ConnectPlain(_)
             | Work::DataConsumerStats(_)
             | Work::DataProducerStats(_)
             | Work::Forward
             | Work::Listen(_)
             | Work::TransportStats(_) => {}
-            Work::CreateTransport(id) => self.consume_late(id, effects),
+            Work::CreatePlain(id) | Work::CreateTransport(id) => self.consume_late(id, effects),
             Work::PauseProducer(id) => self.set_producer_paused(id, true, effects),
             Work::Produce(id) => {
                 self.tell_first_demand(id, effects);
-                self.announce_producing(id, effects);
-                self.offer(id, effects);
-                self.observe(id, effects);
+                self.publish(id, effects);
             }
             Work::ProduceData(id) => self.publish_data(id, effects),
             Work::ResumeConsumer(id) => self.tell_first_score(id, effects),
@@ -194,12 +205,12 @@ impl Room {
     /// A request failed: what was prepared for it goes away again.
     fn undo(&mut self, work: Work, failure: &WorkerFailure, effects: &mut Vec<Effect>) {
         match work {
-            Work::Connect(id) => {
+            Work::Connect(id) | Work::ConnectPlain(id) => {
                 if let Some(transport) = self.transports.get_mut(&id) {
                     transport.connected = false;
                 }
             }
-            Work::CreateTransport(id) => {
+            Work::CreatePlain(id) | Work::CreateTransport(id) => {
                 let place = self.forget_transport(id, effects).map(|it| it.place);
                 let close = Request::CloseTransport { transport: id };
                 self.close_if_unsure(place, failure, close, effects);
@@ -237,6 +248,17 @@ impl Room {
         failure: &WorkerFailure,
         effects: &mut Vec<Effect>,
     ) {
+        let consumer = self.consumers.get_mut(&id);
+        let choice = consumer.and_then(|it| Some((it.session, it.choice.as_mut()?)));
+        if let Some((session, request)) =
+            choice.and_then(|(session, choice)| Some((session, choice.request.take()?)))
+        {
+            effects.push(Effect::Reply {
+                session,
+                request,
+                result: Err(refusal(failure.clone())),
+            });
+        }
         let place = self.forget_consumer(id).map(|it| it.place);
         let close = Request::CloseConsumer { consumer: id };
         self.close_if_unsure(place, failure, close, effects);
@@ -290,6 +312,9 @@ impl Room {
                 transport,
                 state: DtlsState::Connected,
             } => {
+                if let Some(transport) = self.transports.get_mut(&transport) {
+                    transport.up = true;
+                }
                 let event = PeerEvent::TransportConnected { transport };
                 self.tell_owner(transport, event, effects);
             }
@@ -409,6 +434,11 @@ fn data_stats<T>(producer: Option<&DataProducer>, counters: T) -> DataStats<T> {
         protocol: producer.map(|it| it.protocol.clone()).unwrap_or_default(),
         counters,
     }
+}
+
+/// Somebody has closed what it was on before the worker could answer.
+fn gone() -> RoomError {
+    RoomError::new(ErrorKind::NotFound, "its transport is gone")
 }
 
 /// A worker's refusal in the words of clients.

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use plenum_api::grants::Role;
 use plenum_ids::PeerId;
 
 use crate::{
@@ -48,6 +49,18 @@ impl Away {
         self.peers.values().map(|absence| &absence.info)
     }
 
+    /// What somebody was who is expected back.
+    pub(super) fn role_of(&self, peer: &PeerId) -> Option<Role> {
+        let session = self.names.get(peer)?;
+        self.peers.get(session).map(|absence| absence.info.role)
+    }
+
+    /// Whether a host is expected back.
+    pub(super) fn has_host(&self) -> bool {
+        let mut infos = self.infos();
+        infos.any(|info| info.role == Role::Host)
+    }
+
     pub(super) fn clear(&mut self) {
         self.peers.clear();
         self.names.clear();
@@ -59,7 +72,14 @@ impl Room {
     pub(super) fn keep_away(&mut self, now: Instant, session: SessionId) {
         let peer = self.sessions.get(&session);
         let able = |peer: &&Peer| peer.membership.as_ref().is_some_and(|it| it.migrate);
-        let info = peer.filter(able).and_then(Peer::info);
+        let able = peer.is_some_and(|peer| able(&peer));
+        let info = self.peer_info(session).filter(|_| able);
+        // What it sent is gone with its session.
+        let info = info.map(|info| PeerInfo {
+            producers: Vec::new(),
+            data_producers: Vec::new(),
+            ..info
+        });
         if let (Some(info), Some(until)) = (info, now.checked_add(AWAY_TIME))
             && self.announced.remove(&session)
         {
@@ -93,6 +113,7 @@ impl Room {
     /// A peer has not come back, which the others hear now.
     pub(super) fn end_absence(&mut self, session: SessionId, effects: &mut Vec<Effect>) {
         if let Some(info) = self.forget_away(session) {
+            self.host_left |= info.role == Role::Host;
             let event = PeerEvent::PeerClosed { peer: info.peer };
             self.tell_joined(None, &event, effects);
         }
@@ -100,11 +121,18 @@ impl Room {
 
     /// Seats that a newcomer cannot have: a peer who is away keeps its own.
     pub(super) fn is_full_for(&self, peer: &PeerId) -> bool {
-        let (limit, there) = (self.config.limits.peers, self.sessions.len());
+        let (limit, there) = (self.seats(), self.sessions.len());
         // A peer who has come back without having joined counts once.
         let expected = |name: &&PeerId| *name != peer && !self.names.contains_key(*name);
         there + self.away.len() >= limit
             && there + self.away.names().filter(expected).count() >= limit
+    }
+
+    /// How many may be there.
+    fn seats(&self) -> usize {
+        let own = self.properties.max_peers;
+        let own = own.map_or(usize::MAX, |own| usize::try_from(own).unwrap_or(usize::MAX));
+        own.min(self.config.limits.peers)
     }
 
     fn forget_away(&mut self, session: SessionId) -> Option<PeerInfo> {

@@ -10,7 +10,6 @@ use std::{
 use plenum_ids::{DataConsumerId, DataProducerId, TransportId};
 use plenum_ipc::message::Request;
 use plenum_params::data::SctpStreamParameters;
-use serde_json::Map;
 
 use crate::{
     command::{Audience, PlaceId, RequestId, SessionId},
@@ -189,7 +188,8 @@ fn voice(place: PlaceId, bot: Bot) -> DataProducer {
         stream: SctpStreamParameters::reliable(0),
         label: "bot".to_owned(),
         protocol: String::new(),
-        app_data: Map::new(),
+        app_data: Arc::default(),
+        told: false,
         audience: Audience::Everybody,
         consumers: BTreeSet::new(),
         ear: None,

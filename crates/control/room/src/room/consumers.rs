@@ -1,23 +1,48 @@
 //! What peers receive. Nobody asks for consumers: everybody who has joined gets what the others send, as far as its
 //! capabilities reach.
 
+use plenum_api::error::ErrorKind;
 use plenum_ids::{ConsumerId, ProducerId, TransportId};
 use plenum_ipc::message::Request;
 use plenum_params::{
     event::ConsumerScore,
-    ortc::{self, ConsumerOptions},
+    media::SendParameters,
+    ortc::{self, ConsumerOptions, OwnNumbers},
     resolve,
     rtp_parameters::{RtpCapabilities, RtpParameters},
 };
 use rand::rngs::StdRng;
+use serde_json::Map;
 
 use crate::{
     command::{PlaceId, SessionId},
-    effect::{AskId, ClientRequest, Effect, NewConsumer, OpId},
+    effect::{AskId, ClientRequest, Effect, NewConsumer, OpId, RoomError},
     event::PeerEvent,
     room::Room,
-    state::{Asked, Consumer, Op, Presence, Producer, Stage, Transport},
+    state::{Asked, Choice, Consumer, Op, Presence, Producer, Stage, Transport},
 };
+
+/// How a consumer is to be.
+pub(super) struct Wish {
+    /// What its client can receive; `None`: what it said when it joined.
+    pub(super) rtp_capabilities: Option<RtpCapabilities>,
+    /// Numbers that its client has chosen itself.
+    pub(super) own: Option<Box<OwnNumbers>>,
+    pub(super) paused: bool,
+    pub(super) choice: Option<Choice>,
+}
+
+impl Wish {
+    /// Of a consumer that its client is asked about.
+    const fn none() -> Self {
+        Self {
+            rtp_capabilities: None,
+            own: None,
+            paused: true,
+            choice: None,
+        }
+    }
+}
 
 impl Room {
     /// Gives a peer consumers of everything that others send and that it does not have yet.
@@ -51,20 +76,46 @@ impl Room {
         }
     }
 
-    fn consume(&mut self, session: SessionId, producer: ProducerId, effects: &mut Vec<Effect>) {
-        let Some(origin) = self.producers.get(&producer).map(|origin| origin.place) else {
+    pub(super) fn consume(
+        &mut self,
+        session: SessionId,
+        producer: ProducerId,
+        effects: &mut Vec<Effect>,
+    ) {
+        let wanted = self.producers.get(&producer);
+        if !wanted.is_some_and(|it| self.wants(session, it)) || !self.subscribes(session) {
+            return;
+        }
+        let Some(transport) = self.consuming_transport(session) else {
             return;
         };
         for _ in 0..=self.config.consumer_replicas {
-            let Some((place, consumer, request)) = self.new_consumer(session, producer) else {
+            if !self.may_have_another(session, producer)
+                || self
+                    .make_consumer((session, transport), producer, Wish::none(), effects)
+                    .is_err()
+            {
                 return;
-            };
-            if place == origin {
-                self.request_consumer(place, consumer, request, effects);
-            } else {
-                self.consume_piped((producer, place), consumer, request, effects);
             }
         }
+    }
+
+    /// Makes a consumer and asks the worker for it, now or when its producer has got to the place.
+    pub(super) fn make_consumer(
+        &mut self,
+        to: (SessionId, TransportId),
+        producer: ProducerId,
+        wish: Wish,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), RoomError> {
+        let (place, consumer, request) = self.new_consumer(to, producer, wish)?;
+        let origin = self.producers.get(&producer).map(|origin| origin.place);
+        if origin == Some(place) {
+            self.request_consumer(place, consumer, request, effects);
+        } else {
+            self.consume_piped((producer, place), consumer, request, effects);
+        }
+        Ok(())
     }
 
     pub(super) fn request_consumer(
@@ -87,33 +138,61 @@ impl Room {
         }
     }
 
-    /// A consumer with its request to the worker; `None` if the peer cannot have it or has enough of them.
+    /// Whether a peer has fewer consumers of a producer than everybody is to have.
+    fn may_have_another(&self, session: SessionId, producer: ProducerId) -> bool {
+        let had = self.consumers_of(session, producer).count();
+        had <= usize::from(self.config.consumer_replicas)
+    }
+
+    /// What a peer has of a producer.
+    pub(super) fn consumers_of(
+        &self,
+        session: SessionId,
+        producer: ProducerId,
+    ) -> impl Iterator<Item = ConsumerId> {
+        let (first, last) = (ConsumerId::from_u128(0), ConsumerId::from_u128(u128::MAX));
+        let producer = self.producers.get(&producer);
+        let own = producer.map(|it| it.consumers.range((session, first)..=(session, last)));
+        own.into_iter().flatten().map(|(_, id)| *id)
+    }
+
+    /// A consumer with its request to the worker.
     fn new_consumer(
         &mut self,
-        session: SessionId,
+        (session, transport_id): (SessionId, TransportId),
         producer_id: ProducerId,
-    ) -> Option<(PlaceId, ConsumerId, Request)> {
+        wish: Wish,
+    ) -> Result<(PlaceId, ConsumerId, Request), RoomError> {
         let id = ConsumerId::from_u128(self.fresh_id());
-        let transport_id = self.consuming_transport(session)?;
-        let peer = self.sessions.get(&session)?;
-        let remote = peer.membership.as_ref()?.rtp_capabilities.as_ref()?;
-        let producer = self.producers.get(&producer_id)?;
-        let (first, last) = (ConsumerId::from_u128(0), ConsumerId::from_u128(u128::MAX));
-        let own = producer.consumers.range((session, first)..=(session, last));
-        let had = own.count();
-        if producer.presence != Presence::Confirmed
-            || had > usize::from(self.config.consumer_replicas)
-            || !ortc::can_consume(&producer.consumable, remote)
-        {
-            return None;
+        let membership = self.sessions.get(&session).map(|it| it.membership.as_ref());
+        let said = membership
+            .flatten()
+            .and_then(|it| it.rtp_capabilities.as_ref());
+        let remote = wish.rtp_capabilities.as_ref().or(said);
+        let remote = remote.ok_or_else(cannot_consume)?;
+        let producer = self.producers.get(&producer_id);
+        let producer = producer
+            .filter(|it| it.presence == Presence::Confirmed)
+            .ok_or_else(|| RoomError::not_found("producer", &producer_id.to_string()))?;
+        if !ortc::can_consume(&producer.consumable, remote) {
+            return Err(cannot_consume());
         }
-        let transport = self.transports.get_mut(&transport_id)?;
-        let parameters = consumer_parameters(producer, remote, transport, &mut self.rng)?;
-        let sent = resolve::send_parameters(producer.kind, &parameters).ok()?;
+        let transport = self.transports.get_mut(&transport_id);
+        let transport = transport
+            .ok_or_else(|| RoomError::not_found("transport", &transport_id.to_string()))?;
+        let (parameters, sent) =
+            consumer_parameters(producer, remote, (transport, wish.own), &mut self.rng)
+                .ok_or_else(cannot_consume)?;
         let ssrcs = [Some(sent.ssrc), sent.rtx_ssrc];
         transport.ssrcs.extend(ssrcs.into_iter().flatten());
         transport.consumers.insert(id);
-        let place = transport.place;
+        let (place, is_up) = (transport.place, transport.up);
+        let batch = match wish.choice {
+            Some(_) => None,
+            None => self.enter_batch(session),
+        };
+        // A client that takes batches has its half of a connection that is about to stand when it stands.
+        let early = batch.is_some() && !is_up;
         if let Some(producer) = self.producers.get_mut(&producer_id) {
             producer.consumers.insert((session, id));
         }
@@ -125,10 +204,13 @@ impl Room {
                 transport: transport_id,
                 producer: producer_id,
                 stage: Stage::Requested(Box::new(parameters)),
+                choice: wish.choice,
+                batch,
+                early,
                 op: None,
                 ssrcs,
-                paused_by_client: false,
-                score_told: false,
+                paused_by_client: wish.choice.is_some() && wish.paused,
+                score_told: wish.choice.is_some(),
                 score: None,
             },
         );
@@ -137,13 +219,13 @@ impl Room {
             consumer: id,
             producer: producer_id,
             parameters: sent,
-            paused: true,
+            paused: wish.paused && !early,
         };
-        Some((place, id, request))
+        Ok((place, id, request))
     }
 
     /// The first transport that the client created for receiving.
-    fn consuming_transport(&self, session: SessionId) -> Option<TransportId> {
+    pub(super) fn consuming_transport(&self, session: SessionId) -> Option<TransportId> {
         let mut transports = self.sessions.get(&session)?.transports.iter();
         let usable = |id: &&TransportId| {
             let transport = self.transports.get(id);
@@ -154,26 +236,51 @@ impl Room {
         transports.find(usable).copied()
     }
 
-    /// The worker has made a consumer: ask the client to make its half.
+    /// The worker has made a consumer: ask the client to make its half, or answer it.
     pub(super) fn announce(&mut self, id: ConsumerId, effects: &mut Vec<Effect>) {
         let Some(consumer) = self.consumers.get_mut(&id) else {
             return;
         };
-        let producer = self.producers.get(&consumer.producer);
-        let owner = producer.and_then(|producer| self.sessions.get(&producer.session));
-        let (Some(producer), Some(owner)) = (producer, owner) else {
-            return;
-        };
-        let ask = AskId(self.next_ask);
-        let stage = std::mem::replace(&mut consumer.stage, Stage::Asked(ask));
-        let Stage::Requested(parameters) = stage else {
+        if let Some(batch) = consumer.batch {
+            let stage = std::mem::replace(&mut consumer.stage, Stage::Answered);
+            if let Stage::Requested(parameters) = stage {
+                consumer.stage = Stage::Ready(parameters);
+                return self.note_ready(batch, id);
+            }
             consumer.stage = stage;
             return;
+        }
+        let session = consumer.session;
+        if consumer.choice.is_some() {
+            if let Some(body) = self.describe_consumer(id, Stage::Answered) {
+                self.tell_chosen(id, body, effects);
+            }
+            return;
+        }
+        let ask = AskId(self.next_ask);
+        if let Some(body) = self.describe_consumer(id, Stage::Asked(ask)) {
+            self.next_ask += 1;
+            self.asks.insert(ask, Asked::Consumer(id));
+            effects.push(Effect::AskClient {
+                session,
+                ask,
+                body: ClientRequest::NewConsumer(Box::new(body)),
+            });
+        }
+    }
+
+    /// What a client must know of a consumer that the worker has made, which is at the next stage then.
+    pub(super) fn describe_consumer(&mut self, id: ConsumerId, next: Stage) -> Option<NewConsumer> {
+        let consumer = self.consumers.get_mut(&id)?;
+        let producer = self.producers.get(&consumer.producer)?;
+        let owner = self.sessions.get(&producer.session)?;
+        let stage = std::mem::replace(&mut consumer.stage, next);
+        let (Stage::Requested(parameters) | Stage::Ready(parameters)) = stage else {
+            consumer.stage = stage;
+            return None;
         };
-        self.next_ask += 1;
-        self.asks.insert(ask, Asked::Consumer(id));
         let score = consumer.score.clone();
-        let body = NewConsumer {
+        Some(NewConsumer {
             peer: owner.id.clone(),
             transport: consumer.transport,
             consumer: id,
@@ -181,15 +288,10 @@ impl Room {
             kind: producer.kind,
             rtp_parameters: *parameters,
             producer_type: producer.form,
-            app_data: producer.app_data.clone(),
+            app_data: Map::clone(&producer.app_data),
             producer_paused: producer.paused,
             score: score.unwrap_or_else(|| first_score(producer)),
-        };
-        effects.push(Effect::AskClient {
-            session: consumer.session,
-            ask,
-            body: ClientRequest::NewConsumer(Box::new(body)),
-        });
+        })
     }
 
     /// A client that refuses or does not answer keeps a paused consumer: it may still resume it by itself.
@@ -199,20 +301,44 @@ impl Room {
         accepted: bool,
         effects: &mut Vec<Effect>,
     ) {
-        let id = match self.asks.remove(&ask) {
-            Some(Asked::Consumer(id)) => id,
-            Some(Asked::DataConsumer(id)) => return self.handle_data_answer(id, accepted, effects),
-            None => return,
-        };
+        match self.asks.remove(&ask) {
+            Some(Asked::Consumer(id)) => self.handle_consumer_answer(id, accepted, effects),
+            Some(Asked::DataConsumer(id)) => self.handle_data_answer(id, accepted, effects),
+            Some(Asked::Batch(consumers, data_consumers)) => {
+                for id in consumers {
+                    self.handle_consumer_answer(id, accepted, effects);
+                }
+                for id in data_consumers {
+                    self.handle_data_answer(id, accepted, effects);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn handle_consumer_answer(
+        &mut self,
+        id: ConsumerId,
+        accepted: bool,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(consumer) = self.consumers.get_mut(&id) else {
             return;
         };
         consumer.stage = Stage::Answered;
-        if accepted && !consumer.paused_by_client {
-            let request = Request::ResumeConsumer { consumer: id };
-            let place = consumer.place;
-            let op = self.ask_worker(place, Op::Start(id), request, effects);
-            self.note_op(id, op);
+        let place = consumer.place;
+        match (accepted, consumer.early) {
+            (true, true) => self.tell_first_score(id, effects),
+            (true, false) if !consumer.paused_by_client => {
+                let request = Request::ResumeConsumer { consumer: id };
+                let op = self.ask_worker(place, Op::Start(id), request, effects);
+                self.note_op(id, op);
+            }
+            (false, true) => {
+                let request = Request::PauseConsumer { consumer: id };
+                self.tell_worker(place, request, effects);
+            }
+            (_, false) => {}
         }
     }
 
@@ -237,11 +363,33 @@ impl Room {
         }
     }
 
+    /// Closes somebody's consumer and tells its owner.
+    pub(super) fn take_consumer(
+        &mut self,
+        id: ConsumerId,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), RoomError> {
+        let Some(consumer) = self.forget_consumer(id) else {
+            return Err(RoomError::not_found("consumer", &id.to_string()));
+        };
+        let request = Request::CloseConsumer { consumer: id };
+        self.tell_worker(consumer.place, request, effects);
+        if consumer.is_announced() {
+            effects.push(Effect::Notify {
+                session: consumer.session,
+                event: PeerEvent::ConsumerClosed { consumer: id },
+            });
+        }
+        Ok(())
+    }
+
     /// Takes a consumer out of the room's books.
     pub(super) fn forget_consumer(&mut self, id: ConsumerId) -> Option<Consumer> {
         let consumer = self.consumers.remove(&id)?;
-        if let Stage::Asked(ask) = consumer.stage {
-            self.asks.remove(&ask);
+        match (&consumer.stage, consumer.batch) {
+            (Stage::Asked(ask), _) => self.forget_asked(*ask, id),
+            (Stage::Requested(_), Some(batch)) => self.note_settled(batch),
+            _ => {}
         }
         if let Some(op) = consumer.op {
             self.ops.remove(&op);
@@ -256,6 +404,9 @@ impl Room {
             producer.consumers.remove(&(consumer.session, id));
         }
         self.release_pipe(consumer.producer, consumer.place);
+        if let Some(request) = consumer.choice.and_then(|choice| choice.request) {
+            self.disappointed.push((consumer.session, request));
+        }
         Some(consumer)
     }
 }
@@ -274,13 +425,13 @@ fn first_score(producer: &Producer) -> ConsumerScore {
     }
 }
 
-/// Parameters whose SSRCs no other consumer of the transport has.
+/// What its client will receive and what the worker is told of it, with SSRCs that no other consumer of the transport has.
 fn consumer_parameters(
     producer: &Producer,
     remote: &RtpCapabilities,
-    transport: &mut Transport,
+    (transport, own): (&mut Transport, Option<Box<OwnNumbers>>),
     rng: &mut StdRng,
-) -> Option<RtpParameters> {
+) -> Option<(RtpParameters, SendParameters)> {
     let mid = transport.take_mid();
     for _ in 0..SSRC_ATTEMPTS {
         let options = ConsumerOptions {
@@ -288,17 +439,26 @@ fn consumer_parameters(
             // In audio too: it is what makes clients ask for lost Opus packets.
             enable_rtx: true,
         };
-        let parameters =
+        let mut parameters =
             ortc::consumer_parameters(&producer.consumable, remote, options, rng).ok()?;
         let taken = |ssrc| transport.ssrcs.contains(&ssrc);
         let clash = parameters.encodings.iter().any(|encoding| {
             encoding.ssrc.is_some_and(taken) || encoding.rtx.is_some_and(|rtx| taken(rtx.ssrc))
         });
         if !clash {
-            return Some(parameters);
+            let mut sent = resolve::send_parameters(producer.kind, &parameters).ok()?;
+            if let Some(own) = own {
+                own.translate(&mut parameters, &mut sent);
+            }
+            return (!sent.codecs.is_empty()).then_some((parameters, sent));
         }
     }
     None
+}
+
+fn cannot_consume() -> RoomError {
+    let reason = "the peer cannot decode what the producer sends";
+    RoomError::new(ErrorKind::Conflict, reason)
 }
 
 /// With a thousand consumers on a transport one attempt fails once in 400,000 times.

@@ -1,6 +1,9 @@
 //! What peers write: data producers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use plenum_api::error::ErrorKind;
 use plenum_ids::{DataProducerId, TransportId};
@@ -45,6 +48,7 @@ impl Room {
         check_size("appData", &app_data, self.config.limits.app_data)?;
         check_size("label", &source.label, self.config.limits.label)?;
         check_size("protocol", &source.protocol, self.config.limits.label)?;
+        self.check_writes(session)?;
         if !self.own_transport(session, source.transport)?.data {
             let reason = "the transport was made without data channels";
             return Err(RoomError::new(ErrorKind::BadRequest, reason));
@@ -68,7 +72,8 @@ impl Room {
                 stream: source.stream,
                 label: source.label,
                 protocol: source.protocol,
-                app_data,
+                app_data: Arc::new(app_data),
+                told: false,
                 audience: source.audience,
                 consumers: BTreeSet::new(),
                 ear: None,
@@ -96,6 +101,12 @@ impl Room {
 
     /// A data producer exists: whoever is to read it gets a data consumer.
     pub(super) fn publish_data(&mut self, id: DataProducerId, effects: &mut Vec<Effect>) {
+        let owner = self.data_producers.get(&id).and_then(|it| it.session);
+        if owner.is_some_and(|owner| self.check_writes(owner).is_err()) {
+            let _ = self.take_data_producer(id, effects);
+            return;
+        }
+        self.tell_data_producer(id, effects);
         let Some(producer) = self.data_producers.get(&id) else {
             return;
         };
@@ -141,7 +152,8 @@ impl Room {
     ) -> Option<DataProducer> {
         for (_, data_consumer) in self.data_producers.get(&id)?.consumers.clone() {
             let forgotten = self.forget_data_consumer(data_consumer);
-            if let Some(forgotten) = forgotten.filter(DataConsumer::is_announced) {
+            let told = |it: &DataConsumer| it.is_announced() && self.is_here(it.session);
+            if let Some(forgotten) = forgotten.filter(told) {
                 effects.push(Effect::Notify {
                     session: forgotten.session,
                     event: PeerEvent::DataConsumerClosed { data_consumer },
@@ -149,6 +161,7 @@ impl Room {
             }
         }
         let producer = self.data_producers.remove(&id)?;
+        self.tell_data_producer_gone(id, &producer, effects);
         for (place, pipe) in &producer.pipes {
             self.close_far_data_end(id, *place, pipe, effects);
         }
@@ -167,6 +180,36 @@ impl Room {
             transport.data_producers.retain(|other| *other != id);
         }
         Some(producer)
+    }
+
+    /// Closes somebody's data producer and tells its owner.
+    pub(super) fn take_data_producer(
+        &mut self,
+        id: DataProducerId,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), RoomError> {
+        let owned = |it: &DataProducer| it.presence == Presence::Confirmed && it.session.is_some();
+        let is_there = self.data_producers.get(&id).is_some_and(owned);
+        let gone = is_there.then(|| self.forget_data_producer(id, effects));
+        let Some(producer) = gone.flatten() else {
+            return Err(RoomError::not_found("dataProducer", &id.to_string()));
+        };
+        let request = Request::CloseDataProducer { data_producer: id };
+        self.tell_worker(producer.place, request, effects);
+        if let Some(session) = producer.session {
+            let event = PeerEvent::DataProducerClosed { data_producer: id };
+            effects.push(Effect::Notify { session, event });
+        }
+        Ok(())
+    }
+
+    /// Lets a peer write nothing any more.
+    pub(super) fn take_all_data(&mut self, session: SessionId, effects: &mut Vec<Effect>) {
+        let written = self.producing_data.get(&session).cloned();
+        for id in written.unwrap_or_default() {
+            // What the worker has not made yet is looked at again when it has.
+            let _ = self.take_data_producer(id, effects);
+        }
     }
 
     pub(super) fn own_data_producer(

@@ -3,10 +3,12 @@
 use plenum_ids::{DataConsumerId, DataProducerId, TransportId};
 use plenum_ipc::message::Request;
 use plenum_params::data::SctpStreamParameters;
+use serde_json::Map;
 
 use crate::{
-    command::{Audience, PlaceId, SessionId},
-    effect::{AskId, ClientRequest, Effect, NewDataConsumer, RoomError},
+    command::{Audience, PlaceId, RequestId, SessionId},
+    effect::{AskId, ClientRequest, Effect, NewDataConsumer, PeerReply, RoomError},
+    event::PeerEvent,
     room::Room,
     state::{Asked, DataConsumer, DataStage, Op, Presence},
 };
@@ -14,7 +16,8 @@ use crate::{
 impl Room {
     /// Gives a peer data consumers of everything that others write and that it does not have yet.
     pub(super) fn consume_all_data(&mut self, session: SessionId, effects: &mut Vec<Effect>) {
-        let Some((place, _)) = self.reading_transport(session) else {
+        let transport = self.reading_transport(session);
+        let Some((place, _)) = transport.filter(|_| self.subscribes(session)) else {
             return;
         };
         let others = self.announced.iter().filter(|other| **other != session);
@@ -38,14 +41,27 @@ impl Room {
         id: DataProducerId,
         effects: &mut Vec<Effect>,
     ) {
-        let Some((place, consumer, request)) = self.new_data_consumer(session, id) else {
-            return;
-        };
+        let transport = self.reading_transport(session);
+        if let Some((_, transport)) = transport.filter(|_| self.subscribes(session)) {
+            self.make_data_consumer((session, transport), id, None, effects);
+        }
+    }
+
+    /// Makes a data consumer and asks the worker for it, unless the peer has this one or has no stream left.
+    pub(super) fn make_data_consumer(
+        &mut self,
+        to: (SessionId, TransportId),
+        id: DataProducerId,
+        request: Option<RequestId>,
+        effects: &mut Vec<Effect>,
+    ) -> Option<()> {
+        let (place, consumer, request) = self.new_data_consumer(to, id, request)?;
         if self.data_producers.get(&id).map(|origin| origin.place) == Some(place) {
             self.request_data_consumer(place, consumer, request, effects);
         } else {
             self.consume_piped_data((id, place), consumer, request, effects);
         }
+        Some(())
     }
 
     pub(super) fn request_data_consumer(
@@ -64,13 +80,12 @@ impl Room {
         }
     }
 
-    /// A data consumer with its request to the worker; `None` if the peer takes none, has this one, or has no stream left.
     fn new_data_consumer(
         &mut self,
-        session: SessionId,
+        (session, transport_id): (SessionId, TransportId),
         producer_id: DataProducerId,
+        request: Option<RequestId>,
     ) -> Option<(PlaceId, DataConsumerId, Request)> {
-        let (place, transport_id) = self.reading_transport(session)?;
         let id = DataConsumerId::from_u128(self.fresh_id());
         let producer = self.data_producers.get_mut(&producer_id)?;
         let (first, last) = (
@@ -86,8 +101,13 @@ impl Room {
             stream_id: transport.take_stream()?,
             ..producer.stream
         };
+        let place = transport.place;
         transport.data_consumers.insert(id);
         producer.consumers.insert((session, id));
+        let batch = match request {
+            Some(_) => None,
+            None => self.enter_batch(session),
+        };
         self.data_consumers.insert(
             id,
             DataConsumer {
@@ -97,6 +117,8 @@ impl Room {
                 data_producer: producer_id,
                 stream,
                 stage: DataStage::Requested,
+                request,
+                batch,
                 op: None,
             },
         );
@@ -112,7 +134,7 @@ impl Room {
     }
 
     /// The first transport with data channels that the client created for receiving, if it takes data consumers.
-    fn reading_transport(&self, session: SessionId) -> Option<(PlaceId, TransportId)> {
+    pub(super) fn reading_transport(&self, session: SessionId) -> Option<(PlaceId, TransportId)> {
         let peer = self.sessions.get(&session)?;
         if !peer.membership.as_ref()?.data {
             return None;
@@ -126,20 +148,49 @@ impl Room {
         })
     }
 
-    /// The worker has made a data consumer: ask the client to make its half.
+    /// The worker has made a data consumer: ask the client to make its half, or answer it.
     pub(super) fn announce_data(&mut self, id: DataConsumerId, effects: &mut Vec<Effect>) {
         let Some(consumer) = self.data_consumers.get_mut(&id) else {
             return;
         };
-        let Some(producer) = self.data_producers.get(&consumer.data_producer) else {
+        if let Some(batch) = consumer.batch {
+            consumer.stage = DataStage::Ready;
+            return self.note_ready_data(batch, id);
+        }
+        let (session, request) = (consumer.session, consumer.request.take());
+        if let Some(request) = request {
+            if let Some(body) = self.describe_data_consumer(id, DataStage::Accepted) {
+                effects.push(Effect::Reply {
+                    session,
+                    request,
+                    result: Ok(PeerReply::DataConsumed(Box::new(body))),
+                });
+            }
             return;
-        };
-        let owner = producer.session.and_then(|owner| self.sessions.get(&owner));
+        }
         let ask = AskId(self.next_ask);
-        self.next_ask += 1;
-        consumer.stage = DataStage::Asked(ask);
-        self.asks.insert(ask, Asked::DataConsumer(id));
-        let body = NewDataConsumer {
+        if let Some(body) = self.describe_data_consumer(id, DataStage::Asked(ask)) {
+            self.next_ask += 1;
+            self.asks.insert(ask, Asked::DataConsumer(id));
+            effects.push(Effect::AskClient {
+                session,
+                ask,
+                body: ClientRequest::NewDataConsumer(Box::new(body)),
+            });
+        }
+    }
+
+    /// What a client must know of a data consumer that the worker has made, which is at the next stage then.
+    pub(super) fn describe_data_consumer(
+        &mut self,
+        id: DataConsumerId,
+        next: DataStage,
+    ) -> Option<NewDataConsumer> {
+        let consumer = self.data_consumers.get_mut(&id)?;
+        let producer = self.data_producers.get(&consumer.data_producer)?;
+        let owner = producer.session.and_then(|owner| self.sessions.get(&owner));
+        consumer.stage = next;
+        Some(NewDataConsumer {
             peer: owner.map(|owner| owner.id.clone()),
             transport: consumer.transport,
             data_consumer: id,
@@ -147,13 +198,8 @@ impl Room {
             stream: consumer.stream,
             label: producer.label.clone(),
             protocol: producer.protocol.clone(),
-            app_data: producer.app_data.clone(),
-        };
-        effects.push(Effect::AskClient {
-            session: consumer.session,
-            ask,
-            body: ClientRequest::NewDataConsumer(Box::new(body)),
-        });
+            app_data: Map::clone(&producer.app_data),
+        })
     }
 
     /// A client that refuses a data consumer, or does not answer, has no way to ask for it later.
@@ -173,11 +219,28 @@ impl Room {
         }
     }
 
+    /// Closes somebody's data consumer and tells its owner.
+    pub(super) fn take_data_consumer(&mut self, id: DataConsumerId, effects: &mut Vec<Effect>) {
+        let Some(consumer) = self.forget_data_consumer(id) else {
+            return;
+        };
+        let request = Request::CloseDataConsumer { data_consumer: id };
+        self.tell_worker(consumer.place, request, effects);
+        if consumer.is_announced() {
+            effects.push(Effect::Notify {
+                session: consumer.session,
+                event: PeerEvent::DataConsumerClosed { data_consumer: id },
+            });
+        }
+    }
+
     /// Takes a data consumer out of the room's books.
     pub(super) fn forget_data_consumer(&mut self, id: DataConsumerId) -> Option<DataConsumer> {
         let consumer = self.data_consumers.remove(&id)?;
-        if let DataStage::Asked(ask) = consumer.stage {
-            self.asks.remove(&ask);
+        match (consumer.stage, consumer.batch) {
+            (DataStage::Asked(ask), _) => self.forget_asked_data(ask, id),
+            (DataStage::Requested, Some(batch)) => self.note_settled(batch),
+            _ => {}
         }
         if let Some(op) = consumer.op {
             self.ops.remove(&op);
@@ -193,6 +256,9 @@ impl Room {
             }
         }
         self.release_data_pipe(consumer.data_producer, consumer.place);
+        if let Some(request) = consumer.request {
+            self.disappointed.push((consumer.session, request));
+        }
         Some(consumer)
     }
 

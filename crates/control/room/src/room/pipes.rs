@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use plenum_ids::{ConsumerId, ProducerId};
 use plenum_ipc::message::Request;
-use plenum_params::media::MAX_STREAMS;
+use plenum_params::{media::MAX_STREAMS, rtp_parameters::RtpParameters};
 
 use crate::{
     command::PlaceId,
@@ -76,7 +76,7 @@ impl Room {
                 to,
                 router,
                 kind: producer.kind,
-                consumable: producer.consumable.clone(),
+                consumable: RtpParameters::clone(&producer.consumable),
                 paused: producer.paused,
                 streams: streams.clone(),
             }),

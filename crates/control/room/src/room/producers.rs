@@ -1,6 +1,9 @@
 //! What peers send.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use plenum_api::error::ErrorKind;
 use plenum_ids::{ProducerId, TransportId};
@@ -16,11 +19,11 @@ use crate::{
         Outcome, Room,
         requests::{check_size, not_joined, with_peer_id},
     },
-    state::{Consumer, Presence, Producer, Work},
+    state::{Consumer, MediaSource, Presence, Producer, Work},
 };
 
 /// The content of a `produce` request.
-pub(super) struct Source {
+pub(super) struct Production {
     pub(super) transport: TransportId,
     pub(super) kind: MediaKind,
     pub(super) rtp_parameters: RtpParameters,
@@ -34,7 +37,7 @@ impl Room {
     pub(super) fn produce(
         &mut self,
         caller: (SessionId, RequestId),
-        source: Source,
+        source: Production,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
         let session = caller.0;
@@ -44,6 +47,7 @@ impl Room {
         };
         let app_data = with_peer_id(source.app_data, &peer.id);
         check_size("appData", &app_data, self.config.limits.app_data)?;
+        self.check_publishes(session, MediaSource::of(source.kind, &app_data))?;
         self.own_transport(session, source.transport)?;
         self.check_producer_count(session)?;
 
@@ -78,9 +82,16 @@ impl Room {
                 presence: Presence::Requested,
                 kind,
                 form,
-                consumable: ortc::consumable_parameters(kind, &parameters, router, &mapping),
-                app_data,
+                consumable: Arc::new(ortc::consumable_parameters(
+                    kind,
+                    &parameters,
+                    router,
+                    &mapping,
+                )),
+                source: MediaSource::of(kind, &app_data),
+                app_data: Arc::new(app_data),
                 paused: source.paused,
+                told: false,
                 voice: source.voice && kind == MediaKind::Audio,
                 scores: Vec::new(),
                 demand: vec![true; received.encodings.len()],
@@ -107,6 +118,25 @@ impl Room {
         Ok(())
     }
 
+    /// The worker has made a producer: the others hear of it and get it, unless its owner may not send it any more.
+    pub(super) fn publish(&mut self, id: ProducerId, effects: &mut Vec<Effect>) {
+        let producer = self.producers.get(&id);
+        let Some((session, source)) = producer.map(|it| (it.session, it.source)) else {
+            return;
+        };
+        if self.check_publishes(session, source).is_err() {
+            let _ = self.take_producer(id, effects);
+            return;
+        }
+        self.announce_producing(id, effects);
+        self.tell_producer(id, effects);
+        if source == MediaSource::Camera {
+            self.floor.enter(session);
+        }
+        self.offer(id, effects);
+        self.observe(id, effects);
+    }
+
     pub(super) fn close_producer(
         &mut self,
         caller: (SessionId, RequestId),
@@ -129,7 +159,8 @@ impl Room {
     ) -> Option<Producer> {
         for (_, consumer) in self.producers.get(&id)?.consumers.clone() {
             let forgotten = self.forget_consumer(consumer);
-            if let Some(forgotten) = forgotten.filter(Consumer::is_announced) {
+            let told = |it: &Consumer| it.is_announced() && self.is_here(it.session);
+            if let Some(forgotten) = forgotten.filter(told) {
                 effects.push(Effect::Notify {
                     session: forgotten.session,
                     event: PeerEvent::ConsumerClosed { consumer },
@@ -137,6 +168,7 @@ impl Room {
             }
         }
         let producer = self.producers.remove(&id)?;
+        self.tell_producer_gone(id, &producer, effects);
         if let Some(place) = self.places.get_mut(&producer.place) {
             place.producers = place.producers.saturating_sub(1);
         }
@@ -152,10 +184,19 @@ impl Room {
                 self.producing.remove(&producer.session);
             }
         }
+        if producer.source == MediaSource::Camera && !self.has_camera(producer.session) {
+            self.floor.leave(producer.session);
+        }
         if let Some(transport) = self.transports.get_mut(&producer.transport) {
             transport.producers.retain(|other| *other != id);
         }
         Some(producer)
+    }
+
+    fn has_camera(&self, session: SessionId) -> bool {
+        let own = self.producing.get(&session).into_iter().flatten();
+        let mut own = own.filter_map(|id| self.producers.get(id));
+        own.any(|it| it.source == MediaSource::Camera && it.presence == Presence::Confirmed)
     }
 
     /// The worker says which encodings of a producer are of any use.
@@ -231,6 +272,7 @@ impl Room {
             });
         }
         self.tell_pipes_paused(id, paused, effects);
+        self.tell_catalogs_paused(id, effects);
     }
 }
 

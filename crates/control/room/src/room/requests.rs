@@ -1,41 +1,41 @@
 //! What clients ask for.
 
-use plenum_api::{
-    error::ErrorKind,
-    grants::{Grants, Role},
-};
+use std::time::Instant;
+
+use plenum_api::{error::ErrorKind, grants::Role};
 use plenum_ids::{ConsumerId, ProducerId};
 use plenum_ipc::message::Request;
-use plenum_params::ortc;
+use plenum_params::transport::PlainTransportOptions;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
     command::{PeerRequest, RequestId, SessionId},
     effect::{Effect, PeerReply, RoomError},
-    event::PeerEvent,
-    room::{Outcome, Room},
-    state::{Consumer, Membership, Op, Peer, Presence, Producer, Timer, Work},
+    room::{Outcome, Room, administration::decision, consumers::Wish},
+    state::{Consumer, Membership, Op, Presence, Producer, Work},
 };
 
 impl Room {
     pub(super) fn handle_request(
         &mut self,
-        session: SessionId,
-        request: RequestId,
+        now: Instant,
+        (session, request): (SessionId, RequestId),
         body: PeerRequest,
         effects: &mut Vec<Effect>,
     ) {
         let Some(peer) = self.sessions.get(&session) else {
             return;
         };
-        let outcome = if peer.ops.len() < self.config.limits.pending_requests {
-            self.carry_out((session, request), body, effects)
-        } else {
+        let is_busy = peer.ops.len() >= self.config.limits.pending_requests;
+        self.note_activity(now);
+        let outcome = if is_busy {
             Err(RoomError::new(
                 ErrorKind::TooMany,
                 "too many requests at once",
             ))
+        } else {
+            self.carry_out(now, (session, request), body, effects)
         };
         if let Some(result) = outcome.transpose() {
             effects.push(Effect::Reply {
@@ -48,6 +48,7 @@ impl Room {
 
     fn carry_out(
         &mut self,
+        now: Instant,
         caller: (SessionId, RequestId),
         body: PeerRequest,
         effects: &mut Vec<Effect>,
@@ -56,11 +57,54 @@ impl Room {
             PeerRequest::ChangeDisplayName { display_name } => {
                 self.change_display_name(caller, display_name, effects)
             }
+            PeerRequest::CloseConsumer { consumer } => {
+                self.close_consumer(caller, consumer, effects)
+            }
             PeerRequest::CloseProducer { producer } => {
                 self.close_producer(caller, producer, effects)
             }
+            PeerRequest::ConnectPlainTransport {
+                transport,
+                remote,
+                srtp,
+            } => self.connect_plain_transport(caller, transport, (remote, srtp), effects),
             PeerRequest::ConnectWebRtcTransport { transport, dtls } => {
                 self.connect_transport(caller, transport, dtls, effects)
+            }
+            PeerRequest::Consume {
+                transport,
+                producer,
+                rtp_capabilities,
+                paused,
+                layers,
+                numbers,
+            } => {
+                let wish = Wish {
+                    rtp_capabilities,
+                    own: numbers,
+                    paused,
+                    choice: None,
+                };
+                self.choose(caller, (transport, producer), (wish, layers), effects)
+            }
+            PeerRequest::ConsumeData {
+                data_producer,
+                transport,
+            } => self.choose_data(caller, (transport, data_producer), effects),
+            PeerRequest::CreatePlainTransport {
+                consuming,
+                rtcp_mux,
+                comedia,
+                srtp,
+                ..
+            } => {
+                let options = PlainTransportOptions {
+                    rtcp_mux,
+                    comedia,
+                    srtp,
+                    ..PlainTransportOptions::default()
+                };
+                self.create_plain_transport(caller, consuming, options, effects)
             }
             PeerRequest::CreateWebRtcTransport {
                 consuming,
@@ -90,6 +134,10 @@ impl Room {
                 let request = Request::ProducerStats { producer };
                 self.forward(caller, Work::Forward, request, effects)
             }
+            PeerRequest::GetRoom => {
+                let snapshot = self.snapshot(caller.0);
+                Ok(Some(PeerReply::Room(Box::new(snapshot))))
+            }
             PeerRequest::GetRouterRtpCapabilities => Ok(Some(PeerReply::RouterRtpCapabilities(
                 self.config.capabilities.clone(),
             ))),
@@ -106,7 +154,9 @@ impl Room {
                 volumes,
                 demand,
                 migrate,
-                ..
+                subscription,
+                app_data,
+                features,
             } => {
                 let membership = Membership {
                     display_name,
@@ -116,8 +166,13 @@ impl Room {
                     volumes,
                     demand,
                     migrate,
+                    subscription,
+                    app_data,
+                    features,
+                    role: Role::Speaker,
+                    hand_raised: false,
                 };
-                self.join(caller, membership, effects)
+                self.join(now, caller, membership, effects)
             }
             PeerRequest::PauseConsumer { consumer } => {
                 self.joined(caller.0)?;
@@ -140,7 +195,7 @@ impl Room {
                 voice,
                 wish,
             } => {
-                let source = super::producers::Source {
+                let source = super::producers::Production {
                     transport,
                     kind,
                     rtp_parameters,
@@ -208,7 +263,18 @@ impl Room {
                 let request = Request::SetPriority { consumer, priority };
                 self.forward(caller, Work::Forward, request, effects)
             }
-            _ => Err(RoomError::new(ErrorKind::Unavailable, "not yet")),
+            PeerRequest::RaiseHand(raised) => {
+                self.joined(caller.0)?;
+                self.raise_hand(caller.0, raised, effects);
+                Ok(Some(PeerReply::Done))
+            }
+            PeerRequest::Subscribe { subscription } => {
+                self.subscribe(caller, subscription, effects)
+            }
+            other => match decision(other) {
+                Some(command) => self.handle_decision(caller, command, effects),
+                None => Err(RoomError::new(ErrorKind::NotImplemented, "unknown request")),
+            },
         }
     }
 
@@ -238,121 +304,6 @@ impl Room {
             peer.ops.insert(op);
         }
         Ok(None)
-    }
-
-    /// The reply comes before everything that follows from joining.
-    fn join(
-        &mut self,
-        (session, request): (SessionId, RequestId),
-        mut membership: Membership,
-        effects: &mut Vec<Effect>,
-    ) -> Outcome {
-        self.check_display_name(&membership.display_name)?;
-        check_size("device", &membership.device, self.config.limits.device)?;
-        if let Some(capabilities) = &mut membership.rtp_capabilities {
-            ortc::retain_known(capabilities, &self.config.capabilities);
-        }
-        let others = self.announced.iter().filter(|other| **other != session);
-        let others = others.filter_map(|other| self.sessions.get(other));
-        let mut peers: Vec<_> = others.filter_map(Peer::info).collect();
-        let Some(peer) = self.sessions.get_mut(&session) else {
-            return Ok(None);
-        };
-        if peer.membership.is_some() {
-            return Err(RoomError::new(ErrorKind::Conflict, "peer already joined"));
-        }
-        let (id, name) = (peer.id.clone(), membership.display_name.clone());
-        peer.membership = Some(membership);
-        if let Some(due) = peer.join_deadline.take() {
-            self.timers.remove(&(due, Timer::Join(session)));
-        }
-        let before = self.take_back(&id);
-        peers.extend(self.away.infos().cloned());
-        self.joined.insert(session);
-        effects.push(Effect::Reply {
-            session,
-            request,
-            result: Ok(PeerReply::Joined {
-                peers,
-                role: Role::Speaker,
-                grants: Grants::default(),
-            }),
-        });
-        if let Some(before) = before {
-            // The others know it, if not by this name.
-            self.announced.insert(session);
-            if before.display_name != name {
-                self.tell_name(session, before.display_name, effects);
-            }
-        } else if self.joined.len() + self.away.len() <= self.config.announce_up_to {
-            self.announce_peer(session, effects);
-        }
-        self.consume_all(session, effects);
-        self.consume_all_data(session, effects);
-        self.tell_dominant_to(session, effects);
-        Ok(None)
-    }
-
-    /// Who produces is known to everybody, before anybody is offered what it produces.
-    pub(super) fn announce_producing(&mut self, producer: ProducerId, effects: &mut Vec<Effect>) {
-        let producer = self.producers.get(&producer);
-        if let Some(session) = producer.map(|producer| producer.session) {
-            self.announce_peer(session, effects);
-            self.publish_all_data(session, effects);
-        }
-    }
-
-    /// Tells the others that a peer is there, once.
-    fn announce_peer(&mut self, session: SessionId, effects: &mut Vec<Effect>) {
-        let info = self.sessions.get(&session).and_then(Peer::info);
-        if let Some(info) = info
-            && self.announced.insert(session)
-        {
-            self.tell_joined(Some(session), &PeerEvent::NewPeer(info), effects);
-        }
-    }
-
-    fn change_display_name(
-        &mut self,
-        (session, request): (SessionId, RequestId),
-        display_name: String,
-        effects: &mut Vec<Effect>,
-    ) -> Outcome {
-        self.check_display_name(&display_name)?;
-        let peer = self.sessions.get_mut(&session);
-        let Some(membership) = peer.and_then(|peer| peer.membership.as_mut()) else {
-            return Err(not_joined());
-        };
-        let old = std::mem::replace(&mut membership.display_name, display_name);
-        effects.push(Effect::Reply {
-            session,
-            request,
-            result: Ok(PeerReply::Done),
-        });
-        self.tell_name(session, old, effects);
-        Ok(None)
-    }
-
-    /// Tells those who know a peer how it is called now.
-    fn tell_name(&self, session: SessionId, old: String, effects: &mut Vec<Effect>) {
-        let info = self.sessions.get(&session).and_then(Peer::info);
-        if let Some(info) = info.filter(|_| self.announced.contains(&session)) {
-            let event = PeerEvent::PeerDisplayNameChanged {
-                peer: info.peer,
-                display_name: info.display_name,
-                old_display_name: old,
-            };
-            self.tell_joined(Some(session), &event, effects);
-        }
-    }
-
-    fn check_display_name(&self, name: &str) -> Result<(), RoomError> {
-        let limit = self.config.limits.display_name;
-        if name.chars().nth(limit).is_some() {
-            let reason = format!("display name is longer than {limit} characters");
-            return Err(RoomError::new(ErrorKind::BadRequest, reason));
-        }
-        Ok(())
     }
 
     pub(super) fn joined(&self, session: SessionId) -> Result<(), RoomError> {

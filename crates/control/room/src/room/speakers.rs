@@ -298,6 +298,9 @@ impl Room {
         }
         let chosen = chosen.cloned();
         self.speakers.dominant.clone_from(&chosen);
+        if let Some(peer) = &chosen {
+            self.note_spoke(peer);
+        }
         let wanting: Vec<_> = self.listeners().filter(|(_, wants)| *wants).collect();
         for (session, _) in wanting {
             let peer = chosen.clone();

@@ -32,6 +32,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    admin::AdminCommand,
     command::{Audience, PeerRequest, RequestId, WorkerFailure},
     effect::{ClientRequest, DataPipeRequest, NewConsumer, NewDataConsumer, PipeRequest},
     happening::RoomEvent,
@@ -57,6 +58,8 @@ struct World {
     live: BTreeSet<SessionId>,
     /// Whom the joined sessions see.
     seen: BTreeMap<SessionId, BTreeSet<PeerId>>,
+    /// What they know that those send.
+    listed: BTreeMap<SessionId, BTreeMap<PeerId, BTreeSet<ProducerId>>>,
     next_request: u64,
     /// What was told to the outside.
     happened: Vec<RoomEvent>,
@@ -95,6 +98,7 @@ impl World {
             unanswered: BTreeSet::new(),
             live: BTreeSet::new(),
             seen: BTreeMap::new(),
+            listed: BTreeMap::new(),
             next_request: 0,
             happened: Vec::new(),
             data: false,
@@ -194,10 +198,16 @@ impl World {
                 let seen: BTreeSet<_> = peers.iter().map(|info| info.peer.clone()).collect();
                 assert_eq!(seen.len(), peers.len(), "{effect:?}");
                 self.seen.insert(*session, seen);
+                self.list(*session, peers);
             }
             Effect::Notify { session, event } => {
+                self.look_at_list(*session, event);
                 let seen = self.seen.entry(*session).or_default();
                 let sensible = match event {
+                    PeerEvent::Admitted { peers, .. } => {
+                        seen.extend(peers.iter().map(|info| info.peer.clone()));
+                        seen.len() == peers.len()
+                    }
                     PeerEvent::NewPeer(info) => seen.insert(info.peer.clone()),
                     PeerEvent::PeerClosed { peer } => seen.remove(peer),
                     PeerEvent::PeerDisplayNameChanged { peer, .. } => seen.contains(peer),
@@ -207,6 +217,42 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    fn list(&mut self, session: SessionId, peers: &[PeerInfo]) {
+        let listed = self.listed.entry(session).or_default();
+        for info in peers {
+            let own = info.producers.iter().map(|it| it.producer);
+            listed.insert(info.peer.clone(), own.collect());
+        }
+    }
+
+    /// What those with a catalog know.
+    fn look_at_list(&mut self, session: SessionId, event: &PeerEvent) {
+        match event {
+            PeerEvent::Admitted { peers, .. } => return self.list(session, peers),
+            PeerEvent::NewPeer(info) => return self.list(session, std::slice::from_ref(info)),
+            _ => {}
+        }
+        let listed = self.listed.entry(session).or_default();
+        let sensible = match event {
+            PeerEvent::PeerClosed { peer } => {
+                listed.remove(peer);
+                true
+            }
+            PeerEvent::ProducerAdded(info) => listed
+                .get_mut(&info.peer)
+                .is_some_and(|own| own.insert(info.producer)),
+            PeerEvent::ProducerRemoved { peer, producer } => {
+                listed.get_mut(peer).is_some_and(|own| own.remove(producer))
+            }
+            PeerEvent::ProducerPaused { peer, producer }
+            | PeerEvent::ProducerResumed { peer, producer } => {
+                listed.get(peer).is_some_and(|own| own.contains(producer))
+            }
+            _ => true,
+        };
+        assert!(sensible, "{event:?}");
     }
 
     fn worker_at(&mut self, place: PlaceId, request: &Request) -> &mut FakeWorker {
@@ -307,6 +353,7 @@ impl World {
     fn forget(&mut self, session: SessionId) {
         self.live.remove(&session);
         self.seen.remove(&session);
+        self.listed.remove(&session);
         self.unanswered.retain(|(of, _)| *of != session);
     }
 
@@ -315,14 +362,40 @@ impl World {
     }
 
     fn connect_at(&mut self, place: PlaceId, session: u64, peer: &str) -> SessionId {
+        self.connect_as(place, session, Admission::new(peer.into()))
+    }
+
+    fn connect_as(&mut self, place: PlaceId, session: u64, admission: Admission) -> SessionId {
         let session = SessionId(session);
         self.live.insert(session);
         self.handle(Command::PeerConnected {
             session,
             place,
-            admission: Admission::new(peer.into()),
+            admission,
         });
         session
+    }
+
+    /// Connects and joins with a transport of each kind, as somebody in particular; gives the producing one.
+    fn join_as(
+        &mut self,
+        session: u64,
+        admission: Admission,
+        join: PeerRequest,
+    ) -> (SessionId, TransportId) {
+        let session = self.connect_as(PlaceId::FIRST, session, admission);
+        let producing = self.transport(session, false);
+        self.transport(session, true);
+        let reply = self.ask(session, join);
+        assert!(matches!(reply, Ok(PeerReply::Joined { .. })), "{reply:?}");
+        (session, producing)
+    }
+
+    fn administer(&mut self, command: AdminCommand) -> Result<(), RoomError> {
+        let mut effects = Vec::new();
+        let result = self.room.administer(self.now, command, &mut effects);
+        self.carry_out(effects);
+        result
     }
 
     fn disconnect(&mut self, session: SessionId) {

@@ -43,6 +43,8 @@ impl Room {
 
     fn view_peer(&self, session: SessionId, peer: &Peer) -> PeerView {
         let membership = peer.membership.as_ref();
+        let waiting = peer.knock.as_ref().map(|it| &it.membership);
+        let told = membership.or(waiting);
         let transports = peer.transports.iter().filter_map(|id| {
             let transport = self.transports.get(id)?;
             Some(self.view_transport(*id, transport))
@@ -53,15 +55,16 @@ impl Room {
             place: peer.place,
             door: peer.admission.door,
             remote: peer.admission.remote,
-            state: match membership {
-                Some(_) => PeerState::Joined,
-                None => PeerState::Connected,
+            state: match (membership, &peer.knock) {
+                (Some(_), _) => PeerState::Joined,
+                (None, Some(_)) => PeerState::Waiting,
+                (None, None) => PeerState::Connected,
             },
-            display_name: membership.map_or_else(String::new, |it| it.display_name.clone()),
-            device: membership.map_or_else(Default::default, |it| it.device.clone()),
-            role: None,
+            display_name: told.map_or_else(String::new, |it| it.display_name.clone()),
+            device: told.map_or_else(Default::default, |it| it.device.clone()),
+            role: membership.map(|it| it.role),
             grants: peer.admission.grants,
-            hand_raised: false,
+            hand_raised: membership.is_some_and(|it| it.hand_raised),
             transports: transports.collect(),
         }
     }
@@ -111,7 +114,7 @@ impl Room {
         });
         TransportView {
             transport_id: id,
-            form: "webrtc",
+            form: transport.form.as_str(),
             consuming: transport.consuming,
             data: transport.data,
             connected: transport.connected,

@@ -1,6 +1,9 @@
 //! Data channels of a room.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use plenum_ids::{DataConsumerId, DataProducerId, TransportId};
 use plenum_ipc::message::Request;
@@ -8,9 +11,9 @@ use plenum_params::data::SctpStreamParameters;
 use serde_json::{Map, Value};
 
 use crate::{
-    command::{Audience, PlaceId, SessionId},
+    command::{Audience, PlaceId, RequestId, SessionId},
     effect::{AskId, OpId},
-    state::Presence,
+    state::{BatchId, Presence},
 };
 
 /// What somebody writes.
@@ -27,7 +30,9 @@ pub(crate) struct DataProducer {
     pub(crate) label: String,
     pub(crate) protocol: String,
     /// With `peerId`.
-    pub(crate) app_data: Map<String, Value>,
+    pub(crate) app_data: Arc<Map<String, Value>>,
+    /// Those with a catalog may know of it.
+    pub(crate) told: bool,
     pub(crate) audience: Audience,
     /// By session, so that those of one session are found among thousands.
     pub(crate) consumers: BTreeSet<(SessionId, DataConsumerId)>,
@@ -47,6 +52,10 @@ pub(crate) struct DataConsumer {
     /// With a stream of the consuming transport.
     pub(crate) stream: SctpStreamParameters,
     pub(crate) stage: DataStage,
+    /// Its client asked for it by name, and is answered when the worker has made it.
+    pub(crate) request: Option<RequestId>,
+    /// What its client is asked about together with it.
+    pub(crate) batch: Option<BatchId>,
     /// What it is asked of the worker at the moment.
     pub(crate) op: Option<OpId>,
 }
@@ -56,6 +65,8 @@ pub(crate) struct DataConsumer {
 pub(crate) enum DataStage {
     /// The worker makes it.
     Requested,
+    /// The worker has made it; the rest of its batch is missing.
+    Ready,
     /// The client was asked.
     Asked(AskId),
     /// The client has its half.
@@ -65,7 +76,7 @@ pub(crate) enum DataStage {
 impl DataConsumer {
     /// Whether the client has heard of it.
     pub(crate) const fn is_announced(&self) -> bool {
-        !matches!(self.stage, DataStage::Requested)
+        !matches!(self.stage, DataStage::Requested | DataStage::Ready)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What clients say.
 
-use plenum_ids::TransportId;
+use plenum_ids::{ProducerId, TransportId};
 use plenum_params::{
     data::SctpStreamParameters,
     media::MediaKind,
@@ -28,6 +28,33 @@ pub(super) fn join(display_name: &str) -> PeerRequest {
     }
 }
 
+/// Of a client that understands lobbies, roles and hands.
+pub(super) fn join_featured(display_name: &str, wanted: Subscription) -> PeerRequest {
+    let mut request = join(display_name);
+    if let PeerRequest::Join {
+        features,
+        subscription,
+        ..
+    } = &mut request
+    {
+        *features = true;
+        *subscription = wanted;
+    }
+    request
+}
+
+/// A producer that the client chooses itself.
+pub(super) fn consume(producer: ProducerId) -> PeerRequest {
+    PeerRequest::Consume {
+        transport: None,
+        producer,
+        rtp_capabilities: None,
+        paused: false,
+        layers: None,
+        numbers: None,
+    }
+}
+
 /// Of a client that comes back when its place is lost.
 pub(super) fn join_able(display_name: &str) -> PeerRequest {
     let mut request = join(display_name);
@@ -47,6 +74,15 @@ pub(super) fn produce(transport: TransportId) -> PeerRequest {
         voice: false,
         wish: None,
     }
+}
+
+/// A camera.
+pub(super) fn film(transport: TransportId) -> PeerRequest {
+    let mut request = produce(transport);
+    if let PeerRequest::Produce { app_data, .. } = &mut request {
+        app_data.clear();
+    }
+    request
 }
 
 /// A microphone.

@@ -1,5 +1,7 @@
 //! Whatever happens in whatever order: no panic, one reply per request, nothing left behind.
 
+mod deciding;
+
 use plenum_params::{
     event::{Event, Layers},
     media::MediaKind,
@@ -8,10 +10,12 @@ use plenum_params::{
 use proptest::prelude::*;
 
 use super::{super::away::AWAY_TIME, worker::Failure, *};
+use deciding::{CHOICES, DECISIONS};
 
 /// One thing that happens; numbers choose among what there is at that moment.
 #[derive(Clone, Debug)]
 enum Happening {
+    Administer(usize, usize),
     Answer,
     ClientAnswer(usize, bool),
     Connect(usize, usize, bool),
@@ -36,6 +40,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         Just(Failure::Refused)
     ];
     prop_oneof![
+        2 => (0..DECISIONS, number.clone()).prop_map(|(what, which)| Happening::Administer(what, which)),
         8 => Just(Happening::Answer),
         4 => (number.clone(), any::<bool>()).prop_map(|(ask, accepted)| Happening::ClientAnswer(ask, accepted)),
         4 => (number.clone(), number.clone(), any::<bool>())
@@ -60,7 +65,9 @@ fn pick<T: Copy>(list: &[T], index: usize) -> Option<T> {
     list.get(index % list.len().max(1)).copied()
 }
 
-const REQUESTS: usize = 29;
+const REQUESTS: usize = MEDIA + CHOICES + DECISIONS;
+
+const MEDIA: usize = 29;
 
 /// Mostly one of the session's own, sometimes anybody's.
 fn choose<T: Copy>(all: &[(T, SessionId)], session: SessionId, which: usize) -> Option<T> {
@@ -177,13 +184,26 @@ fn request(room: &Room, session: SessionId, what: usize, which: usize) -> Option
         26 => PeerRequest::GetDataConsumerStats {
             data_consumer: choose(&read, session, which)?,
         },
-        _ => clients::speak(transport()?),
+        27..MEDIA => clients::speak(transport()?),
+        _ if what < MEDIA + CHOICES => {
+            return deciding::choice(room, session, what - MEDIA, which);
+        }
+        _ => {
+            let decision = deciding::decision(room, what - MEDIA - CHOICES, which)?;
+            return deciding::as_request(decision);
+        }
     })
 }
 
 fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
     let sessions: Vec<_> = world.live.iter().copied().collect();
     match happening.clone() {
+        Happening::Administer(what, which) => {
+            if let Some(command) = deciding::decision(&world.room, what, which) {
+                // Most of them are about what is not there.
+                let _ = world.administer(command);
+            }
+        }
         Happening::Answer => {
             world.answer_one();
         }
@@ -204,10 +224,12 @@ fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
             if place != PlaceId::FIRST {
                 world.beyond.entry(place).or_default();
             }
-            let session =
-                world.connect_at(place, *next_session, ["a", "b", "c", "d", "e"][index % 5]);
+            let name = ["a", "b", "c", "d", "e"][index % 5];
+            let which = index + *next_session as usize;
+            let admission = deciding::admission(name, which);
+            let session = world.connect_as(place, *next_session, admission);
             if joins && world.live.contains(&session) {
-                world.send(session, clients::join_able("somebody"));
+                world.send(session, deciding::join(which));
             }
         }
         Happening::Demand(index, encodings, place) => {
@@ -327,8 +349,8 @@ fn compare(world: &World) {
     assert!(world.beyond.keys().all(|place| dump.places.contains(place)));
     for consumer in world.room.consumers.values() {
         assert!(world.room.transports[&consumer.transport].session == consumer.session);
-        assert!(world.room.producers[&consumer.producer].session != consumer.session);
     }
+    deciding::compare_choices(&world.room);
     compare_data(&world.room);
     for (id, producer) in &world.room.producers {
         let mut owners: Vec<_> = producer.consumers.iter().map(|(owner, _)| *owner).collect();
@@ -365,8 +387,7 @@ fn compare_data(room: &Room) {
         let transport = &room.transports[&consumer.transport];
         assert!(transport.session == consumer.session && transport.place == consumer.place);
         let producer = &room.data_producers[&consumer.data_producer];
-        assert!(producer.session != Some(consumer.session));
-        assert_eq!(producer.audience, Audience::Everybody);
+        assert_ne!(producer.audience, Audience::Bot);
     }
     for (id, producer) in &room.data_producers {
         let readers = || {
@@ -510,6 +531,7 @@ proptest! {
         for happening in happenings {
             happen(&mut world, &mut next_session, &happening);
             compare_sight(&world);
+            deciding::compare_standing(&world);
             if world.answers.is_empty() {
                 compare(&world);
             }
@@ -518,6 +540,10 @@ proptest! {
         for worker in world.beyond.values_mut() {
             worker.failures.clear();
         }
+        world.run_worker();
+        // Nobody waits in the lobby for ever.
+        world.now += Duration::from_hours(2);
+        world.handle(Command::Tick);
         world.run_worker();
         prop_assert!(world.unanswered.is_empty(), "{:?}", world.unanswered);
         compare(&world);
@@ -536,7 +562,8 @@ proptest! {
         prop_assert_eq!(world.room.dump(), nothing);
         prop_assert!(world.holds_no_media());
         let empty = world.rest().iter().filter(|effect| **effect == Effect::RoomEmpty).count();
-        prop_assert_eq!(empty, usize::from(!sessions.is_empty()));
+        prop_assert_eq!(empty > 0, !sessions.is_empty());
+        prop_assert!(deciding::is_clean(&world.room));
         world.handle(Command::Close);
         prop_assert!(world.worker.routers.is_empty());
         prop_assert!(world.beyond.values().all(|worker| worker.routers.is_empty()));

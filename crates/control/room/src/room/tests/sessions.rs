@@ -20,7 +20,7 @@ fn a_joining_peer_learns_who_is_there_and_the_others_learn_of_it() {
     assert_eq!(
         reply,
         Ok(PeerReply::Joined {
-            peers: vec![info("alice", "alice", Role::Speaker)],
+            peers: vec![info("alice", "alice", Role::Host)],
             role: Role::Speaker,
             grants: Grants::default(),
         })

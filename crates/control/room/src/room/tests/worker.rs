@@ -14,7 +14,8 @@ use plenum_params::{
     event::Layers,
     stats::{ConsumerStats, TransportStats},
     transport::{
-        DtlsParameters, DtlsRole, IceCandidate, IceParameters, Protocol, WebRtcTransportInfo,
+        DtlsParameters, DtlsRole, IceCandidate, IceParameters, PlainTransportInfo, Protocol,
+        WebRtcTransportInfo,
     },
 };
 
@@ -131,6 +132,17 @@ impl FakeWorker {
                     }),
                     ..info()
                 });
+            }
+            Request::CreatePlainTransport {
+                router, transport, ..
+            } => {
+                assert!(self.routers.contains(router));
+                assert!(self.transports.insert(*transport, *router).is_none());
+                return Answer::PlainTransport(plain_info());
+            }
+            Request::ConnectPlainTransport { transport, .. } => {
+                assert!(self.transports.contains_key(transport));
+                return Answer::PlainTransport(plain_info());
             }
             Request::ConnectWebRtcTransport { transport, .. } => {
                 assert!(self.transports.contains_key(transport));
@@ -469,5 +481,15 @@ fn info() -> WebRtcTransportInfo {
             fingerprints: Vec::new(),
         },
         sctp_parameters: None,
+    }
+}
+
+fn plain_info() -> PlainTransportInfo {
+    PlainTransportInfo {
+        local: (Ipv4Addr::LOCALHOST, 7).into(),
+        rtcp_local: None,
+        remote: None,
+        rtcp_remote: None,
+        srtp: None,
     }
 }
