@@ -124,9 +124,11 @@ impl Room {
         let Some(membership) = &mut peer.membership else {
             return;
         };
-        if std::mem::replace(&mut membership.role, role) == role {
+        let before = std::mem::replace(&mut membership.role, role);
+        if before == role {
             return;
         }
+        let before = peer.admission.grants.within(before);
         let peer = peer.id.clone();
         effects.push(Effect::Happened(RoomEvent::RoleChanged {
             peer_id: peer.clone(),
@@ -135,7 +137,7 @@ impl Room {
         self.note_standing(session);
         let event = PeerEvent::RoleChanged { peer, role };
         self.tell_featured(session, &event, effects);
-        self.apply_grants(session, effects);
+        self.apply_grants(session, before, effects);
         self.tell_knocks_to(session, effects);
     }
 
@@ -151,9 +153,10 @@ impl Room {
             return Ok(());
         };
         let before = std::mem::replace(&mut peer.admission.grants, grants);
-        if peer.membership.is_none() || before == grants {
+        let Some(membership) = peer.membership.as_ref().filter(|_| before != grants) else {
             return Ok(());
-        }
+        };
+        let could = before.within(membership.role);
         effects.push(Effect::Happened(RoomEvent::GrantsChanged {
             peer_id: id.clone(),
             grants,
@@ -163,7 +166,7 @@ impl Room {
             let event = PeerEvent::PeerClosed { peer: id.clone() };
             self.tell_joined(Some(session), &event, effects);
         }
-        self.apply_grants(session, effects);
+        self.apply_grants(session, could, effects);
         let is_small = self.joined.len() + self.away.len() <= self.config.announce_up_to;
         if before.hidden && !grants.hidden && is_small {
             self.announce_peer(session, effects);
@@ -174,8 +177,11 @@ impl Room {
 
     /// What a member may do has changed: it is told, what it may not have any more is closed, and what it may have again
     /// is opened.
-    fn apply_grants(&mut self, session: SessionId, effects: &mut Vec<Effect>) {
+    fn apply_grants(&mut self, session: SessionId, before: Grants, effects: &mut Vec<Effect>) {
         let (_, grants) = self.standing(session);
+        if grants == before {
+            return;
+        }
         if self.featured.contains(&session) {
             let event = PeerEvent::GrantsChanged { grants };
             effects.push(Effect::Notify { session, event });

@@ -2,6 +2,7 @@
 
 mod away;
 mod broken_worker;
+mod choosing;
 mod clients;
 mod crowd;
 mod data;
@@ -24,8 +25,9 @@ use plenum_api::grants::{Grants, Role};
 use plenum_ids::RouterId;
 use plenum_ipc::message::Answer;
 use plenum_params::{
-    event::Event,
+    event::{Event, Layers},
     ortc, resolve,
+    rtp_parameters::RtpCapabilities,
     transport::{DtlsParameters, DtlsRole, TrunkSsrcs},
 };
 use serde_json::{Value, json};
