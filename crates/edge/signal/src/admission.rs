@@ -138,7 +138,6 @@ impl Edge {
         remote::client(peer, headers, &self.settings.trusted_proxies)
     }
 
-    #[allow(dead_code, reason = "the doors that hand them out follow one by one")]
     /// What helps this peer's transports to find a path; empty if nothing is configured.
     pub(crate) fn ice_servers(&self, peer: &PeerId) -> Vec<IceServer> {
         self.settings.ice.for_peer(peer, SystemTime::now())

@@ -30,7 +30,7 @@ use crate::{
     admission::Denied,
     api,
     metrics::{CONTENT_TYPE, Metrics},
-    page, protoo, socketio,
+    page, plenum, protoo, socketio,
 };
 
 /// Signalling, status and web page. Cheap to clone.
@@ -41,6 +41,8 @@ pub struct Edge {
     pub(crate) metrics: Arc<Metrics>,
     /// What tokens are checked with; `None`: nobody needs one.
     pub(crate) keys: Option<Arc<Verifier>>,
+    /// Those of our own dialect, which outlive their sockets.
+    pub(crate) sessions: plenum::Sessions,
     addresses: Arc<Addresses>,
     open: watch::Sender<usize>,
 }
@@ -62,6 +64,7 @@ impl Edge {
             metrics: Arc::new(Metrics::new(version, revision, figures)),
             addresses: Arc::new(Addresses::new(settings.addresses, Instant::now())),
             keys: None,
+            sessions: plenum::Sessions::default(),
             settings: Arc::new(settings),
             open: watch::Sender::new(0),
         }
@@ -130,6 +133,7 @@ impl Edge {
             .merge(api::router(self))
             .merge(socketio::router(self))
             .route("/protoo", any(signalling))
+            .route("/plenum", any(own_signalling))
             .route("/", any(page_or_signalling))
             .fallback(embedded_page)
             .layer(DefaultBodyLimit::max(self.settings.max_body_size));
@@ -211,6 +215,17 @@ async fn signalling(
 ) -> Response<Body> {
     let remote = remote.map(|Extension(Remote(remote))| remote);
     protoo::upgrade(&edge, &uri, &headers, remote, upgrade)
+}
+
+async fn own_signalling(
+    State(edge): State<Edge>,
+    remote: Option<Extension<Remote>>,
+    uri: Uri,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Response<Body> {
+    let remote = remote.map(|Extension(Remote(remote))| remote);
+    plenum::upgrade(&edge, &uri, &headers, remote, upgrade)
 }
 
 async fn embedded_page(method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {

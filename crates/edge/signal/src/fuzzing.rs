@@ -31,3 +31,10 @@ pub fn fuzz_socketio_event(data: &[u8]) {
         Spoken::new(text).check();
     }
 }
+
+/// Messages of our own dialect.
+pub fn fuzz_plenum_message(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        crate::plenum::fuzz_message(text);
+    }
+}

@@ -15,6 +15,7 @@ mod ice_servers;
 mod metrics;
 mod origins;
 mod page;
+mod plenum;
 mod protoo;
 mod rate;
 mod remote;

@@ -6,9 +6,11 @@ mod connection;
 mod dialect;
 pub(crate) mod message;
 mod newest;
-mod pending;
+pub(crate) mod pending;
 mod upgrade;
-mod wire;
+pub(crate) mod wire;
 
+pub(crate) use app_data::is_shared;
+pub(crate) use classic::{members, parse, unix_milliseconds};
 pub(crate) use dialect::Dialect;
 pub(crate) use upgrade::upgrade;

@@ -41,6 +41,10 @@ const TARGETS: [Target; 27] = [
     ("sdp_fragment", plenum_sdp::fuzzing::fuzz_fragment),
     ("sdp_offer", plenum_sdp::fuzzing::fuzz_offer),
     (
+        "signal_plenum_message",
+        plenum_signal::fuzzing::fuzz_plenum_message,
+    ),
+    (
         "signal_protoo_message",
         plenum_signal::fuzzing::fuzz_protoo_message,
     ),

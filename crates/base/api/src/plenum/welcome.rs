@@ -56,7 +56,7 @@ pub struct SessionTicket<'a> {
 }
 
 /// The transports of a client.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Transports {
     /// To produce on; absent without a right to publish anything.

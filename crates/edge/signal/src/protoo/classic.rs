@@ -3,7 +3,7 @@
 mod incoming;
 mod outgoing;
 
-pub(crate) use incoming::{decode_request, understands_migrate};
+pub(crate) use incoming::{decode_request, members, parse, understands_migrate};
 pub(crate) use outgoing::{
     draining_notification, encode_ask, encode_event, encode_reply, encode_transport,
     migrate_notification, unix_milliseconds, version_notification,

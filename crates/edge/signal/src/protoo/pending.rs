@@ -47,6 +47,13 @@ impl<T> Pending<T> {
         self.deadlines.clear();
     }
 
+    /// Of all questions, in the order of asking.
+    pub(crate) fn ids(&self) -> Vec<u64> {
+        let mut ids: Vec<_> = self.waiting.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
     /// When the next request runs out of time.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadlines.front().map(|(deadline, _)| *deadline)

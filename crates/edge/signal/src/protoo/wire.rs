@@ -33,6 +33,8 @@ pub(crate) struct Wire {
     ping_pending: bool,
     ping_interval: Duration,
     pong_timeout: Duration,
+    /// The latest mark that has come back.
+    marked: u64,
 }
 
 /// The connection is over and needs no closing.
@@ -40,6 +42,8 @@ pub(crate) struct Wire {
 pub(crate) enum Lost {
     /// The client closed it, or the network did.
     ByClient,
+    /// The client closed it because it has no more to say.
+    Left,
     /// It broke, or the client sent something that is not a WebSocket message or is too large.
     Broken,
     /// The client did not answer a ping.
@@ -67,6 +71,7 @@ impl Wire {
             ping_pending: false,
             ping_interval: settings.ping_interval,
             pong_timeout: settings.pong_timeout,
+            marked: 0,
         }
     }
 
@@ -86,11 +91,28 @@ impl Wire {
 
     /// Never waits.
     pub(crate) fn send(&self, text: String) -> Result<(), Lost> {
-        self.enqueue(Message::Text(text.into()))
+        self.send_text(text.into())
+    }
+
+    /// Never waits.
+    pub(crate) fn send_text(&self, text: Utf8Bytes) -> Result<(), Lost> {
+        self.enqueue(Message::Text(text))
+    }
+
+    /// Asks the client to say when everything that was sent before has arrived: whatever speaks WebSocket answers a ping in
+    /// its turn.
+    pub(crate) fn mark(&self, mark: u64) -> Result<(), Lost> {
+        let mark = mark.to_be_bytes();
+        self.enqueue(Message::Ping(Bytes::copy_from_slice(&mark)))
+    }
+
+    /// The latest mark that has come back, or something that the client has invented.
+    pub(crate) const fn marked(&self) -> u64 {
+        self.marked
     }
 
     /// Says goodbye and gives the client a moment to say it too.
-    pub(crate) async fn close(mut self, code: u16, reason: &'static str) {
+    pub(crate) async fn close(mut self, code: u16, reason: impl Into<Utf8Bytes>) {
         let frame = CloseFrame {
             code,
             reason: reason.into(),
@@ -126,12 +148,22 @@ impl Wire {
         }
         match message {
             Message::Text(text) => Ok(Some(text)),
-            Message::Close(_) => Err(Lost::ByClient),
+            Message::Close(frame) => Err(match frame {
+                None => Lost::Left,
+                Some(frame) if LEAVING.contains(&frame.code) => Lost::Left,
+                Some(_) => Lost::ByClient,
+            }),
             Message::Binary(_) => {
                 debug!("binary message ignored");
                 Ok(None)
             }
-            Message::Ping(_) | Message::Pong(_) => Ok(None),
+            Message::Pong(mark) => {
+                if let Ok(mark) = mark.as_ref().try_into() {
+                    self.marked = self.marked.max(u64::from_be_bytes(mark));
+                }
+                Ok(None)
+            }
+            Message::Ping(_) => Ok(None),
         }
     }
 
@@ -158,6 +190,9 @@ impl Drop for Wire {
         self.writer.abort();
     }
 }
+
+/// RFC 6455 §7.4.1: the purpose is fulfilled, the page is left, or no reason was given.
+const LEAVING: [u16; 3] = [1000, 1001, 1005];
 
 /// How long a client may take to answer our close frame. The whole node has two seconds to end.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);

@@ -211,14 +211,16 @@ impl Call<'_> {
     }
 }
 
-fn members(app_data: Option<Value>) -> Map<String, Value> {
+/// What stands in it; nothing if it is no object.
+pub(crate) fn members(app_data: Option<Value>) -> Map<String, Value> {
     match app_data {
         Some(Value::Object(members)) => members,
         _ => Map::new(),
     }
 }
 
-fn parse<T: FromStr>(object: &str, id: &str) -> Result<T, RoomError> {
+/// The identifier of an object of this kind.
+pub(crate) fn parse<T: FromStr>(object: &str, id: &str) -> Result<T, RoomError> {
     id.parse().map_err(|_| {
         let short: String = id.chars().take(MAX_SHOWN_ID).collect();
         RoomError::not_found(object, &short)

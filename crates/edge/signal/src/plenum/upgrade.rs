@@ -1,0 +1,179 @@
+//! From an HTTP request to a session of our own dialect, or to a refusal.
+
+use std::{net::SocketAddr, sync::Arc, time::Instant};
+
+use axum::{
+    body::Body,
+    extract::{
+        Query,
+        ws::{Utf8Bytes, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+    },
+    http::{HeaderMap, Response, Uri},
+    response::IntoResponse as _,
+};
+use plenum_api::error::ErrorKind;
+use plenum_room::{Admission, Door};
+use serde::Deserialize;
+use tracing::{Instrument as _, debug, info_span};
+
+use super::{
+    client::Client,
+    closing::{NO_SESSION, NOTHING_TO_RESUME},
+    moving::Home,
+    sessions::Resumption,
+};
+use crate::{
+    Edge,
+    admission::{Denied, Knock, bearer},
+    metrics::Stages,
+    protoo::wire::Wire,
+    reply::refuse,
+};
+
+/// Takes a client in. Whoever may not come in hears it from the WebSocket, because browsers show a page nothing else.
+pub(crate) fn upgrade(
+    edge: &Edge,
+    uri: &Uri,
+    headers: &HeaderMap,
+    remote: Option<SocketAddr>,
+    websocket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response<Body> {
+    let websocket = match websocket {
+        Ok(websocket) => websocket.protocols([SUB_PROTOCOL]),
+        Err(rejection) => return rejection.into_response(),
+    };
+    if websocket.selected_protocol().is_none() {
+        return refuse(ErrorKind::Forbidden, "sub-protocol \"plenum\" required");
+    }
+    let longest = edge.settings.max_message_size;
+    let websocket = websocket.max_message_size(longest).max_frame_size(longest);
+    let Ok(Query(target)) = Query::<Target>::try_from_uri(uri) else {
+        let reason = "the query cannot be understood";
+        return deny(edge, websocket, &Denied::new(ErrorKind::BadRequest, reason));
+    };
+    if let Some(token) = &target.resume {
+        return resume(edge, websocket, token, target.seq);
+    }
+    let knock = Knock {
+        token: bearer(headers, uri.query()),
+        namespace: target.namespace.as_deref(),
+        room: target.room.as_deref().unwrap_or_default(),
+        peer: target.peer.as_deref(),
+        remote,
+        headers,
+        door: Door::Plenum,
+    };
+    match edge.admit(&knock) {
+        Ok((room, admission)) => {
+            let home = Home {
+                host: edge.host.clone(),
+                room,
+                admission: Admission {
+                    catalog: true,
+                    batch: true,
+                    ..admission
+                },
+            };
+            enter(edge, websocket, home)
+        }
+        Err(denied) => deny(edge, websocket, &denied),
+    }
+}
+
+const SUB_PROTOCOL: &str = "plenum";
+
+/// Where a client wants to go, from the query.
+#[derive(Debug, Deserialize)]
+struct Target {
+    room: Option<String>,
+    peer: Option<String>,
+    namespace: Option<String>,
+    resume: Option<String>,
+    #[serde(default)]
+    seq: u64,
+}
+
+fn enter(edge: &Edge, websocket: WebSocketUpgrade, home: Home) -> Response<Body> {
+    let span = info_span!("peer", room = %home.room, peer = %home.admission.peer);
+    let stages = Stages::new(Arc::clone(&edge.metrics), Instant::now());
+    let session = match home.enter() {
+        Ok(session) => session,
+        Err(err) => {
+            debug!(parent: &span, %err, "not let in");
+            edge.metrics.note_refusal(err);
+            return deny(edge, websocket, &err.into());
+        }
+    };
+    let Some(ticket) = edge.sessions.register() else {
+        let reason = "the system has no random numbers";
+        return deny(edge, websocket, &Denied::new(ErrorKind::Internal, reason));
+    };
+    let open = edge.count_connection();
+    let edge = edge.clone();
+    // The session is not the socket's: it goes on in this task when the socket is gone.
+    websocket.on_upgrade(move |socket| {
+        async move {
+            debug!("connected");
+            let wire = Wire::new(socket, &edge.settings);
+            Client::new(edge, wire, ticket, (home, session), stages)
+                .run()
+                .await;
+            drop(open);
+        }
+        .instrument(span)
+    })
+}
+
+fn resume(edge: &Edge, websocket: WebSocketUpgrade, token: &str, seen: u64) -> Response<Body> {
+    let session = edge.sessions.find(token);
+    let settings = Arc::clone(&edge.settings);
+    websocket.on_upgrade(move |socket| async move {
+        let resumption = Resumption { socket, seen };
+        let left = match session {
+            Some(session) => session.try_send(resumption).err(),
+            None => return close(resumption, &settings).await,
+        };
+        // It has ended just now, or somebody else comes at the same time.
+        if let Some(left) = left {
+            close(left.into_inner(), &settings).await;
+        }
+    })
+}
+
+async fn close(resumption: Resumption, settings: &crate::Settings) {
+    let wire = Wire::new(resumption.socket, settings);
+    wire.close(NOTHING_TO_RESUME, NO_SESSION).await;
+}
+
+fn deny(edge: &Edge, websocket: WebSocketUpgrade, denied: &Denied) -> Response<Body> {
+    let code = denied.kind.close_code();
+    let reason = Utf8Bytes::from(shortened(&denied.reason));
+    let settings = Arc::clone(&edge.settings);
+    websocket.on_upgrade(move |socket| async move {
+        Wire::new(socket, &settings).close(code, reason).await;
+    })
+}
+
+/// What fits into a close frame (RFC 6455 §5.5).
+fn shortened(reason: &str) -> &str {
+    let end = (0..=MAX_REASON)
+        .rev()
+        .find(|end| reason.is_char_boundary(*end));
+    reason.get(..end.unwrap_or_default()).unwrap_or(reason)
+}
+
+/// 125 bytes of a control frame without the code.
+const MAX_REASON: usize = 123;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_fit_into_a_close_frame() {
+        assert_eq!(shortened("no"), "no");
+        assert_eq!(shortened(""), "");
+        assert_eq!(shortened(&"x".repeat(200)).len(), 123);
+        assert_eq!(shortened(&format!("{}ä", "x".repeat(122))).len(), 122);
+    }
+}
