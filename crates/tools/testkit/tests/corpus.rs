@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 27] = [
+const TARGETS: [Target; 28] = [
     ("bwe_feedback", plenum_bwe::fuzzing::fuzz_feedback),
     (
         "codec_dependency_descriptor",
