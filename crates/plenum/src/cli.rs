@@ -5,6 +5,8 @@ use std::{net::IpAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use plenum_params::transport::Address;
 
+use crate::token::TokenArgs;
+
 /// A WebRTC SFU cluster in one binary.
 #[derive(Debug, Parser)]
 #[command(
@@ -14,6 +16,7 @@ use plenum_params::transport::Address;
     after_help = "Examples:
   plenum serve                      one node on http://localhost:3000
   plenum serve --port 8080          on another port
+  plenum token --room lobby …       lets somebody in where tokens are asked for
   plenum config --sample            a commented configuration file
   plenum config ports               what a firewall must let in
   plenum config check               whether settings and machine are sound
@@ -40,6 +43,7 @@ pub(crate) enum Command {
   plenum serve
   plenum serve --port 8080 --workers 2
   plenum serve --listen 0.0.0.0 --announced-ip 203.0.113.7 --insecure
+  plenum serve --tls self-signed
   plenum serve --config /etc/plenum.toml --set rtc.min_port=20000
 
 Later wins: built-in defaults, the file, environment (PLENUM_RTC_MIN_PORT …), flags.")]
@@ -51,6 +55,20 @@ Later wins: built-in defaults, the file, environment (PLENUM_RTC_MIN_PORT …), 
   PLENUM_RTC_MIN_PORT=20000 plenum config
   plenum config ports --config /etc/plenum.toml")]
     Config(ConfigArgs),
+    /// Make a token for somebody who shall join.
+    #[command(after_help = "Examples:
+  openssl rand -base64 48 > token.secret
+  plenum serve --set auth.mode=token --set auth.keys=token.secret
+  plenum token --room lobby --peer ada --name Ada --role host --key token.secret
+  plenum token --room 'class-*' --grant audio,subscribe --expires 7d --key token.secret
+
+With a key pair, nodes have the public half only:
+  openssl genpkey -algorithm ed25519 -out private.pem
+  openssl pkey -in private.pem -pubout -out public.pem
+  plenum token --room lobby --key private.pem
+
+The token goes into the address of the page (…&token=…), or into the header Authorization: Bearer ….")]
+    Token(Box<TokenArgs>),
     /// A media worker: started by a node, of no use alone.
     #[command(hide = true)]
     Worker,
@@ -70,6 +88,9 @@ pub(crate) struct ServeArgs {
     /// Address or host name that clients reach the media ports under, where it differs from the local one.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) announced_ip: Option<Address>,
+    /// Whether the ports speak TLS.
+    #[arg(long, value_name = "MODE", value_parser = ["off", "files", "self-signed"])]
+    pub(crate) tls: Option<String>,
     /// Listen on a public address although everybody could join every room.
     #[arg(long)]
     pub(crate) insecure: bool,

@@ -4,10 +4,12 @@
 
 mod checks;
 mod cli;
+mod doors;
 mod notify;
 mod ports;
 mod serve;
 mod settings;
+mod token;
 
 use std::{
     io::{self, Write as _},
@@ -35,6 +37,7 @@ fn run(cli: Cli, started: Instant) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => serve::run(&args, started),
         Command::Config(args) => print_config(&args),
+        Command::Token(args) => token::run(*args),
         Command::Worker => {
             plenum_worker::run(plenum_worker::standard_input()?)?;
             Ok(ExitCode::SUCCESS)
@@ -65,6 +68,7 @@ fn print_check(sources: &SourceArgs) -> anyhow::Result<ExitCode> {
     config.validate()?;
     ports::plan(&config, serve::worker_count(&config))?;
     serve::log_options(&config)?;
+    doors::Doors::new(&config)?;
     let advice = checks::advice(&config);
     let mut output = io::stdout().lock();
     writeln!(output, "The settings are sound.")?;

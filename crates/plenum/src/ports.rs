@@ -74,13 +74,15 @@ struct Rule {
 
 /// What other machines shall reach: nothing that is bound to a loopback address.
 fn rules(config: &Config, plan: &PortPlan) -> Vec<Rule> {
-    let http = Rule {
+    let further = config.http.further_ports.iter().copied();
+    let http = std::iter::once(config.http.port).chain(further);
+    let http = http.map(|port| Rule {
         protocol: "tcp",
-        ports: config.http.port..=config.http.port,
+        ports: port..=port,
         address: config.http.listen_ip,
         purpose: "plenum signalling",
         takes_both: true,
-    };
+    });
     let listen = config.rtc_listen();
     let media = listen.iter().flat_map(|info| {
         info.protocols().map(|protocol| Rule {
@@ -92,7 +94,7 @@ fn rules(config: &Config, plan: &PortPlan) -> Vec<Rule> {
         })
     });
     let reachable = |rule: &Rule| !rule.address.to_canonical().is_loopback();
-    let mut rules: Vec<Rule> = std::iter::once(http).chain(media).collect();
+    let mut rules: Vec<Rule> = http.chain(media).collect();
     rules.retain(|rule| reachable(rule) && *rule.ports.start() > 0);
     rules
 }
@@ -166,16 +168,19 @@ fn table(config: &Config, plan: &PortPlan) -> String {
         );
     };
     row("protocol", "ports", "address", "for");
-    let port = match config.http.port {
-        0 => "any free".to_owned(),
-        port => port.to_string(),
-    };
-    row(
-        "tcp",
-        &port,
-        &config.http.listen_ip.to_string(),
-        "signalling, web page, status",
-    );
+    let http = &config.http;
+    for port in std::iter::once(&http.port).chain(&http.further_ports) {
+        let port = match port {
+            0 => "any free".to_owned(),
+            port => port.to_string(),
+        };
+        row(
+            "tcp",
+            &port,
+            &http.listen_ip.to_string(),
+            "signalling, web page, status",
+        );
+    }
     let listen = config.rtc_listen();
     for worker in 0..plan.workers() {
         let range = plan.of_worker(worker);

@@ -12,26 +12,32 @@ use std::{
 };
 
 use anyhow::Context as _;
-use plenum_config::{AdminAllow, AdminKey, AdminScope, AdminSecret, Config, LogFormat, RtcMode};
+use plenum_config::{Config, LogFormat, RtcMode};
 use plenum_host::{Capacity, Host, HostConfig, Limits};
 use plenum_params::{
     log::LogOptions,
     ortc::{default_codecs, router_capabilities},
     transport::{Protocols, WebRtcTransportOptions},
 };
-use plenum_signal::{AdminAccess, ApiKey, ApiKeys, Edge, Scope, Settings};
+use plenum_signal::Edge;
 use plenum_supervisor::{PortMode, Supervisor, SupervisorConfig};
 use plenum_telemetry::Format;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
-    sync::{mpsc, oneshot},
+    sync::{mpsc, watch},
     time::timeout,
 };
 use tracing::{debug, error, info, warn};
 
-use crate::{checks, cli::ServeArgs, notify::Notifier, ports, settings};
+use crate::{
+    checks,
+    cli::ServeArgs,
+    doors::{self, Doors},
+    notify::Notifier,
+    ports, settings,
+};
 
 pub(crate) fn run(args: &ServeArgs, started: Instant) -> anyhow::Result<ExitCode> {
     let config = settings::load(&args.sources, &settings::serve_flags(args))?;
@@ -58,11 +64,9 @@ pub(crate) fn run(args: &ServeArgs, started: Instant) -> anyhow::Result<ExitCode
 async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
     // First, so that a signal during the start is not lost; the workers of a node that fails to start end with it.
     let mut signals = Signals::new()?;
-    let address = SocketAddr::new(config.http.listen_ip, config.http.port);
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}, --port chooses another port"))?;
-    let address = listener.local_addr().unwrap_or(address);
+    let doors = Doors::new(config)?;
+    let listeners = doors::listen(config).await?;
+    let address = listeners.first().context("no port")?.local_addr()?;
 
     let (events, worker_events) = mpsc::unbounded_channel();
     let supervisor_config = supervisor_config(config)?;
@@ -71,17 +75,12 @@ async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
         _ = signals.next() => return Ok(ExitCode::SUCCESS),
     };
     let host = Host::start(host_config(config)?, Arc::clone(&supervisor), worker_events);
-    let edge = Edge::new(host.clone(), edge_settings(config));
+    let edge = doors.put_up(Edge::new(host.clone(), doors.settings.clone()));
     serve_metrics(config, &edge).await?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = {
-        let edge = edge.clone();
-        let stopped = async {
-            let _ = stopped.await;
-        };
-        tokio::spawn(async move { edge.serve(listener, stopped).await })
-    };
-    announce(address, started)?;
+    let (stop, stopped) = watch::channel(false);
+    let scheme = doors.scheme();
+    let serving = tokio::spawn(doors.serve(edge.clone(), listeners, stopped));
+    announce(scheme, address, started)?;
     let manager = Arc::new(Notifier::new(|name| env::var_os(name)));
     manager.ready();
     tokio::spawn(watchdog(
@@ -94,7 +93,7 @@ async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
         request = signals.next() => request,
         ended = serving => {
             supervisor.shutdown().await;
-            ended.context("the HTTP server failed")?.context("the HTTP server failed")?;
+            ended.context("the HTTP server failed")??;
             anyhow::bail!("the HTTP server ended");
         }
     };
@@ -113,7 +112,7 @@ async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
     }
     info!("shutting down");
     manager.stopping("ends");
-    drop(stop);
+    stop.send_replace(true);
     let ending = timeout(SHUTDOWN_LIMIT, async {
         host.shutdown().await;
         tokio::join!(edge.drained(), supervisor.shutdown());
@@ -155,36 +154,6 @@ async fn watchdog(manager: Arc<Notifier>, host: Host, supervisor: Arc<Supervisor
 
 /// It looks after its workers each second; this allows for a machine that is busy with something else.
 const SUPERVISOR_PATIENCE: Duration = Duration::from_secs(10);
-
-fn edge_settings(config: &Config) -> Settings {
-    Settings {
-        api_keys: api_keys(config),
-        admin: match config.admin.allow {
-            AdminAllow::Any => AdminAccess::Everybody,
-            AdminAllow::Loopback => AdminAccess::Loopback,
-            _ => AdminAccess::Nobody,
-        },
-        revision: env!("PLENUM_REVISION").to_owned(),
-        metrics: config.metrics.enabled && config.metrics.port == 0,
-        ..Settings::default()
-    }
-}
-
-fn api_keys(config: &Config) -> ApiKeys {
-    let key = |key: &AdminKey| {
-        let scope = match key.scope {
-            AdminScope::Read => Scope::Read,
-            AdminScope::Rooms => Scope::Rooms,
-            AdminScope::Admin => Scope::Admin,
-        };
-        let (name, namespace) = (key.name.clone(), key.namespace.as_deref().map(Into::into));
-        match &key.key {
-            AdminSecret::Plain(key) => ApiKey::new(name, key.expose(), scope, namespace),
-            AdminSecret::Sha256(digest) => ApiKey::from_digest(name, *digest, scope, namespace),
-        }
-    };
-    config.admin.keys.iter().map(key).collect::<Vec<_>>().into()
-}
 
 /// Opens the port of metrics, if they have one of their own. It goes on until the process ends, so that the last moments
 /// are seen, too.
@@ -336,14 +305,14 @@ fn cores(percent: u32) -> f32 {
 }
 
 /// Says where the node is, on standard output and in one write, for people and for scripts that wait for it.
-fn announce(address: SocketAddr, started: Instant) -> anyhow::Result<()> {
+fn announce(scheme: &str, address: SocketAddr, started: Instant) -> anyhow::Result<()> {
     let host = match address.ip() {
         ip if ip.is_loopback() || ip.is_unspecified() => "localhost".to_owned(),
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("[{ip}]"),
     };
     let line = format!(
-        "Plenum is ready: http://{host}:{} ({} ms)\n",
+        "Plenum is ready: {scheme}://{host}:{} ({} ms)\n",
         address.port(),
         started.elapsed().as_millis(),
     );

@@ -59,6 +59,7 @@ pub(crate) fn serve_flags(args: &ServeArgs) -> Vec<Override> {
         args.announced_ip.as_ref().map(ToString::to_string),
         "--announced-ip",
     );
+    add("tls.mode", args.tls.clone(), "--tls");
     add(
         "http.insecure",
         args.insecure.then(|| "true".to_owned()),

@@ -98,6 +98,31 @@ pub enum Problem {
         "media would listen on {0}, which no client can send to: set rtc.announced_ip (or `announced` in rtc.listen) to the address that clients reach, or rtc.listen_ip to one of this machine's"
     )]
     NothingToAnnounce(IpAddr),
+    /// Nobody could be let in.
+    #[error(
+        "auth.mode is \"token\" and there is nothing to check tokens with: name files with keys in auth.keys, or a set of keys in auth.jwks_url"
+    )]
+    NoKeys,
+    /// TLS without what it needs.
+    #[error(
+        "tls.mode is \"files\", which needs tls.certificate and tls.key (or mode \"self-signed\" for a try)"
+    )]
+    NoCertificate,
+    /// Passwords for TURN servers without what they are made of.
+    #[error(
+        "ice.turn needs ice.turn_secret or ice.turn_secret_file, and one of them: what the TURN server has as static-auth-secret"
+    )]
+    NoTurnSecret,
+    /// Browsers refuse all servers because of one that is wrong.
+    #[error(
+        "{key} has `{given}`, which is no address of such a server: turn:turn.example.org:3478"
+    )]
+    IceUrl {
+        /// Which setting.
+        key: &'static str,
+        /// The address.
+        given: String,
+    },
     /// A number is outside its range.
     #[error("{key} must be {range}, not {given}")]
     OutOfRange {
@@ -130,7 +155,7 @@ pub enum Problem {
     PortsBeyondLast(u32),
     /// Everyone who reaches the port could join every room.
     #[error(
-        "signalling would listen on the public address {0} and let everybody in: keep http.listen_ip on a loopback address (a reverse proxy can add TLS and a login), or say --insecure (http.insecure = true) if this is meant"
+        "signalling would listen on the public address {0} and let everybody in: keep http.listen_ip on a loopback address (a reverse proxy can add TLS and a login), let clients show tokens (auth.mode = \"token\"), or say --insecure (http.insecure = true) if this is meant"
     )]
     PublicWithoutAuth(IpAddr),
     /// There is no port for each worker.

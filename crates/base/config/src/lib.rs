@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod admin_keys;
+mod doors;
 mod error;
 mod keys;
 mod listen;
@@ -24,12 +25,12 @@ mod webhooks;
 mod tests;
 
 pub use admin_keys::{AdminKey, AdminScope, AdminSecret};
+pub use doors::{Auth, AuthMode, DoorLimits, Http, Ice, Tls, TlsMode};
 pub use error::{ConfigError, Origin, Problem};
 pub use ports::{DEFAULT_EPHEMERAL, PortPlan};
 pub use resolve::{FileSource, Override, resolve};
 pub use secret::Secret;
 pub use sections::{
-    Admin, AdminAllow, Auth, AuthMode, Config, Http, Log, LogFormat, Metrics, Node, Room, Rtc,
-    RtcMode, Workers,
+    Admin, AdminAllow, Config, Log, LogFormat, Metrics, Node, Room, Rtc, RtcMode, Workers,
 };
 pub use webhooks::{WebhookTarget, Webhooks};

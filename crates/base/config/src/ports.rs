@@ -1,6 +1,6 @@
 //! Which ports belong to which worker.
 
-use std::ops::RangeInclusive;
+use std::{iter::once, ops::RangeInclusive};
 
 use crate::{Config, ConfigError, Problem};
 
@@ -57,16 +57,19 @@ impl PortPlan {
             workers,
             ephemeral,
         };
-        let port = config.http.port;
-        match plan.owner(port) {
-            Some(worker) => Err(Problem::PortTaken {
-                key: "http.port",
-                port,
-                worker,
-                range: plan.all(),
-            }),
-            None => Ok(plan),
+        let further = config.http.further_ports.iter();
+        let further = further.map(|port| ("http.further_ports", *port));
+        for (key, port) in once(("http.port", config.http.port)).chain(further) {
+            if let Some(worker) = plan.owner(port) {
+                return Err(Problem::PortTaken {
+                    key,
+                    port,
+                    worker,
+                    range: plan.all(),
+                });
+            }
         }
+        Ok(plan)
     }
 
     /// How many workers have ports.
@@ -194,6 +197,12 @@ mod tests {
                 continue;
             };
             let error = plan.expect_err("overlap").to_string();
+            config.http.port = 9_999;
+            config.http.further_ports = vec![port];
+            let further = config.port_plan(2, DEFAULT_EPHEMERAL);
+            let further = further.expect_err("overlap").to_string();
+            assert!(further.contains("http.further_ports"), "{further}");
+            config.http.further_ports.clear();
             for word in [
                 "http.port".to_owned(),
                 port.to_string(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use plenum_params::transport::{Address, ListenInfo};
 
-use crate::{AdminKey, Webhooks};
+use crate::{AdminKey, Auth, DoorLimits, Http, Ice, Tls, Webhooks};
 
 /// All settings of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub struct Config {
     pub auth: Auth,
     /// Signalling, web page and status.
     pub http: Http,
+    /// Servers that help clients to find a path.
+    pub ice: Ice,
+    /// What one client or address may do.
+    pub limits: DoorLimits,
     /// Logging.
     pub log: Log,
     /// Figures for Prometheus.
@@ -28,6 +32,8 @@ pub struct Config {
     pub room: Room,
     /// Media addresses and transports.
     pub rtc: Rtc,
+    /// Certificates.
+    pub tls: Tls,
     /// Who is told what happens in rooms.
     pub webhooks: Webhooks,
     /// Worker processes.
@@ -82,45 +88,6 @@ pub enum AdminAllow {
     Loopback,
     /// Not at all.
     None,
-}
-
-/// `[auth]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Auth {
-    /// How a client proves that it may join.
-    pub mode: AuthMode,
-}
-
-/// How a client proves that it may join.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AuthMode {
-    /// Not at all: whoever reaches the port may join every room.
-    #[default]
-    None,
-}
-
-/// `[http]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Http {
-    /// Address that signalling and the web page listen on.
-    pub listen_ip: IpAddr,
-    /// Its port; 0 takes a free one.
-    pub port: u16,
-    /// Allows a public `listen_ip` although nobody has to authenticate.
-    pub insecure: bool,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            listen_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            port: 3000,
-            insecure: false,
-        }
-    }
 }
 
 /// `[log]`.

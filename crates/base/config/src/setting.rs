@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use toml::Value;
 
-use crate::{AdminAllow, AuthMode, LogFormat, RtcMode};
+use crate::{AdminAllow, AuthMode, LogFormat, RtcMode, TlsMode};
 
 /// A type of settings.
 pub(crate) trait Setting: Sized {
@@ -128,7 +128,19 @@ words!(
     "loopback" => AdminAllow::Loopback,
     "none" => AdminAllow::None
 );
-words!(AuthMode, "\"none\"", "none" => AuthMode::None);
+words!(
+    AuthMode,
+    "\"none\" or \"token\"",
+    "none" => AuthMode::None,
+    "token" => AuthMode::Token
+);
+words!(
+    TlsMode,
+    "\"off\", \"files\" or \"self-signed\"",
+    "files" => TlsMode::Files,
+    "off" => TlsMode::Off,
+    "self-signed" => TlsMode::SelfSigned
+);
 words!(LogFormat, "\"text\" or \"json\"", "json" => LogFormat::Json, "text" => LogFormat::Text);
 
 words!(

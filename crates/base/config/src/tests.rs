@@ -182,7 +182,9 @@ fn every_key_can_be_set_by_every_layer() {
         }
         tables if tables.starts_with("tables") => "192.0.2.1@203.0.113.7 ::/udp",
         "\"text\" or \"json\"" => "json",
-        "\"none\"" => "none",
+        "\"none\" or \"token\"" => "token",
+        "\"off\", \"files\" or \"self-signed\"" => "self-signed",
+        ranges if ranges.contains("10.0.0.0/8") => "192.0.2.0/24 2001:db8::/32",
         "\"loopback\", \"any\" or \"none\"" => "any",
         _ => "40000",
     };
@@ -197,9 +199,7 @@ fn every_key_can_be_set_by_every_layer() {
         let by_file = from_file(&format!("[{section}]\n{name} = {value}")).unwrap();
         assert_eq!(by_flag, by_env, "{}", key.path);
         assert_eq!(by_flag, by_file, "{}", key.path);
-        if key.path != "auth.mode" {
-            assert_ne!(by_flag, Config::default(), "{}", key.path);
-        }
+        assert_ne!(by_flag, Config::default(), "{}", key.path);
     }
     assert!(ALIASES.iter().all(|(_, path)| keys::find(path).is_some()));
 }
@@ -227,6 +227,38 @@ fn a_public_address_without_authentication_needs_a_word() {
         config.http.insecure = true;
         config.validate().unwrap();
     }
+}
+
+#[test]
+fn a_public_address_where_tokens_are_asked_for_needs_none() {
+    let text = "[http]\nlisten_ip = \"192.0.2.1\"\n[auth]\nmode = \"token\"\nkeys = \"keys\"";
+    from_file(text).unwrap().validate().unwrap();
+}
+
+#[test]
+fn doors_have_what_they_need() {
+    for (text, word) in [
+        ("[auth]\nmode = \"token\"", "auth.keys"),
+        ("[tls]\nmode = \"files\"", "tls.certificate"),
+        ("[ice]\nturn = \"turn:a\"", "ice.turn_secret"),
+        (
+            "[ice]\nturn = \"turn:a\"\nturn_secret = \"s\"\nturn_secret_file = \"f\"",
+            "one of them",
+        ),
+        ("[ice]\nstun = \"turn:a\"", "ice.stun has `turn:a`"),
+        ("[ice]\nturn_ttl_s = 1", "ice.turn_ttl_s"),
+        ("[limits]\nbody_bytes = 10", "limits.body_bytes"),
+    ] {
+        let error = from_file(text).unwrap().validate().unwrap_err().to_string();
+        assert!(
+            error.contains(word) && error.lines().count() == 1,
+            "{error}"
+        );
+    }
+    let text = "[ice]\nstun = [\"stun:a\", \"stuns:b\"]\nturn = \"turns:a\"\nturn_secret = \"s\"";
+    let config = from_file(text).unwrap();
+    config.validate().unwrap();
+    assert!(!config.to_toml_masked().contains("\"s\""));
 }
 
 #[test]

@@ -4,13 +4,14 @@ use std::net::IpAddr;
 
 use plenum_params::transport::Address;
 
-use crate::{AuthMode, Config, ConfigError, Problem};
+use crate::{AuthMode, Config, ConfigError, Problem, TlsMode};
 
 impl Config {
     /// Refuses what cannot work or would be dangerous, naming everything at once.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut problems = Vec::new();
         self.check_addresses(&mut problems);
+        self.check_doors(&mut problems);
         self.check_ranges(&mut problems);
         if problems.is_empty() {
             Ok(())
@@ -43,6 +44,31 @@ impl Config {
         }
         if listen.iter().all(|info| !info.udp) {
             problems.push(Problem::NoUdp);
+        }
+    }
+
+    fn check_doors(&self, problems: &mut Vec<Problem>) {
+        let auth = &self.auth;
+        if auth.mode == AuthMode::Token && auth.keys.is_empty() && auth.jwks_url.is_none() {
+            problems.push(Problem::NoKeys);
+        }
+        let tls = &self.tls;
+        if tls.mode == TlsMode::Files && (tls.certificate.is_none() || tls.key.is_none()) {
+            problems.push(Problem::NoCertificate);
+        }
+        let ice = &self.ice;
+        if !ice.turn.is_empty() && ice.turn_secret.is_some() == ice.turn_secret_file.is_some() {
+            problems.push(Problem::NoTurnSecret);
+        }
+        for (key, urls, schemes) in [
+            ("ice.stun", &ice.stun, ["stun:", "stuns:"]),
+            ("ice.turn", &ice.turn, ["turn:", "turns:"]),
+        ] {
+            let is_strange = |url: &&String| !schemes.iter().any(|scheme| url.starts_with(scheme));
+            problems.extend(urls.iter().filter(is_strange).map(|url| Problem::IceUrl {
+                key,
+                given: url.clone(),
+            }));
         }
     }
 
@@ -123,6 +149,41 @@ impl Config {
             "at least 1",
             webhooks.max_attempts,
         );
+        let limits = &self.limits;
+        for (key, figure, lowest, range) in [
+            (
+                "ice.turn_ttl_s",
+                self.ice.turn_ttl_s,
+                60,
+                "at least 60 (seconds)",
+            ),
+            (
+                "limits.messages_per_peer",
+                limits.messages_per_peer,
+                1,
+                "at least 1",
+            ),
+            (
+                "limits.message_bytes",
+                limits.message_bytes,
+                65_536,
+                "at least 65536",
+            ),
+            (
+                "limits.body_bytes",
+                limits.body_bytes,
+                65_536,
+                "at least 65536",
+            ),
+            (
+                "limits.waiting_messages",
+                limits.waiting_messages,
+                16,
+                "at least 16",
+            ),
+        ] {
+            check(figure >= lowest, key, range, figure);
+        }
         if first + width > 1 + u32::from(u16::MAX) {
             problems.push(Problem::PortsBeyondLast(first + width));
         }

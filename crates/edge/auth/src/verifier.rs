@@ -241,3 +241,6 @@ impl Claims {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

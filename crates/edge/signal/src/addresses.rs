@@ -1,5 +1,4 @@
 //! What one address may do at the doors: so many requests a second, so many connections at a time.
-#![allow(dead_code, reason = "connections are counted where they are accepted")]
 
 use std::{
     collections::HashMap,

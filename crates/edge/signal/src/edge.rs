@@ -13,7 +13,6 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::IntoResponse,
     routing::{any, get},
-    serve::ListenerExt as _,
 };
 use plenum_api::{
     error::ErrorKind,
@@ -22,13 +21,13 @@ use plenum_api::{
 use plenum_auth::Verifier;
 use plenum_host::Host;
 use tokio::{net::TcpListener, sync::watch};
-use tracing::debug;
 
 use crate::{
-    Settings,
+    Settings, Tls,
     addresses::Addresses,
     admission::Denied,
     api,
+    listening::{self, Doorman},
     metrics::{CONTENT_TYPE, Metrics},
     page, plenum, protoo, socketio,
 };
@@ -78,24 +77,18 @@ impl Edge {
     }
 
     /// Serves until `shutdown` completes. Signalling connections go on until the host ends them: see
-    /// [`Self::drained`].
+    /// [`Self::drained`]. May be called once for each of several ports.
     pub async fn serve(
         &self,
         listener: TcpListener,
+        tls: Option<&Tls>,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        // Signalling is small messages that somebody waits for.
-        let listener = listener.tap_io(|stream| {
-            if let Err(err) = stream.set_nodelay(true) {
-                debug!(%err, "no TCP_NODELAY");
-            }
-        });
-        let service = self
-            .router()
-            .into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, service)
-            .with_graceful_shutdown(shutdown)
-            .await
+        let doorman = Doorman {
+            addresses: Arc::clone(&self.addresses),
+            settings: Arc::clone(&self.settings),
+        };
+        listening::serve(listener, doorman, tls, self.router(), shutdown).await
     }
 
     /// Serves `/metrics` and nothing else until `shutdown` completes, for networks that only operators reach.

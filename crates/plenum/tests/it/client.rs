@@ -37,11 +37,25 @@ impl Client {
         target: &str,
         protocol: Option<&'static str>,
     ) -> Result<Self, tungstenite::Error> {
+        Self::try_connect_with(port, target, protocol, &[]).await
+    }
+
+    /// With further headers.
+    pub(crate) async fn try_connect_with(
+        port: u16,
+        target: &str,
+        protocol: Option<&'static str>,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, tungstenite::Error> {
         let mut request = format!("ws://127.0.0.1:{port}{target}").into_client_request()?;
         if let Some(protocol) = protocol {
             request
                 .headers_mut()
                 .insert("Sec-WebSocket-Protocol", HeaderValue::from_static(protocol));
+        }
+        for (name, value) in headers {
+            let value = HeaderValue::from_str(value).expect("visible characters");
+            request.headers_mut().insert(*name, value);
         }
         let (socket, _) = timeout(PATIENCE, connect_async(request))
             .await

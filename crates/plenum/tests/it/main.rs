@@ -1,11 +1,13 @@
 //! The built binary from outside: signalling sessions by hand, process lifetimes, the command line.
 
+mod auth;
 mod bot;
 mod chaos;
 mod client;
 mod closing;
 mod command_line;
 mod data;
+mod doors;
 mod drain;
 mod layers;
 mod lifetime;

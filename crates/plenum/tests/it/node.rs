@@ -102,7 +102,8 @@ impl Node {
         (code, serde_json::from_str(&body).expect("JSON"))
     }
 
-    async fn call(&self, method: &str, path: &str, headers: &str) -> (u16, String) {
+    /// Status code and body of a request with these header lines besides.
+    pub(crate) async fn call(&self, method: &str, path: &str, headers: &str) -> (u16, String) {
         let response = timeout(PATIENCE, raw_call(self.port, method, path, headers))
             .await
             .expect("answers in time");
@@ -230,7 +231,7 @@ pub(crate) async fn raw_get(port: u16, path: &str) -> String {
     raw_call(port, "GET", path, "").await
 }
 
-async fn raw_call(port: u16, method: &str, path: &str, headers: &str) -> String {
+pub(crate) async fn raw_call(port: u16, method: &str, path: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port))
         .await
         .expect("listens");

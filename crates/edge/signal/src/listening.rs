@@ -1,0 +1,155 @@
+//! Taking connections: how many of one address, with TLS or without, and how they end.
+
+use std::{
+    future::{Future, Ready, ready},
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use axum::Router;
+use axum_server::{Handle, Server, accept::Accept, tls_rustls::RustlsAcceptor};
+use hyper_util::{
+    rt::{TokioExecutor, TokioTimer},
+    server::conn::auto::Builder,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+};
+use tracing::debug;
+
+use crate::{
+    Settings, Tls,
+    addresses::{Addresses, Connected},
+};
+
+/// How long somebody may take to say what it wants: a connection that says nothing holds a file open.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Serves until `shutdown` completes, and then what has begun.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    doorman: Doorman,
+    tls: Option<&Tls>,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let handle = Handle::new();
+    let mut server = Server::<SocketAddr>::from_listener(listener).handle(handle.clone());
+    // WebSockets are a matter of HTTP/1.1 (RFC 6455).
+    let mut http = Builder::new(TokioExecutor::new()).http1_only();
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
+    *server.http_builder() = http;
+    let serving = async {
+        match tls {
+            None => server.acceptor(doorman).serve(service).await,
+            Some(tls) => {
+                let acceptor = RustlsAcceptor::new(tls.config()).acceptor(doorman);
+                server.acceptor(acceptor).serve(service).await
+            }
+        }
+    };
+    let mut serving = pin!(serving);
+    tokio::select! {
+        ended = &mut serving => return ended,
+        () = shutdown => {}
+    }
+    handle.graceful_shutdown(None);
+    serving.await
+}
+
+/// Looks at connections before anything is read from them.
+#[derive(Clone, Debug)]
+pub(crate) struct Doorman {
+    pub(crate) addresses: Arc<Addresses>,
+    pub(crate) settings: Arc<Settings>,
+}
+
+impl Doorman {
+    fn take(&self, stream: TcpStream) -> io::Result<Counted> {
+        // Signalling is small messages that somebody waits for.
+        if let Err(err) = stream.set_nodelay(true) {
+            debug!(%err, "no TCP_NODELAY");
+        }
+        let ip = stream.peer_addr()?.ip();
+        let proxies = &self.settings.trusted_proxies;
+        // A proxy has the connections of all its clients.
+        let place = if proxies.iter().any(|network| network.contains(ip)) {
+            None
+        } else {
+            let place = self.addresses.take_connection(ip, Instant::now());
+            Some(place.ok_or_else(|| {
+                debug!(%ip, "too many connections of one address, closed");
+                io::Error::other("too many connections of one address")
+            })?)
+        };
+        Ok(Counted {
+            stream,
+            _place: place,
+        })
+    }
+}
+
+impl<S> Accept<TcpStream, S> for Doorman {
+    type Stream = Counted;
+    type Service = S;
+    type Future = Ready<io::Result<(Counted, S)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        ready(self.take(stream).map(|stream| (stream, service)))
+    }
+}
+
+/// A connection that counts as long as it is there, also when it has become a `WebSocket`.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    stream: TcpStream,
+    _place: Option<Connected>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,160 @@
+//! Ports, certificates, proxies, origins and what one address may do.
+
+use std::net::TcpListener;
+
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Error;
+
+use crate::{
+    client::{Client, join},
+    node::{Node, PATIENCE, raw_call},
+};
+
+/// A port that nobody has now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+    listener.local_addr().expect("bound").port()
+}
+
+/// A client that takes every certificate.
+fn trusting() -> reqwest::Client {
+    reqwest::Client::builder()
+        .danger_accept_invalid_certs(true)
+        .no_proxy()
+        .timeout(PATIENCE)
+        .build()
+        .expect("a client")
+}
+
+#[tokio::test]
+async fn all_ports_speak_tls_and_let_websockets_in() {
+    let further = free_port();
+    let setting = format!("http.further_ports={further}");
+    let mut node = Node::start_with(&["--tls", "self-signed", "--set", &setting]).await;
+    assert!(
+        node.ready_line.contains("https://localhost:"),
+        "{}",
+        node.ready_line
+    );
+    for port in [node.port, further] {
+        let client = trusting();
+        let url = format!("https://localhost:{port}");
+        let healthz = client.get(format!("{url}/healthz")).send().await;
+        assert_eq!(healthz.expect("answers").status(), 200);
+        let upgrade = client
+            .get(format!("{url}/?roomId=room&peerId=ada"))
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header("sec-websocket-protocol", "protoo")
+            .send()
+            .await
+            .expect("answers");
+        assert_eq!(upgrade.status(), 101);
+        // Whoever speaks plainly is not understood, and nobody else minds.
+        assert!(
+            !raw_call(port, "GET", "/healthz", "")
+                .await
+                .contains("200 OK")
+        );
+        let again = client.get(format!("{url}/healthz")).send().await;
+        assert_eq!(again.expect("answers").status(), 200);
+    }
+    node.signal("TERM");
+    assert!(node.ended().await.success());
+}
+
+#[tokio::test]
+async fn an_address_that_asks_too_often_is_told_so_and_others_are_served() {
+    let node = Node::start_with(&[
+        "--set",
+        "http.trusted_proxies=127.0.0.1",
+        "--set",
+        "limits.requests_per_address=1",
+        "--set",
+        "limits.request_burst=3",
+    ])
+    .await;
+    let ask = async |client: &str| {
+        let header = format!("X-Forwarded-For: {client}\r\n");
+        node.call("GET", "/healthz", &header).await.0
+    };
+    let mut answers = Vec::new();
+    for _ in 0..20 {
+        answers.push(ask("203.0.113.9").await);
+    }
+    assert_eq!(answers[..3], [200, 200, 200]);
+    assert!(answers.contains(&429), "{answers:?}");
+    assert_eq!(ask("203.0.113.10").await, 200);
+    // What a client writes into the list itself is nobody's address.
+    let mut forged = Vec::new();
+    for n in 0..20 {
+        forged.push(ask(&format!("198.51.100.{n}, 203.0.113.11")).await);
+    }
+    assert!(forged.contains(&429), "{forged:?}");
+    for _ in 0..20 {
+        assert_eq!(
+            node.get("/healthz").await.0,
+            200,
+            "programs on this machine"
+        );
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_stay_outside_where_there_is_a_list() {
+    let own = "https://meet.example.org";
+    let setting = format!("http.origins={own}");
+    let node = Node::start_with(&["--set", &setting]).await;
+    let connect = async |origin: &str| {
+        let headers = [("origin", origin)];
+        Client::try_connect_with(node.port, "/?roomId=a&peerId=b", Some("protoo"), &headers).await
+    };
+    connect(own).await.expect("let in").leave().await;
+    match connect("https://evil.example").await {
+        Err(Error::Http(response)) => assert_eq!(response.status(), 403),
+        _ => panic!("let in"),
+    }
+    let preflight = async |origin: &str| {
+        let headers = format!(
+            "Origin: {origin}\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n"
+        );
+        let answer = raw_call(node.port, "OPTIONS", "/stats", &headers).await;
+        answer.to_lowercase()
+    };
+    let allowed = format!("access-control-allow-origin: {own}");
+    assert!(preflight(own).await.contains(&allowed));
+    assert!(
+        !preflight("https://evil.example")
+            .await
+            .contains("allow-origin")
+    );
+}
+
+#[tokio::test]
+async fn clients_are_told_of_servers_that_help_them() {
+    let node = Node::start_with(&[
+        "--set",
+        "ice.stun=stun:stun.example.org",
+        "--set",
+        "ice.turn=turn:turn.example.org:3478?transport=udp",
+        "--set",
+        "ice.turn_secret=north",
+    ])
+    .await;
+    let mut ada = Client::connect(node.port, "room", "ada").await;
+    let session = join(&mut ada, "Ada").await;
+    let servers = &session.send["iceServers"];
+    assert_eq!(servers[0], json!({"urls": ["stun:stun.example.org"]}));
+    assert_eq!(
+        servers[1]["urls"],
+        json!(["turn:turn.example.org:3478?transport=udp"])
+    );
+    let name = servers[1]["username"].as_str().expect("a name");
+    assert!(name.ends_with(":ada"), "{name}");
+    assert!(servers[1]["credential"].is_string());
+    let plain = Node::start().await;
+    let mut bob = Client::connect(plain.port, "room", "bob").await;
+    assert!(join(&mut bob, "Bob").await.send.get("iceServers").is_none());
+}
