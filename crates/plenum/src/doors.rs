@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use plenum_auth::{Verifier, VerifierOptions};
 use plenum_config::{AdminAllow, AdminKey, AdminScope, AdminSecret, AuthMode, Config, TlsMode};
 use plenum_signal::{
-    AddressLimits, AdminAccess, ApiKey, ApiKeys, Edge, IceServers, Origins, Scope, Settings, Tls,
-    install_crypto_provider,
+    AddressLimits, AdminAccess, ApiKey, ApiKeys, BroadcastSettings, Edge, IceServers, Origins,
+    Scope, Settings, Tls, install_crypto_provider,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tracing::info;
@@ -120,6 +120,7 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         outgoing_queue: limits.waiting_messages as usize,
         revision: env!("PLENUM_REVISION").to_owned(),
         metrics: config.metrics.enabled && config.metrics.port == 0,
+        broadcast: broadcast_settings(config),
         ..Settings::default()
     })
 }
@@ -201,4 +202,15 @@ fn own_names(config: &Config) -> Vec<String> {
     names.extend(config.rtc.announced_ip.iter().map(ToString::to_string));
     names.dedup();
     names
+}
+
+fn broadcast_settings(config: &Config) -> BroadcastSettings {
+    let broadcast = &config.broadcast;
+    BroadcastSettings {
+        max_sessions: broadcast.max_sessions as usize,
+        max_broadcasters: broadcast.max_broadcasters as usize,
+        media_timeout: broadcast.media_timeout(),
+        idle_timeout: broadcast.idle_timeout(),
+        plain_address: config.rtc.announced_ip.as_ref().map(ToString::to_string),
+    }
 }

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod admin_keys;
+mod broadcast;
 mod doors;
 mod error;
 mod keys;
@@ -25,6 +26,7 @@ mod webhooks;
 mod tests;
 
 pub use admin_keys::{AdminKey, AdminScope, AdminSecret};
+pub use broadcast::Broadcast;
 pub use doors::{Auth, AuthMode, DoorLimits, Http, Ice, Tls, TlsMode};
 pub use error::{ConfigError, Origin, Problem};
 pub use ports::{DEFAULT_EPHEMERAL, PortPlan};

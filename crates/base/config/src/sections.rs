@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use plenum_params::transport::{Address, ListenInfo};
 
-use crate::{AdminKey, Auth, DoorLimits, Http, Ice, Tls, Webhooks};
+use crate::{AdminKey, Auth, Broadcast, DoorLimits, Http, Ice, Tls, Webhooks};
 
 /// All settings of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Config {
     pub admin: Admin,
     /// Who may join.
     pub auth: Auth,
+    /// Who publishes and plays by HTTP.
+    pub broadcast: Broadcast,
     /// Signalling, web page and status.
     pub http: Http,
     /// Servers that help clients to find a path.

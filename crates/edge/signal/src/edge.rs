@@ -20,16 +20,18 @@ use plenum_api::{
 };
 use plenum_auth::Verifier;
 use plenum_host::Host;
+use plenum_ids::RoomName;
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     Settings, Tls,
     addresses::Addresses,
     admission::Denied,
-    api,
+    api, broadcasters,
     listening::{self, Doorman},
     metrics::{CONTENT_TYPE, Metrics},
     page, plenum, protoo, socketio,
+    whip::{self, Sessions},
 };
 
 /// Signalling, status and web page. Cheap to clone.
@@ -42,6 +44,10 @@ pub struct Edge {
     pub(crate) keys: Option<Arc<Verifier>>,
     /// Those of our own dialect, which outlive their sockets.
     pub(crate) sessions: plenum::Sessions,
+    /// Those of REST.
+    pub(crate) broadcasters: broadcasters::Registry,
+    /// Sessions of WHIP and WHEP.
+    pub(crate) http_sessions: Sessions,
     addresses: Arc<Addresses>,
     open: watch::Sender<usize>,
 }
@@ -64,6 +70,8 @@ impl Edge {
             addresses: Arc::new(Addresses::new(settings.addresses, Instant::now())),
             keys: None,
             sessions: plenum::Sessions::default(),
+            broadcasters: broadcasters::Registry::new(settings.broadcast.max_broadcasters),
+            http_sessions: Sessions::new(settings.broadcast.max_sessions),
             settings: Arc::new(settings),
             open: watch::Sender::new(0),
         }
@@ -125,6 +133,8 @@ impl Edge {
             .route("/workers", get(stats))
             .merge(api::router(self))
             .merge(socketio::router(self))
+            .merge(broadcasters::router())
+            .merge(whip::router())
             .route("/protoo", any(signalling))
             .route("/plenum", any(own_signalling))
             .route("/", any(page_or_signalling))
@@ -139,6 +149,12 @@ impl Edge {
             .with_state(self.clone())
     }
 
+    /// Whether somebody has made this room.
+    pub(crate) fn has_room(&self, name: &RoomName) -> bool {
+        let rooms = self.host.rooms(Some(&name.namespace));
+        rooms.iter().any(|room| room.room == name.room.as_str())
+    }
+
     /// Counts a signalling connection as long as the result lives.
     pub(crate) fn count_connection(&self) -> OpenConnection {
         self.open.send_modify(|count| *count += 1);
@@ -149,6 +165,7 @@ impl Edge {
 }
 
 /// See [`Edge::count_connection`].
+#[derive(Debug)]
 pub(crate) struct OpenConnection {
     open: watch::Sender<usize>,
 }

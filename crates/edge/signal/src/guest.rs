@@ -2,16 +2,13 @@
 //!
 //! A task owns the [`Session`], so that requests can be made and awaited from anywhere, several at a time.
 
-#![allow(
-    dead_code,
-    reason = "the doors that use it follow one by one; the last of them takes this line away"
-)]
-
 use std::collections::HashMap;
 
 use plenum_api::error::ErrorKind;
 use plenum_host::{Session, SessionEnd, SessionEvent};
-use plenum_room::{AskId, ClientRequest, PeerEvent, PeerReply, PeerRequest, RequestId, RoomError};
+use plenum_room::{
+    AskId, ClientRequest, CloseReason, PeerEvent, PeerReply, PeerRequest, RequestId, RoomError,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::debug;
 
@@ -46,7 +43,6 @@ enum Order {
         ask: AskId,
         accepted: bool,
     },
-    Release,
 }
 
 /// Orders on their way to the task. It is never busy for longer than the room is behind, so that this is slack for a
@@ -91,20 +87,18 @@ impl Guest {
             .await
             .is_err()
         {
-            return Err(gone());
+            return Err(gone(self.ended().await));
         }
-        answer.await.unwrap_or_else(|_| Err(gone()))
+        match answer.await {
+            Ok(result) => result,
+            Err(_) => Err(gone(self.ended().await)),
+        }
     }
 
     /// Answers a question.
     pub(crate) async fn answer(&self, ask: AskId, accepted: bool) {
         // If the session is over, nobody wants the answer.
         let _ = self.orders.send(Order::Answer { ask, accepted }).await;
-    }
-
-    /// After [`GuestEvent::Move`], see [`Session::release`].
-    pub(crate) async fn release(&self) {
-        let _ = self.orders.send(Order::Release).await;
     }
 
     /// Why the session is over, if it is.
@@ -124,8 +118,21 @@ impl Guest {
     }
 }
 
-fn gone() -> RoomError {
-    RoomError::new(ErrorKind::NotFound, "the session is over")
+/// What a request gets that comes too late.
+fn gone(end: SessionEnd) -> RoomError {
+    let (kind, reason) = match end {
+        SessionEnd::Room(reason) => {
+            let kind = match reason {
+                CloseReason::Replaced => ErrorKind::Conflict,
+                CloseReason::RoomFull => ErrorKind::Unavailable,
+                reason if reason.is_refusal() => ErrorKind::Forbidden,
+                _ => ErrorKind::NotFound,
+            };
+            (kind, reason.as_str())
+        }
+        _ => (ErrorKind::Unavailable, "the server ended the session"),
+    };
+    RoomError::new(kind, reason)
 }
 
 struct Task {
@@ -169,9 +176,6 @@ impl Task {
             }
             Order::Answer { ask, accepted } => {
                 let _ = self.session.answer(ask, accepted).await;
-            }
-            Order::Release => {
-                let _ = self.session.release().await;
             }
         }
     }

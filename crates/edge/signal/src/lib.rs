@@ -7,6 +7,8 @@
 mod addresses;
 mod admission;
 mod api;
+mod broadcasters;
+mod caller;
 mod edge;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -24,9 +26,11 @@ mod reply;
 mod settings;
 mod socketio;
 mod tls;
+mod whip;
 
 pub use addresses::AddressLimits;
 pub use api::{AdminAccess, ApiKey, ApiKeys, Scope};
+pub use broadcasters::BroadcastSettings;
 pub use edge::Edge;
 pub use ice_servers::IceServers;
 pub use origins::Origins;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plenum_params::network::Network;
 
-use crate::{AddressLimits, AdminAccess, ApiKeys, IceServers, Origins};
+use crate::{AddressLimits, AdminAccess, ApiKeys, BroadcastSettings, IceServers, Origins};
 
 /// Limits and times of the signalling connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Settings {
     pub origins: Origins,
     /// Proxies that are believed who their clients are.
     pub trusted_proxies: Vec<Network>,
+    /// Who publishes and plays by HTTP.
+    pub broadcast: BroadcastSettings,
     /// Largest message taken from a client. The reference server takes 960,000 bytes.
     pub max_message_size: usize,
     /// How often a connection is pinged. The reference server does so every minute.
@@ -60,6 +62,7 @@ impl Default for Settings {
             ice: IceServers::default(),
             origins: Origins::default(),
             trusted_proxies: Vec::new(),
+            broadcast: BroadcastSettings::default(),
             max_message_size: 960_000,
             ping_interval: Duration::from_mins(1),
             pong_timeout: Duration::from_secs(10),

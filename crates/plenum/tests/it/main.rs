@@ -2,6 +2,7 @@
 
 mod auth;
 mod bot;
+mod broadcasters;
 mod chaos;
 mod client;
 mod closing;
@@ -9,6 +10,7 @@ mod command_line;
 mod data;
 mod doors;
 mod drain;
+mod http;
 mod layers;
 mod lifetime;
 mod logs;
@@ -21,4 +23,5 @@ mod session;
 mod socketio;
 mod traces;
 mod webinar;
+mod whip;
 mod workers;

@@ -36,13 +36,22 @@ impl Node {
     }
 
     pub(crate) async fn start_workers(count: u16, arguments: &[&str]) -> Self {
+        Self::start_on(count, rtc_ports(count), arguments).await
+    }
+
+    /// One worker with ports enough for plain transports.
+    pub(crate) async fn start_roomy() -> Self {
+        Self::start_on(1, rtc_ports_each(1, 16), &[]).await
+    }
+
+    async fn start_on(count: u16, ports: Vec<String>, arguments: &[&str]) -> Self {
         let mut child = command()
             .args(["serve", "--port", "0", "--workers", &count.to_string()])
             // An unoptimised worker on few cores is busy, and takes rooms all the same.
             .args(["--set", "workers.max_cpu_percent=0"])
             // Tests that end a node have clients in it.
             .args(["--set", "node.drain_timeout_s=0"])
-            .args(rtc_ports(count))
+            .args(ports)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -210,8 +219,12 @@ pub(crate) async fn all_gone(pids: &[i32]) {
 
 /// A range of UDP ports for so many workers that nobody uses, as flags.
 pub(crate) fn rtc_ports(workers: u16) -> Vec<String> {
+    rtc_ports_each(workers, 2)
+}
+
+fn rtc_ports_each(workers: u16, each: u16) -> Vec<String> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let count = 2 * workers;
+    let count = each * workers;
     let base = 11_000 + (std::process::id() % 400) as u16 * 50;
     for _ in 0..1000 {
         let first = base.wrapping_add(NEXT.fetch_add(count, Ordering::Relaxed) % 20_000);
@@ -220,7 +233,7 @@ pub(crate) fn rtc_ports(workers: u16) -> Vec<String> {
                 "--set".to_owned(),
                 format!("rtc.min_port={first}"),
                 "--set".to_owned(),
-                "rtc.ports_per_worker=2".to_owned(),
+                format!("rtc.ports_per_worker={each}"),
             ];
         }
     }

@@ -1,0 +1,245 @@
+//! WHEP: a client that plays what somebody publishes.
+
+use axum::http::StatusCode;
+use plenum_ids::{ConsumerId, PeerId, TransportId};
+use plenum_params::ortc;
+use plenum_room::{Door, PeerEvent, PeerInfo, PeerReply, PeerRequest, ProducerInfo};
+use plenum_sdp::{AnswerSection, Offer, Player, Section, Stream};
+use tokio::time::{Instant, sleep_until};
+use tracing::{Instrument as _, debug, info_span};
+
+use super::{
+    Created,
+    refusal::Refusal,
+    setup::{self, Newcomer, Running},
+};
+use crate::{
+    Edge,
+    caller::Caller,
+    guest::{Guest, GuestEvent},
+};
+
+/// Makes a player's session.
+pub(super) async fn start(
+    edge: &Edge,
+    room: &str,
+    wanted: Option<String>,
+    caller: &Caller,
+    body: &[u8],
+) -> Result<Created, Refusal> {
+    let offer = setup::offer(caller, body)?;
+    setup::check_sections(&offer, Section::receives)?;
+    let wanted = wanted.map(PeerId::from);
+    let knock = caller.knock(room, None, Door::Whep);
+    let (name, mut admission) = edge.admit(&knock)?;
+    if !admission.grants.subscribe {
+        let reason = "the token does not allow to receive";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, reason));
+    }
+    if !edge.has_room(&name) {
+        return Err(Refusal::new(StatusCode::NOT_FOUND, "there is no such room"));
+    }
+    // A player is an audience: nobody sees it come and go, and no room goes on for its sake.
+    (admission.grants.hidden, admission.keeps_room) = (true, false);
+    admission.catalog = true;
+    let span = info_span!("whep", room = %name, peer = %admission.peer);
+    let newcomer = Newcomer::enter(edge, (name, admission)).await?;
+    let players = offer.sections.iter();
+    let players: Vec<_> = players
+        .map(|section| section.player(&newcomer.router))
+        .collect::<Result<_, _>>()?;
+    check_published(&newcomer.guest, wanted.as_ref(), &players).await?;
+    let transport = newcomer.connect(&offer, false).await?;
+    let peers = newcomer.join("whep", caller).await?;
+    let mut playing = Playing {
+        guest: newcomer.guest.clone(),
+        transport: transport.0,
+        catalog: producers(peers),
+        current: wanted.clone(),
+        wanted,
+        slots: players.into_iter().map(Slot::new).collect(),
+    };
+    playing.fill().await;
+    let sections = playing.answer(&offer);
+    let (created, running) = newcomer.settle(edge, &offer, transport, sections)?;
+    tokio::spawn(playing.watch(running).instrument(span));
+    Ok(created)
+}
+
+fn producers(peers: Vec<PeerInfo>) -> Vec<ProducerInfo> {
+    peers.into_iter().flat_map(|peer| peer.producers).collect()
+}
+
+/// Refuses whoever comes too early, before anything is made for it.
+async fn check_published(
+    guest: &Guest,
+    wanted: Option<&PeerId>,
+    players: &[Player],
+) -> Result<(), Refusal> {
+    let PeerReply::Room(room) = guest.request(PeerRequest::GetRoom).await? else {
+        return Err(setup::unexpected());
+    };
+    if let Some(wanted) = wanted
+        && !room.peers.iter().any(|peer| peer.peer == *wanted)
+    {
+        let reason = "there is no such peer in the room";
+        return Err(Refusal::new(StatusCode::NOT_FOUND, reason));
+    }
+    let catalog = producers(room.peers);
+    let mut published = catalog
+        .iter()
+        .filter(|producer| wanted.is_none_or(|wanted| producer.peer == *wanted));
+    let plays = |producer: &ProducerInfo| {
+        players
+            .iter()
+            .any(|player| ortc::can_consume(&producer.consumable, &player.capabilities))
+    };
+    if published.any(plays) {
+        Ok(())
+    } else if catalog.is_empty() {
+        Err(Refusal::not_yet("nothing is published yet"))
+    } else {
+        Err(Refusal::not_yet(
+            "nothing is published yet that can be played",
+        ))
+    }
+}
+
+/// A player's session at work.
+struct Playing {
+    guest: Guest,
+    transport: TransportId,
+    /// Whom the client asked for; `None`: whoever began last.
+    wanted: Option<PeerId>,
+    /// Whom it gets.
+    current: Option<PeerId>,
+    /// What others publish, in the order in which it began.
+    catalog: Vec<ProducerInfo>,
+    /// One per media section.
+    slots: Vec<Slot>,
+}
+
+/// A media section, and what goes out on it.
+struct Slot {
+    player: Player,
+    consumer: Option<ConsumerId>,
+    /// What the answer tells of the first one.
+    stream: Option<Stream>,
+}
+
+impl Slot {
+    const fn new(player: Player) -> Self {
+        Self {
+            player,
+            consumer: None,
+            stream: None,
+        }
+    }
+
+    fn plays(&self, producer: &ProducerInfo) -> bool {
+        ortc::can_consume(&producer.consumable, &self.player.capabilities)
+    }
+}
+
+impl Playing {
+    /// Begins what is published and not played yet. Who plays nobody in particular changes to whoever began last, when
+    /// nothing of the one before is left.
+    async fn fill(&mut self) {
+        let idle = self.slots.iter().all(|slot| slot.consumer.is_none());
+        if self.wanted.is_none() && idle {
+            self.current = self.newest();
+        }
+        for index in 0..self.slots.len() {
+            self.fill_slot(index).await;
+        }
+    }
+
+    fn newest(&self) -> Option<PeerId> {
+        let playable = |producer: &&ProducerInfo| self.slots.iter().any(|it| it.plays(producer));
+        let video =
+            |producer: &&ProducerInfo| producer.kind == plenum_params::media::MediaKind::Video;
+        let newest_first = || self.catalog.iter().rev().filter(playable);
+        let found = newest_first().find(video).or_else(|| newest_first().next());
+        found.map(|producer| producer.peer.clone())
+    }
+
+    async fn fill_slot(&mut self, index: usize) {
+        let Some(slot) = self.slots.get(index).filter(|slot| slot.consumer.is_none()) else {
+            return;
+        };
+        let mut candidates = self.catalog.iter().rev();
+        let found = candidates.find(|it| Some(&it.peer) == self.current.as_ref() && slot.plays(it));
+        let Some(producer) = found.map(|producer| producer.producer) else {
+            return;
+        };
+        let body = PeerRequest::Consume {
+            transport: Some(self.transport),
+            producer,
+            rtp_capabilities: Some(slot.player.capabilities.clone()),
+            paused: false,
+            layers: None,
+            numbers: Some(Box::new(slot.player.numbers.clone())),
+        };
+        match self.guest.request(body).await {
+            Ok(PeerReply::Consumed(consumer)) => {
+                if let Some(slot) = self.slots.get_mut(index) {
+                    slot.consumer = Some(consumer.consumer);
+                    slot.stream = Stream::of_consumer(&consumer.rtp_parameters);
+                }
+            }
+            Ok(other) => debug!(?other, "the room answered something else"),
+            // Gone in the meantime: what comes next is told.
+            Err(err) => debug!(%err, "cannot play it"),
+        }
+    }
+
+    fn answer(&self, offer: &Offer) -> Vec<AnswerSection> {
+        let sections = offer.sections.iter().zip(&self.slots);
+        sections
+            .map(|(section, slot)| {
+                let msid = format!("plenum {}", section.kind.as_str());
+                AnswerSection::send(section, &slot.player, slot.stream.clone(), msid)
+            })
+            .collect()
+    }
+
+    /// Sees to the session until it is over.
+    async fn watch(mut self, mut running: Running) {
+        debug!(session = %running.place.id, "plays");
+        let deadline = sleep_until(Instant::now() + running.timeout);
+        tokio::pin!(deadline);
+        let mut connected = false;
+        let why = loop {
+            tokio::select! {
+                event = running.events.recv() => match event {
+                    Some(GuestEvent::Notify(PeerEvent::TransportConnected { .. })) => connected = true,
+                    Some(GuestEvent::Notify(event)) => self.handle(event).await,
+                    Some(GuestEvent::Ask { ask, .. }) => running.guest.answer(ask, false).await,
+                    Some(GuestEvent::End(_) | GuestEvent::Move) | None => break "the room ended it",
+                },
+                _ = &mut running.ended => break "the client ended it",
+                () = &mut deadline, if !connected => break "its media never connected",
+            }
+        };
+        debug!(session = %running.place.id, why, "plays no more");
+    }
+
+    async fn handle(&mut self, event: PeerEvent) {
+        match event {
+            PeerEvent::ProducerAdded(producer) => self.catalog.push(producer),
+            PeerEvent::ProducerRemoved { producer, .. } => {
+                self.catalog.retain(|known| known.producer != producer);
+            }
+            PeerEvent::PeerClosed { peer } => self.catalog.retain(|known| known.peer != peer),
+            PeerEvent::ConsumerClosed { consumer } => {
+                for slot in &mut self.slots {
+                    if slot.consumer == Some(consumer) {
+                        slot.consumer = None;
+                    }
+                }
+            }
+            _ => return,
+        }
+        self.fill().await;
+    }
+}

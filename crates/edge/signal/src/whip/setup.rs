@@ -1,0 +1,193 @@
+//! What publishers and players have in common when they come in.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::http::StatusCode;
+use plenum_host::RoomOptions;
+use plenum_ids::{PeerId, RoomName, TransportId};
+use plenum_params::{
+    media::MediaKind, rtp_parameters::RtpCapabilities, transport::WebRtcTransportInfo,
+};
+use plenum_room::{Admission, PeerInfo, PeerReply, PeerRequest, Subscription};
+use plenum_sdp::{Answer, AnswerSection, Offer, Section};
+use serde_json::{Map, json};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Created, SDP, refusal::Refusal, sessions::Place};
+use crate::{
+    Edge,
+    caller::Caller,
+    edge::OpenConnection,
+    guest::{Guest, GuestEvent},
+};
+
+/// Reads the offer in a request.
+pub(super) fn offer(caller: &Caller, body: &[u8]) -> Result<Offer, Refusal> {
+    if caller.content_type() != Some(SDP) {
+        let reason = "only application/sdp is taken";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason));
+    }
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the offer is no text"))?;
+    Ok(Offer::parse(text)?)
+}
+
+/// At most one section of each kind, all of them with media in the right direction.
+pub(super) fn check_sections(
+    offer: &Offer,
+    has_direction: impl Fn(&Section) -> bool,
+) -> Result<(), Refusal> {
+    if !offer.sections.iter().all(has_direction) {
+        return Err(Refusal::unacceptable(
+            "a media section has the wrong direction",
+        ));
+    }
+    for kind in [MediaKind::Audio, MediaKind::Video] {
+        let of_kind = |section: &&Section| section.kind == kind;
+        if offer.sections.iter().filter(of_kind).count() > 1 {
+            return Err(Refusal::unacceptable("several sections of one kind"));
+        }
+    }
+    Ok(())
+}
+
+/// A client that has come in and is to get its session.
+pub(super) struct Newcomer {
+    pub(super) guest: Guest,
+    pub(super) events: mpsc::Receiver<GuestEvent>,
+    pub(super) router: Arc<RtpCapabilities>,
+    peer: PeerId,
+    name: Option<String>,
+    open: OpenConnection,
+}
+
+/// What a session's task has.
+pub(super) struct Running {
+    pub(super) guest: Guest,
+    pub(super) events: mpsc::Receiver<GuestEvent>,
+    pub(super) place: Place,
+    /// Completes when the client has ended the session.
+    pub(super) ended: oneshot::Receiver<()>,
+    /// How long the client may take to connect its media.
+    pub(super) timeout: Duration,
+    _open: OpenConnection,
+}
+
+impl Newcomer {
+    pub(super) async fn enter(
+        edge: &Edge,
+        (room, admission): (RoomName, Admission),
+    ) -> Result<Self, Refusal> {
+        if edge.http_sessions.is_full() {
+            return Err(too_many());
+        }
+        let (peer, name) = (admission.peer.clone(), admission.name.clone());
+        let session = edge
+            .host
+            .connect(&room, admission, RoomOptions::default())
+            .inspect_err(|err| edge.metrics.note_refusal(*err))?;
+        let (guest, events) = Guest::new(session);
+        let PeerReply::RouterRtpCapabilities(router) =
+            guest.request(PeerRequest::GetRouterRtpCapabilities).await?
+        else {
+            return Err(unexpected());
+        };
+        Ok(Self {
+            guest,
+            events,
+            router,
+            peer,
+            name,
+            open: edge.count_connection(),
+        })
+    }
+
+    /// Makes the transport and connects it as the offer says.
+    pub(super) async fn connect(
+        &self,
+        offer: &Offer,
+        producing: bool,
+    ) -> Result<(TransportId, Box<WebRtcTransportInfo>), Refusal> {
+        let body = PeerRequest::CreateWebRtcTransport {
+            producing,
+            consuming: !producing,
+            force_tcp: false,
+            data: false,
+        };
+        let PeerReply::WebRtcTransport { transport, info } = self.guest.request(body).await? else {
+            return Err(unexpected());
+        };
+        let body = PeerRequest::ConnectWebRtcTransport {
+            transport,
+            dtls: offer.dtls_parameters(),
+        };
+        self.guest.request(body).await?;
+        Ok((transport, info))
+    }
+
+    /// Joins the room. Whoever must wait in its lobby waits here.
+    pub(super) async fn join(&self, flag: &str, caller: &Caller) -> Result<Vec<PeerInfo>, Refusal> {
+        let name = caller.find("displayName").or(self.name.as_deref());
+        let body = PeerRequest::Join {
+            display_name: name.unwrap_or(self.peer.as_str()).to_owned(),
+            device: json!({ "flag": flag, "name": flag.to_ascii_uppercase() }),
+            rtp_capabilities: None,
+            data: false,
+            volumes: false,
+            demand: false,
+            migrate: false,
+            subscription: Subscription::Manual,
+            app_data: Map::new(),
+            features: false,
+        };
+        match self.guest.request(body).await? {
+            PeerReply::Joined { peers, .. } => Ok(peers),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The session's URL and answer, and what its task needs.
+    pub(super) fn settle(
+        self,
+        edge: &Edge,
+        offer: &Offer,
+        transport: (TransportId, Box<WebRtcTransportInfo>),
+        sections: Vec<AnswerSection>,
+    ) -> Result<(Created, Running), Refusal> {
+        let number = TransportId::random().as_u128() as u64;
+        let answer = Answer::new(number, offer, &transport.1, sections).write();
+        let first = offer.sections.first().ok_or_else(unexpected)?;
+        let added = edge.http_sessions.add(
+            self.guest.clone(),
+            transport,
+            (first.kind.as_str(), first.mid.clone()),
+            offer.credentials.clone(),
+        );
+        let (place, ended) = added.ok_or_else(too_many)?;
+        let created = Created {
+            id: place.id.clone(),
+            etag: "\"1\"".to_owned(),
+            answer,
+            ice_servers: edge.ice_servers(&self.peer),
+        };
+        let running = Running {
+            guest: self.guest,
+            events: self.events,
+            place,
+            ended,
+            timeout: edge.settings.broadcast.media_timeout,
+            _open: self.open,
+        };
+        Ok((created, running))
+    }
+}
+
+fn too_many() -> Refusal {
+    let reason = "the server has as many WHIP and WHEP sessions as it may have";
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason)
+}
+
+pub(super) fn unexpected() -> Refusal {
+    let reason = "the room answered something else";
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, reason)
+}
