@@ -1,7 +1,12 @@
 //! Entry points for fuzzing: whatever the bytes, these return.
 
+use std::net::SocketAddr;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+
 use crate::{
     protoo::{Dialect, message::Incoming},
+    remote,
     socketio::Spoken,
 };
 
@@ -36,5 +41,27 @@ pub fn fuzz_socketio_event(data: &[u8]) {
 pub fn fuzz_plenum_message(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         crate::plenum::fuzz_message(text);
+    }
+}
+
+/// What proxies, and whoever pretends to be one, write about who is behind them.
+pub fn fuzz_forwarded(data: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(data) else {
+        return;
+    };
+    let peer = SocketAddr::from(([10, 0, 0, 1], 1));
+    let Ok(proxies) = "10.0.0.0/8".parse() else {
+        return;
+    };
+    for name in [
+        HeaderName::from_static("x-forwarded-for"),
+        header::FORWARDED,
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.append(&name, value.clone());
+        headers.append(&name, value.clone());
+        let _ = remote::client(peer, &headers, &[proxies]);
+        // Who is not trusted speaks for nobody.
+        assert_eq!(remote::client(peer, &headers, &[]), peer);
     }
 }

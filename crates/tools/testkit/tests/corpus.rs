@@ -7,7 +7,10 @@ use std::{fs, path::PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 28] = [
+const TARGETS: [Target; 32] = [
+    ("auth_claims", plenum_auth::fuzzing::fuzz_claims),
+    ("auth_keys", plenum_auth::fuzzing::fuzz_keys),
+    ("auth_token", plenum_auth::fuzzing::fuzz_token),
     ("bwe_feedback", plenum_bwe::fuzzing::fuzz_feedback),
     (
         "codec_dependency_descriptor",
@@ -40,6 +43,7 @@ const TARGETS: [Target; 28] = [
     ("sctp_split", plenum_sctp::fuzzing::fuzz_split),
     ("sdp_fragment", plenum_sdp::fuzzing::fuzz_fragment),
     ("sdp_offer", plenum_sdp::fuzzing::fuzz_offer),
+    ("signal_forwarded", plenum_signal::fuzzing::fuzz_forwarded),
     (
         "signal_plenum_message",
         plenum_signal::fuzzing::fuzz_plenum_message,
