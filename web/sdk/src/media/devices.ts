@@ -38,22 +38,41 @@ export function watchDevices(changed: () => void): () => void {
   return () => navigator.mediaDevices?.removeEventListener?.("devicechange", changed);
 }
 
-export async function openMic(deviceId: string): Promise<MediaStreamTrack> {
+export interface MicOptions {
+  // Empty: the default one.
+  deviceId?: string;
+  // As the browser makes speech clear; off for music.
+  processing?: boolean;
+}
+
+export interface CameraOptions {
+  deviceId?: string;
+  width?: number;
+  height?: number;
+  frameRate?: number;
+}
+
+export async function openMic({ deviceId, processing = true }: MicOptions = {}): Promise<MediaStreamTrack> {
   const audio: MediaTrackConstraints = {
-    echoCancellation: true,
-    noiseSuppression: true,
-    autoGainControl: true,
+    echoCancellation: processing,
+    noiseSuppression: processing,
+    autoGainControl: processing,
     ...wanted(deviceId),
   };
   const stream = await devices().getUserMedia({ audio });
   return first(stream.getAudioTracks(), "microphone");
 }
 
-export async function openCamera(deviceId: string): Promise<MediaStreamTrack> {
+export async function openCamera({
+  deviceId,
+  width = 1280,
+  height = 720,
+  frameRate = 30,
+}: CameraOptions = {}): Promise<MediaStreamTrack> {
   const video: MediaTrackConstraints = {
-    width: { ideal: 1280 },
-    height: { ideal: 720 },
-    frameRate: { ideal: 30 },
+    width: { ideal: width },
+    height: { ideal: height },
+    frameRate: { ideal: frameRate },
     ...wanted(deviceId),
   };
   const stream = await devices().getUserMedia({ video });
@@ -81,7 +100,7 @@ export async function openScreen(): Promise<ScreenTracks> {
 }
 
 // "Ideal", so that a device that was unplugged since it was chosen gives way to the default one.
-function wanted(deviceId: string): MediaTrackConstraints {
+function wanted(deviceId: string | undefined): MediaTrackConstraints {
   return deviceId ? { deviceId: { ideal: deviceId } } : {};
 }
 

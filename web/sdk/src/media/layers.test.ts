@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Place, PRIORITY, STAGED_PRIORITY, TopHeight, type Watched, wish } from "./layers";
+import { type Place, PRIORITY, STAGED_PRIORITY, TopHeight, type Watched, wish } from "./layers.js";
 
 const three: Watched = { count: { spatial: 3, temporal: 3 }, top: 720, wished: undefined };
 

@@ -1,8 +1,7 @@
 // After the room has moved, what is on the page comes from the session before: each picture and sound stays until the
 // same one has begun to arrive anew.
 
-import { mediaReplaced, type RemoteMedia } from "../store/state";
-import type { Store } from "../store/store";
+import type { RemoteTrack } from "./remote.js";
 
 // How often is looked whether something has begun to arrive. A picture changes every 33 ms or so.
 const LOOK_MS = 40;
@@ -11,7 +10,10 @@ const LOOK_MS = 40;
 const PATIENCE_MS = 8_000;
 
 export interface HandoverOptions {
-  store: Store;
+  // What is shown now.
+  shown(): Iterable<RemoteTrack>;
+  // Shows it, in the place of what is shown of the same source.
+  show(track: RemoteTrack): void;
   // The statistics of the receiving connection.
   report(): Promise<Iterable<unknown>>;
   // Nothing of before is shown any more, or it is too late for it.
@@ -28,9 +30,9 @@ interface Entry {
 export class Handover {
   readonly #options: HandoverOptions;
   // What shall be shown, by the identifiers of consumers.
-  readonly #waiting = new Map<string, RemoteMedia>();
+  readonly #waiting = new Map<string, RemoteTrack>();
   // What was shown when the move began and has not come again.
-  #earlier = new Set<string>();
+  readonly #earlier: ReadonlySet<string>;
   #deadline = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #looking = false;
@@ -38,7 +40,7 @@ export class Handover {
 
   constructor(options: HandoverOptions) {
     this.#options = options;
-    this.#earlier = new Set(Object.keys(options.store.getState().media));
+    this.#earlier = new Set([...options.shown()].map(({ id }) => id));
   }
 
   // To be called once the room has been joined again.
@@ -49,20 +51,17 @@ export class Handover {
   }
 
   // New media; false if it takes no other's place and can be shown at once.
-  take(one: RemoteMedia): boolean {
-    if (this.#over || !this.#before(one)) return false;
-    this.#waiting.set(one.id, one);
-    this.#showIfQuiet(one);
+  take(track: RemoteTrack): boolean {
+    if (this.#over || !this.#before(track)) return false;
+    this.#waiting.set(track.id, track);
+    this.#showIfQuiet(track);
     return true;
   }
 
-  // Something became known of a consumer; false if it is shown already, or unknown.
-  change(id: string, change: Partial<Omit<RemoteMedia, "id">>): boolean {
-    const one = this.#waiting.get(id);
-    if (!one) return false;
-    const changed = { ...one, ...change };
-    this.#waiting.set(id, changed);
-    this.#showIfQuiet(changed);
+  // Something became known of a track; false if it is shown already, or unknown.
+  changed(track: RemoteTrack): boolean {
+    if (!this.#waiting.has(track.id)) return false;
+    this.#showIfQuiet(track);
     return true;
   }
 
@@ -76,19 +75,18 @@ export class Handover {
     this.#waiting.clear();
   }
 
-  #before({ peerId, source }: RemoteMedia): RemoteMedia | undefined {
-    const shown = Object.values(this.#options.store.getState().media);
-    return shown.find((one) => this.#earlier.has(one.id) && one.peerId === peerId && one.source === source);
+  #before({ key }: RemoteTrack): boolean {
+    return [...this.#options.shown()].some((one) => this.#earlier.has(one.id) && one.key === key);
   }
 
   // What does not arrive by intent is not waited for.
-  #showIfQuiet(one: RemoteMedia): void {
-    if (one.paused || one.unwatched) this.#show(one);
+  #showIfQuiet(track: RemoteTrack): void {
+    if (track.paused || track.suspended) this.#show(track);
   }
 
-  #show(one: RemoteMedia): void {
-    this.#waiting.delete(one.id);
-    this.#options.store.setState(mediaReplaced(one));
+  #show(track: RemoteTrack): void {
+    this.#waiting.delete(track.id);
+    this.#options.show(track);
   }
 
   async #look(): Promise<void> {
@@ -102,8 +100,7 @@ export class Handover {
       this.#looking = false;
     }
     if (this.#over) return;
-    const { media } = this.#options.store.getState();
-    const left = Object.keys(media).some((id) => this.#earlier.has(id));
+    const left = [...this.#options.shown()].some(({ id }) => this.#earlier.has(id));
     if ((left || this.#waiting.size > 0) && Date.now() < this.#deadline) return;
     for (const one of [...this.#waiting.values()]) this.#show(one);
     this.close();

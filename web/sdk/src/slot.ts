@@ -2,20 +2,16 @@
 // are pressed faster than the server answers never overlap.
 
 import type { types } from "mediasoup-client";
-import { activate } from "../media/demand";
-import type { ProtooClient } from "../protoo/client";
-
-export interface Wanted {
-  track: MediaStreamTrack | undefined;
-  paused: boolean;
-}
+import type { Wanted } from "./local.js";
+import { activate } from "./media/demand.js";
+import type { Socket } from "./wire/socket.js";
 
 // Which encodings are watched, by producer. They may be known before the answer that makes the producer known.
 export type Demands = ReadonlyMap<string, readonly boolean[]>;
 
 export class ProducerSlot {
   readonly #produce: (track: MediaStreamTrack) => Promise<types.Producer>;
-  readonly #protoo: Pick<ProtooClient, "request">;
+  readonly #socket: Pick<Socket, "request">;
   readonly #failed: (error: unknown) => void;
   readonly #demands: Demands;
   #wanted: Wanted = { track: undefined, paused: false };
@@ -28,12 +24,12 @@ export class ProducerSlot {
 
   constructor(
     produce: (track: MediaStreamTrack) => Promise<types.Producer>,
-    protoo: Pick<ProtooClient, "request">,
+    socket: Pick<Socket, "request">,
     failed: (error: unknown) => void,
     demands: Demands = new Map(),
   ) {
     this.#produce = produce;
-    this.#protoo = protoo;
+    this.#socket = socket;
     this.#failed = failed;
     this.#demands = demands;
   }
@@ -91,7 +87,8 @@ export class ProducerSlot {
     if (!track) {
       this.#producer = undefined;
       producer.close();
-      await this.#protoo.request("closeProducer", { producerId: producer.id });
+      // One that the server has taken away is as closed as can be.
+      await this.#socket.request("closeProducer", { producerId: producer.id }).catch(() => undefined);
       return true;
     }
     if (producer.track !== track) {
@@ -101,7 +98,7 @@ export class ProducerSlot {
     if (producer.paused !== paused) {
       if (paused) producer.pause();
       else producer.resume();
-      await this.#protoo.request(paused ? "pauseProducer" : "resumeProducer", { producerId: producer.id });
+      await this.#socket.request(paused ? "pauseProducer" : "resumeProducer", { producerId: producer.id });
       return true;
     }
     const demand = this.#demands.get(producer.id);

@@ -9,10 +9,10 @@ import {
   TopHeight,
   type Wish,
   wish,
-} from "../media/layers";
-import type { Json } from "../protoo/messages";
+} from "./media/layers.js";
+import type { Json } from "./wire/frames.js";
 
-// The places of the tiles by their ids.
+// The places of pictures by `RemoteTrack.key`.
 export type View = ReadonlyMap<string, Place>;
 
 // A window that is dragged larger changes all tiles with every drawn frame: the last size counts, once the dragging
@@ -22,6 +22,9 @@ const SETTLE_AT_MOST_MS = 1_000;
 
 // A glance at another tab is not worth a key frame on coming back.
 const HIDDEN_MS = 1_500;
+
+// Of whom nobody says where it is shown, all is received.
+const WHOLE: Place = { width: Number.MAX_SAFE_INTEGER, height: Number.MAX_SAFE_INTEGER, staged: false };
 
 export interface Asked {
   // What was asked for; undefined: all there is.
@@ -54,6 +57,7 @@ export class Watching {
   readonly #options: WatchingOptions;
   readonly #consumers = new Map<string, Watched>();
   #view: View = new Map();
+  #others: "all" | "nothing" = "all";
   #seen = true;
   #settle: ReturnType<typeof setTimeout> | undefined;
   #deadline = 0;
@@ -84,8 +88,10 @@ export class Watching {
     this.#consumers.delete(consumer);
   }
 
-  view(view: View): void {
+  // Pictures that are not mentioned come as they are ("all"), or not at all.
+  view(view: View, others: "all" | "nothing"): void {
     this.#view = view;
+    this.#others = others;
     this.#changed();
   }
 
@@ -134,7 +140,7 @@ export class Watching {
     this.#settle = undefined;
     const ratio = this.#options.pixelRatio();
     for (const [consumer, watched] of this.#consumers) {
-      const place = this.#seen ? this.#view.get(watched.tile) : undefined;
+      const place = this.#place(watched.tile);
       const wished = watched.wanted.layers?.spatial;
       const before = JSON.stringify(watched.wanted);
       watched.wanted = wish(place, ratio, { count: watched.count, top: watched.top.value, wished });
@@ -143,13 +149,20 @@ export class Watching {
     }
   }
 
+  #place(tile: string): Place | undefined {
+    const place = this.#view.get(tile);
+    if (!place && this.#others === "all") return WHOLE;
+    return this.#seen ? place : undefined;
+  }
+
   // One request at a time and consumer, until the server knows what is wanted by then.
   async #work(consumer: string, watched: Watched): Promise<void> {
     watched.working = true;
     for (let step = next(watched); step; step = next(watched)) {
       const { method, data } = step;
       try {
-        await this.#options.request(method, { consumerId: consumer, ...data });
+        const whom = method.endsWith("Consumers") ? { consumerIds: [consumer] } : { consumerId: consumer };
+        await this.#options.request(method, { ...whom, ...data });
       } catch {
         // The picture stays as it is, which is no worse than before.
         watched.refused.set(method, JSON.stringify(data));
@@ -173,16 +186,16 @@ interface Step {
 // What the server has still to be told. Who comes back is told what of it first, so that it starts right.
 function steps({ wanted, told, count }: Watched): Step[] {
   const { paused, layers, priority } = wanted;
-  if (paused) return told.paused ? [] : [{ method: "pauseConsumer", data: {}, told: { paused } }];
+  if (paused) return told.paused ? [] : [{ method: "pauseConsumers", data: {}, told: { paused } }];
   const all: Step[] = [];
   if (priority !== told.priority)
     all.push({ method: "setConsumerPriority", data: { priority }, told: { priority } });
   const have = told.layers ?? { spatial: count.spatial - 1, temporal: count.temporal - 1 };
   if (layers && (layers.spatial !== have.spatial || layers.temporal !== have.temporal)) {
     const data = { spatialLayer: layers.spatial, temporalLayer: layers.temporal };
-    all.push({ method: "setConsumerPreferredLayers", data, told: { layers } });
+    all.push({ method: "setConsumerLayers", data, told: { layers } });
   }
-  if (told.paused) all.push({ method: "resumeConsumer", data: {}, told: { paused } });
+  if (told.paused) all.push({ method: "resumeConsumers", data: {}, told: { paused } });
   return all;
 }
 

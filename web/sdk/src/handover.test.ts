@@ -1,21 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { joined, mediaAdded, type RemoteMedia, remoteMedia } from "../store/state";
-import { createPageStore, type Store } from "../store/store";
-import { Handover } from "./handover";
+import { Handover } from "./handover.js";
+import type { RemoteTrack } from "./remote.js";
 
 type Kind = "audio" | "video";
 
-function media(id: string, peerId: string, source: RemoteMedia["source"], paused = false): RemoteMedia {
-  return remoteMedia({ id, peerId, source, track: { id: `track-${id}` } as MediaStreamTrack, paused });
+function media(id: string, peerId: string, source: string, paused = false): RemoteTrack {
+  const track = { id: `track-${id}` };
+  return { id, peerId, source, key: `${peerId}/${source}`, track, paused, suspended: false } as RemoteTrack;
 }
 
 describe("Handover", () => {
-  let store: Store;
+  let tracks: Map<string, RemoteTrack>;
   let report: Map<string, object>;
   let completed: number;
   let handover: Handover;
 
-  const shown = (): string[] => Object.keys(store.getState().media).sort();
+  const shown = (): string[] => [...tracks.keys()].sort();
   const arrives = (id: string, kind: Kind, count = 1): void => {
     const figures =
       kind === "video" ? { framesDecoded: count, packetsReceived: 5 } : { packetsReceived: count };
@@ -25,14 +25,15 @@ describe("Handover", () => {
 
   beforeEach(() => {
     vi.useFakeTimers();
-    store = createPageStore("hall", { id: "me", name: "Me" });
-    store.setState(joined([{ id: "a", name: "Ada" }]));
-    store.setState(mediaAdded(media("1", "a", "mic")));
-    store.setState(mediaAdded(media("2", "a", "camera")));
+    tracks = new Map([media("1", "a", "mic"), media("2", "a", "camera")].map((one) => [one.id, one]));
     report = new Map();
     completed = 0;
     handover = new Handover({
-      store,
+      shown: () => tracks.values(),
+      show: (track) => {
+        for (const { id, key } of [...tracks.values()]) if (key === track.key) tracks.delete(id);
+        tracks.set(track.id, track);
+      },
       report: async () => report,
       complete: () => {
         completed += 1;
@@ -65,16 +66,19 @@ describe("Handover", () => {
   it("leaves alone what was not there before", async () => {
     expect(handover.take(media("9", "a", "screen"))).toBe(false);
     expect(handover.take(media("8", "b", "camera"))).toBe(false);
-    expect(handover.change("8", { score: 3 })).toBe(false);
+    expect(handover.changed(media("8", "b", "camera"))).toBe(false);
   });
 
   it("does not wait for what is paused or not watched", async () => {
     handover.take(media("8", "a", "mic", true));
     expect(shown()).toEqual(["2", "8"]);
-    handover.take(media("9", "a", "camera"));
-    expect(handover.change("9", { score: 7 })).toBe(true);
-    expect(handover.change("9", { unwatched: true })).toBe(true);
-    expect(store.getState().media["9"]).toMatchObject({ score: 7, unwatched: true });
+    const hidden = media("9", "a", "camera");
+    handover.take(hidden);
+    expect(handover.changed(hidden)).toBe(true);
+    expect(shown()).toEqual(["2", "8"]);
+    hidden.suspended = true;
+    expect(handover.changed(hidden)).toBe(true);
+    expect(shown()).toEqual(["8", "9"]);
     await later();
     expect(completed).toBe(1);
   });

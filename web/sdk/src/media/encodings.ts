@@ -1,9 +1,10 @@
 // How tracks are encoded for sending.
 
 import type { types } from "mediasoup-client";
-import type { Codec } from "../util/params";
 
 type Encoding = types.RtpEncodingParameters;
+
+export type VideoCodec = "vp8" | "vp9" | "h264" | "av1";
 
 // Three sizes of the camera picture, smallest first. At 720p that is 180p, 360p and 720p; the rates are what VP8
 // needs for a talking head at 30 frames per second.
@@ -43,7 +44,7 @@ export function screenEncodings(): Encoding[] {
 // The codec to send video with: the forced one, or the server's first. Undefined if the two sides do not share it.
 export function videoCodec(
   capabilities: types.RtpCapabilities,
-  forced: Codec | undefined,
+  forced: VideoCodec | undefined,
 ): types.RtpCodecCapability | undefined {
   return capabilities.codecs?.find((codec) => {
     const mime = codec.mimeType.toLowerCase();

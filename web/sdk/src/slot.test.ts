@@ -1,6 +1,6 @@
 import type { types } from "mediasoup-client";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { ProducerSlot } from "./slot";
+import { ProducerSlot } from "./slot.js";
 
 class FakeProducer {
   readonly id: string;
@@ -61,7 +61,7 @@ describe("ProducerSlot", () => {
       producers.push(producer);
       return producer as unknown as types.Producer;
     };
-    const request = async (method: string): Promise<unknown> => {
+    const request = async (method: string): Promise<Record<string, unknown>> => {
       log.push(method);
       return {};
     };

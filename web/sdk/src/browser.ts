@@ -1,10 +1,6 @@
-// Which browser this is, for the server's list of peers.
+// Which browser this is, for the list of peers.
 
-export interface Browser {
-  flag: string;
-  name: string;
-  version: string;
-}
+import type { DeviceInfo } from "./wire/messages.js";
 
 const KNOWN: readonly [RegExp, string, string][] = [
   [/Edg\/([\d.]+)/, "edge", "Edge"],
@@ -14,7 +10,7 @@ const KNOWN: readonly [RegExp, string, string][] = [
   [/Version\/([\d.]+).*Safari/, "safari", "Safari"],
 ];
 
-export function browser(userAgent: string): Browser {
+export function browser(userAgent: string): DeviceInfo {
   for (const [pattern, flag, name] of KNOWN) {
     const version = pattern.exec(userAgent)?.[1];
     if (version) return { flag, name, version };

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Place } from "../media/layers";
-import type { Json } from "../protoo/messages";
-import { type Asked, Watching } from "./watching";
+import type { Place } from "./media/layers.js";
+import type { Json } from "./wire/frames.js";
+import { type Asked, Watching } from "./watching.js";
 
 const three = { spatial: 3, temporal: 3 };
 const large: Place = { width: 1200, height: 700, staged: true };
@@ -13,7 +13,7 @@ describe("Watching", () => {
   let refuse: (method: string) => boolean;
   let watching: Watching;
 
-  const view = (places: Record<string, Place>): void => watching.view(new Map(Object.entries(places)));
+  const view = (places: Record<string, Place>): void => watching.view(new Map(Object.entries(places)), "nothing");
   const settled = (): Promise<unknown> => vi.advanceTimersByTimeAsync(250);
   const methods = (): string[] => sent.map(([method]) => method);
 
@@ -44,7 +44,7 @@ describe("Watching", () => {
     await settled();
     expect(sent).toEqual([
       ["setConsumerPriority", { consumerId: "1", priority: 10 }],
-      ["setConsumerPreferredLayers", { consumerId: "2", spatialLayer: 0, temporalLayer: 2 }],
+      ["setConsumerLayers", { consumerId: "2", spatialLayer: 0, temporalLayer: 2 }],
     ]);
     expect(asked.get("2")).toEqual({ preferred: { spatial: 0, temporal: 2 }, paused: false });
   });
@@ -58,11 +58,11 @@ describe("Watching", () => {
     view({ "a/camera": small, "b/camera": large });
     await settled();
     expect(sent).toContainEqual([
-      "setConsumerPreferredLayers",
+      "setConsumerLayers",
       { consumerId: "1", spatialLayer: 0, temporalLayer: 2 },
     ]);
     expect(sent).toContainEqual([
-      "setConsumerPreferredLayers",
+      "setConsumerLayers",
       { consumerId: "2", spatialLayer: 2, temporalLayer: 2 },
     ]);
     expect(sent).toContainEqual(["setConsumerPriority", { consumerId: "1", priority: 1 }]);
@@ -85,11 +85,11 @@ describe("Watching", () => {
     watching.add("1", "a/camera", three);
     view({});
     await settled();
-    expect(methods()).toEqual(["pauseConsumer"]);
+    expect(methods()).toEqual(["pauseConsumers"]);
     expect(asked.get("1")?.paused).toBe(true);
     view({ "a/camera": small });
     await settled();
-    expect(methods()).toEqual(["pauseConsumer", "setConsumerPreferredLayers", "resumeConsumer"]);
+    expect(methods()).toEqual(["pauseConsumers", "setConsumerLayers", "resumeConsumers"]);
     expect(asked.get("1")?.paused).toBe(false);
   });
 
@@ -105,11 +105,11 @@ describe("Watching", () => {
     expect(sent).toEqual([]);
     watching.seen(false);
     await vi.advanceTimersByTimeAsync(1600);
-    expect(methods()).toEqual(["pauseConsumer"]);
+    expect(methods()).toEqual(["pauseConsumers"]);
     watching.seen(true);
     // At once, nobody waits for a picture longer than needed.
     await vi.advanceTimersByTimeAsync(0);
-    expect(methods()).toEqual(["pauseConsumer", "resumeConsumer"]);
+    expect(methods()).toEqual(["pauseConsumers", "resumeConsumers"]);
   });
 
   it("learns what the layers are from what arrives", async () => {
@@ -171,10 +171,10 @@ describe("Watching", () => {
     watching.add("1", "a/camera", three);
     view({});
     await settled();
-    refuse = (method) => method !== "resumeConsumer";
+    refuse = (method) => method !== "resumeConsumers";
     view({ "a/camera": small });
     await settled();
-    expect(methods()).toEqual(["pauseConsumer", "resumeConsumer"]);
+    expect(methods()).toEqual(["pauseConsumers", "resumeConsumers"]);
     expect(asked.get("1")).toEqual({ preferred: undefined, paused: false });
   });
 

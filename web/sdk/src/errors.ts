@@ -1,0 +1,48 @@
+// What goes wrong between this client and the server.
+
+// A request that was refused, or was never answered.
+export class RequestError extends Error {
+  // As the server says it, after HTTP's: 403 forbidden, 404 not found, 409 a conflict … 0: there was no answer.
+  readonly code: number;
+
+  constructor(code: number, reason: string) {
+    super(reason);
+    this.name = "RequestError";
+    this.code = code;
+  }
+}
+
+export type EndKind =
+  // By `leave()`.
+  | "left"
+  // A host removed this peer.
+  | "kicked"
+  // A host did not let it in.
+  | "refused"
+  // The room takes nobody.
+  | "locked"
+  // The room was closed.
+  | "closed"
+  // The same peer came by another connection.
+  | "replaced"
+  // The token is not taken, or not any more.
+  | "token"
+  // Anything else that no further attempt would change.
+  | "denied";
+
+export interface End {
+  kind: EndKind;
+  // The server's words.
+  reason: string;
+}
+
+// A room that could not be joined.
+export class EndedError extends Error {
+  readonly end: End;
+
+  constructor(end: End) {
+    super(end.reason || end.kind);
+    this.name = "EndedError";
+    this.end = end;
+  }
+}

@@ -1,0 +1,546 @@
+// One membership of the room, from its welcome to the end of the session or to the room's moving away: after that comes
+// the next one.
+
+import { Device, type types } from "mediasoup-client";
+import type { Attachments } from "./attach.js";
+import { RequestError } from "./errors.js";
+import { Handover } from "./handover.js";
+import type { LocalTrack } from "./local.js";
+import type { Identity } from "./media/certificate.js";
+import { cameraEncodings, screenEncodings, type VideoCodec, videoCodec } from "./media/encodings.js";
+import { appDataOf, type Source } from "./media/source.js";
+import { StatsReader, type TrackStats } from "./media/stats.js";
+import { RemoteTrack } from "./remote.js";
+import { ProducerSlot } from "./slot.js";
+import { type View, Watching } from "./watching.js";
+import { isObject, type Json, object } from "./wire/frames.js";
+import {
+  type DeviceInfo,
+  list,
+  type NewConsumer,
+  type NewDataConsumer,
+  readDemand,
+  readLayers,
+  readNewConsumer,
+  readNewDataConsumer,
+  readScore,
+  type Subscription,
+  type TransportInfo,
+  text,
+  texts,
+  type Welcome,
+} from "./wire/messages.js";
+
+export type Direction = "send" | "recv";
+
+export interface SessionOptions {
+  displayName: string;
+  device: DeviceInfo;
+  appData: Json;
+  subscription: Subscription;
+  // The video codec to send; the server's first one if undefined.
+  codec: VideoCodec | undefined;
+  // Media over TCP alone, as behind a firewall that lets no UDP through.
+  forceTcp: boolean;
+  // Settings of both peer connections.
+  peerConnection: Partial<RTCConfiguration>;
+  // End-to-end encryption and the like: every sender and receiver, before any media passes it.
+  onSender: ((sender: RTCRtpSender, local: LocalTrack) => void) | undefined;
+  onReceiver: ((receiver: RTCRtpReceiver, peerId: string) => void) | undefined;
+}
+
+// A message of somebody on a data channel.
+export interface DataMessage {
+  // Null: nobody in the room, but its bot.
+  peerId: string | null;
+  label: string;
+  message: unknown;
+}
+
+// What the server calls what is sent.
+export type ProducerIds = ReadonlyMap<Source, string>;
+
+// One place to send from, and whose track it sends.
+interface Place {
+  slot: ProducerSlot;
+  local: LocalTrack;
+}
+
+export interface SessionHost {
+  readonly options: SessionOptions;
+  readonly identity: Promise<Identity>;
+  readonly attachments: Attachments;
+  request(method: string, data: Json): Promise<Json>;
+  locals(): Iterable<LocalTrack>;
+  allowed(local: LocalTrack): boolean;
+  // Tracks that are shown now.
+  shown(): Iterable<RemoteTrack>;
+  joined(answer: Json): void;
+  waiting(): void;
+  added(track: RemoteTrack): void;
+  removed(track: RemoteTrack): void;
+  changed(track: RemoteTrack): void;
+  // After a move: in the place of what was shown of the same source.
+  replaced(track: RemoteTrack): void;
+  // After a move: nothing that is shown depends on earlier sessions any more.
+  settled(kept: ReadonlySet<string>): void;
+  media(direction: Direction, state: types.ConnectionState): void;
+  sendingFailed(local: LocalTrack, error: unknown): void;
+  mutedByHost(local: LocalTrack): void;
+  data(message: DataMessage): void;
+  // Data channels can be made from now on, or (undefined) not any more; "never": this session has none.
+  dataReady(produce: ProduceData | undefined | "never"): void;
+}
+
+export type ProduceData = (options: types.DataProducerOptions) => Promise<types.DataProducer>;
+
+// Producers of the past are forgotten; there are rarely more than four at a time.
+const MAX_DEMANDS = 16;
+
+const AUDIO = { opusDtx: true, opusFec: true, opusNack: true };
+// Screens play films and music.
+const STEREO = { ...AUDIO, opusStereo: true, opusDtx: false };
+// Kilobit/s to begin with: the picture is not a blur until the bandwidth is known.
+const VIDEO = { videoGoogleStartBitrate: 1000 };
+
+// What was told of a consumer that is still being set up.
+type Early = Partial<Pick<RemoteTrack, "paused" | "layers" | "score">> | "closed";
+
+export class Session {
+  readonly #host: SessionHost;
+  readonly #welcome: Welcome;
+  readonly #tracks = new Map<string, RemoteTrack>();
+  readonly #consumers = new Map<string, types.Consumer>();
+  readonly #dataConsumers = new Map<string, types.DataConsumer>();
+  readonly #early = new Map<string, Early>();
+  readonly #places = new Map<Source, Place>();
+  readonly #readers = new Map<types.Transport, StatsReader>();
+  readonly #demands = new Map<string, readonly boolean[]>();
+  readonly #watching: Watching;
+  // Of producers that an earlier session had, if the room has moved: they keep them.
+  readonly #earlier: ProducerIds | undefined;
+  readonly #handover: Handover | undefined;
+  #codec: types.RtpCodecCapability | undefined;
+  #send: types.Transport | undefined;
+  #recv: types.Transport | undefined;
+  #joined = false;
+  #closed = false;
+
+  // With `earlier`, what is shown stays until this session has something better.
+  constructor(host: SessionHost, welcome: Welcome, earlier?: ProducerIds) {
+    this.#host = host;
+    this.#welcome = welcome;
+    this.#earlier = earlier;
+    this.#handover =
+      earlier &&
+      new Handover({
+        shown: () => host.shown(),
+        show: (track) => host.replaced(track),
+        report: async () => (this.#recv && !this.#recv.closed ? this.#recv.getStats() : []),
+        complete: () => this.#settled(),
+      });
+    this.#watching = new Watching({
+      request: (method, data) => host.request(method, data),
+      asked: (id, { preferred, paused }) => this.#change(id, { preferred, suspended: paused }),
+      pixelRatio: () => globalThis.devicePixelRatio,
+    });
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  // Whether it has anything that is worth keeping during a move.
+  get joined(): boolean {
+    return this.#joined;
+  }
+
+  get producerIds(): ProducerIds {
+    const ids = new Map(this.#earlier);
+    for (const [source, { slot }] of this.#places) if (slot.id) ids.set(source, slot.id);
+    return ids;
+  }
+
+  async start(): Promise<void> {
+    const { options } = this.#host;
+    const [device, identity] = await Promise.all([this.#device(), this.#host.identity]);
+    if (this.#closed) return;
+    this.#openTransports(device, identity);
+    const { recv, send } = this.#welcome;
+    const { fingerprints } = identity;
+    const answer = this.#host.request("join", {
+      displayName: options.displayName,
+      device: options.device,
+      appData: options.appData,
+      rtpCapabilities: device.recvRtpCapabilities,
+      // Browsers begin the handshake: the server does not have to know where they are.
+      transports: [send, recv].flatMap((one) =>
+        one ? [{ transportId: one.id, dtlsParameters: { role: "client", fingerprints } }] : [],
+      ),
+      subscription: options.subscription,
+    });
+    // What is sent follows right behind, unless somebody has to open the door first.
+    const waits = this.#welcome.room.lobby && this.#welcome.role !== "host";
+    if (!waits) this.#openSlots();
+    const data = await answer;
+    if (this.#closed) return;
+    if (data.waiting === true) this.#host.waiting();
+    else this.admitted(data);
+  }
+
+  // The room has taken this client in.
+  admitted(data: Json): void {
+    if (this.#joined || this.#closed) return;
+    this.#joined = true;
+    this.#host.joined(data);
+    this.#handover?.begin();
+    this.#openSlots();
+    // After a move the channels open when the others are there as well: what is said before would reach few.
+    if (!this.#earlier) this.#openData();
+  }
+
+  // Brings what is sent in line with what is wanted.
+  sync(local: LocalTrack): void {
+    const { source, track, wanted } = local;
+    const place = this.#places.get(source);
+    if (place) {
+      // What has ended does not stop what has taken its place.
+      if (!track && place.local !== local) return;
+      place.local = local;
+      place.slot.set(wanted);
+    } else if (track && this.#send && !this.#closed) {
+      const slot = this.#slot(local);
+      this.#places.set(source, { slot, local });
+      slot.set(wanted);
+    }
+  }
+
+  watch(view: View, others: "all" | "nothing"): void {
+    this.#watching.view(view, others);
+  }
+
+  seen(seen: boolean): void {
+    this.#watching.seen(seen);
+  }
+
+  producerId(local: LocalTrack): string | undefined {
+    const place = this.#places.get(local.source);
+    return place?.local === local ? place.slot.id : undefined;
+  }
+
+  async request(method: string, data: Json): Promise<Json> {
+    if (method !== "newConsumers") throw new RequestError(403, `${method} is not supported here`);
+    return { refused: await this.#take(list(data.consumers), list(data.dataConsumers)) };
+  }
+
+  // Asks for what was announced, when nothing comes by itself.
+  async consume(producerIds: string[]): Promise<RemoteTrack[]> {
+    const data = await this.#host.request("consume", { producerIds });
+    const made = list(data.consumers).filter(isObject);
+    await this.#take(made, []);
+    return made.flatMap((one) => this.#tracks.get(text(one, "consumerId")) ?? []);
+  }
+
+  // False if it is not about what is sent and received.
+  notification(method: string, data: Json): boolean {
+    switch (method) {
+      case "admitted":
+        this.admitted(data);
+        return true;
+      case "consumersClosed":
+        for (const id of texts(data, "consumerIds")) this.#consumerClosed(id);
+        return true;
+      case "consumerPaused":
+      case "consumerResumed":
+        this.#change(text(data, "consumerId"), { paused: method === "consumerPaused" });
+        return true;
+      case "consumerLayersChanged":
+        this.#change(text(data, "consumerId"), { layers: readLayers(data) });
+        return true;
+      case "consumerScore":
+        this.#change(text(data, "consumerId"), { score: readScore(data) });
+        return true;
+      case "dataConsumerClosed":
+        this.#dataConsumerClosed(text(data, "dataConsumerId"));
+        return true;
+      case "producerDemand":
+        this.#demanded(data);
+        return true;
+      case "producerMuted":
+        this.#muted(text(data, "producerId"));
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  async restartIce(direction: Direction): Promise<void> {
+    const transport = direction === "send" ? this.#send : this.#recv;
+    if (!transport || transport.closed) return;
+    const answer = await this.#host.request("restartIce", { transportId: transport.id });
+    const iceParameters = (answer.iceParameters ?? answer) as types.IceParameters;
+    if (!transport.closed) await transport.restartIce({ iceParameters });
+  }
+
+  // Figures of all tracks in both directions, by track id.
+  async stats(): Promise<Map<string, TrackStats>> {
+    const all = new Map<string, TrackStats>();
+    for (const [transport, reader] of this.#readers) {
+      if (transport.closed) continue;
+      const report = await transport.getStats();
+      for (const [track, stats] of reader.read(report as unknown as Iterable<[string, unknown]>)) {
+        all.set(track, stats);
+      }
+    }
+    for (const [id, { track }] of this.#tracks) this.#watching.picture(id, all.get(track.id)?.height ?? 0);
+    return all;
+  }
+
+  // The whole reports of the browser.
+  async reports(): Promise<Record<Direction, unknown[]>> {
+    const read = async (transport: types.Transport | undefined): Promise<unknown[]> =>
+      transport && !transport.closed ? [...(await transport.getStats()).values()] : [];
+    return { send: await read(this.#send), recv: await read(this.#recv) };
+  }
+
+  // The room has moved: nothing is asked or told any more. What arrives is shown until there is something newer; what
+  // is sent goes on if somebody may still get it.
+  retire(sending: boolean): void {
+    if (!this.#closed) this.#host.dataReady(undefined);
+    this.#closed = true;
+    this.#handover?.close();
+    this.#watching.close();
+    for (const { slot } of this.#places.values()) slot.close();
+    this.#places.clear();
+    if (!sending) this.#send?.close();
+  }
+
+  close(): void {
+    this.retire(false);
+    this.#recv?.close();
+    this.#tracks.clear();
+    this.#consumers.clear();
+    this.#dataConsumers.clear();
+    this.#readers.clear();
+  }
+
+  async #device(): Promise<Device> {
+    const device = await Device.factory();
+    await device.load({ routerRtpCapabilities: this.#welcome.routerRtpCapabilities });
+    this.#codec = videoCodec(device.sendRtpCapabilities, this.#host.options.codec);
+    return device;
+  }
+
+  #openTransports(device: Device, { certificate }: Identity): void {
+    const { send, recv, iceServers } = this.#welcome;
+    const { forceTcp, peerConnection } = this.#host.options;
+    const options = ({ iceCandidates, ...info }: TransportInfo): types.TransportOptions => ({
+      ...info,
+      iceCandidates: forceTcp ? iceCandidates.filter(({ protocol }) => protocol === "tcp") : iceCandidates,
+      iceServers,
+      additionalSettings: { ...peerConnection, certificates: [certificate] },
+    });
+    this.#recv = recv && device.createRecvTransport(options(recv));
+    this.#send = send && device.createSendTransport(options(send));
+    if (this.#recv) this.#listen("recv", this.#recv);
+    if (this.#send) this.#listen("send", this.#send);
+  }
+
+  #listen(direction: Direction, transport: types.Transport): void {
+    const transportId = transport.id;
+    this.#readers.set(transport, new StatsReader());
+    // The server was told with the join.
+    transport.on("connect", (_, done) => done());
+    transport.on("produce", ({ kind, rtpParameters, appData }, done, failed) => {
+      const { local, ...told } = appData as Json & { local?: LocalTrack };
+      const producerId = local && this.#earlier?.get(local.source);
+      const data = { transportId, kind, rtpParameters, appData: told, ...(producerId ? { producerId } : {}) };
+      this.#host
+        .request("produce", data)
+        .then((answer) => done({ id: text(answer, "producerId") }))
+        .catch(failed);
+    });
+    transport.on("producedata", ({ sctpStreamParameters, label, protocol, appData }, done, failed) => {
+      this.#host
+        .request("produceData", { transportId, sctpStreamParameters, label, protocol, appData })
+        .then((answer) => done({ id: text(answer, "dataProducerId") }))
+        .catch(failed);
+    });
+    transport.on("connectionstatechange", (state) => {
+      if (!this.#closed) this.#host.media(direction, state);
+    });
+  }
+
+  #openSlots(): void {
+    for (const local of this.#host.locals()) if (this.#host.allowed(local)) this.sync(local);
+  }
+
+  #openData(): void {
+    const send = this.#send;
+    if (!send || this.#welcome.send?.sctpParameters === undefined) {
+      this.#host.dataReady("never");
+      return;
+    }
+    this.#host.dataReady(async (options) => {
+      if (this.#closed) throw new RequestError(0, "the session has ended");
+      return send.produceData(options);
+    });
+  }
+
+  #slot(first: LocalTrack): ProducerSlot {
+    const current = (): LocalTrack => this.#places.get(first.source)?.local ?? first;
+    const produce = async (track: MediaStreamTrack): Promise<types.Producer> => {
+      const local = current();
+      if (!this.#send) throw new RequestError(403, "not allowed to send");
+      // The local track goes through the library to where the request is made, and not further.
+      const appData = { ...appDataOf(local.source), ...local.options.appData, local };
+      const onRtpSender = (sender: RTCRtpSender): void => this.#host.options.onSender?.(sender, local);
+      return this.#send.produce({ track, stopTracks: false, appData, onRtpSender, ...this.#coding(local) });
+    };
+    const failed = (reason: unknown): void => {
+      if (!this.#closed) this.#host.sendingFailed(current(), reason);
+    };
+    return new ProducerSlot(produce, this.#host, failed, this.#demands);
+  }
+
+  #coding({ kind, source, options }: LocalTrack): types.ProducerOptions {
+    if (kind === "audio") return { codecOptions: source === "screen-audio" ? STEREO : AUDIO };
+    const codec = this.#codec;
+    if (!codec) throw new Error("The server does not offer the video codec that was asked for.");
+    const { layers, svc, maxBitrate } = options;
+    const encodings =
+      source === "screen"
+        ? screenEncodings()
+        : cameraEncodings(codec.mimeType, { simulcast: layers !== "one", svc });
+    if (maxBitrate !== undefined) limit(encodings, maxBitrate);
+    return { codec, codecOptions: VIDEO, encodings };
+  }
+
+  // What could not be set up is named in the answer: the server does not send it then.
+  async #take(consumers: unknown[], dataConsumers: unknown[]): Promise<string[]> {
+    const refused: string[] = [];
+    const each = async (data: unknown, key: string, consume: () => Promise<void>): Promise<void> => {
+      try {
+        await consume();
+      } catch {
+        const id = object(data)[key];
+        if (typeof id === "string") refused.push(id);
+      }
+    };
+    await Promise.all([
+      ...consumers.map((data) =>
+        each(data, "consumerId", () => this.#consume(readNewConsumer(object(data)))),
+      ),
+      ...dataConsumers.map((data) =>
+        each(data, "dataConsumerId", () => this.#consumeData(readNewDataConsumer(object(data)))),
+      ),
+    ]);
+    return refused;
+  }
+
+  async #consume({ id, peerId, producerId, kind, ...one }: NewConsumer): Promise<void> {
+    const recv = this.#recv;
+    if (!recv || this.#closed) throw new RequestError(403, "not ready to receive");
+    if (this.#tracks.has(id)) return;
+    this.#early.set(id, {});
+    const screen = one.appData.share === true || one.appData.source === "screensharing";
+    const consumer = await recv.consume({
+      id,
+      producerId,
+      kind,
+      rtpParameters: one.rtpParameters,
+      // One stream per person and source: only what belongs together is played in step.
+      streamId: `${peerId}-${screen ? "screen" : "camera"}`,
+      onRtpReceiver: (receiver) => this.#host.options.onReceiver?.(receiver, peerId),
+    });
+    const early = this.#early.get(id);
+    this.#early.delete(id);
+    if (this.#closed || early === "closed") {
+      consumer.close();
+      return;
+    }
+    this.#consumers.set(id, consumer);
+    const { track, rtpReceiver: receiver } = consumer;
+    const { appData, count, score, producerPaused: paused } = one;
+    const init = { id, peerId, producerId, kind, appData, count, score, track, paused, receiver };
+    const remote = Object.assign(new RemoteTrack(init, this.#host.attachments), early);
+    this.#tracks.set(id, remote);
+    if (!this.#handover?.take(remote)) this.#host.added(remote);
+    // Sound is never asked to be less, nor to stop.
+    if (kind !== "video") return;
+    this.#watching.add(id, remote.key, count);
+    if (remote.layers) this.#watching.layer(id, remote.layers.spatial);
+  }
+
+  async #consumeData({ peerId, ...options }: NewDataConsumer): Promise<void> {
+    const { id, label } = options;
+    const recv = this.#recv;
+    if (!recv || this.#closed) throw new RequestError(403, "not ready to receive");
+    if (this.#dataConsumers.has(id)) return;
+    const consumer = await recv.consumeData(options);
+    if (this.#closed) {
+      consumer.close();
+      return;
+    }
+    this.#dataConsumers.set(id, consumer);
+    consumer.on("message", (message: unknown) => {
+      if (!this.#closed) this.#host.data({ peerId, label, message });
+    });
+  }
+
+  #dataConsumerClosed(id: string): void {
+    this.#dataConsumers.get(id)?.close();
+    this.#dataConsumers.delete(id);
+  }
+
+  #change(id: string, change: Partial<Omit<RemoteTrack, "id">>): void {
+    const track = this.#tracks.get(id);
+    if (!track) {
+      const early = this.#early.get(id);
+      if (early && early !== "closed") this.#early.set(id, { ...early, ...change });
+      return;
+    }
+    if ("layers" in change) this.#watching.layer(id, change.layers?.spatial);
+    Object.assign(track, change);
+    if (!this.#handover?.changed(track)) this.#host.changed(track);
+  }
+
+  #consumerClosed(id: string): void {
+    if (this.#early.has(id)) this.#early.set(id, "closed");
+    const track = this.#tracks.get(id);
+    this.#watching.remove(id);
+    this.#consumers.get(id)?.close();
+    this.#consumers.delete(id);
+    this.#tracks.delete(id);
+    this.#handover?.remove(id);
+    if (track) this.#host.removed(track);
+  }
+
+  #settled(): void {
+    this.#openData();
+    this.#host.settled(new Set(this.#tracks.keys()));
+  }
+
+  #demanded(data: Json): void {
+    const { producerId, encodings } = readDemand(data);
+    this.#demands.delete(producerId);
+    this.#demands.set(producerId, encodings);
+    const [oldest] = this.#demands.keys();
+    if (this.#demands.size > MAX_DEMANDS && oldest !== undefined) this.#demands.delete(oldest);
+    for (const { slot } of this.#places.values()) slot.follow();
+  }
+
+  #muted(producerId: string): void {
+    for (const { local, slot } of this.#places.values()) {
+      if (slot.id !== producerId) continue;
+      local.mute();
+      this.#host.mutedByHost(local);
+    }
+  }
+}
+
+// The largest size gets what is left; smaller ones stay below it.
+function limit(encodings: types.RtpEncodingParameters[], maxBitrate: number): void {
+  for (const encoding of encodings)
+    encoding.maxBitrate = Math.min(encoding.maxBitrate ?? maxBitrate, maxBitrate);
+}
