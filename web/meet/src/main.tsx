@@ -24,8 +24,7 @@ async function main(): Promise<void> {
   });
   const view = params.view ?? remembered("view");
   store.setState({ view: view === "grid" ? "grid" : "speaker" });
-  const { codec, simulcast, svc, forceTcp } = params;
-  const meeting = new Meeting(store, { codec, simulcast, svc, forceTcp });
+  const meeting = new Meeting(store, params);
   window.plenum = meeting;
   createRoot(root).render(
     <StrictMode>

@@ -110,7 +110,7 @@ export interface RoomEvents {
   knocksChanged: [knocks: ReadonlyMap<string, Knock>];
   // A host has paused something of one's own.
   muted: [local: LocalTrack];
-  // One's own may not be sent any more, and is not.
+  // A host has stopped something of one's own, or it may not be sent any more. It is not published any longer.
   revoked: [local: LocalTrack];
   // A device that `publish` asked for did not start.
   deviceFailed: [source: Source, error: unknown];
@@ -324,7 +324,7 @@ export class Room extends Emitter<RoomEvents> {
 
   leave(): void {
     if (this.#state === "ended") return;
-    this.#sayLeave();
+    this.#socket.request("leave", {}).catch(() => undefined);
     this.#finish({ kind: "left", reason: "" });
   }
 
@@ -411,6 +411,7 @@ export class Room extends Emitter<RoomEvents> {
       attachments: this.#attachments,
       request: (method, data) => this.#socket.request(method, data),
       locals: () => this.#locals.values(),
+      mayWrite: () => this.#model.may("data"),
       allowed: (local) => this.#model.may(rightFor(local)),
       shown: () => this.#tracks.values(),
       joined: (answer) => this.#joined(answer),
@@ -425,6 +426,7 @@ export class Room extends Emitter<RoomEvents> {
       media: (direction, state) => this.#health.media(direction, state),
       sendingFailed: (local, error) => this.emit("sendingFailed", local, error),
       mutedByHost: (local) => this.emit("muted", local),
+      closedByHost: (local) => this.#takeAway(local),
       data: (message) => {
         if (!this.chat.heard(message)) this.emit("data", message);
       },
@@ -663,10 +665,14 @@ export class Room extends Emitter<RoomEvents> {
   #revoke(): void {
     if (this.#state !== "joined") return;
     for (const local of [...this.#locals.values()]) {
-      if (this.#model.may(rightFor(local))) continue;
-      this.#unpublish(local);
-      this.emit("revoked", local);
+      if (!this.#model.may(rightFor(local))) this.#takeAway(local);
     }
+  }
+
+  #takeAway(local: LocalTrack): void {
+    if (this.#locals.get(local.source) !== local) return;
+    this.#unpublish(local);
+    this.emit("revoked", local);
   }
 
   // ---- The world around
@@ -692,16 +698,10 @@ export class Room extends Emitter<RoomEvents> {
     };
     on(window, "online", () => this.#health.networkChanged());
     on(window, "offline", () => this.#health.networkChanged());
-    // Others are not to wait for the time in which a page may come back.
-    on(window, "pagehide", () => this.#sayLeave());
     on(document, "visibilitychange", () => {
       if (document.visibilityState === "visible") this.#health.networkChanged();
     });
     this.#undo.push(watchSeen((seen) => this.#session?.seen(seen)));
-  }
-
-  #sayLeave(): void {
-    this.#socket.request("leave", {}).catch(() => undefined);
   }
 
   async #ask(method: string, data: Json): Promise<Json> {

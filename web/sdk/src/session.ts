@@ -24,6 +24,7 @@ import {
   readNewConsumer,
   readNewDataConsumer,
   readScore,
+  readTransport,
   type Subscription,
   type TransportInfo,
   text,
@@ -73,6 +74,8 @@ export interface SessionHost {
   request(method: string, data: Json): Promise<Json>;
   locals(): Iterable<LocalTrack>;
   allowed(local: LocalTrack): boolean;
+  // On data channels.
+  mayWrite(): boolean;
   // Tracks that are shown now.
   shown(): Iterable<RemoteTrack>;
   joined(answer: Json): void;
@@ -87,6 +90,7 @@ export interface SessionHost {
   media(direction: Direction, state: types.ConnectionState): void;
   sendingFailed(local: LocalTrack, error: unknown): void;
   mutedByHost(local: LocalTrack): void;
+  closedByHost(local: LocalTrack): void;
   data(message: DataMessage): void;
   // Data channels can be made from now on, or (undefined) not any more; "never": this session has none.
   dataReady(produce: ProduceData | undefined | "never"): void;
@@ -123,6 +127,8 @@ export class Session {
   #codec: types.RtpCodecCapability | undefined;
   #send: types.Transport | undefined;
   #recv: types.Transport | undefined;
+  #makeSend: ((info: TransportInfo) => types.Transport) | undefined;
+  #opening: Promise<void> | undefined;
   #joined = false;
   #closed = false;
 
@@ -202,6 +208,10 @@ export class Session {
   // Brings what is sent in line with what is wanted.
   sync(local: LocalTrack): void {
     const { source, track, wanted } = local;
+    if (track && this.#joined && !this.#send) {
+      this.#openSend();
+      return;
+    }
     const place = this.#places.get(source);
     if (place) {
       // What has ended does not stop what has taken its place.
@@ -268,6 +278,9 @@ export class Session {
         return true;
       case "producerMuted":
         this.#muted(text(data, "producerId"));
+        return true;
+      case "producerClosed":
+        this.#closedByHost(text(data, "producerId"));
         return true;
       default:
         return false;
@@ -340,17 +353,46 @@ export class Session {
       iceServers,
       additionalSettings: { ...peerConnection, certificates: [certificate] },
     });
+    this.#makeSend = (info) => device.createSendTransport(options(info));
     this.#recv = recv && device.createRecvTransport(options(recv));
-    this.#send = send && device.createSendTransport(options(send));
-    if (this.#recv) this.#listen("recv", this.#recv);
-    if (this.#send) this.#listen("send", this.#send);
+    this.#send = send && this.#makeSend(send);
+    // The server was told with the join how they connect.
+    if (this.#recv) this.#listen("recv", this.#recv, async () => undefined);
+    if (this.#send) this.#listen("send", this.#send, async () => undefined);
   }
 
-  #listen(direction: Direction, transport: types.Transport): void {
+  // Who came to listen, and may speak now, has nothing to send on yet.
+  #openSend(): void {
+    const make = this.#makeSend;
+    if (this.#opening || !make) return;
+    this.#opening = this.#host
+      .request("createTransport", { direction: "send" })
+      .then((data) => {
+        if (this.#closed) return;
+        const transport = make(readTransport(data));
+        this.#send = transport;
+        this.#listen("send", transport, async (dtlsParameters) => {
+          await this.#host.request("connectTransport", { transportId: transport.id, dtlsParameters });
+        });
+        this.#openSlots();
+        this.#openData(transport);
+      })
+      .catch(() => {
+        // Not allowed, after all: the next thing that is to be sent tries again.
+        this.#opening = undefined;
+      });
+  }
+
+  #listen(
+    direction: Direction,
+    transport: types.Transport,
+    connect: (dtlsParameters: types.DtlsParameters) => Promise<void>,
+  ): void {
     const transportId = transport.id;
     this.#readers.set(transport, new StatsReader());
-    // The server was told with the join.
-    transport.on("connect", (_, done) => done());
+    transport.on("connect", ({ dtlsParameters }, done, failed) => {
+      connect(dtlsParameters).then(done, failed);
+    });
     transport.on("produce", ({ kind, rtpParameters, appData }, done, failed) => {
       const { local, ...told } = appData as Json & { local?: LocalTrack };
       const producerId = local && this.#earlier?.get(local.source);
@@ -375,9 +417,8 @@ export class Session {
     for (const local of this.#host.locals()) if (this.#host.allowed(local)) this.sync(local);
   }
 
-  #openData(): void {
-    const send = this.#send;
-    if (!send || this.#welcome.send?.sctpParameters === undefined) {
+  #openData(send = this.#send): void {
+    if (!send || !this.#host.mayWrite()) {
       this.#host.dataReady("never");
       return;
     }
@@ -398,7 +439,8 @@ export class Session {
       return this.#send.produce({ track, stopTracks: false, appData, onRtpSender, ...this.#coding(local) });
     };
     const failed = (reason: unknown): void => {
-      if (!this.#closed) this.#host.sendingFailed(current(), reason);
+      // What came too early for a room with a lobby is tried again once it has opened.
+      if (!this.#closed && this.#joined) this.#host.sendingFailed(current(), reason);
     };
     return new ProducerSlot(produce, this.#host, failed, this.#demands);
   }
@@ -531,11 +573,18 @@ export class Session {
   }
 
   #muted(producerId: string): void {
-    for (const { local, slot } of this.#places.values()) {
-      if (slot.id !== producerId) continue;
-      local.mute();
-      this.#host.mutedByHost(local);
-    }
+    const local = this.#producing(producerId);
+    local?.mute();
+    if (local) this.#host.mutedByHost(local);
+  }
+
+  #closedByHost(producerId: string): void {
+    const local = this.#producing(producerId);
+    if (local) this.#host.closedByHost(local);
+  }
+
+  #producing(producerId: string): LocalTrack | undefined {
+    return [...this.#places.values()].find(({ slot }) => slot.id === producerId)?.local;
   }
 }
 

@@ -1,9 +1,9 @@
 // The microphone, camera and screen of this page: switched on and off, in the lobby as in the meeting.
 
+import { listDevices, openCamera, openMic, openScreen, watchDevices } from "@plenum/client";
 import type { State } from "../store/state";
 import { notice, type Store } from "../store/store";
 import { remember, remembered } from "../util/identity";
-import { listDevices, openCamera, openMic, openScreen, watchDevices } from "./devices";
 import { deviceProblem, type Source } from "./problems";
 
 export class LocalMedia {
@@ -39,7 +39,7 @@ export class LocalMedia {
       this.#announce(on ? "Microphone on" : "Microphone muted");
       this.#changed("mic");
     } else if (on) {
-      await this.#open("mic", () => openMic(micId));
+      await this.#open("mic", () => openMic({ deviceId: micId }));
     }
   }
 
@@ -47,7 +47,7 @@ export class LocalMedia {
     const { camera, cameraId } = this.#store.getState();
     if (camera.busy || camera.on === on) return;
     if (on) {
-      await this.#open("camera", () => openCamera(cameraId));
+      await this.#open("camera", () => openCamera({ deviceId: cameraId }));
     } else {
       // Stopped, not paused: the lamp beside the lens has to go out.
       this.#drop("camera");
@@ -76,7 +76,7 @@ export class LocalMedia {
     this.#store.setState(source === "mic" ? { micId: id } : { cameraId: id });
     const { on, track } = this.#store.getState()[source];
     if (!track) return;
-    const open = source === "mic" ? () => openMic(id) : () => openCamera(id);
+    const open = source === "mic" ? () => openMic({ deviceId: id }) : () => openCamera({ deviceId: id });
     await this.#open(source, open, track);
     const replaced = this.#store.getState().mic;
     if (source === "mic" && !on && replaced.track) {

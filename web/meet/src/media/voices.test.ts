@@ -15,14 +15,12 @@ describe("voices, as the server tells of them", () => {
 
   it("are as loud as told last", () => {
     const voices = new Voices();
-    expect(voices.told).toBe(false);
     voices.tell(
       new Map([
         ["a", -15],
         ["b", -60],
       ]),
     );
-    expect(voices.told).toBe(true);
     expect([...voices.at(0, nobody).volumes]).toEqual([
       ["a", 1],
       ["b", 0],
@@ -39,13 +37,6 @@ describe("voices, as the server tells of them", () => {
     expect(heard.speaking.size + heard.volumes.size).toBe(0);
   });
 
-  it("are not guessed any more once the server has told who has the floor", () => {
-    const voices = new Voices();
-    voices.trust();
-    expect(voices.told).toBe(true);
-    expect(voices.at(0, nobody).speaking.size).toBe(0);
-  });
-
   it("of an earlier session are silent", () => {
     const voices = new Voices();
     voices.tell(new Map([["a", -20]]));
@@ -53,16 +44,6 @@ describe("voices, as the server tells of them", () => {
     voices.silence();
     const heard = voices.at(1, nobody);
     expect(heard.speaking.size + heard.volumes.size).toBe(0);
-    expect(voices.told).toBe(true);
-  });
-
-  it("of another server are forgotten", () => {
-    const voices = new Voices();
-    voices.tell(new Map([["a", -20]]));
-    voices.at(0, nobody);
-    voices.forget();
-    expect(voices.told).toBe(false);
-    expect(voices.at(1, nobody).speaking.size).toBe(0);
   });
 });
 

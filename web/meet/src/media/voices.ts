@@ -19,34 +19,16 @@ export interface Heard {
 export class Voices {
   #volumes = new Map<string, number>();
   readonly #spoke = new Map<string, number>();
-  #told = false;
-
-  // Whether this server tells at all.
-  get told(): boolean {
-    return this.#told;
-  }
-
-  // It does, even if nobody can be heard yet.
-  trust(): void {
-    this.#told = true;
-  }
 
   // Everybody who can be heard, in dBov.
   tell(volumes: ReadonlyMap<string, number>): void {
-    this.#told = true;
     this.#volumes = new Map(volumes);
   }
 
-  // What was told in an earlier session counts no more.
+  // What was told before counts no more.
   silence(): void {
     this.#volumes.clear();
     this.#spoke.clear();
-  }
-
-  // Another server may not tell at all.
-  forget(): void {
-    this.#told = false;
-    this.silence();
   }
 
   // Pauses between words do not end speaking.

@@ -1,23 +1,35 @@
 // What the buttons and keys do.
 
-import type { types } from "mediasoup-client";
-import { DominantSpeaker } from "../media/dominant";
-import { meter } from "../media/level";
+import { type DataMessage, type Role, Room, type Source, type View, type VideoCodec } from "@plenum/client";
 import { LocalMedia } from "../media/local";
-import { SpeakingDetector } from "../media/speaking";
-import type { TrackStats } from "../media/stats";
 import { type Heard, Voices } from "../media/voices";
 import { chatShown } from "../store/chat";
-import { dismissed, left, type State } from "../store/state";
+import { dismissed, left, type RemoteSource } from "../store/state";
 import { notice, type Store } from "../store/store";
 import { remember } from "../util/identity";
-import { cleanName, cleanRoom, shareUrl, signallingUrl } from "../util/params";
-import { RoomClient } from "./client";
-import type { DataMessage, SendOptions } from "./session";
-import type { View } from "./watching";
+import { cleanName, cleanRoom, shareUrl } from "../util/params";
+import { bind } from "./binding";
+import { Chat } from "./chat";
 
 // Often enough for a frame around who speaks, seldom enough to cost nothing.
 const STATS_EVERY_MS = 400;
+
+export interface SendOptions {
+  codec: VideoCodec | undefined;
+  // Several sizes of the camera's picture.
+  simulcast: boolean;
+  svc: string | undefined;
+  forceTcp: boolean;
+  token: string | undefined;
+  namespace: string | undefined;
+}
+
+const SENT: Record<RemoteSource, Source> = {
+  mic: "microphone",
+  camera: "camera",
+  screen: "screen",
+  "screen-audio": "screen-audio",
+};
 
 export class Meeting {
   readonly store: Store;
@@ -26,19 +38,23 @@ export class Meeting {
   // For the console and for tests: what others write beside the chat.
   onData: ((message: DataMessage) => void) | undefined;
   readonly #voices = new Voices();
-  readonly #speaking = new SpeakingDetector();
-  #floor = new DominantSpeaker();
   #view: View = new Map();
-  #client: RoomClient | undefined;
+  #room: Room | undefined;
+  #chat: Chat | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(store: Store, options: SendOptions) {
     this.store = store;
     this.#options = options;
     this.local = new LocalMedia(store, (source) => {
-      this.#client?.sync(source);
-      if (source === "screen") this.#client?.sync("screen-audio");
+      this.#sync(source);
+      if (source === "screen") this.#sync("screen-audio");
     });
+  }
+
+  // For the console and for tests: the room as the client library has it.
+  get room(): Room | undefined {
+    return this.#room;
   }
 
   setName(name: string): void {
@@ -53,27 +69,13 @@ export class Meeting {
     const state = this.store.getState();
     const room = cleanRoom(state.room);
     const name = cleanName(state.me.name) || "Guest";
-    if (!room || this.#client) return;
+    if (!room || this.#room) return;
     remember("name", name);
     this.store.setState({ room, me: { ...state.me, name }, phase: "joining", ended: undefined, notices: [] });
     history.replaceState(null, "", withRoom(location.href, room));
     document.title = `${room} · Plenum`;
-    this.#floor = new DominantSpeaker();
-    this.#voices.forget();
-    this.#client = new RoomClient(signallingUrl(location, room, state.me.id), this.store, this.#options, {
-      started: () => this.#voices.silence(),
-      volumes: (volumes) => {
-        this.#voices.tell(volumes);
-        this.#show(this.#heard());
-      },
-      dominant: (peerId) => {
-        // From here on the page's own guess must not stand in the way.
-        this.#voices.trust();
-        this.#dominant(peerId);
-      },
-      data: (message) => this.onData?.(message),
-    });
-    this.#client.watch(this.#view);
+    this.#voices.silence();
+    this.#enter(room, state.me.id, name);
     this.#timer = setInterval(() => void this.#readStats(), STATS_EVERY_MS);
   }
 
@@ -91,19 +93,22 @@ export class Meeting {
   }
 
   retryNow(): void {
-    this.#client?.retryNow();
+    this.#room?.retryNow();
   }
 
   toggleMic(): void {
-    void this.local.setMic(!this.store.getState().mic.on);
+    const { on } = this.store.getState().mic;
+    if (on || this.#may("audio")) void this.local.setMic(!on);
   }
 
   toggleCamera(): void {
-    void this.local.setCamera(!this.store.getState().camera.on);
+    const { on } = this.store.getState().camera;
+    if (on || this.#may("video")) void this.local.setCamera(!on);
   }
 
   toggleScreen(): void {
-    void this.local.setScreen(!this.store.getState().screen.on);
+    const { on } = this.store.getState().screen;
+    if (on || this.#may("screen")) void this.local.setScreen(!on);
   }
 
   toggleStats(): void {
@@ -120,11 +125,18 @@ export class Meeting {
   // Where the tiles are.
   watch(view: View): void {
     this.#view = view;
-    this.#client?.watch(view);
+    this.#room?.show(view);
   }
 
   toggleHelp(show?: boolean): void {
     this.store.setState(({ help }) => ({ help: show ?? !help }));
+  }
+
+  // Beside the tiles there is place for one.
+  togglePeople(show?: boolean): void {
+    const people = show ?? !this.store.getState().people;
+    if (people) this.store.setState(chatShown(false));
+    this.store.setState({ people });
   }
 
   pin(tile: string | undefined): void {
@@ -136,12 +148,39 @@ export class Meeting {
   }
 
   toggleChat(show?: boolean): void {
-    this.store.setState((state) => chatShown(show ?? !state.chat.open)(state));
+    const open = show ?? !this.store.getState().chat.open;
+    if (open) this.store.setState({ people: false });
+    this.store.setState(chatShown(open));
   }
 
   say(text: string): void {
-    this.#client?.say(text);
+    this.#chat?.say(text);
   }
+
+  toggleHand(): void {
+    const { hand } = this.store.getState().self;
+    this.#do((room) => room.raiseHand(!hand), "The hand could not be raised");
+  }
+
+  // What hosts can do to somebody.
+  readonly host = {
+    mute: (peer: string): void => this.#do((room) => room.mute(peer, "audio"), "Nobody was muted"),
+    stopVideo: (peer: string): void => this.#do((room) => room.mute(peer, "video"), "The picture was not stopped"),
+    lowerHand: (peer: string): void => this.#do((room) => room.lowerHand(peer), "The hand is still up"),
+    setRole: (peer: string, role: Role): void =>
+      this.#do((room) => room.setRole(peer, role), "The role was not changed"),
+    remove: (peer: string): void => this.#do((room) => room.kick(peer), "Nobody was removed"),
+    muteAll: (): void => this.#do((room) => room.muteAll("audio"), "Nobody was muted", "Everybody is muted"),
+    lock: (locked: boolean): void => this.#do((room) => room.configure({ locked }), "The lock did not move"),
+    lobby: (lobby: boolean): void => this.#do((room) => room.configure({ lobby }), "The door did not move"),
+    maxPeers: (maxPeers: number | null): void =>
+      this.#do((room) => room.configure({ maxPeers }), "The number was not changed"),
+    title: (title: string): void =>
+      this.#do((room) => room.configure({ metadata: withTitle(room.info.metadata, title) }), "The title was not changed"),
+    admit: (peer: string): void => this.#do((room) => room.admit(peer), "Nobody was let in"),
+    refuse: (peer: string): void => this.#do((room) => room.refuse(peer), "Nobody was sent away"),
+    end: (): void => this.#do((room) => room.close(), "The meeting was not ended"),
+  };
 
   dismiss(id: number): void {
     this.store.setState(dismissed(id));
@@ -159,21 +198,97 @@ export class Meeting {
 
   // For the console and for tests: the raw reports of both peer connections.
   reports(): Promise<Record<"send" | "recv", unknown[]>> {
-    return this.#client?.reports() ?? Promise.resolve({ send: [], recv: [] });
+    return this.#room?.reports() ?? Promise.resolve({ send: [], recv: [] });
   }
 
   // The same: a data channel that everybody else in the room reads.
-  produceData(options: types.DataProducerOptions): Promise<types.DataProducer> {
-    return this.#client?.produceData(options) ?? Promise.reject(new Error("not in the meeting"));
+  produceData(options: Parameters<Room["publishData"]>[0]): ReturnType<Room["publishData"]> {
+    return this.#room?.publishData(options) ?? Promise.reject(new Error("not in the meeting"));
+  }
+
+  #enter(name: string, peer: string, displayName: string): void {
+    const { codec, forceTcp, token, namespace } = this.#options;
+    const room = new Room(location.origin, { room: name, peer, displayName, codec, forceTcp, token, namespace });
+    this.#room = room;
+    bind(room, this.store);
+    this.#chat = new Chat(this.store, room.chat);
+    room.on("joined", () => this.#voices.silence());
+    room.on("volumes", (volumes) => {
+      this.#voices.tell(volumes);
+      this.#show(this.#heard());
+    });
+    room.on("activeSpeaker", (peerId) => this.#dominant(peerId));
+    room.on("data", (message) => this.onData?.(message));
+    room.on("muted", ({ source }) => this.#takenAway(source, "A host muted you", "You can unmute yourself again."));
+    room.on("revoked", ({ source }) =>
+      this.#takenAway(source, "You are listening", "Raise your hand if you want to say something."),
+    );
+    room.on("ended", () => clearInterval(this.#timer));
+    room.show(this.#view);
+    for (const source of Object.keys(SENT) as RemoteSource[]) this.#sync(source);
+  }
+
+  // Brings what is sent in line with what is switched on.
+  #sync(name: RemoteSource): void {
+    const room = this.#room;
+    if (!room || room.state === "ended") return;
+    const { mic, camera, screen } = this.store.getState();
+    const { track, paused } = {
+      mic: { track: mic.track, paused: !mic.on },
+      camera: { track: camera.track, paused: false },
+      screen: { track: screen.track, paused: false },
+      "screen-audio": { track: screen.audio, paused: false },
+    }[name];
+    const source = SENT[name];
+    const local = room.locals.get(source);
+    if (!track) local?.unpublish();
+    else if (local) local.set({ track, paused });
+    else void room.publish(track, { source, muted: paused, ...this.#layering() });
+  }
+
+  #layering(): { layers: "many" | "one"; svc?: string } {
+    const { simulcast, svc } = this.#options;
+    return { layers: simulcast ? "many" : "one", ...(svc ? { svc } : {}) };
+  }
+
+  // A host has switched something of this page off.
+  #takenAway(source: Source, title: string, hint: string): void {
+    const { mic, camera, screen } = this.store.getState();
+    if (source === "microphone" && mic.on) void this.local.setMic(false);
+    else if (source === "camera" && camera.on) void this.local.setCamera(false);
+    else if (source === "screen" && screen.on) void this.local.setScreen(false);
+    else return;
+    notice(this.store, "info", { title, hint });
+  }
+
+  // Outside of a meeting devices are one's own affair.
+  #may(right: "audio" | "video" | "screen"): boolean {
+    const { phase, self } = this.store.getState();
+    if (phase !== "live" || self.may.has(right)) return true;
+    notice(this.store, "info", {
+      title: "You are listening",
+      hint: "Raise your hand if you want to say something.",
+    });
+    return false;
+  }
+
+  #do(what: (room: Room) => Promise<void>, failed: string, done?: string): void {
+    if (!this.#room) return;
+    what(this.#room).then(
+      () => {
+        if (done) notice(this.store, "info", { title: done, hint: "They can unmute themselves." });
+      },
+      (error: unknown) =>
+        notice(this.store, "error", { title: failed, hint: error instanceof Error ? error.message : "" }),
+    );
   }
 
   async #readStats(): Promise<void> {
-    const client = this.#client;
-    const stats = await client?.stats().catch(() => undefined);
-    if (!stats || client !== this.#client) return;
+    const room = this.#room;
+    const stats = await room?.stats().catch(() => undefined);
+    if (!stats || room !== this.#room) return;
     this.store.setState({ stats });
-    if (this.#voices.told) this.#show(this.#heard());
-    else this.#hear(stats);
+    this.#show(this.#heard());
   }
 
   // As the server has told.
@@ -183,17 +298,6 @@ export class Meeting {
     const muted = (peer: string): boolean =>
       peer === me.id ? !mic.on : !voices.some(({ peerId, paused }) => peerId === peer && !paused);
     return this.#voices.at(performance.now(), muted);
-  }
-
-  // A server that tells nothing: what arrives here has to do.
-  #hear(stats: Map<string, TrackStats>): void {
-    const state = this.store.getState();
-    const now = performance.now();
-    const heard = levels(state, stats);
-    const volumes = new Map([...heard].map(([peer, level]) => [peer, meter(level)]));
-    this.#show({ speaking: this.#speaking.update(heard, now), volumes });
-    heard.delete(state.me.id);
-    this.#dominant(this.#floor.update(heard, now));
   }
 
   #show({ speaking, volumes }: Heard): void {
@@ -210,19 +314,15 @@ export class Meeting {
 
   #stop(): void {
     clearInterval(this.#timer);
-    this.#client?.leave();
-    this.#client = undefined;
+    this.#room?.leave();
+    this.#room = undefined;
+    this.#chat = undefined;
   }
 }
 
-// How loud everybody is. Who is muted is silent, whatever the last packets said.
-function levels({ me, mic, media }: State, stats: Map<string, TrackStats>): Map<string, number> {
-  const all = new Map<string, number>();
-  if (mic.track) all.set(me.id, mic.on ? (stats.get(mic.track.id)?.level ?? 0) : 0);
-  for (const { peerId, source, track, paused } of Object.values(media)) {
-    if (source === "mic") all.set(peerId, paused ? 0 : (stats.get(track.id)?.level ?? 0));
-  }
-  return all;
+function withTitle(metadata: unknown, title: string): object {
+  const rest = typeof metadata === "object" && metadata !== null ? metadata : {};
+  return { ...rest, title };
 }
 
 function withRoom(href: string, room: string): string {

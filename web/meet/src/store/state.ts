@@ -1,25 +1,48 @@
 // Everything the page shows, and the pure steps from one state to the next.
 
-import type { DeviceList } from "../media/devices";
-import type { LayerCount, Layers } from "../media/layers";
+import type { DeviceList, LayerCount, Layers, Right, Role, TrackStats } from "@plenum/client";
 import type { Problem } from "../media/problems";
-import type { TrackStats } from "../media/stats";
 import type { View } from "../util/params";
 import { type ChatState, NO_CHAT } from "./chat";
 
-export type Phase = "lobby" | "joining" | "live" | "ended";
+// "waiting": at the door, until a host opens.
+export type Phase = "lobby" | "joining" | "waiting" | "live" | "ended";
 
 export interface Link {
-  // "down": being made anew; "weak": signalling works, media does not arrive.
-  state: "up" | "connecting" | "weak" | "down";
+  // "down": being made anew; "resuming": back in a moment, nothing is lost; "weak": signalling works, media does not
+  // arrive.
+  state: "up" | "connecting" | "weak" | "resuming" | "down";
   attempt: number;
   // When the next attempt is due, in the clock of Date.now().
   retryAt: number;
 }
 
-export interface Peer {
+export interface Person {
   id: string;
   name: string;
+}
+
+export interface Peer extends Person {
+  role: Role;
+  // Wants to speak.
+  hand: boolean;
+}
+
+// What this page is in the room, and may do there.
+export interface Self {
+  role: Role;
+  hand: boolean;
+  // May do what hosts may do.
+  host: boolean;
+  may: ReadonlySet<Right>;
+}
+
+// The room itself, as hosts have set it.
+export interface RoomFacts {
+  title: string;
+  locked: boolean;
+  lobby: boolean;
+  maxPeers: number | undefined;
 }
 
 export type RemoteSource = "mic" | "camera" | "screen" | "screen-audio";
@@ -73,7 +96,11 @@ export interface Notice {
 export interface State {
   phase: Phase;
   room: string;
-  me: Peer;
+  me: Person;
+  self: Self;
+  facts: RoomFacts;
+  // Who waits at the door.
+  knocks: Person[];
   link: Link;
   ended: Problem | undefined;
   mic: LocalSource;
@@ -93,6 +120,7 @@ export interface State {
   announcement: string;
   statsShown: boolean;
   help: boolean;
+  people: boolean;
   // The tile that somebody put on the stage by hand.
   pinned: string | undefined;
   // Who has the floor.
@@ -104,11 +132,17 @@ export interface State {
 
 const OFF: LocalSource = { track: undefined, on: false, busy: false };
 
-export function initialState(room: string, me: Peer): State {
+export const NOBODY: Self = { role: "speaker", hand: false, host: false, may: new Set() };
+const PLAIN: RoomFacts = { title: "", locked: false, lobby: false, maxPeers: undefined };
+
+export function initialState(room: string, me: Person): State {
   return {
     phase: "lobby",
     room,
     me,
+    self: NOBODY,
+    facts: PLAIN,
+    knocks: [],
     link: { state: "connecting", attempt: 0, retryAt: 0 },
     ended: undefined,
     mic: OFF,
@@ -127,6 +161,7 @@ export function initialState(room: string, me: Peer): State {
     announcement: "",
     statsShown: false,
     help: false,
+    people: false,
     pinned: undefined,
     dominant: undefined,
     view: "speaker",
@@ -136,41 +171,50 @@ export function initialState(room: string, me: Peer): State {
 
 type Step = (state: State) => Partial<State>;
 
-// What a join answers replaces all that was known before: after a lost connection nothing of it is true any more.
-export function joined(peers: Peer[]): Step {
-  return () => ({ phase: "live", link: { state: "up", attempt: 0, retryAt: 0 }, peers, media: {} });
+export function joined(): Step {
+  return () => ({ phase: "live" });
 }
 
-// What a join answers after the room has moved: who has come along so far. The others follow, or are forgotten later.
-export function rejoined(present: Peer[]): Step {
-  return ({ peers }) => {
-    const here = new Map(present.map((peer) => [peer.id, peer]));
-    const known = peers.map((peer) => here.get(peer.id) ?? peer);
-    const fresh = present.filter(({ id }) => !peers.some((peer) => peer.id === id));
-    return { phase: "live", link: { state: "up", attempt: 0, retryAt: 0 }, peers: [...known, ...fresh] };
-  };
+export function waiting(): Step {
+  return () => ({ phase: "waiting", announcement: "You wait to be let in" });
 }
 
-export function disconnected(attempt: number, retryAt: number): Step {
-  return () => ({
-    link: { state: "down", attempt, retryAt },
-    speaking: new Set(),
-    volumes: new Map(),
-    stats: new Map(),
+export function linked(link: Link): Step {
+  return () =>
+    link.state === "down"
+      ? { link, speaking: new Set(), volumes: new Map(), stats: new Map() }
+      : { link };
+}
+
+// Those who were there before are not announced.
+export function peerJoined(peer: Peer): Step {
+  return ({ peers, phase }) => ({
+    peers: [...peers.filter(({ id }) => id !== peer.id), peer],
+    ...(phase === "live" ? { announcement: `${peer.name} joined` } : {}),
   });
 }
 
-export function linkState(next: "up" | "weak"): Step {
-  return ({ link }) =>
-    link.state === "up" || link.state === "weak" ? { link: { ...link, state: next } } : {};
+// Who is known keeps the place.
+export function peerChanged(peer: Peer): Step {
+  return ({ peers }) => {
+    const before = peers.find(({ id }) => id === peer.id);
+    const announcement = peer.hand && before?.hand === false ? `${peer.name} raises a hand` : undefined;
+    return {
+      peers: peers.map((known) => (known.id === peer.id ? peer : known)),
+      ...(announcement ? { announcement } : {}),
+    };
+  };
 }
 
-// Who is known keeps the place: the room has moved, and this peer came along.
-export function peerJoined(peer: Peer): Step {
-  return ({ peers }) =>
-    peers.some(({ id }) => id === peer.id)
-      ? { peers: peers.map((known) => (known.id === peer.id ? peer : known)) }
-      : { peers: [...peers, peer], announcement: `${peer.name} joined` };
+export function selfChanged(self: Self, name: string): Step {
+  return ({ me }) => ({ self, me: me.name === name || !name ? me : { ...me, name } });
+}
+
+export function knocksChanged(knocks: Person[]): Step {
+  return ({ knocks: before }) => {
+    const fresh = knocks.find(({ id }) => !before.some((one) => one.id === id));
+    return { knocks, ...(fresh ? { announcement: `${fresh.name} waits to be let in` } : {}) };
+  };
 }
 
 export function peerLeft(peerId: string): Step {
@@ -184,10 +228,6 @@ export function peerLeft(peerId: string): Step {
       announcement: `${gone.name} left`,
     };
   };
-}
-
-export function peerRenamed(peerId: string, name: string): Step {
-  return ({ peers }) => ({ peers: peers.map((peer) => (peer.id === peerId ? { ...peer, name } : peer)) });
 }
 
 export function mediaAdded(one: RemoteMedia): Step {
@@ -205,21 +245,6 @@ export function mediaReplaced(one: RemoteMedia): Step {
       ([, { peerId, source }]) => peerId !== one.peerId || source !== one.source,
     );
     return { media: { ...Object.fromEntries(others), [one.id]: one } };
-  };
-}
-
-// Forgets peers and media that are not among these.
-export function onlyKept(peerIds: ReadonlySet<string>, mediaIds: ReadonlySet<string>): Step {
-  return ({ peers, media, pinned }) => {
-    const kept = Object.entries(media).filter(([id, one]) => mediaIds.has(id) && peerIds.has(one.peerId));
-    const gone = peers.filter(({ id }) => !peerIds.has(id));
-    const last = gone.at(-1);
-    return {
-      peers: peers.filter(({ id }) => peerIds.has(id)),
-      media: Object.fromEntries(kept),
-      pinned: gone.some(({ id }) => pinned?.startsWith(`${id}/`)) ? undefined : pinned,
-      ...(last ? { announcement: `${last.name} left` } : {}),
-    };
   };
 }
 
@@ -261,6 +286,10 @@ export function left(): Step {
     chat: NO_CHAT,
     link: { state: "connecting", attempt: 0, retryAt: 0 },
     help: false,
+    people: false,
+    self: NOBODY,
+    facts: PLAIN,
+    knocks: [],
     pinned: undefined,
     dominant: undefined,
     soundBlocked: false,

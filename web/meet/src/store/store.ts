@@ -3,11 +3,11 @@
 import { useStore } from "zustand";
 import { createStore, type StoreApi } from "zustand/vanilla";
 import type { Problem } from "../media/problems";
-import { initialState, noticed, type Peer, type State } from "./state";
+import { initialState, noticed, type Person, type State } from "./state";
 
 export type Store = StoreApi<State>;
 
-export function createPageStore(room: string, me: Peer): Store {
+export function createPageStore(room: string, me: Person): Store {
   return createStore<State>()(() => initialState(room, me));
 }
 

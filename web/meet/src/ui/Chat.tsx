@@ -1,8 +1,8 @@
 // What people write to each other, beside the tiles.
 
+import { MAX_LINE } from "@plenum/client";
 import { Bot, SendHorizontal, X } from "lucide-react";
 import { type FormEvent, type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from "react";
-import { MAX_LINE } from "../room/chat";
 import type { ChatLine } from "../store/chat";
 import { useMeeting, usePage } from "./context";
 

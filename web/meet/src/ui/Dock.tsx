@@ -1,5 +1,6 @@
 // The buttons of the meeting.
 
+import { canShareScreen } from "@plenum/client";
 import {
   Activity,
   Keyboard,
@@ -14,7 +15,6 @@ import {
   VideoOff,
 } from "lucide-react";
 import type { ReactNode } from "react";
-import { canShareScreen } from "../media/devices";
 import { useMeeting, usePage } from "./context";
 
 export function Dock() {

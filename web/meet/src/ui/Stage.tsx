@@ -1,8 +1,8 @@
 // The area of the tiles.
 
 import { Link2 } from "lucide-react";
+import type { Place } from "@plenum/client";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import type { Place } from "../media/layers";
 import { staged, tiles } from "../store/tiles";
 import { type Box, grid, type Rect, stage } from "../util/layout";
 import { useMeeting, usePage } from "./context";

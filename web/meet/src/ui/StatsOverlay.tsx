@@ -1,5 +1,4 @@
-import type { Layers } from "../media/layers";
-import { formatBitrate, type TrackStats } from "../media/stats";
+import { formatBitrate, type Layers, type TrackStats } from "@plenum/client";
 import type { RemoteMedia } from "../store/state";
 import type { Tile } from "../store/tiles";
 import { usePage } from "./context";

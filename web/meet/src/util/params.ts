@@ -1,6 +1,6 @@
 // What the address of the page asks for.
 
-export type Codec = "vp8" | "vp9" | "h264" | "av1";
+import type { VideoCodec } from "@plenum/client";
 
 export type View = "speaker" | "grid";
 
@@ -10,7 +10,7 @@ export interface PageParams {
   // Joins without stopping in the lobby.
   autojoin: boolean;
   // The only video codec to send; the server's first choice if absent.
-  codec: Codec | undefined;
+  codec: VideoCodec | undefined;
   // Several sizes of the camera picture; one if false.
   simulcast: boolean;
   // The scalability mode of codecs with layers inside one stream.
@@ -24,6 +24,9 @@ export interface PageParams {
   view: View | undefined;
   // A fixed peer id, for tests and measurements.
   peer: string | undefined;
+  // What lets its bearer in, and says who that is, at servers that want to know.
+  token: string | undefined;
+  namespace: string | undefined;
 }
 
 const CODECS: readonly string[] = ["vp8", "vp9", "h264", "av1"];
@@ -42,7 +45,7 @@ export function parseParams(search: string): PageParams {
     room: cleanRoom(query.get("room") ?? query.get("roomId") ?? "") || undefined,
     name: cleanName(query.get("name") ?? "") || undefined,
     autojoin: isOn(query.get("autojoin"), false),
-    codec: codec && CODECS.includes(codec) ? (codec as Codec) : undefined,
+    codec: codec && CODECS.includes(codec) ? (codec as VideoCodec) : undefined,
     simulcast: isOn(query.get("simulcast"), true),
     svc: SCALABILITY_MODE.test(svc) ? svc : undefined,
     forceTcp: isOn(query.get("forceTcp"), false),
@@ -50,6 +53,8 @@ export function parseParams(search: string): PageParams {
     camera: isOn(query.get("camera"), true),
     view: VIEWS.includes(view) ? (view as View) : undefined,
     peer: query.get("peer")?.trim() || undefined,
+    token: query.get("token")?.trim() || undefined,
+    namespace: query.get("namespace")?.trim() || undefined,
   };
 }
 
@@ -65,11 +70,6 @@ export function cleanRoom(text: string): string {
 
 export function cleanName(text: string): string {
   return text.replace(/\s+/g, " ").trim().slice(0, MAX_NAME);
-}
-
-export function signallingUrl(page: Pick<Location, "protocol" | "host">, room: string, peer: string): string {
-  const scheme = page.protocol === "https:" ? "wss" : "ws";
-  return `${scheme}://${page.host}/protoo?roomId=${encodeURIComponent(room)}&peerId=${encodeURIComponent(peer)}`;
 }
 
 export function shareUrl(page: Pick<Location, "origin" | "pathname">, room: string): string {

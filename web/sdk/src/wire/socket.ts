@@ -24,6 +24,9 @@ const OPEN_TIMEOUT_MS = 8_000;
 // The first attempt to resume follows at once, the next ones soon: the server keeps a session for seconds only.
 const RESUME_EVERY_MS = 400;
 
+// What closes a connection whose session is to go on over another one: 1000, 1001 and no code at all would end it.
+const RESUMING = 4001;
+
 // Answers that may have been lost with a connection. The server asks less in the time of a round trip.
 const ANSWERS_KEPT = 32;
 
@@ -149,6 +152,7 @@ export class Socket {
   // Gives the session up and begins another one.
   restart(): void {
     if (this.#closed) return;
+    this.#dropConnection(1000);
     this.#loseSession();
     this.reconnect();
   }
@@ -165,7 +169,7 @@ export class Socket {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#retry);
-    this.#dropConnection();
+    this.#dropConnection(1000);
     this.#session = undefined;
     this.#failPending();
   }
@@ -253,7 +257,8 @@ export class Socket {
   }
 
   // A session is told with its welcome, also when a room moves.
-  #takeSession({ session }: Json): void {
+  #takeSession(data: Json): void {
+    const { session } = isObject(data.welcome) ? data.welcome : data;
     if (!isObject(session) || typeof session.token !== "string") return;
     const seconds = typeof session.resumeWithin === "number" ? session.resumeWithin : 0;
     this.#session = { token: session.token, resumeWithinMs: seconds * 1000 };
@@ -319,7 +324,7 @@ export class Socket {
     this.#handlers.lost();
   }
 
-  #dropConnection(): void {
+  #dropConnection(code = RESUMING): void {
     clearTimeout(this.#opening);
     const connection = this.#connection;
     this.#connection = undefined;
@@ -327,7 +332,7 @@ export class Socket {
     if (!connection) return;
     connection.onmessage = null;
     connection.onclose = null;
-    connection.close();
+    connection.close(code);
   }
 
   #failPending(): void {

@@ -1,0 +1,261 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { RequestError } from "../errors.js";
+import { FakeConnection } from "../testing/connection.js";
+import { backoff } from "./backoff.js";
+import { parse } from "./frames.js";
+import { type Handlers, Socket } from "./socket.js";
+
+const WELCOME = { session: { token: "t", resumeWithin: 10 } };
+
+describe("Socket", () => {
+  let connections: FakeConnection[];
+  let handlers: { [K in keyof Handlers]: ReturnType<typeof vi.fn<Handlers[K]>> };
+  let socket: Socket;
+
+  const now = (): FakeConnection => connections.at(-1) as FakeConnection;
+  const settled = (ms = 0): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    connections = [];
+    handlers = {
+      welcome: vi.fn(),
+      resumed: vi.fn(),
+      interrupted: vi.fn(),
+      lost: vi.fn(),
+      closed: vi.fn(),
+      request: vi.fn(() => Promise.resolve(undefined)),
+      notification: vi.fn(),
+    };
+    socket = new Socket({
+      address: (resume) => (resume ? `resume=${resume.token}&seq=${resume.seq}` : "new"),
+      handlers,
+      random: () => 0.5,
+      connect: (url) => {
+        connections.push(new FakeConnection(url, connections.at(-1)?.seq));
+        return now();
+      },
+    });
+    now().tell("welcome", WELCOME);
+  });
+
+  afterEach(() => {
+    socket.close();
+    vi.useRealTimers();
+  });
+
+  it("pairs answers with requests by id", async () => {
+    const first = socket.request("one");
+    const second = socket.request("two", { a: 1 });
+    now().answer("two", { b: 2 });
+    now().answer("one", {});
+    await expect(first).resolves.toEqual({});
+    await expect(second).resolves.toEqual({ b: 2 });
+  });
+
+  it("tells refusals, and gives up what is not answered", async () => {
+    const refused = socket.request("one");
+    now().refuse("one", 403, "no");
+    await expect(refused).rejects.toMatchObject({ code: 403, message: "no" });
+    const late = socket.request("two", {}, 1_000);
+    const failed = expect(late).rejects.toMatchObject({ code: 0 });
+    await settled(1_000);
+    await failed;
+  });
+
+  it("answers what the server asks, with the error where that fails", async () => {
+    handlers.request.mockResolvedValueOnce({ fine: true });
+    handlers.request.mockRejectedValueOnce(new RequestError(404, "unknown"));
+    now().ask(7, "newConsumers", { a: 1 });
+    now().ask(8, "newConsumers");
+    await settled();
+    expect(handlers.request).toHaveBeenCalledWith("newConsumers", { a: 1 });
+    expect(now().sent).toEqual([
+      { response: true, id: 7, ok: true, data: { fine: true } },
+      { response: true, id: 8, errorCode: 404, errorReason: "unknown" },
+    ]);
+  });
+
+  it("passes over frames that are none", () => {
+    for (const frame of ["", "null", "[]", '"x"', "{}", '{"request":true}', '{"response":true,"id":1}'])
+      now().frame(frame);
+    expect(handlers.notification).not.toHaveBeenCalled();
+    expect(handlers.request).not.toHaveBeenCalled();
+  });
+
+  it("resumes at once where it was, and says again what did not arrive", async () => {
+    now().tell("peerJoined", { n: 1 });
+    const arrived = socket.request("one");
+    const lost = socket.request("two");
+    now().lose();
+    expect(handlers.interrupted).toHaveBeenLastCalledWith(1, 0, true);
+    const meanwhile = socket.request("three");
+    await settled();
+    expect(now().url).toBe("resume=t&seq=2");
+    expect(now().sent).toEqual([]);
+    now().resumed(1);
+    expect(handlers.resumed).toHaveBeenCalledOnce();
+    expect(now().methods()).toEqual(["two", "three"]);
+    now().say({ response: true, id: 1, ok: true, data: {} });
+    now().answer("two");
+    now().answer("three");
+    await Promise.all([arrived, lost, meanwhile]);
+    expect(handlers.lost).not.toHaveBeenCalled();
+    expect(handlers.welcome).toHaveBeenCalledOnce();
+  });
+
+  it("gives answers again that the server has not seen, also those that were found meanwhile", async () => {
+    let finish: (value: Record<string, unknown>) => void = () => undefined;
+    now().ask(1, "newConsumers");
+    await settled();
+    handlers.request.mockReturnValueOnce(
+      new Promise((resolve) => {
+        finish = resolve;
+      }),
+    );
+    now().ask(2, "newConsumers");
+    now().lose();
+    await settled();
+    finish({ late: true });
+    await settled();
+    now().resumed(0, [1, 2]);
+    expect(now().sent).toEqual([
+      { response: true, id: 1, ok: true, data: {} },
+      { response: true, id: 2, ok: true, data: { late: true } },
+    ]);
+  });
+
+  it("hears nothing twice", async () => {
+    now().tell("peerJoined", { n: 1 });
+    now().lose();
+    await settled();
+    now().resumed(0);
+    now().frame({ notification: true, method: "peerJoined", data: { n: 1 }, seq: 2 });
+    now().frame({ notification: true, method: "peerLeft", data: { n: 2 }, seq: 3 });
+    expect(handlers.notification.mock.calls).toEqual([
+      ["peerJoined", { n: 1 }],
+      ["peerLeft", { n: 2 }],
+    ]);
+  });
+
+  it("begins anew when the server does not have the session any more", async () => {
+    const asked = socket.request("one");
+    const failed = expect(asked).rejects.toMatchObject({ code: 0 });
+    now().lose();
+    await settled();
+    now().lose(4404, "unknown session");
+    await failed;
+    expect(handlers.lost).toHaveBeenCalledOnce();
+    expect(now().url).toBe("new");
+    now().tell("welcome", { session: { token: "u", resumeWithin: 10 } });
+    expect(handlers.welcome).toHaveBeenCalledTimes(2);
+  });
+
+  it("tries to resume as long as the server keeps the session, and begins anew then", async () => {
+    now().lose();
+    for (let passed = 0; passed < 9_000; passed += 100) {
+      await settled(100);
+      if (now().readyState === 0) now().lose();
+    }
+    expect(handlers.lost).not.toHaveBeenCalled();
+    expect(connections.length).toBeGreaterThan(10);
+    for (let passed = 0; passed < 3_000; passed += 100) {
+      await settled(100);
+      if (now().readyState === 0) now().lose();
+    }
+    expect(handlers.lost).toHaveBeenCalledOnce();
+    expect(now().url).toBe("new");
+    await expect(socket.request("one")).rejects.toMatchObject({ code: 0 });
+  });
+
+  it("does not try to resume what a server that ends does not keep", async () => {
+    now().lose(1012, "restart");
+    expect(handlers.lost).toHaveBeenCalledOnce();
+    expect(handlers.interrupted).toHaveBeenLastCalledWith(1, 450, false);
+    await settled(450);
+    expect(now().url).toBe("new");
+  });
+
+  it("stays away when it is told to", async () => {
+    for (const code of [4000, 4401, 4403]) {
+      const other = new Socket({
+        address: () => "new",
+        handlers,
+        connect: (url) => {
+          connections.push(new FakeConnection(url));
+          return now();
+        },
+      });
+      now().tell("welcome", WELCOME);
+      const asked = other.request("one");
+      const failed = expect(asked).rejects.toMatchObject({ code: 0 });
+      now().lose(code, "because");
+      await failed;
+      expect(handlers.closed).toHaveBeenLastCalledWith({ code, reason: "because" });
+      const count = connections.length;
+      await settled(60_000);
+      expect(connections.length).toBe(count);
+    }
+  });
+
+  it("gives up a connection that says nothing", async () => {
+    now().lose();
+    await settled();
+    const silent = now();
+    await settled(8_000);
+    expect(silent.readyState).toBe(3);
+    await settled(400);
+    expect(connections.length).toBe(3);
+  });
+
+  it("takes another connection when it is asked to, with the session or without it", async () => {
+    socket.reconnect();
+    expect(now().url).toBe("resume=t&seq=1");
+    now().resumed(0);
+    expect(socket.connected).toBe(true);
+    socket.restart();
+    expect(handlers.lost).toHaveBeenCalledOnce();
+    expect(now().url).toBe("new");
+  });
+
+  it("goes on under the session of a room that has moved", async () => {
+    now().tell("migrate", { welcome: { session: { token: "other", resumeWithin: 10 } } });
+    expect(handlers.notification).toHaveBeenCalledWith("migrate", expect.anything());
+    now().lose();
+    await settled();
+    expect(now().url).toBe("resume=other&seq=2");
+  });
+
+  it("skips the rest of the waiting time when it is asked to", async () => {
+    now().lose(1013);
+    const count = connections.length;
+    socket.retryNow();
+    expect(connections.length).toBe(count + 1);
+    socket.retryNow();
+    expect(connections.length).toBe(count + 1);
+  });
+});
+
+describe("waiting times", () => {
+  it("double up to a bound, with a fifth left to chance", () => {
+    expect([0, 1, 2, 3, 4, 9, 99].map((attempt) => backoff(attempt, 1))).toEqual([
+      500, 1000, 2000, 4000, 8000, 8000, 8000,
+    ]);
+    expect(backoff(0, 0)).toBe(400);
+  });
+});
+
+describe("frames", () => {
+  it("keep their number, and whatever is missing of them is empty", () => {
+    expect(parse('{"notification":true,"method":"m","seq":3}')).toEqual({
+      notification: true,
+      method: "m",
+      data: {},
+      seq: 3,
+    });
+    expect(parse('{"response":true,"id":1,"errorCode":"x"}')).toMatchObject({
+      errorCode: 500,
+      errorReason: "unknown error",
+    });
+  });
+});
