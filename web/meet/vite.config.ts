@@ -1,6 +1,6 @@
+import { fileURLToPath } from "node:url";
 import tailwindcss from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
-import { defaultClientConditions } from "vite";
 import { defineConfig } from "vitest/config";
 
 // During development the page comes from Vite and signalling from a node started with `plenum serve`.
@@ -9,7 +9,7 @@ const NODE = "http://127.0.0.1:3000";
 export default defineConfig({
   plugins: [react(), tailwindcss()],
   // The client library as it stands here, whether it was built or not.
-  resolve: { conditions: ["source", ...defaultClientConditions] },
+  resolve: { alias: { "@plenum/client": fileURLToPath(new URL("../sdk/src/index.ts", import.meta.url)) } },
   build: {
     target: "es2022",
     // Fonts stay files of their own: inlined they would be loaded even where no glyph of theirs is needed.

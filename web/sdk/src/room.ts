@@ -41,7 +41,7 @@ import {
   readWelcome,
   type Subscription,
 } from "./wire/messages.js";
-import { type Connection as Line, type Ending, Socket } from "./wire/socket.js";
+import { type Ending, type Connection as Line, Socket } from "./wire/socket.js";
 
 export interface ConnectOptions {
   room: string;
@@ -461,7 +461,8 @@ export class Room extends Emitter<RoomEvents> {
     if (code !== 0) await new Promise((resolve) => setTimeout(resolve, REFUSAL_GRACE_MS));
     if (session.closed || this.#state === "ended") return;
     if (code === 0) this.#socket.restart();
-    else this.#finish({ kind: refusal(error), reason: error instanceof Error ? error.message : String(error) });
+    else
+      this.#finish({ kind: refusal(error), reason: error instanceof Error ? error.message : String(error) });
   }
 
   #joined(answer: Json): void {
@@ -554,7 +555,8 @@ export class Room extends Emitter<RoomEvents> {
 
   #weak(weak: boolean): void {
     const { state } = this.#connection;
-    if (state === "up" || state === "weak") this.#become({ ...this.#connection, state: weak ? "weak" : "up" });
+    if (state === "up" || state === "weak")
+      this.#become({ ...this.#connection, state: weak ? "weak" : "up" });
   }
 
   #interrupted(attempt: number, retryInMs: number, resuming: boolean): void {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Place } from "./media/layers.js";
-import type { Json } from "./wire/frames.js";
 import { type Asked, Watching } from "./watching.js";
+import type { Json } from "./wire/frames.js";
 
 const three = { spatial: 3, temporal: 3 };
 const large: Place = { width: 1200, height: 700, staged: true };
@@ -13,7 +13,8 @@ describe("Watching", () => {
   let refuse: (method: string) => boolean;
   let watching: Watching;
 
-  const view = (places: Record<string, Place>): void => watching.view(new Map(Object.entries(places)), "nothing");
+  const view = (places: Record<string, Place>): void =>
+    watching.view(new Map(Object.entries(places)), "nothing");
   const settled = (): Promise<unknown> => vi.advanceTimersByTimeAsync(250);
   const methods = (): string[] => sent.map(([method]) => method);
 

@@ -1,6 +1,6 @@
 // What a room says becomes the state of the page.
 
-import type { End, Peer as RoomPeer, RemoteTrack, Right, Room, Source } from "@plenum/client";
+import type { End, RemoteTrack, Right, Room, Peer as RoomPeer, Source } from "@plenum/client";
 import type { Problem } from "../media/problems";
 import {
   ended,
@@ -56,7 +56,9 @@ function bindPeers(room: Room, { setState }: Store): void {
   room.on("peerLeft", ({ id }) => setState(peerLeft(id)));
   room.on("knocksChanged", (knocks) =>
     setState(
-      knocksChanged([...knocks.values()].map(({ peerId, displayName }) => ({ id: peerId, name: named(displayName) }))),
+      knocksChanged(
+        [...knocks.values()].map(({ peerId, displayName }) => ({ id: peerId, name: named(displayName) })),
+      ),
     ),
   );
 }

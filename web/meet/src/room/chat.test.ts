@@ -1,146 +1,80 @@
-import type { types } from "mediasoup-client";
+import { type Chat as Channel, type ChatEvents, Emitter, MAX_LINE } from "@plenum/client";
 import { beforeEach, describe, expect, it } from "vitest";
 import { chatShown } from "../store/chat";
-import { joined, left } from "../store/state";
+import { joined, left, peerJoined } from "../store/state";
 import { createPageStore, type Store } from "../store/store";
-import { type Channel, Chat, MAX_LINE } from "./chat";
+import { Chat } from "./chat";
 
-// A channel that opens when told so.
-class FakeProducer {
-  readyState = "connecting";
-  closed = false;
-  readonly sent: string[] = [];
-  readonly #handlers = new Map<string, () => void>();
+class FakeChannel extends Emitter<ChatEvents> {
+  readonly said: string[] = [];
 
-  on(event: string, handler: () => void): void {
-    this.#handlers.set(event, handler);
+  send(text: string, channel = "chat"): number {
+    return this.said.push(`${channel}: ${text}`);
   }
 
-  async open(): Promise<void> {
-    this.readyState = "open";
-    this.#handlers.get("open")?.();
-    await settled();
-  }
-
-  send(text: string): void {
-    this.sent.push(text);
+  tell<K extends keyof ChatEvents>(name: K, ...args: ChatEvents[K]): void {
+    this.emit(name, ...args);
   }
 }
 
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
-}
-
-describe("the chat", () => {
+describe("the lines of the chat", () => {
   let store: Store;
+  let channel: FakeChannel;
   let chat: Chat;
-  let made: Map<Channel, FakeProducer>;
-  let close: () => void;
 
-  const open = async (): Promise<void> => {
-    made = new Map();
-    close = chat.open(async (channel) => {
-      const producer = new FakeProducer();
-      made.set(channel, producer);
-      return producer as unknown as types.DataProducer;
-    });
-    await settled();
-  };
   const shown = (): [string | undefined, string, boolean][] =>
     store.getState().chat.lines.map(({ peerId, text, waiting }) => [peerId, text, waiting]);
 
   beforeEach(() => {
     store = createPageStore("room", { id: "me", name: "Me" });
-    store.setState(joined([{ id: "ada", name: "Ada" }]));
-    chat = new Chat(store);
+    store.setState(peerJoined({ id: "ada", name: "Ada", role: "speaker", hand: false }));
+    store.setState(joined());
+    channel = new FakeChannel();
+    chat = new Chat(store, channel as unknown as Channel);
   });
 
-  it("is ready to be read before anything is written, and not for the bot", async () => {
-    await open();
-    expect([...made.keys()]).toEqual(["chat"]);
-    expect(store.getState().chat.usable).toBe("connecting");
-    await made.get("chat")?.open();
-    expect(store.getState().chat.usable).toBe("yes");
-  });
-
-  it("keeps what is written until it can leave, in order", async () => {
+  it("are grey until they are on their way", () => {
     chat.say(" one ");
-    await open();
-    chat.say("two");
     chat.say("   ");
+    chat.say("two");
+    expect(channel.said).toEqual(["chat: one", "chat: two"]);
+    channel.tell("sent", 1);
     expect(shown()).toEqual([
-      ["me", "one", true],
+      ["me", "one", false],
       ["me", "two", true],
     ]);
-    await made.get("chat")?.open();
-    expect(made.get("chat")?.sent).toEqual(["one", "two"]);
-    expect(shown().map(([, , waiting]) => waiting)).toEqual([false, false]);
   });
 
-  it("sends nothing twice when a session follows another one", async () => {
-    await open();
-    await made.get("chat")?.open();
-    chat.say("one");
-    await settled();
-    const before = made;
-    close();
-    chat.say("two");
-    await open();
-    await made.get("chat")?.open();
-    expect(before.get("chat")?.sent).toEqual(["one"]);
-    expect(made.get("chat")?.sent).toEqual(["two"]);
-  });
-
-  it("is not closed by a session that has been followed by another one", async () => {
-    await open();
-    const earlier = close;
-    await open();
-    await made.get("chat")?.open();
-    earlier();
-    chat.say("one");
-    await settled();
-    expect(made.get("chat")?.sent).toEqual(["one"]);
-  });
-
-  it("tells the bot what is for the bot, and nobody else", async () => {
-    await open();
-    await made.get("chat")?.open();
+  it("go to the bot alone when they begin with its name", () => {
     chat.say("@bot: are you there?");
-    await settled();
-    await made.get("bot")?.open();
-    expect(made.get("bot")?.sent).toEqual(["are you there?"]);
-    expect(made.get("chat")?.sent).toEqual([]);
-    expect(store.getState().chat.lines[0]?.toBot).toBe(true);
     chat.say("@bottle is no bot");
-    await settled();
-    expect(made.get("chat")?.sent).toEqual(["@bottle is no bot"]);
+    expect(channel.said).toEqual(["bot: are you there?", "chat: @bottle is no bot"]);
+    expect(store.getState().chat.lines[0]?.toBot).toBe(true);
   });
 
-  it("shows what people and the bot write, and counts what nobody has seen", () => {
-    chat.heard("ada", "hello");
-    chat.heard(null, "Ada said me: hi");
-    chat.heard("stranger", "who am I?");
-    chat.heard("ada", new ArrayBuffer(4));
-    chat.heard("ada", "x".repeat(MAX_LINE + 1));
-    expect(store.getState().chat.lines.map(({ name }) => name)).toEqual(["Ada", "Bot", "Ada"]);
-    expect(shown()[2]?.[1]).toHaveLength(MAX_LINE);
-    expect(store.getState().chat.unread).toBe(3);
-    expect(store.getState().announcement).toContain("Ada writes: x");
+  it("are those of people and of the bot, and counted while nobody looks", () => {
+    channel.tell("message", "hello", "ada");
+    channel.tell("message", "Ada said me: hi", null);
+    channel.tell("message", "who am I?", "stranger");
+    expect(store.getState().chat.lines.map(({ name }) => name)).toEqual(["Ada", "Bot"]);
+    expect(store.getState().chat.unread).toBe(2);
     store.setState(chatShown(true));
-    chat.heard("ada", "seen");
+    channel.tell("message", "seen", "ada");
     expect(store.getState().chat.unread).toBe(0);
     store.setState(left());
     expect(shown()).toEqual([]);
   });
 
-  it("remembers so many lines and no more", () => {
-    for (let line = 0; line < 600; line += 1) chat.heard("ada", String(line));
+  it("are so many and no more, and no longer than that", () => {
+    for (let line = 0; line < 600; line += 1) channel.tell("message", String(line), "ada");
     expect(shown()).toHaveLength(500);
     expect(shown().at(-1)?.[1]).toBe("599");
+    chat.say("x".repeat(MAX_LINE + 1));
+    expect(shown().at(-1)?.[1]).toHaveLength(MAX_LINE);
   });
 
-  it("says when a server has no data channels", () => {
-    chat.unusable();
+  it("say whether they can leave", () => {
+    channel.tell("usable", "no");
     expect(store.getState().chat.usable).toBe("no");
   });
 });

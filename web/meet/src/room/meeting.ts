@@ -1,6 +1,6 @@
 // What the buttons and keys do.
 
-import { type DataMessage, type Role, Room, type Source, type View, type VideoCodec } from "@plenum/client";
+import { type DataMessage, type Role, Room, type Source, type VideoCodec, type View } from "@plenum/client";
 import { LocalMedia } from "../media/local";
 import { type Heard, Voices } from "../media/voices";
 import { chatShown } from "../store/chat";
@@ -165,7 +165,8 @@ export class Meeting {
   // What hosts can do to somebody.
   readonly host = {
     mute: (peer: string): void => this.#do((room) => room.mute(peer, "audio"), "Nobody was muted"),
-    stopVideo: (peer: string): void => this.#do((room) => room.mute(peer, "video"), "The picture was not stopped"),
+    stopVideo: (peer: string): void =>
+      this.#do((room) => room.mute(peer, "video"), "The picture was not stopped"),
     lowerHand: (peer: string): void => this.#do((room) => room.lowerHand(peer), "The hand is still up"),
     setRole: (peer: string, role: Role): void =>
       this.#do((room) => room.setRole(peer, role), "The role was not changed"),
@@ -176,7 +177,10 @@ export class Meeting {
     maxPeers: (maxPeers: number | null): void =>
       this.#do((room) => room.configure({ maxPeers }), "The number was not changed"),
     title: (title: string): void =>
-      this.#do((room) => room.configure({ metadata: withTitle(room.info.metadata, title) }), "The title was not changed"),
+      this.#do(
+        (room) => room.configure({ metadata: withTitle(room.info.metadata, title) }),
+        "The title was not changed",
+      ),
     admit: (peer: string): void => this.#do((room) => room.admit(peer), "Nobody was let in"),
     refuse: (peer: string): void => this.#do((room) => room.refuse(peer), "Nobody was sent away"),
     end: (): void => this.#do((room) => room.close(), "The meeting was not ended"),
@@ -208,7 +212,15 @@ export class Meeting {
 
   #enter(name: string, peer: string, displayName: string): void {
     const { codec, forceTcp, token, namespace } = this.#options;
-    const room = new Room(location.origin, { room: name, peer, displayName, codec, forceTcp, token, namespace });
+    const room = new Room(location.origin, {
+      room: name,
+      peer,
+      displayName,
+      codec,
+      forceTcp,
+      token,
+      namespace,
+    });
     this.#room = room;
     bind(room, this.store);
     this.#chat = new Chat(this.store, room.chat);
@@ -219,7 +231,9 @@ export class Meeting {
     });
     room.on("activeSpeaker", (peerId) => this.#dominant(peerId));
     room.on("data", (message) => this.onData?.(message));
-    room.on("muted", ({ source }) => this.#takenAway(source, "A host muted you", "You can unmute yourself again."));
+    room.on("muted", ({ source }) =>
+      this.#takenAway(source, "A host muted you", "You can unmute yourself again."),
+    );
     room.on("revoked", ({ source }) =>
       this.#takenAway(source, "You are listening", "Raise your hand if you want to say something."),
     );

@@ -1,30 +1,34 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import {
-  disconnected,
   dismissed,
   ended,
   initialState,
   joined,
+  knocksChanged,
+  type Link,
   left,
-  linkState,
+  linked,
   mediaAdded,
   mediaChanged,
   mediaRemoved,
   mediaReplaced,
+  NOBODY,
   noticed,
-  onlyKept,
+  type Peer,
+  peerChanged,
   peerJoined,
   peerLeft,
-  peerRenamed,
   type RemoteMedia,
-  rejoined,
   remoteMedia,
   type State,
+  selfChanged,
 } from "./state";
 import { staged, type Tile, tiles } from "./tiles";
 
-const ada = { id: "a", name: "Ada" };
-const bo = { id: "b", name: "Bo" };
+const speaker = { role: "speaker", hand: false } as const;
+const ada: Peer = { id: "a", name: "Ada", ...speaker };
+const bo: Peer = { id: "b", name: "Bo", ...speaker };
+const UP: Link = { state: "up", attempt: 0, retryAt: 0 };
 
 function track(id: string): MediaStreamTrack {
   return { id } as MediaStreamTrack;
@@ -45,56 +49,70 @@ describe("state", () => {
     state = initialState("hall", { id: "me", name: "Me" });
   });
 
-  it("knows nothing but what the last join answered", () => {
-    apply(joined([ada]), mediaAdded(media("1", "a", "mic")), disconnected(1, 5), joined([bo]));
-    expect(state.peers).toEqual([bo]);
-    expect(state.media).toEqual({});
-    expect(state.link.state).toBe("up");
+  // A meeting with these people in it.
+  const live = (...peers: Peer[]): void => apply(...peers.map(peerJoined), linked(UP), joined());
+
+  it("does not announce who was there before", () => {
+    live(ada, bo);
+    expect(state.phase).toBe("live");
+    expect(state.peers).toEqual([ada, bo]);
+    expect(state.announcement).toBe("");
   });
 
-  it("keeps people and their media when the room has moved, until it is known who came along", () => {
-    apply(joined([ada, bo]), mediaAdded(media("1", "a", "camera")), mediaAdded(media("2", "b", "mic")));
-    const said = state.announcement;
-    apply(rejoined([{ id: "c", name: "Cy" }, bo]), peerJoined(ada));
-    expect(state.peers.map(({ id }) => id)).toEqual(["a", "b", "c"]);
-    expect(Object.keys(state.media)).toEqual(["1", "2"]);
+  it("shows what comes anew in the place of what was there of the same source", () => {
+    live(ada, bo);
+    apply(mediaAdded(media("1", "a", "camera")), mediaAdded(media("2", "b", "mic")));
     apply(mediaReplaced(media("9", "a", "camera")));
     expect(Object.keys(state.media).sort()).toEqual(["2", "9"]);
-    expect(state.announcement).toBe(said);
-    apply((before) => ({ ...before, pinned: "b/camera" }), onlyKept(new Set(["a", "c"]), new Set(["9"])));
-    expect(state.peers.map(({ id }) => id)).toEqual(["a", "c"]);
-    expect(Object.keys(state.media)).toEqual(["9"]);
-    expect(state.pinned).toBeUndefined();
-    expect(state.announcement).toBe("Bo left");
   });
 
   it("keeps showing who was there while the connection is away", () => {
-    apply(joined([ada]), disconnected(2, 99));
+    live(ada);
+    apply(linked({ state: "down", attempt: 2, retryAt: 99 }));
     expect(state.phase).toBe("live");
     expect(state.peers).toEqual([ada]);
     expect(state.link).toEqual({ state: "down", attempt: 2, retryAt: 99 });
   });
 
-  it("does not mistake returning media for a returning connection", () => {
-    apply(joined([]), disconnected(1, 0), linkState("up"));
-    expect(state.link.state).toBe("down");
-    apply(joined([]), linkState("weak"));
-    expect(state.link.state).toBe("weak");
+  it("says who raises a hand, once", () => {
+    live(ada);
+    apply(peerChanged({ ...ada, hand: true }));
+    expect(state.announcement).toBe("Ada raises a hand");
+    apply(mediaAdded(media("1", "a", "screen")), peerChanged({ ...ada, hand: true, role: "host" }));
+    expect(state.announcement).toBe("Ada shares a screen");
+    expect(state.peers[0]?.role).toBe("host");
+  });
+
+  it("says who waits at the door", () => {
+    live();
+    apply(knocksChanged([{ id: "c", name: "Cy" }]));
+    expect(state.announcement).toBe("Cy waits to be let in");
+    apply(knocksChanged([]));
+    expect(state.knocks).toEqual([]);
+  });
+
+  it("has the name that the server gives", () => {
+    live();
+    const self = { ...NOBODY, host: true, role: "host" as const };
+    apply(selfChanged(self, "Ada L."), selfChanged(self, ""));
+    expect(state.me).toEqual({ id: "me", name: "Ada L." });
+    expect(state.self.host).toBe(true);
   });
 
   it("has everybody once, and says who comes and goes", () => {
-    apply(joined([ada]), peerJoined(bo), peerJoined({ id: "a", name: "Ada again" }));
+    live(ada);
+    apply(peerJoined(bo), peerJoined({ ...ada, name: "Ada again" }));
     expect(state.peers.map(({ name }) => name)).toEqual(["Ada again", "Bo"]);
     expect(state.announcement).toBe("Bo joined");
-    apply(peerRenamed("b", "Bob"), peerLeft("b"));
+    apply(peerChanged({ ...bo, name: "Bob" }), peerLeft("b"));
     expect(state.announcement).toBe("Bob left");
     apply(peerLeft("unknown"));
     expect(state.announcement).toBe("Bob left");
   });
 
   it("takes the media of people away with them", () => {
+    live(ada, bo);
     apply(
-      joined([ada, bo]),
       mediaAdded(media("1", "a", "mic")),
       mediaAdded(media("2", "b", "mic")),
       (before) => ({ ...before, pinned: "a/camera" }),
@@ -105,7 +123,8 @@ describe("state", () => {
   });
 
   it("changes only media that it knows", () => {
-    apply(joined([ada]), mediaAdded(media("1", "a", "camera")), mediaChanged("1", { paused: true }));
+    live(ada);
+    apply(mediaAdded(media("1", "a", "camera")), mediaChanged("1", { paused: true }));
     expect(state.media["1"]?.paused).toBe(true);
     apply(mediaChanged("2", { paused: true }), mediaRemoved("1"), mediaRemoved("1"));
     expect(state.media).toEqual({});
@@ -120,7 +139,8 @@ describe("state", () => {
   });
 
   it("forgets the meeting when it ends", () => {
-    apply(joined([ada]), mediaAdded(media("1", "a", "mic")), ended({ title: "Out", hint: "" }));
+    live(ada);
+    apply(mediaAdded(media("1", "a", "mic")), ended({ title: "Out", hint: "" }));
     expect(state).toMatchObject({ phase: "ended", peers: [], media: {}, ended: { title: "Out" } });
     apply(left());
     expect(state.phase).toBe("lobby");
@@ -128,13 +148,13 @@ describe("state", () => {
 
   describe("tiles", () => {
     it("are people in the order of their coming, oneself last", () => {
-      apply(joined([ada, bo]));
+      live(ada, bo);
       expect(tiles(state).map(({ id }) => id)).toEqual(["a/camera", "b/camera", "me/camera"]);
     });
 
     it("show who is muted and who has no picture", () => {
+      live(ada, bo);
       apply(
-        joined([ada, bo]),
         mediaAdded(media("1", "a", "mic")),
         mediaAdded(media("2", "a", "camera")),
         mediaAdded(media("3", "b", "mic", true)),
@@ -146,7 +166,8 @@ describe("state", () => {
     });
 
     it("put screens of others on the stage, unless somebody chose otherwise", () => {
-      apply(joined([ada]), mediaAdded(media("1", "a", "screen")), (before) => ({
+      live(ada);
+      apply(mediaAdded(media("1", "a", "screen")), (before) => ({
         screen: { ...before.screen, track: track("mine"), on: true },
       }));
       const all = tiles(state);
@@ -160,7 +181,7 @@ describe("state", () => {
     });
 
     it("put who has the floor on the stage, if there are several and nothing else is there", () => {
-      apply(joined([ada, bo]));
+      live(ada, bo);
       const on = (change: Partial<State> = {}) =>
         staged(tiles(state), { pinned: undefined, dominant: "b", view: "speaker", ...change })?.id;
       expect(on()).toBe("b/camera");
@@ -170,7 +191,7 @@ describe("state", () => {
       expect(on({ view: "grid" })).toBeUndefined();
       apply(mediaAdded(media("1", "a", "screen")));
       expect(on()).toBe("a/screen");
-      apply(joined([bo]));
+      apply(peerLeft("a"));
       expect(on()).toBeUndefined();
     });
   });

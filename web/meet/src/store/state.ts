@@ -181,16 +181,18 @@ export function waiting(): Step {
 
 export function linked(link: Link): Step {
   return () =>
-    link.state === "down"
-      ? { link, speaking: new Set(), volumes: new Map(), stats: new Map() }
-      : { link };
+    link.state === "down" ? { link, speaking: new Set(), volumes: new Map(), stats: new Map() } : { link };
 }
 
 // Those who were there before are not announced.
 export function peerJoined(peer: Peer): Step {
   return ({ peers, phase }) => ({
-    peers: [...peers.filter(({ id }) => id !== peer.id), peer],
-    ...(phase === "live" ? { announcement: `${peer.name} joined` } : {}),
+    ...(peers.some(({ id }) => id === peer.id)
+      ? { peers: peers.map((known) => (known.id === peer.id ? peer : known)) }
+      : {
+          peers: [...peers, peer],
+          ...(phase === "live" ? { announcement: `${peer.name} joined` } : {}),
+        }),
   });
 }
 

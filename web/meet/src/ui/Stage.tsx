@@ -1,7 +1,7 @@
 // The area of the tiles.
 
-import { Link2 } from "lucide-react";
 import type { Place } from "@plenum/client";
+import { Link2 } from "lucide-react";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { staged, tiles } from "../store/tiles";
 import { type Box, grid, type Rect, stage } from "../util/layout";

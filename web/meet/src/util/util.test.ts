@@ -23,7 +23,11 @@ describe("page parameters", () => {
 
   it("are read", () => {
     const search = "?room=My%20Hall&name=%20Ada%20&autojoin=1&codec=H264&simulcast=0&peer=p1";
-    expect(parseParams(`${search}&svc=L2T3_KEY&forceTcp=true&mic=0&camera=false&view=grid&token=t.o.k&namespace=acme`)).toEqual({
+    expect(
+      parseParams(
+        `${search}&svc=L2T3_KEY&forceTcp=true&mic=0&camera=false&view=grid&token=t.o.k&namespace=acme`,
+      ),
+    ).toEqual({
       room: "my-hall",
       name: "Ada",
       autojoin: true,
