@@ -12,7 +12,7 @@ import { type LocalOptions, LocalTrack, type Wanted } from "./local.js";
 import { type Identity, makeIdentity } from "./media/certificate.js";
 import { type CameraOptions, type MicOptions, openCamera, openMic, openScreen } from "./media/devices.js";
 import type { VideoCodec } from "./media/encodings.js";
-import type { Source } from "./media/source.js";
+import { type Source, sourceOf } from "./media/source.js";
 import type { TrackStats } from "./media/stats.js";
 import { type Knock, Model, type Self } from "./model.js";
 import type { Peer } from "./peer.js";
@@ -350,6 +350,13 @@ export class Room extends Emitter<RoomEvents> {
   // Everybody but the hosts.
   async muteAll(kind?: "audio" | "video"): Promise<void> {
     await this.#ask("mute", kind ? { kind } : {});
+  }
+
+  // Ends what somebody sends of this source, such as a screen.
+  async stop(peerId: string, source: Source): Promise<void> {
+    const producers = [...(this.peers.get(peerId)?.producers.values() ?? [])];
+    for (const { producerId, kind, appData } of producers)
+      if (sourceOf(kind, appData) === source) await this.#ask("closeProducerOf", { producerId });
   }
 
   async kick(peerId: string): Promise<void> {

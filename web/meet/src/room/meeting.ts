@@ -167,6 +167,8 @@ export class Meeting {
     mute: (peer: string): void => this.#do((room) => room.mute(peer, "audio"), "Nobody was muted"),
     stopVideo: (peer: string): void =>
       this.#do((room) => room.mute(peer, "video"), "The picture was not stopped"),
+    stopScreen: (peer: string): void =>
+      this.#do((room) => room.stop(peer, "screen"), "The screen is still shared"),
     lowerHand: (peer: string): void => this.#do((room) => room.lowerHand(peer), "The hand is still up"),
     setRole: (peer: string, role: Role): void =>
       this.#do((room) => room.setRole(peer, role), "The role was not changed"),

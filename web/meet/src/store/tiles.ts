@@ -1,5 +1,6 @@
 // The tiles of the meeting, derived from the state.
 
+import type { Role } from "@plenum/client";
 import type { RemoteMedia, State } from "./state";
 
 export interface Tile {
@@ -7,6 +8,9 @@ export interface Tile {
   peerId: string;
   name: string;
   self: boolean;
+  role: Role;
+  // Wants to speak.
+  hand: boolean;
   source: "camera" | "screen";
   video: MediaStreamTrack | undefined;
   // Sound to be played, and whose figures belong to this tile.
@@ -16,10 +20,10 @@ export interface Tile {
   received: RemoteMedia | undefined;
 }
 
-type Shown = Pick<State, "me" | "peers" | "media" | "camera" | "mic" | "screen">;
+type Shown = Pick<State, "me" | "self" | "peers" | "media" | "camera" | "mic" | "screen">;
 
 // Screens first, then people in the order of their coming, oneself last: nobody moves when somebody comes.
-export function tiles({ me, peers, media, camera, mic, screen }: Shown): Tile[] {
+export function tiles({ me, self, peers, media, camera, mic, screen }: Shown): Tile[] {
   const all = Object.values(media);
   const screens: Tile[] = [];
   const people: Tile[] = [];
@@ -27,7 +31,8 @@ export function tiles({ me, peers, media, camera, mic, screen }: Shown): Tile[] 
     const of = (source: RemoteMedia["source"]) =>
       all.find((one) => one.peerId === peer.id && one.source === source);
     const shared = of("screen");
-    const base = { peerId: peer.id, name: peer.name, self: false };
+    const { role, hand } = peer;
+    const base = { peerId: peer.id, name: peer.name, self: false, role, hand };
     if (shared) {
       const audio = of("screen-audio")?.track;
       screens.push({
@@ -52,7 +57,8 @@ export function tiles({ me, peers, media, camera, mic, screen }: Shown): Tile[] 
       received: face,
     });
   }
-  const mine = { peerId: me.id, name: me.name, self: true, received: undefined };
+  const { role, hand } = self;
+  const mine = { peerId: me.id, name: me.name, self: true, role, hand, received: undefined };
   if (screen.track) {
     screens.push({
       ...mine,

@@ -5,6 +5,7 @@ import { Lobby } from "./Lobby";
 import { Notices } from "./Notices";
 import { Room } from "./Room";
 import { useShortcuts } from "./shortcuts";
+import { Waiting } from "./Waiting";
 
 export function App({ meeting }: { meeting: Meeting }) {
   useShortcuts(meeting);
@@ -20,5 +21,6 @@ function Screen() {
   const phase = usePage((state) => state.phase);
   if (phase === "lobby") return <Lobby />;
   if (phase === "ended") return <Ended />;
+  if (phase === "waiting") return <Waiting />;
   return <Room />;
 }

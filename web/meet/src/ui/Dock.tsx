@@ -3,6 +3,7 @@
 import { canShareScreen } from "@plenum/client";
 import {
   Activity,
+  Hand,
   Keyboard,
   LayoutGrid,
   LogOut,
@@ -26,6 +27,9 @@ export function Dock() {
   const help = usePage((state) => state.help);
   const chatOpen = usePage((state) => state.chat.open);
   const unread = usePage((state) => state.chat.unread);
+  const hand = usePage((state) => state.self.hand);
+  const may = usePage((state) => state.self.may);
+  const live = usePage((state) => state.phase === "live");
   const alike = usePage((state) => state.view === "grid");
   return (
     <div className="flex shrink-0 justify-center pb-[env(safe-area-inset-bottom)]">
@@ -39,6 +43,7 @@ export function Dock() {
           shortcut="m"
           look={mic.on ? "plain" : "off"}
           busy={mic.busy}
+          idle={live && !may.has("audio")}
           onClick={() => meeting.toggleMic()}
         >
           {mic.on ? <Mic /> : <MicOff />}
@@ -48,6 +53,7 @@ export function Dock() {
           shortcut="v"
           look={camera.on ? "plain" : "off"}
           busy={camera.busy}
+          idle={live && !may.has("video")}
           onClick={() => meeting.toggleCamera()}
         >
           {camera.on ? <Video /> : <VideoOff />}
@@ -58,11 +64,20 @@ export function Dock() {
             shortcut="s"
             look={screen.on ? "active" : "plain"}
             busy={screen.busy}
+            idle={live && !may.has("screen")}
             onClick={() => meeting.toggleScreen()}
           >
             {screen.on ? <MonitorX /> : <MonitorUp />}
           </DockButton>
         )}
+        <DockButton
+          label={hand ? "Lower your hand" : "Raise your hand"}
+          shortcut="h"
+          look={hand ? "raised" : "plain"}
+          onClick={() => meeting.toggleHand()}
+        >
+          <Hand />
+        </DockButton>
         <DockButton
           label={chatOpen ? "Close the chat" : unread > 0 ? `Open the chat, ${unread} new` : "Open the chat"}
           shortcut="c"
@@ -120,6 +135,7 @@ const LOOKS = {
   plain: "bg-white/10 hover:bg-white/20 text-chalk",
   quiet: "text-mist hover:bg-white/10 hover:text-chalk",
   active: "bg-lime text-ink hover:brightness-105",
+  raised: "bg-amber text-ink hover:brightness-105",
   off: "bg-coral/15 text-coral ring-1 ring-inset ring-coral/50 hover:bg-coral/25",
   leave: "bg-coral text-ink hover:brightness-110 !w-14 sm:!w-16",
 };
@@ -129,6 +145,8 @@ interface ButtonProps {
   shortcut?: string;
   look: keyof typeof LOOKS;
   busy?: boolean;
+  // Not for who only listens.
+  idle?: boolean;
   className?: string;
   onClick: () => void;
   children: ReactNode;
@@ -139,6 +157,7 @@ function DockButton({
   shortcut,
   look,
   busy = false,
+  idle = false,
   className = "grid",
   onClick,
   children,
@@ -150,7 +169,8 @@ function DockButton({
       aria-label={label}
       aria-keyshortcuts={shortcut}
       aria-busy={busy}
-      className={`group relative ${className} size-11 place-items-center rounded-full transition active:scale-95 sm:size-12 [&>svg]:size-5 ${LOOKS[look]} ${busy ? "animate-pulse" : ""}`}
+      aria-disabled={idle}
+      className={`group relative ${className} size-11 place-items-center rounded-full transition active:scale-95 sm:size-12 [&>svg]:size-5 ${LOOKS[look]} ${busy ? "animate-pulse" : ""} ${idle ? "opacity-40" : ""}`}
     >
       {children}
       <span

@@ -1,12 +1,13 @@
 // The meeting itself.
 
-import { Link2, LoaderCircle, Users, Volume2, WifiOff } from "lucide-react";
+import { Link2, LoaderCircle, Lock, Users, Volume2, WifiOff } from "lucide-react";
 import { useEffect, useState } from "react";
 import { Chat } from "./Chat";
 import { useMeeting, usePage } from "./context";
 import { Dock } from "./Dock";
 import { Help } from "./Help";
 import { Mark } from "./Hemicycle";
+import { Knock, People } from "./People";
 import { Stage } from "./Stage";
 
 export function Room() {
@@ -16,6 +17,7 @@ export function Room() {
     <div className="flex h-dvh flex-col gap-2 bg-[radial-gradient(90%_60%_at_50%_-10%,#14252a,transparent)] p-2 sm:gap-3 sm:p-3">
       <TopBar />
       <Banner />
+      <Knocks />
       {blocked && (
         <button
           type="button"
@@ -28,6 +30,7 @@ export function Room() {
       <div className="relative flex min-h-0 flex-1 gap-2 sm:gap-3">
         <Stage />
         <Chat />
+        <People />
       </div>
       <Dock />
       <Help />
@@ -37,7 +40,9 @@ export function Room() {
 
 function TopBar() {
   const meeting = useMeeting();
-  const room = usePage((state) => state.room);
+  const room = usePage((state) => state.facts.title || state.room);
+  const locked = usePage((state) => state.facts.locked);
+  const people = usePage((state) => state.people);
   const count = usePage((state) => state.peers.length + 1);
   return (
     <header className="flex h-10 shrink-0 items-center justify-between gap-3 px-1.5">
@@ -45,13 +50,21 @@ function TopBar() {
         <Mark className="h-5 shrink-0 text-lime" />
         <span className="sr-only">Meeting </span>
         <span className="truncate">{room}</span>
+        {locked && <Lock className="size-4 shrink-0 text-amber" role="img" aria-label="locked" />}
       </h1>
       <div className="flex shrink-0 items-center gap-2 text-sm">
-        <p className="flex h-9 items-center gap-1.5 px-2 text-mist tabular-nums">
+        <button
+          type="button"
+          onClick={() => meeting.togglePeople()}
+          aria-expanded={people}
+          aria-keyshortcuts="p"
+          title="People (p)"
+          className={`flex h-9 items-center gap-1.5 rounded-full px-3 tabular-nums transition ${people ? "bg-lime text-ink" : "text-mist hover:bg-white/10 hover:text-chalk"}`}
+        >
           <Users className="size-4" aria-hidden="true" />
           <span data-testid="count">{count}</span>
           <span className="sr-only">{count === 1 ? "person is" : "people are"} here</span>
-        </p>
+        </button>
         <button
           type="button"
           onClick={() => void meeting.copyLink()}
@@ -68,6 +81,27 @@ function TopBar() {
   );
 }
 
+// At most so many cover the page; the list of people has all of them.
+const KNOCKS_SHOWN = 3;
+
+function Knocks() {
+  const knocks = usePage((state) => state.knocks);
+  const people = usePage((state) => state.people);
+  if (people || knocks.length === 0) return null;
+  return (
+    <section
+      aria-label="At the door"
+      className="absolute top-16 right-3 z-20 w-[min(22rem,calc(100vw-1.5rem))] space-y-2"
+    >
+      {knocks.slice(0, KNOCKS_SHOWN).map((person) => (
+        <div key={person.id} className="rise rounded-2xl shadow-2xl ring-1 ring-white/10">
+          <Knock person={person} />
+        </div>
+      ))}
+    </section>
+  );
+}
+
 // What is wrong with the connection, as long as something is.
 function Banner() {
   const meeting = useMeeting();
@@ -75,7 +109,7 @@ function Banner() {
   const phase = usePage((state) => state.phase);
   if (link.state === "up") return null;
   const first = phase === "joining";
-  const down = link.state === "down";
+  const down = link.state === "down" || link.state === "resuming";
   const title = down
     ? first
       ? "The server does not answer"

@@ -14,6 +14,7 @@ export function Stage() {
   const ref = useRef<HTMLDivElement>(null);
   const area = useSize(ref);
   const me = usePage((state) => state.me);
+  const self = usePage((state) => state.self);
   const peers = usePage((state) => state.peers);
   const media = usePage((state) => state.media);
   const camera = usePage((state) => state.camera);
@@ -24,8 +25,8 @@ export function Stage() {
   const view = usePage((state) => state.view);
   const away = usePage((state) => state.link.state === "down" || state.phase === "joining");
   const shown = useMemo(
-    () => tiles({ me, peers, media, camera, mic, screen }),
-    [me, peers, media, camera, mic, screen],
+    () => tiles({ me, self, peers, media, camera, mic, screen }),
+    [me, self, peers, media, camera, mic, screen],
   );
   const onStage = staged(shown, { pinned, dominant, view });
   const alone = peers.length === 0 && !onStage && !away;

@@ -1,12 +1,14 @@
 // One person, or one screen.
 
-import { Maximize2, MicOff, Minimize2, MonitorUp } from "lucide-react";
+import { Crown, Ear, Hand, Maximize2, MicOff, Minimize2, MonitorUp } from "lucide-react";
 import { memo } from "react";
 import type { Tile } from "../store/tiles";
 import { initials } from "../util/identity";
 import type { Rect } from "../util/layout";
 import { useMeeting, usePage } from "./context";
+import { hostItems, screenItems } from "./hosting";
 import { AudioView, VideoView } from "./MediaView";
+import { Menu } from "./Menu";
 import { backdrop } from "./Preview";
 import { StatsOverlay } from "./StatsOverlay";
 
@@ -45,8 +47,10 @@ export const TileView = memo(function TileView({ tile, rect, pinned }: Props) {
       data-self={tile.self}
       data-muted={tile.muted}
       data-video={tile.video !== undefined}
+      data-role={tile.role}
+      data-hand={!screen && tile.hand}
       data-speaking={speaking}
-      aria-label={`${caption}${!screen && tile.muted ? ", muted" : ""}${tile.video ? "" : ", no picture"}`}
+      aria-label={`${caption}${!screen && tile.muted ? ", muted" : ""}${tile.video ? "" : ", no picture"}${!screen && tile.hand ? ", raises a hand" : ""}`}
       className="tile group"
       style={{ width: rect.width, height: rect.height, transform: `translate(${rect.x}px, ${rect.y}px)` }}
       onDoubleClick={() => meeting.pin(tile.id)}
@@ -72,8 +76,23 @@ export const TileView = memo(function TileView({ tile, rect, pinned }: Props) {
             <VolumeBars volume={volume} speaking={speaking} />
           )}
           <span className="truncate">{caption}</span>
+          {!screen && tile.role === "host" && (
+            <Crown className="size-3.5 shrink-0 text-lime" role="img" aria-label="host" />
+          )}
+          {!screen && tile.role === "listener" && (
+            <Ear className="size-3.5 shrink-0 text-mist" role="img" aria-label="listens" />
+          )}
         </p>
       </div>
+      {!screen && tile.hand && (
+        <span
+          aria-hidden="true"
+          className="rise absolute top-2 left-2 z-[5] grid size-9 place-items-center rounded-full bg-amber text-ink shadow-lg"
+        >
+          <Hand className="size-5" />
+        </span>
+      )}
+      <HostMenu tile={tile} />
       <button
         type="button"
         onClick={() => meeting.pin(tile.id)}
@@ -90,6 +109,28 @@ export const TileView = memo(function TileView({ tile, rect, pinned }: Props) {
     </article>
   );
 });
+
+// Hosts have it on everybody else's tiles.
+function HostMenu({ tile }: { tile: Tile }) {
+  const meeting = useMeeting();
+  const host = usePage((state) => state.self.host);
+  if (!host || tile.self) return null;
+  const { peerId: id, name, role, hand, muted, video, source } = tile;
+  const sending = { sound: !muted, picture: video !== undefined };
+  return (
+    <div className="absolute top-2 right-12 z-[5] opacity-0 transition group-focus-within:opacity-100 group-hover:opacity-100">
+      <Menu
+        label={source === "screen" ? `What to do with ${name}’s screen` : `What to do with ${name}`}
+        items={
+          source === "screen"
+            ? screenItems(meeting, id)
+            : hostItems(meeting, { id, name, role, hand }, sending)
+        }
+        className="bg-black/50 text-white backdrop-blur-md hover:bg-black/75"
+      />
+    </div>
+  );
+}
 
 // The middle one is the highest; the outer ones follow with louder voices.
 const BARS = [0.62, 1, 0.78];

@@ -55,6 +55,20 @@ export const SHORTCUTS: readonly Shortcut[] = [
     run: (meeting) => meeting.toggleChat(),
   },
   {
+    key: "h",
+    shown: "h",
+    text: "Raise your hand, or lower it",
+    inLobby: false,
+    run: (meeting) => meeting.toggleHand(),
+  },
+  {
+    key: "p",
+    shown: "p",
+    text: "People, and what hosts can set",
+    inLobby: false,
+    run: (meeting) => meeting.togglePeople(),
+  },
+  {
     key: "l",
     shown: "l",
     text: "Copy the link to this meeting",
