@@ -46,6 +46,10 @@ interface Scene {
   // "closed": lines have come that nobody has seen.
   chat?: "open" | "closed" | "empty";
   ended?: boolean;
+  // At the door of a room with a lobby.
+  waiting?: boolean;
+  // A host's page: the list of people, or somebody at the door.
+  host?: "people" | "knock" | "menu";
 }
 
 // Puts the page into a meeting by writing its state, with drawn people instead of received ones.
@@ -94,7 +98,12 @@ async function stage(page: Page, scene: Scene): Promise<void> {
       };
       const sound = (): MediaStreamTrack =>
         new AudioContext().createMediaStreamDestination().stream.getAudioTracks()[0] as MediaStreamTrack;
-      const peers = names.slice(0, scene.people).map((name, index) => ({ id: `peer${index}`, name }));
+      const peers = names.slice(0, scene.people).map((name, index) => ({
+        id: `peer${index}`,
+        name,
+        role: scene.host && index % 3 === 2 ? "listener" : "speaker",
+        hand: scene.host !== undefined && index === 1,
+      }));
       const media: Record<string, object> = {};
       const stats = new Map<string, object>();
       peers.forEach(({ id }, index) => {
@@ -201,11 +210,25 @@ async function stage(page: Page, scene: Scene): Promise<void> {
         layers: ["r2 off", "r1 360p", "r0 180p"],
       });
       store.setState({
-        phase: scene.ended ? "ended" : "live",
+        phase: scene.ended ? "ended" : scene.waiting ? "waiting" : "live",
         ended: { title: "You are out of the meeting", hint: "The server says: the room was closed." },
         room: "quiet-forum-42",
         me,
         peers,
+        self: {
+          role: scene.host ? "host" : "speaker",
+          hand: false,
+          host: scene.host !== undefined,
+          may: new Set(["audio", "video", "screen", "data"]),
+        },
+        facts: {
+          title: scene.host ? "Weekly review" : "",
+          locked: scene.host === "menu",
+          lobby: scene.host !== undefined,
+          maxPeers: undefined,
+        },
+        knocks: scene.host ? [{ id: "late", name: "Grace Hopper" }] : [],
+        people: scene.host === "people",
         media,
         stats,
         camera: { track: camera, on: true, busy: false },
@@ -277,6 +300,10 @@ for (const [device, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE
     "chat-empty": { people: 1, chat: "empty" },
     unread: { people: 4, chat: "closed", dominant: "peer1" },
     ended: { people: 0, ended: true },
+    waiting: { people: 0, waiting: true },
+    people: { people: 6, host: "people" },
+    knock: { people: 5, host: "knock" },
+    menu: { people: 3, host: "menu" },
   };
   for (const [name, scene] of Object.entries(scenes)) {
     test(`${name} on ${device}`, async ({ page }) => {
@@ -284,6 +311,8 @@ for (const [device, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE
       await page.goto(`${url}?room=quiet-forum-42&name=Robin%20Hale`);
       await page.locator("video").waitFor();
       await stage(page, scene);
+      if (scene.host === "menu")
+        await page.getByRole("button", { name: "What to do with Amara Okafor" }).click();
       await settle(page);
       await page.screenshot({ path: `${OUT}${name}-${device}.png` });
     });

@@ -75,8 +75,7 @@ for (const [name, workers, settings] of [
     // Whoever speaks long enough gets the floor.
     const [, two] = visitors as [Visitor, Visitor, Visitor];
     await two.press("m");
-    await expect.poll(() => told.get("dominantSpeaker") ?? 0, PATIENCE).toBeGreaterThan(0);
-    expect(told.has("activeSpeaker")).toBe(false);
+    await expect.poll(() => told.get("activeSpeaker") ?? 0, PATIENCE).toBeGreaterThan(0);
     for (const { errors } of visitors) expect(errors).toEqual([]);
   });
 }

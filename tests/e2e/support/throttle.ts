@@ -23,6 +23,17 @@ interface Target {
 // Different numbers in both directions, the same in every run.
 const SEEDS: Record<Direction, number> = { up: 11, down: 12 };
 
+interface Described {
+  iceCandidates?: Candidate[];
+}
+
+// The transports that a message describes: itself, or those of a welcome, also when a room has moved.
+function described(data: Record<string, unknown> | undefined): Described[] {
+  const { transports, welcome } = data ?? {};
+  if (welcome) return described(welcome as Record<string, unknown>);
+  return transports ? Object.values(transports) : [data as Described];
+}
+
 export class Link {
   readonly #shapers: Record<Direction, Shaper<Flight>>;
   readonly #timers: Record<Direction, ReturnType<typeof setTimeout> | undefined> = {
@@ -44,7 +55,7 @@ export class Link {
 
   // Stands in front of the worker for this page. Before the page is opened.
   async cover(page: Page): Promise<void> {
-    await page.routeWebSocket(/\/protoo/, (client: WebSocketRoute) => {
+    await page.routeWebSocket(/\/(plenum|protoo)/, (client: WebSocketRoute) => {
       const server = client.connectToServer();
       // One after the other: a message that has to wait for the relay's socket is not overtaken.
       let order = Promise.resolve();
@@ -76,14 +87,16 @@ export class Link {
   async #redirect(message: string | Buffer): Promise<string | Buffer> {
     if (typeof message !== "string" || !message.includes("iceCandidates")) return message;
     const parsed = JSON.parse(message);
-    const candidates: Candidate[] | undefined = parsed.data?.iceCandidates;
-    const real = candidates?.find(({ protocol }) => protocol === "udp");
-    if (!real) return message;
+    for (const transport of described(parsed.data)) await this.#stand(transport);
+    return JSON.stringify(parsed);
+  }
+
+  async #stand(transport: Described): Promise<void> {
+    const real = transport.iceCandidates?.find(({ protocol }) => protocol === "udp");
+    if (!real) return;
     const address = real.address ?? real.ip;
     this.#target = { address, port: real.port };
-    const port = await this.#open(address);
-    parsed.data.iceCandidates = [{ ...real, port }];
-    return JSON.stringify(parsed);
+    transport.iceCandidates = [{ ...real, port: await this.#open(address) }];
   }
 
   async #open(address: string): Promise<number> {

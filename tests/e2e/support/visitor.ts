@@ -19,6 +19,8 @@ export interface Arrival {
   picture?: Partial<Picture>;
   // The way to the worker, if it is not the open one.
   link?: Link;
+  // What it stands before at first, if it is not in the meeting.
+  first?: string;
   // Anything else to be done before the page is opened.
   prepare?: (page: Page) => Promise<void>;
 }
@@ -70,8 +72,8 @@ export class Visitor {
     });
   }
 
-  static async arrive(browser: Browser, hall: Hall, arrival: Arrival): Promise<Visitor> {
-    const { room, peer, params, picture, link, prepare } = arrival;
+  static async arrive(browser: Browser, hall: Pick<Hall, "url">, arrival: Arrival): Promise<Visitor> {
+    const { room, peer, params, picture, link, first, prepare } = arrival;
     const context = await browser.newContext();
     const page = await context.newPage();
     await page.addInitScript(installSender, {
@@ -86,7 +88,8 @@ export class Visitor {
     Visitor.present.add(visitor);
     page.on("close", () => Visitor.present.delete(visitor));
     await page.goto(`${hall.url}/?${query}`);
-    await expect(visitor.tile(peer)).toBeVisible(PATIENCE);
+    const arrived = first ? page.getByText(first) : visitor.tile(peer);
+    await expect(arrived.first()).toBeVisible(PATIENCE);
     return visitor;
   }
 
@@ -132,6 +135,24 @@ export class Visitor {
         { ...PATIENCE, message: `the chat of ${this.peer}` },
       )
       .toBe("yes");
+  }
+
+  // What the page says has happened.
+  async isTold(title: string): Promise<void> {
+    await expect(this.page.getByTestId("notice").filter({ hasText: title })).toBeVisible(PATIENCE);
+  }
+
+  // As a host, by the menu of somebody's tile.
+  async does(what: string, peer: string, source: "camera" | "screen" = "camera"): Promise<void> {
+    const tile = this.tile(peer, source);
+    await tile.hover();
+    await tile.getByRole("button", { name: /^What to do with/ }).click();
+    await this.page.getByRole("menuitem", { name: what }).click();
+  }
+
+  async openPeople(): Promise<void> {
+    if ((await this.page.getByTestId("people").count()) === 0) await this.press("p");
+    await expect(this.page.getByTestId("people")).toBeVisible();
   }
 
   async leave(): Promise<void> {
