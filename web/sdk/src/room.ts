@@ -30,6 +30,7 @@ import { pageSeen, watchSeen } from "./visible.js";
 import type { View } from "./watching.js";
 import { type Json, object } from "./wire/frames.js";
 import {
+  type Ask,
   type DeviceInfo,
   type Grants,
   type Right,
@@ -416,7 +417,7 @@ export class Room extends Emitter<RoomEvents> {
       options: this.#options,
       identity,
       attachments: this.#attachments,
-      request: (method, data) => this.#socket.request(method, data),
+      request: this.#ask,
       locals: () => this.#locals.values(),
       mayWrite: () => this.#model.may("data"),
       allowed: (local) => this.#model.may(rightFor(local)),
@@ -713,9 +714,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#undo.push(watchSeen((seen) => this.#session?.seen(seen)));
   }
 
-  async #ask(method: string, data: Json): Promise<Json> {
-    return this.#socket.request(method, data);
-  }
+  readonly #ask: Ask = (method, data) => this.#socket.request(method, data);
 }
 
 // Joins a room; resolves when that is done, which in a room with a lobby takes until somebody opens.

@@ -15,6 +15,7 @@ import { ProducerSlot } from "./slot.js";
 import { type View, Watching } from "./watching.js";
 import { isObject, type Json, object } from "./wire/frames.js";
 import {
+  type Ask,
   type DeviceInfo,
   list,
   type NewConsumer,
@@ -71,7 +72,7 @@ export interface SessionHost {
   readonly options: SessionOptions;
   readonly identity: Promise<Identity>;
   readonly attachments: Attachments;
-  request(method: string, data: Json): Promise<Json>;
+  readonly request: Ask;
   locals(): Iterable<LocalTrack>;
   allowed(local: LocalTrack): boolean;
   // On data channels.
@@ -146,7 +147,8 @@ export class Session {
         complete: () => this.#settled(),
       });
     this.#watching = new Watching({
-      request: (method, data) => host.request(method, data),
+      // Its tests see to it that the data is what the method takes.
+      request: (method, data) => host.request(method, data as never),
       asked: (id, { preferred, paused }) => this.#change(id, { preferred, suspended: paused }),
       pixelRatio: () => globalThis.devicePixelRatio,
     });
@@ -176,7 +178,7 @@ export class Session {
     const { fingerprints } = identity;
     const answer = this.#host.request("join", {
       displayName: options.displayName,
-      device: options.device,
+      device: { ...options.device },
       appData: options.appData,
       rtpCapabilities: device.recvRtpCapabilities,
       // Browsers begin the handshake: the server does not have to know where they are.

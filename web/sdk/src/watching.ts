@@ -32,8 +32,11 @@ export interface Asked {
   paused: boolean;
 }
 
+// What it asks for.
+type Method = "pauseConsumers" | "resumeConsumers" | "setConsumerLayers" | "setConsumerPriority";
+
 export interface WatchingOptions {
-  request(method: string, data: Json): Promise<unknown>;
+  request(method: Method, data: Json): Promise<unknown>;
   // The server has agreed to this.
   asked(consumer: string, asked: Asked): void;
   pixelRatio(): number;
@@ -178,7 +181,7 @@ export class Watching {
 }
 
 interface Step {
-  method: string;
+  method: Method;
   data: Json;
   told: Partial<Wish>;
 }

@@ -2,22 +2,19 @@
 
 import { parseScalabilityMode, type types } from "mediasoup-client";
 import { RequestError } from "../errors.js";
+import type { ClientRequests, Grants, Role, Subscription } from "../generated/plenum.js";
 import type { Layers } from "../media/layers.js";
 import { isObject, type Json, object } from "./frames.js";
 
-export type Role = "host" | "speaker" | "listener";
+export type { Grants, Role, Subscription };
 
-export type Right = "audio" | "video" | "screen" | "data";
+export type Right = Grants["publish"][number];
 
-export interface Grants {
-  publish: Right[];
-  subscribe: boolean;
-  hidden: boolean;
-  admin: boolean;
-  record: boolean;
-}
-
-export type Subscription = "all" | "audio" | "none" | "manual" | { speakers: number };
+// What the server is asked, as it declares it. Answers are read by the functions below.
+export type Ask = <M extends keyof ClientRequests>(
+  method: M,
+  data: ClientRequests[M]["data"],
+) => Promise<Json>;
 
 export interface DeviceInfo {
   flag: string;
