@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url";
 import tailwindcss from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
@@ -9,7 +8,7 @@ const NODE = "http://127.0.0.1:3000";
 export default defineConfig({
   plugins: [react(), tailwindcss()],
   // The client library as it stands here, whether it was built or not.
-  resolve: { alias: { "@plenum/client": fileURLToPath(new URL("../sdk/src/index.ts", import.meta.url)) } },
+  resolve: { alias: { "@plenum/client": new URL("../sdk/src/index.ts", import.meta.url).pathname } },
   build: {
     target: "es2022",
     // Fonts stay files of their own: inlined they would be loaded even where no glyph of theirs is needed.

@@ -1,7 +1,6 @@
-import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 
-const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const here = (path: string): string => new URL(path, import.meta.url).pathname;
 
 // `npm run examples`: both pages with live reload; signalling goes to a node on port 3000. `npm run build:examples`
 // writes them to examples/dist, to be served from anywhere.

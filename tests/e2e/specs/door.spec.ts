@@ -86,7 +86,7 @@ test("a host sets the title, and how many may come", async ({ browser }) => {
   await host.page.getByLabel("At most").fill("2");
   await host.page.getByLabel("At most").press("Enter");
   await expect(host.page.getByLabel("At most")).toHaveValue("2");
-  await arrive(browser, "full", "peer3", "out of the meeting");
+  await arrive(browser, "full", "peer3", "The meeting is full");
   await expect(host.page.getByTestId("count")).toHaveText("2");
 });
 

@@ -21,6 +21,8 @@ export type EndKind =
   | "refused"
   // The room takes nobody.
   | "locked"
+  // As many are there as may be.
+  | "full"
   // The room was closed.
   | "closed"
   // The same peer came by another connection.

@@ -246,11 +246,14 @@ describe("Room", () => {
 
   it("tells why it ended", async () => {
     for (const [code, reason, kind] of [
-      [4403, "removed by a host", "kicked"],
+      [4403, "sent away by a host", "kicked"],
       [4403, "the room is locked", "locked"],
-      [4403, "refused by a host", "refused"],
+      [4403, "not let in from the lobby", "refused"],
       [4401, "the token has expired", "token"],
-      [4000, "the room was closed", "closed"],
+      [4000, "room closed", "closed"],
+      [4000, "room is full", "full"],
+      [4000, "replaced by a newer connection of the same peer", "replaced"],
+      [4000, "did not join in time", "denied"],
     ] as const) {
       open();
       const failed = room.ready;

@@ -741,17 +741,20 @@ function rightFor({ source, kind }: LocalTrack): Right {
 }
 
 function refusal(error: unknown): EndKind {
-  const reason = error instanceof Error ? error.message : "";
-  if (/lock/i.test(reason)) return "locked";
-  return /refuse/i.test(reason) ? "refused" : "denied";
+  return endKind(0, error instanceof Error ? error.message : "");
 }
+
+// The server's codes say whether to come back, and its words why not.
+const REASONS: readonly [RegExp, EndKind][] = [
+  [/locked/i, "locked"],
+  [/lobby|refused/i, "refused"],
+  [/replaced/i, "replaced"],
+  [/full/i, "full"],
+  [/closed/i, "closed"],
+  [/sent away|kicked/i, "kicked"],
+];
 
 function endKind(code: number, reason: string): EndKind {
   if (code === 4401) return "token";
-  if (/lock/i.test(reason)) return "locked";
-  if (/refus/i.test(reason)) return "refused";
-  if (/kick|remov/i.test(reason)) return "kicked";
-  if (/clos/i.test(reason)) return "closed";
-  if (/replac|elsewhere|same/i.test(reason)) return "replaced";
-  return code === 4403 ? "kicked" : "denied";
+  return REASONS.find(([words]) => words.test(reason))?.[1] ?? "denied";
 }

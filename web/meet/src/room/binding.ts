@@ -184,6 +184,8 @@ export function problemOf({ kind, reason }: End): Problem {
       return { title: "You were not let in", hint: "A host has declined. You can ask again." };
     case "locked":
       return { title: "The meeting is locked", hint: "Nobody else can come in until a host opens it again." };
+    case "full":
+      return { title: "The meeting is full", hint: "As many people are there as may be." };
     case "closed":
       return { title: "The meeting is over", hint: "A host has ended it for everybody." };
     case "token":
