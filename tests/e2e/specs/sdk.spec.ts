@@ -2,18 +2,23 @@
 
 import { type Browser, expect, type Page, test } from "@playwright/test";
 import { keepEvidence } from "../support/evidence";
-import { openExample } from "../support/examples";
 import { Hall } from "../support/hall";
 import { installSender, PLAIN, readPicture, type Seen, signalOf } from "../support/signals";
+import { EXAMPLES, servePage } from "../support/static";
 import { PATIENCE, Visitor } from "../support/visitor";
 
 let hall: Hall;
+let examples: Awaited<ReturnType<typeof servePage>>;
 
 test.beforeAll(async () => {
   hall = await Hall.open();
+  examples = await servePage(EXAMPLES);
 });
 
-test.afterAll(() => hall?.stop());
+test.afterAll(async () => {
+  examples?.server.close();
+  await hall?.stop();
+});
 
 test.afterEach(async ({ browserName: _ }, info) => {
   await keepEvidence(info, hall);
@@ -37,7 +42,8 @@ async function open(browser: Browser, name: "call" | "audience", room: string, w
     screen: signalOf(who, "screen"),
     picture: PLAIN,
   });
-  await openExample(page, hall, name, { room, name: who });
+  const query = new URLSearchParams({ room, name: who, server: hall.url });
+  await page.goto(`${examples.url}${name}/?${query}`);
   return { page, errors };
 }
 

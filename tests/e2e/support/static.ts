@@ -1,11 +1,15 @@
-// Serves the built page without a node, for pictures of it.
+// Serves built pages without a node: our own one for pictures of it, and the examples of the client library, which
+// find the node elsewhere.
 
 import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 
-const DIST = new URL("../../../web/meet/dist", import.meta.url).pathname;
+const WEB = new URL("../../../web/", import.meta.url).pathname;
+
+export const MEET = join(WEB, "meet/dist");
+export const EXAMPLES = join(WEB, "sdk/examples/dist");
 
 const TYPES: Record<string, string> = {
   ".css": "text/css",
@@ -15,12 +19,12 @@ const TYPES: Record<string, string> = {
   ".woff2": "font/woff2",
 };
 
-export async function servePage(): Promise<{ server: Server; url: string }> {
+export async function servePage(dist = MEET): Promise<{ server: Server; url: string }> {
   const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url ?? "/", "http://page").pathname);
-    const name = path === "/" ? "index.html" : path;
+    const name = path.endsWith("/") ? `${path}index.html` : path;
     try {
-      const body = await readFile(join(DIST, name));
+      const body = await readFile(join(dist, name));
       response
         .writeHead(200, { "content-type": TYPES[extname(name)] ?? "application/octet-stream" })
         .end(body);
