@@ -244,6 +244,8 @@ fn host_config(config: &Config) -> anyhow::Result<HostConfig> {
         },
         max_room_consumers: limit(config.workers.max_room_consumers),
         announce_up_to: config.room.announce_up_to as usize,
+        volume_interval: Duration::from_millis(config.room.volume_interval_ms.into()),
+        first_is_host: config.room.first_is_host,
         limits: Limits {
             peers: config.room.max_peers as usize,
             producers: config.room.max_producers_per_peer as usize,

@@ -125,6 +125,8 @@ keys! {
     room.max_peers: u32,
     room.max_producers_per_peer: u32,
     room.announce_up_to: u32,
+    room.volume_interval_ms: u32,
+    room.first_is_host: bool,
     auth.mode: crate::AuthMode,
     auth.keys: Vec<std::path::PathBuf>,
     auth.jwks_url: Option<String>,

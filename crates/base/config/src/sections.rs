@@ -215,6 +215,10 @@ pub struct Room {
     pub max_producers_per_peer: u32,
     /// Peers of a room up to which everybody is announced to everybody else; beyond, those who produce are.
     pub announce_up_to: u32,
+    /// How often it is told who can be heard, in milliseconds.
+    pub volume_interval_ms: u32,
+    /// Who joins first becomes host, unless its token says what it is.
+    pub first_is_host: bool,
 }
 
 impl Default for Room {
@@ -228,6 +232,9 @@ impl Default for Room {
             // Filling a room announces its size squared times: 10 000 messages up to here, 9 million with 3000 viewers. And
             // nobody reads a list of more names.
             announce_up_to: 100,
+            // Half of mediasoup-demo's: a frame around who speaks is to follow the voice.
+            volume_interval_ms: 400,
+            first_is_host: true,
         }
     }
 }

@@ -136,6 +136,12 @@ impl Config {
             "at least 1",
             producers,
         );
+        check(
+            (250..=5000).contains(&room.volume_interval_ms),
+            "room.volume_interval_ms",
+            "from 250 to 5000 (milliseconds)",
+            room.volume_interval_ms,
+        );
         let webhooks = &self.webhooks;
         check(
             (1..=120).contains(&webhooks.timeout_s),

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use plenum_ids::NamespaceId;
 use plenum_params::{rtp_parameters::RtpCapabilities, transport::WebRtcTransportOptions};
-use plenum_room::{DEFAULT_ANNOUNCE_UP_TO, DEFAULT_JOIN_TIMEOUT, Limits};
+use plenum_room::{DEFAULT_ANNOUNCE_UP_TO, DEFAULT_JOIN_TIMEOUT, DEFAULT_VOLUME_INTERVAL, Limits};
 
 use crate::{namespaces::NamespaceLimits, placement::Capacity};
 
@@ -29,6 +29,10 @@ pub struct HostConfig {
     pub max_room_consumers: Option<u64>,
     /// In a room of more peers than this, those who come to watch are not announced to the others.
     pub announce_up_to: usize,
+    /// How often it is told who can be heard.
+    pub volume_interval: Duration,
+    /// Who joins first becomes host, unless its door says what it is.
+    pub first_is_host: bool,
     /// What peers may use of a room.
     pub limits: Limits,
     /// What namespaces may have; those that are not named may have everything.
@@ -54,6 +58,8 @@ impl HostConfig {
             transport: WebRtcTransportOptions::default(),
             max_room_consumers: None,
             announce_up_to: DEFAULT_ANNOUNCE_UP_TO,
+            volume_interval: DEFAULT_VOLUME_INTERVAL,
+            first_is_host: true,
             limits: Limits::default(),
             namespaces: HashMap::new(),
             join_timeout: DEFAULT_JOIN_TIMEOUT,

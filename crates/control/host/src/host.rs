@@ -382,6 +382,8 @@ impl Host {
             consumer_replicas: options.consumer_replicas,
             join_timeout: config.join_timeout,
             announce_up_to: config.announce_up_to,
+            volume_interval: config.volume_interval,
+            first_is_host: config.first_is_host,
             limits: Limits {
                 peers: of_namespace.map_or(peers, |most| most.min(peers)),
                 ..config.limits

@@ -1,8 +1,9 @@
 //! What a room is made with.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use plenum_ids::RouterId;
+use plenum_api::grants::{Grants, Role};
+use plenum_ids::{PeerId, RouterId};
 use plenum_params::{rtp_parameters::RtpCapabilities, transport::WebRtcTransportOptions};
 
 use crate::info::RoomProperties;
@@ -31,6 +32,18 @@ pub struct RoomConfig {
     pub volume_interval: Duration,
     /// What the room begins with.
     pub properties: RoomProperties,
+    /// Who was in the room before it moved here, and is on the way.
+    pub returning: BTreeMap<PeerId, Returning>,
+}
+
+/// What somebody was in a room that has moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "what rooms remember of a member")]
+pub struct Returning {
+    /// What it was.
+    pub role: Role,
+    /// What it was given while it was there, if anything.
+    pub grants: Option<Grants>,
 }
 
 /// Upper bound of [`RoomConfig::consumer_replicas`]: the number comes from a client's URL.
@@ -62,6 +75,7 @@ impl RoomConfig {
             first_is_host: true,
             volume_interval: DEFAULT_VOLUME_INTERVAL,
             properties: RoomProperties::default(),
+            returning: BTreeMap::new(),
         }
     }
 }

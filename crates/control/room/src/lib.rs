@@ -48,7 +48,7 @@ pub use close_reason::CloseReason;
 pub use command::{Audience, Command, PeerRequest, PlaceId, RequestId, SessionId, WorkerFailure};
 pub use config::{
     DEFAULT_ANNOUNCE_UP_TO, DEFAULT_JOIN_TIMEOUT, DEFAULT_VOLUME_INTERVAL, Limits,
-    MAX_CONSUMER_REPLICAS, RoomConfig,
+    MAX_CONSUMER_REPLICAS, Returning, RoomConfig,
 };
 pub use effect::{
     AskId, ClientRequest, DataPipeRequest, DataStats, Effect, NewConsumer, NewDataConsumer, OpId,

@@ -41,7 +41,7 @@ use crate::{
     admission::Admission,
     close_reason::CloseReason,
     command::{Command, PlaceId, RequestId, SessionId},
-    config::{MAX_CONSUMER_REPLICAS, RoomConfig},
+    config::{MAX_CONSUMER_REPLICAS, Returning, RoomConfig},
     effect::{AskId, Effect, OpId, PeerReply, RoomError},
     event::PeerEvent,
     happening::RoomEvent,
@@ -82,6 +82,8 @@ pub struct Room {
     knocks: BTreeSet<SessionId>,
     /// What peers were made.
     made: BTreeMap<PeerId, Made>,
+    /// Who was in the room before it moved here.
+    returning: BTreeMap<PeerId, Returning>,
     /// Sessions that keep the room open.
     keepers: usize,
     /// When it ends unless somebody asks for something.
@@ -138,6 +140,7 @@ impl Room {
         let router = config.router;
         let mut room = Self {
             properties: config.properties.clone(),
+            returning: std::mem::take(&mut config.returning),
             config,
             rng: StdRng::from_seed(seed),
             ended: None,
@@ -298,9 +301,13 @@ impl Room {
         let peer = admission.peer.clone();
         let older = self.names.get(&peer).copied();
         let before = older.and_then(|older| self.sessions.get(&older));
-        let role_before = before
-            .and_then(|peer| Some((peer.membership.as_ref()?.role, admission.role)))
-            .map(|(before, told)| told.map_or(before, |told| told.min(before)));
+        let before = before.and_then(|peer| Some(peer.membership.as_ref()?.role));
+        let moved = self.returning.remove(&peer);
+        let before = before.or(moved.map(|moved| moved.role));
+        let role_before = before.map(|before| admission.role.map_or(before, |it| it.min(before)));
+        if let Some(grants) = moved.and_then(|moved| moved.grants) {
+            self.remember(&peer, |made| made.grants = Some(grants));
+        }
         if let Some(older) = older {
             self.remove(older, effects);
             effects.push(Effect::CloseSession {
@@ -339,6 +346,10 @@ impl Room {
             self.hosts.insert(session);
         }
         self.keepers += usize::from(admission.keeps_room);
+        if self.sessions.is_empty() && !self.returning.is_empty() {
+            let due = now.checked_add(away::AWAY_TIME);
+            self.timers.extend(due.map(|due| (due, Timer::Returned)));
+        }
         self.note_activity(now);
         self.names.insert(peer.clone(), session);
         self.sessions.insert(
@@ -431,6 +442,10 @@ impl Room {
                 Timer::Join(session) => {
                     self.leave(session, Some(CloseReason::JoinTimeout), effects);
                 }
+                Timer::Returned => {
+                    self.returning.clear();
+                    self.host_left = true;
+                }
                 Timer::Pipe(producer, place) => self.handle_pipe_timer(producer, place, effects),
             }
         }
@@ -514,6 +529,7 @@ impl Room {
         self.deciders.clear();
         self.knocks.clear();
         self.made.clear();
+        self.returning.clear();
         self.keepers = 0;
         self.deserted = None;
         self.away.clear();

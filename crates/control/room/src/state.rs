@@ -118,6 +118,8 @@ pub(crate) enum Timer {
     Join(SessionId),
     /// A session has waited in the lobby for long enough.
     Knock(SessionId),
+    /// Who was in the room before it moved here must be back.
+    Returned,
     /// Nobody has needed a producer at a place for long enough.
     Pipe(ProducerId, PlaceId),
 }

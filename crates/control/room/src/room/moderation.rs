@@ -291,7 +291,7 @@ impl Room {
     }
 
     /// What somebody is made holds when it comes again.
-    fn remember(&mut self, peer: &PeerId, change: impl FnOnce(&mut Made)) {
+    pub(super) fn remember(&mut self, peer: &PeerId, change: impl FnOnce(&mut Made)) {
         if self.made.len() >= self.config.limits.remembered && !self.made.contains_key(peer) {
             return;
         }

@@ -42,7 +42,11 @@ impl Room {
     }
 
     fn needs_host(&self) -> bool {
-        self.config.first_is_host && self.hosts.is_empty() && !self.away.has_host()
+        let mut expected = self.returning.values();
+        self.config.first_is_host
+            && self.hosts.is_empty()
+            && !self.away.has_host()
+            && !expected.any(|it| it.role == Role::Host)
     }
 
     /// Whether a session may decide about the room and the others.

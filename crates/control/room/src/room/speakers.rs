@@ -23,10 +23,6 @@ const MAX_VOLUMES: u16 = 10;
 /// mediasoup-demo's: whatever a microphone makes of an empty room is below.
 const THRESHOLD: i8 = -80;
 
-/// Half of mediasoup-demo's: a frame around who speaks is to follow the voice, and a few hundred bytes so often cost
-/// nothing.
-const LEVEL_INTERVAL_MS: u16 = 400;
-
 /// Whoever has the floor keeps it against a voice of another place that is not louder by so much. Observers at one place
 /// weigh more than loudness; between two of them there is nothing else to go by.
 const LOUDER_BY: i8 = 6;
@@ -37,6 +33,8 @@ pub(super) struct Speakers {
     stages: BTreeMap<PlaceId, Stage>,
     /// As told last, the loudest first.
     told: Vec<PeerId>,
+    /// Who is the loudest was told with the last report.
+    told_loudest: bool,
     /// Who has the floor.
     dominant: Option<PeerId>,
 }
@@ -116,13 +114,15 @@ impl Room {
             volumes: Vec::new(),
             dominant: None,
         };
+        let interval = self.config.volume_interval.as_millis();
+        let interval_ms = u16::try_from(interval).unwrap_or(u16::MAX);
         let create = Request::CreateAudioLevelObserver {
             router,
             observer: stage.levels,
             options: AudioLevelOptions {
                 max_entries: MAX_VOLUMES,
                 threshold: THRESHOLD,
-                interval_ms: LEVEL_INTERVAL_MS,
+                interval_ms,
             },
         };
         self.tell_worker(place, create, effects);
@@ -243,7 +243,10 @@ impl Room {
             before != now
         };
         let is_silence = names.is_empty();
-        let tell_loudest = loudest_changed || !is_large && !is_silence;
+        // Clients that ask for nothing hear of it as often as from mediasoup-demo, which is half as often.
+        let is_due = loudest_changed || !self.speakers.told_loudest;
+        self.speakers.told_loudest = is_due;
+        let tell_loudest = loudest_changed || !is_large && !is_silence && is_due;
         let tell_all = others_changed || !is_large && !is_silence;
         std::mem::swap(&mut self.speakers.told, &mut names);
         let volumes: Arc<[_]> = volumes.into();
