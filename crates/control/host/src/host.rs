@@ -354,6 +354,7 @@ impl Host {
         );
         let config = RoomConfig {
             properties: legacy.properties,
+            returning: legacy.members,
             ..self.room_config(id, options)
         };
         let beginning = Beginning {

@@ -27,6 +27,7 @@ mod figures;
 mod happenings;
 mod host;
 mod lifetime;
+mod members;
 mod messages;
 mod moving;
 mod namespaces;

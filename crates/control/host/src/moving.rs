@@ -11,12 +11,12 @@
 mod drain;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     time::{Duration, Instant},
 };
 
-use plenum_ids::{RoomName, WorkerId};
-use plenum_room::{Admission, Command, PlaceId, RoomProperties};
+use plenum_ids::{PeerId, RoomName, WorkerId};
+use plenum_room::{Admission, Command, PlaceId, Returning, RoomProperties};
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
@@ -96,10 +96,10 @@ impl Rooms {
             return Vec::new();
         };
         let (key, sender) = (entry.key, entry.sender.clone());
-        let lost = entry.legacy();
         let closed = entry.spots.iter().filter(|spot| spot.worker.is_closed());
         let places: Vec<_> = closed.map(|spot| spot.place).collect();
         if places.len() == entry.spots.len() {
+            let lost = entry.legacy();
             self.displaced.handle_lost(id, lost, Instant::now());
         }
         for place in &places {
@@ -130,6 +130,8 @@ pub(crate) struct Legacy {
     pub(crate) peers: usize,
     /// What its hosts had decided: a locked room is locked afterwards.
     pub(crate) properties: RoomProperties,
+    /// Who had joined, and what it was.
+    pub(crate) members: BTreeMap<PeerId, Returning>,
     /// What an operator said who had opened it.
     pub(crate) empty_timeout: Option<Duration>,
 }

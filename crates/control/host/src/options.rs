@@ -69,9 +69,9 @@ impl Default for Opening {
 impl From<Opening> for Legacy {
     fn from(opening: Opening) -> Self {
         Self {
-            peers: 0,
             properties: opening.properties,
             empty_timeout: Some(opening.empty_timeout),
+            ..Self::default()
         }
     }
 }

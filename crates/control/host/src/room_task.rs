@@ -32,6 +32,7 @@ use crate::{
     happenings::{Happening, RoomEvent},
     host::Shared,
     lifetime::Lifetime,
+    members::Members,
     messages,
     objects::Refusable,
     session::{SessionEnd, SessionEvent},
@@ -92,6 +93,8 @@ pub(crate) struct Figures {
     pub(crate) sessions: AtomicUsize,
     pub(crate) producers: AtomicUsize,
     properties: Mutex<RoomProperties>,
+    /// Who has joined, and what it is.
+    pub(crate) members: Members,
 }
 
 impl Figures {
@@ -470,6 +473,7 @@ impl RoomTask {
                 if let plenum_room::RoomEvent::RoomChanged(properties) = &what {
                     self.figures.note_properties(properties);
                 }
+                self.figures.members.note(&what);
                 self.tell_watchers(Happening::Room(what));
             }
             // Whether it is to end without anybody is looked at after each input.

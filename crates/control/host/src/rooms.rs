@@ -66,6 +66,7 @@ impl Entry {
         Legacy {
             peers: self.figures.joined.load(Ordering::Relaxed),
             properties: self.figures.properties(),
+            members: self.figures.members.all(),
             empty_timeout: self.empty_timeout,
         }
     }

@@ -25,7 +25,7 @@ pub struct Admission {
     pub remote: Option<IpAddr>,
     /// Through which door.
     pub door: Door,
-    /// The room goes on as long as it is there.
+    /// The room goes on as long as it is there; whoever runs the room sees to that.
     pub keeps_room: bool,
     /// It is told of every producer ([`crate::PeerEvent::ProducerAdded`] and the like).
     pub catalog: bool,

@@ -27,7 +27,7 @@ mod viewing;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use plenum_api::{error::ErrorKind, grants::Role};
@@ -84,10 +84,6 @@ pub struct Room {
     made: BTreeMap<PeerId, Made>,
     /// Who was in the room before it moved here.
     returning: BTreeMap<PeerId, Returning>,
-    /// Sessions that keep the room open.
-    keepers: usize,
-    /// When it ends unless somebody asks for something.
-    deserted: Option<Instant>,
     /// The producers of those who have any, oldest first.
     producing: BTreeMap<SessionId, Vec<ProducerId>>,
     transports: BTreeMap<TransportId, Transport>,
@@ -156,8 +152,6 @@ impl Room {
             deciders: BTreeSet::new(),
             knocks: BTreeSet::new(),
             made: BTreeMap::new(),
-            keepers: 0,
-            deserted: None,
             producing: BTreeMap::new(),
             transports: BTreeMap::new(),
             producers: BTreeMap::new(),
@@ -303,7 +297,7 @@ impl Room {
         let before = older.and_then(|older| self.sessions.get(&older));
         let before = before.and_then(|peer| Some(peer.membership.as_ref()?.role));
         let moved = self.returning.remove(&peer);
-        let before = before.or(moved.map(|moved| moved.role));
+        let before = before.or_else(|| moved.map(|moved| moved.role));
         let role_before = before.map(|before| admission.role.map_or(before, |it| it.min(before)));
         if let Some(grants) = moved.and_then(|moved| moved.grants) {
             self.remember(&peer, |made| made.grants = Some(grants));
@@ -345,12 +339,10 @@ impl Room {
         if role_before == Some(Role::Host) {
             self.hosts.insert(session);
         }
-        self.keepers += usize::from(admission.keeps_room);
         if self.sessions.is_empty() && !self.returning.is_empty() {
             let due = now.checked_add(away::AWAY_TIME);
             self.timers.extend(due.map(|due| (due, Timer::Returned)));
         }
-        self.note_activity(now);
         self.names.insert(peer.clone(), session);
         self.sessions.insert(
             session,
@@ -381,7 +373,7 @@ impl Room {
         let Some(peer) = self.sessions.get(&session) else {
             return;
         };
-        let (id, place, kept) = (peer.id.clone(), peer.place, peer.admission.keeps_room);
+        let (id, place) = (peer.id.clone(), peer.place);
         if peer.membership.is_some() {
             let peer_id = id.clone();
             effects.push(Effect::Happened(RoomEvent::PeerLeft { peer_id, reason }));
@@ -393,11 +385,10 @@ impl Room {
         if let Some(reason) = reason {
             effects.push(Effect::CloseSession { session, reason });
         }
-        if !self.sessions.is_empty() && self.is_idle(place) {
-            effects.push(Effect::PlaceEmpty { place });
-        }
-        if self.sessions.is_empty() || kept && self.keepers == 0 {
+        if self.sessions.is_empty() {
             effects.push(Effect::RoomEmpty);
+        } else if self.is_idle(place) {
+            effects.push(Effect::PlaceEmpty { place });
         }
     }
 
@@ -408,7 +399,6 @@ impl Room {
         let Some(peer) = self.sessions.remove(&session) else {
             return;
         };
-        self.keepers -= usize::from(peer.admission.keeps_room);
         self.names.remove(&peer.id);
         if let Some(place) = self.places.get_mut(&peer.place) {
             place.sessions = place.sessions.saturating_sub(1);
@@ -437,7 +427,6 @@ impl Room {
             }
             match timer {
                 Timer::Away(session) => self.end_absence(session, effects),
-                Timer::Deserted => self.handle_desertion(effects),
                 Timer::Knock(session) => self.handle_knock_timer(session, effects),
                 Timer::Join(session) => {
                     self.leave(session, Some(CloseReason::JoinTimeout), effects);
@@ -448,25 +437,6 @@ impl Room {
                 }
                 Timer::Pipe(producer, place) => self.handle_pipe_timer(producer, place, effects),
             }
-        }
-    }
-
-    /// Somebody came or asked for something: if nobody keeps the room, it has some time left.
-    fn note_activity(&mut self, now: Instant) {
-        if let Some(due) = self.deserted.take() {
-            self.timers.remove(&(due, Timer::Deserted));
-        }
-        if self.keepers == 0 {
-            self.deserted = now.checked_add(DESERTED_AFTER);
-            self.timers
-                .extend(self.deserted.map(|due| (due, Timer::Deserted)));
-        }
-    }
-
-    fn handle_desertion(&mut self, effects: &mut Vec<Effect>) {
-        self.deserted = None;
-        if self.keepers == 0 && !self.sessions.is_empty() {
-            effects.push(Effect::RoomEmpty);
         }
     }
 
@@ -530,8 +500,6 @@ impl Room {
         self.knocks.clear();
         self.made.clear();
         self.returning.clear();
-        self.keepers = 0;
-        self.deserted = None;
         self.away.clear();
         self.producing.clear();
         self.timers.clear();
@@ -598,10 +566,6 @@ impl Room {
         (random & !(0xf << 76) & !(0b11 << 62)) | (0x4 << 76) | (0b10 << 62)
     }
 }
-
-/// A room of broadcasters alone ends when none of them has asked for anything for so long: their programs may be gone
-/// without having said so.
-const DESERTED_AFTER: Duration = Duration::from_mins(10);
 
 /// What answers a request: a reply now, or nothing yet because the worker was asked.
 type Outcome = Result<Option<PeerReply>, RoomError>;

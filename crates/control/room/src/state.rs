@@ -112,8 +112,6 @@ pub(crate) struct Made {
 pub(crate) enum Timer {
     /// The peer whose session this was must have joined again.
     Away(SessionId),
-    /// Only those are there who do not keep the room, and none of them has asked for anything.
-    Deserted,
     /// A session must have joined.
     Join(SessionId),
     /// A session has waited in the lobby for long enough.

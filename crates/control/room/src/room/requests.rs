@@ -28,7 +28,6 @@ impl Room {
             return;
         };
         let is_busy = peer.ops.len() >= self.config.limits.pending_requests;
-        self.note_activity(now);
         let outcome = if is_busy {
             Err(RoomError::new(
                 ErrorKind::TooMany,

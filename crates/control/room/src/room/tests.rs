@@ -7,12 +7,15 @@ mod clients;
 mod crowd;
 mod data;
 mod layers;
+mod lobby;
 mod pipes;
 mod places;
 mod property;
+mod rights;
 mod sessions;
 mod speakers;
 mod streams;
+mod subscriptions;
 mod worker;
 
 use std::{
@@ -26,15 +29,17 @@ use plenum_ids::RouterId;
 use plenum_ipc::message::Answer;
 use plenum_params::{
     event::{Event, Layers},
+    media::MediaKind,
     ortc, resolve,
     rtp_parameters::RtpCapabilities,
-    transport::{DtlsParameters, DtlsRole, TrunkSsrcs},
+    transport::{DtlsParameters, DtlsRole, DtlsState, TrunkSsrcs},
 };
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
     admin::AdminCommand,
+    admission::Door,
     command::{Audience, PeerRequest, RequestId, WorkerFailure},
     effect::{ClientRequest, DataPipeRequest, NewConsumer, NewDataConsumer, PipeRequest},
     happening::RoomEvent,

@@ -89,7 +89,10 @@ fn volumes_of_all_places_are_told_together_once_in_an_interval() {
         world.events(carl.0),
         [volumes(&[("bob", -31), ("carl", -40)])]
     );
-    assert_eq!(world.events(bob.0), [loudest(Some(("bob", -31)))]);
+    // Of the loudest alone it is told half as often.
+    assert_eq!(world.events(bob.0), []);
+    hear(&mut world, PlaceId::FIRST, &[(bob.1, -32)]);
+    assert_eq!(world.events(bob.0), [loudest(Some(("bob", -32)))]);
     world.rest();
     // Now the other place is the first one that hears anybody.
     hear(&mut world, PlaceId::FIRST, &[]);
