@@ -10,6 +10,7 @@ mod command_line;
 mod data;
 mod doors;
 mod drain;
+mod fast;
 mod http;
 mod layers;
 mod lifetime;

@@ -1,6 +1,6 @@
 //! A room larger than a core: one publisher and very many viewers over four workers, at a few packets a second each.
 
-mod publisher;
+pub(crate) mod publisher;
 mod viewer;
 
 use std::{

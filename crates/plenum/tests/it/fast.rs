@@ -1,0 +1,6 @@
+//! Our own dialect: one message to be in a room, consumers in batches, sessions that outlive their sockets.
+
+pub(crate) mod caller;
+mod joining;
+mod resuming;
+mod rooms;
