@@ -21,7 +21,7 @@ mod worker_log;
 mod worker_trace;
 mod workers;
 
-use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
+use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, routing::any};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::Edge;
@@ -48,6 +48,8 @@ pub(crate) fn router(edge: &Edge) -> Router<Edge> {
         .layer(DefaultBodyLimit::max(MAX_BODY));
     Router::new()
         .nest(document::BASE, router)
+        // Not under the nest, as it is the nest.
+        .route(&format!("{}/", document::BASE), any(no_such_path))
         .merge(docs::router(&document::complete(document)))
 }
 

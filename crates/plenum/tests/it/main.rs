@@ -1,5 +1,6 @@
 //! The built binary from outside: signalling sessions by hand, process lifetimes, the command line.
 
+mod api;
 mod auth;
 mod bot;
 mod broadcasters;

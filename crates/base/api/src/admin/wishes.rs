@@ -50,6 +50,7 @@ pub struct NewRoom {
     pub use_pipe_transports: bool,
     /// Consumers that a peer gets of each producer beyond the first one, for load tests.
     #[serde(default)]
+    #[schema(maximum = 255)]
     pub consumer_replicas: u8,
 }
 
@@ -113,9 +114,18 @@ pub struct RoleWish {
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "one wish")]
 pub struct MuteWish {
-    /// `audio` or `video`; `null` or nothing: both.
-    #[schema(value_type = Option<String>)]
+    /// `null` or nothing: both.
+    #[schema(value_type = Option<MutedKind>)]
     pub kind: Option<MediaKind>,
+}
+
+/// [`MediaKind`] as the API describes it.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "a description")]
+enum MutedKind {
+    Audio,
+    Video,
 }
 
 #[cfg(test)]

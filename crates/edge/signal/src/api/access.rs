@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo, RawPathParams, Request, State},
+    extract::{ConnectInfo, RawPathParams, Request, State, rejection::RawPathParamsRejection},
     http::{HeaderMap, HeaderName, Response, header},
     middleware::Next,
     response::IntoResponse as _,
@@ -54,12 +54,16 @@ impl Gate {
 /// Stands before every operation. Handlers find the [`Caller`] among the request's extensions.
 pub(super) async fn guard(
     State((edge, gate)): State<(Edge, Gate)>,
-    path: RawPathParams,
+    path: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Response<Body> {
     let remote = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let remote = remote.map(|ConnectInfo(remote)| *remote);
+    let path = match path {
+        Ok(path) => path,
+        Err(err) => return Refusal::bad_request(err.body_text()).into_response(),
+    };
     let mut path = path.iter();
     let namespace = path.find(|(name, _)| *name == "namespace");
     let namespace = namespace.map(|(_, namespace)| namespace);

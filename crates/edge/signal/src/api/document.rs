@@ -130,7 +130,7 @@ mod tests {
         let in_tree = fs::read_to_string(&path).unwrap_or_default();
         assert!(
             in_tree == text,
-            "docs/api/openapi.json is stale: {UPDATE}=1 cargo test -p plenum-signal openapi writes it anew"
+            "docs/api/openapi.json is stale: {UPDATE}=1 cargo test -p plenum-signal the_file_in_the_tree writes it anew"
         );
     }
 
