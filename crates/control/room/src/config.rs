@@ -91,10 +91,8 @@ pub struct Limits {
     pub producers: usize,
     /// Data producers per peer.
     pub data_producers: usize,
-    /// Consumers that one peer asks for itself.
+    /// Consumers of a peer from which on it may ask for no more.
     pub consumers: usize,
-    /// The same of data consumers.
-    pub data_consumers: usize,
     /// Requests of one peer that a worker has not answered yet.
     pub pending_requests: usize,
     /// Characters of a display name.
@@ -122,7 +120,6 @@ impl Default for Limits {
             producers: 16,
             data_producers: 16,
             consumers: 1_000,
-            data_consumers: 1_000,
             pending_requests: 128,
             display_name: 128,
             app_data: 16 * 1024,

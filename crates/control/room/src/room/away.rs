@@ -73,13 +73,8 @@ impl Room {
         let peer = self.sessions.get(&session);
         let able = |peer: &&Peer| peer.membership.as_ref().is_some_and(|it| it.migrate);
         let able = peer.is_some_and(|peer| able(&peer));
-        let info = self.peer_info(session).filter(|_| able);
         // What it sent is gone with its session.
-        let info = info.map(|info| PeerInfo {
-            producers: Vec::new(),
-            data_producers: Vec::new(),
-            ..info
-        });
+        let info = self.peer_outline(session).filter(|_| able);
         if let (Some(info), Some(until)) = (info, now.checked_add(AWAY_TIME))
             && self.announced.remove(&session)
         {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use plenum_ids::{DataProducerId, PeerId, ProducerId};
 
 use crate::{
+    admission::Door,
     command::{Audience, SessionId},
     effect::Effect,
     event::PeerEvent,
@@ -15,14 +16,10 @@ use crate::{
 };
 
 impl Room {
-    /// A peer as the others see it, once it has joined.
-    pub(super) fn peer_info(&self, session: SessionId) -> Option<PeerInfo> {
+    /// A peer as the others see it, once it has joined, without what it sends and writes.
+    pub(super) fn peer_outline(&self, session: SessionId) -> Option<PeerInfo> {
         let peer = self.sessions.get(&session)?;
         let membership = peer.membership.as_ref()?;
-        let sent = self.producing.get(&session).into_iter().flatten();
-        let sent = sent.filter_map(|id| self.producer_info(*id));
-        let written = self.producing_data.get(&session).into_iter().flatten();
-        let written = written.filter_map(|id| self.data_producer_info(*id));
         Some(PeerInfo {
             peer: peer.id.clone(),
             display_name: membership.display_name.clone(),
@@ -31,8 +28,21 @@ impl Room {
             hand_raised: membership.hand_raised,
             remote: peer.admission.remote,
             app_data: membership.app_data.clone(),
+            producers: Vec::new(),
+            data_producers: Vec::new(),
+        })
+    }
+
+    /// A peer as the others see it, once it has joined.
+    pub(super) fn peer_info(&self, session: SessionId) -> Option<PeerInfo> {
+        let sent = self.producing.get(&session).into_iter().flatten();
+        let sent = sent.filter_map(|id| self.producer_info(*id));
+        let written = self.producing_data.get(&session).into_iter().flatten();
+        let written = written.filter_map(|id| self.data_producer_info(*id));
+        Some(PeerInfo {
             producers: sent.collect(),
             data_producers: written.collect(),
+            ..self.peer_outline(session)?
         })
     }
 
@@ -63,8 +73,18 @@ impl Room {
 
     /// Those whom a session sees, and who is on the way back.
     pub(super) fn others(&self, session: SessionId) -> Vec<PeerInfo> {
+        let door = self.sessions.get(&session).map(|it| it.admission.door);
+        // Browsers of mediasoup-demo have no use for it, and they are the ones who come by the hundred.
+        let in_outline = matches!(door, Some(Door::Classic | Door::Newest));
         let others = self.announced.iter().filter(|other| **other != session);
-        let mut peers: Vec<_> = others.filter_map(|other| self.peer_info(*other)).collect();
+        let others = others.filter_map(|other| {
+            if in_outline {
+                self.peer_outline(*other)
+            } else {
+                self.peer_info(*other)
+            }
+        });
+        let mut peers: Vec<_> = others.collect();
         peers.extend(self.away.infos().cloned());
         peers
     }

@@ -175,7 +175,7 @@ impl Room {
 
     /// Tells those who know a peer how it is called now.
     fn tell_name(&self, session: SessionId, old: String, effects: &mut Vec<Effect>) {
-        let info = self.peer_info(session);
+        let info = self.peer_outline(session);
         if let Some(info) = info.filter(|_| self.announced.contains(&session)) {
             let event = PeerEvent::PeerDisplayNameChanged {
                 peer: info.peer,

@@ -5,6 +5,7 @@ use super::*;
 fn catalog(peer: &str) -> Admission {
     Admission {
         catalog: true,
+        door: Door::Plenum,
         ..Admission::new(peer.into())
     }
 }
@@ -20,6 +21,16 @@ fn who_chooses_is_told_what_there_is_and_gets_what_it_asks_for() {
     let producer = world.produce(alice);
     let (bob, _) = world.join_as(2, catalog("bob"), manual("Bob"));
     assert_eq!(world.questions().len(), 0);
+    let robot = Admission {
+        door: Door::Broadcaster,
+        ..catalog("robot")
+    };
+    let robot = world.connect_as(PlaceId::FIRST, 3, robot);
+    let Ok(PeerReply::Joined { peers, .. }) = world.ask(robot, manual("Robot")) else {
+        panic!("joins");
+    };
+    assert_eq!(peers[0].producers[0].producer, producer);
+    world.disconnect(robot);
     let Ok(PeerReply::Room(room)) = world.ask(bob, PeerRequest::GetRoom) else {
         panic!("a snapshot");
     };
@@ -100,6 +111,17 @@ fn a_choice_that_cannot_be_met_is_refused() {
     }
     assert_eq!(refusal(&mut world, deaf), Err(ErrorKind::Conflict));
     assert_eq!(world.worker.consumers.len(), 0);
+}
+
+#[test]
+fn a_peer_chooses_only_so_many() {
+    let mut world = World::with(|config| config.limits.consumers = 1);
+    let alice = world.join(1, "alice");
+    let (first, second) = (world.produce(alice), world.produce(alice));
+    let (bob, _) = world.join_as(2, catalog("bob"), manual("Bob"));
+    world.ask(bob, clients::consume(first)).expect("one");
+    let refused = world.ask(bob, clients::consume(second));
+    assert_eq!(refused.map_err(|err| err.kind), Err(ErrorKind::TooMany));
 }
 
 #[test]

@@ -192,6 +192,20 @@ fn a_right_to_receive_is_taken_and_given_at_once() {
 }
 
 #[test]
+fn a_room_remembers_so_many_whom_it_made_something() {
+    let mut world = World::with(|config| config.limits.remembered = 1);
+    for (number, peer) in [(1, "alice"), (2, "bob")] {
+        featured(&mut world, number, peer);
+        let demote = AdminCommand::SetRole {
+            peer: peer.into(),
+            role: Role::Listener,
+        };
+        world.administer(demote).expect("there");
+    }
+    assert_eq!(world.room.made.len(), 1);
+}
+
+#[test]
 fn the_hidden_are_not_seen_and_see() {
     let mut world = World::new();
     let alice = featured(&mut world, 1, "alice");
