@@ -48,3 +48,22 @@ export class EndedError extends Error {
     this.end = end;
   }
 }
+
+export function refusal(error: unknown): EndKind {
+  return endKind(0, error instanceof Error ? error.message : "");
+}
+
+// The server's codes say whether to come back, and its words why not.
+const REASONS: readonly [RegExp, EndKind][] = [
+  [/locked/i, "locked"],
+  [/lobby|refused/i, "refused"],
+  [/replaced/i, "replaced"],
+  [/full/i, "full"],
+  [/closed/i, "closed"],
+  [/sent away|kicked/i, "kicked"],
+];
+
+export function endKind(code: number, reason: string): EndKind {
+  if (code === 4401) return "token";
+  return REASONS.find(([words]) => words.test(reason))?.[1] ?? "denied";
+}

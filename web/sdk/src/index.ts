@@ -24,17 +24,12 @@ export type { LayerCount, Layers, Place } from "./media/layers.js";
 export type { Source } from "./media/source.js";
 export { formatBitrate, type TrackStats } from "./media/stats.js";
 export type { Knock, Self } from "./model.js";
+export type { ConnectOptions } from "./options.js";
 export { Peer } from "./peer.js";
+export type { PublishOptions } from "./publishing.js";
 export { RemoteTrack } from "./remote.js";
-export {
-  type ConnectionState,
-  type ConnectOptions,
-  connect,
-  type PublishOptions,
-  Room,
-  type RoomEvents,
-  type RoomState,
-} from "./room.js";
+export { connect, Room } from "./room.js";
+export type { ConnectionState, RoomEvents, RoomState } from "./room_events.js";
 export type { DataMessage, Direction } from "./session.js";
 export type { View } from "./watching.js";
 export type {

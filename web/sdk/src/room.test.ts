@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { EndedError } from "./errors.js";
-import { type ConnectOptions, Room } from "./room.js";
+import type { ConnectOptions } from "./options.js";
+import { Room } from "./room.js";
 import { FakeConnection } from "./testing/connection.js";
 import { FakeTransport } from "./testing/device.js";
 import type { Json } from "./wire/frames.js";

@@ -1,24 +1,24 @@
 // A room: the way into it and back into it, what is in it, and what can be done there.
 
 import type { types } from "mediasoup-client";
-import { type Address, randomPeer, signallingUrl, type Token } from "./address.js";
+import { type Address, randomPeer, signallingUrl } from "./address.js";
 import { Attachments } from "./attach.js";
-import { browser } from "./browser.js";
 import { Chat } from "./chat.js";
-import { type End, EndedError, type EndKind, RequestError } from "./errors.js";
+import { type End, EndedError, endKind, RequestError, refusal } from "./errors.js";
 import { Emitter } from "./events.js";
 import { Health } from "./health.js";
-import { type LocalOptions, LocalTrack, type Wanted } from "./local.js";
+import type { LocalTrack } from "./local.js";
 import { type Identity, makeIdentity } from "./media/certificate.js";
-import { type CameraOptions, type MicOptions, openCamera, openMic, openScreen } from "./media/devices.js";
-import type { VideoCodec } from "./media/encodings.js";
+import type { CameraOptions, MicOptions } from "./media/devices.js";
 import { type Source, sourceOf } from "./media/source.js";
 import type { TrackStats } from "./media/stats.js";
 import { type Knock, Model, type Self } from "./model.js";
+import { type ConnectOptions, sessionOptions } from "./options.js";
 import type { Peer } from "./peer.js";
+import { Publishing, type PublishOptions } from "./publishing.js";
 import type { RemoteTrack } from "./remote.js";
+import type { ConnectionState, RoomEvents, RoomState } from "./room_events.js";
 import {
-  type DataMessage,
   type Direction,
   type ProduceData,
   type ProducerIds,
@@ -31,7 +31,6 @@ import type { View } from "./watching.js";
 import { type Json, object } from "./wire/frames.js";
 import {
   type Ask,
-  type DeviceInfo,
   type Grants,
   type Right,
   type Role,
@@ -42,89 +41,7 @@ import {
   readWelcome,
   type Subscription,
 } from "./wire/messages.js";
-import { type Ending, type Connection as Line, Socket } from "./wire/socket.js";
-
-export interface ConnectOptions {
-  room: string;
-  // Who this is; made up if absent. Of two connections with the same one, the newer one stays.
-  peer?: string;
-  token?: Token;
-  namespace?: string;
-  displayName?: string;
-  // What others learn of the device; the browser if absent.
-  device?: DeviceInfo;
-  // For the application, told to everybody.
-  appData?: Json;
-  // What of the others is received without being asked for; everything if absent.
-  subscription?: Subscription;
-  // Sent as soon as the room is joined.
-  publish?: readonly ("microphone" | "camera" | "screen")[];
-  codec?: VideoCodec;
-  forceTcp?: boolean;
-  peerConnection?: Partial<RTCConfiguration>;
-  onSender?: SessionOptions["onSender"];
-  onReceiver?: SessionOptions["onReceiver"];
-  // For tests: makes the connections.
-  connect?: (url: string) => Line;
-}
-
-export interface PublishOptions extends LocalOptions {
-  // What it is, if a track is given; by its kind a microphone or a camera.
-  source?: Source;
-}
-
-export type RoomState =
-  // On the way in, for the first time or after everything was lost.
-  | "joining"
-  // Somebody must let this client in.
-  | "waiting"
-  | "joined"
-  | "ended";
-
-export interface ConnectionState {
-  // "weak": signalling works, media does not; "resuming": back in a moment, nothing is lost; "down": made anew.
-  state: "connecting" | "up" | "weak" | "resuming" | "down";
-  attempt: number;
-  // When the next attempt is due, in the clock of Date.now().
-  retryAt: number;
-}
-
-export interface RoomEvents {
-  // The room is joined, for the first time (`again` false) or anew. The peers are those of `room.peers`.
-  joined: [again: boolean];
-  // Somebody must let this client in; `joined` or `ended` follows.
-  waiting: [];
-  ended: [end: End];
-  connection: [state: ConnectionState];
-  peerJoined: [peer: Peer];
-  peerLeft: [peer: Peer];
-  peerChanged: [peer: Peer];
-  producersChanged: [peer: Peer];
-  trackAdded: [track: RemoteTrack];
-  // The same picture or sound comes over another connection, because the room has moved.
-  trackReplaced: [track: RemoteTrack, before: RemoteTrack];
-  // Paused or resumed by the sender, other layers, another score.
-  trackChanged: [track: RemoteTrack];
-  trackRemoved: [track: RemoteTrack];
-  selfChanged: [self: Self];
-  roomChanged: [info: RoomInfo];
-  knocksChanged: [knocks: ReadonlyMap<string, Knock>];
-  // A host has paused something of one's own.
-  muted: [local: LocalTrack];
-  // A host has stopped something of one's own, or it may not be sent any more. It is not published any longer.
-  revoked: [local: LocalTrack];
-  // A device that `publish` asked for did not start.
-  deviceFailed: [source: Source, error: unknown];
-  sendingFailed: [local: LocalTrack, error: unknown];
-  // Who can be heard, in dBov.
-  volumes: [volumes: ReadonlyMap<string, number>];
-  // Who has the floor.
-  activeSpeaker: [peerId: string | undefined];
-  // A message on a data channel that is not the chat.
-  data: [message: DataMessage];
-  // The server will end, in so many seconds at the latest.
-  draining: [seconds: number];
-}
+import { type Ending, Socket } from "./wire/socket.js";
 
 // A room that loses its worker refuses what is asked of it before it says where it goes on.
 const REFUSAL_GRACE_MS = 1_000;
@@ -144,9 +61,7 @@ export class Room extends Emitter<RoomEvents> {
   readonly #host: SessionHost;
   readonly #attachments: Attachments;
   readonly #tracks = new Map<string, RemoteTrack>();
-  readonly #locals = new Map<Source, LocalTrack>();
-  // Opened here, and so stopped here.
-  readonly #own = new WeakSet<MediaStreamTrack>();
+  readonly #publishing: Publishing;
   readonly #undo: (() => void)[] = [];
   #state: RoomState = "joining";
   #connection = CONNECTING;
@@ -170,6 +85,11 @@ export class Room extends Emitter<RoomEvents> {
     this.#model = new Model(room, namespace ?? "default", displayName, () => this.#tracks.values());
     this.#model.self.id = peer;
     this.#attachments = new Attachments(() => this.#watch());
+    this.#publishing = new Publishing({
+      session: () => (this.#state === "joined" ? this.#session : undefined),
+      may: (right) => this.#model.may(right),
+      revoked: (local) => this.emit("revoked", local),
+    });
     this.#relay();
     this.#host = this.#sessionHost(makeIdentity());
     this.#socket = new Socket({
@@ -242,7 +162,7 @@ export class Room extends Emitter<RoomEvents> {
 
   // What is sent, by source.
   get locals(): ReadonlyMap<Source, LocalTrack> {
-    return this.#locals;
+    return this.#publishing.locals;
   }
 
   get knocks(): ReadonlyMap<string, Knock> {
@@ -262,17 +182,7 @@ export class Room extends Emitter<RoomEvents> {
     what: "microphone" | "camera" | "screen" | MediaStreamTrack,
     options: PublishOptions & MicOptions & CameraOptions = {},
   ): Promise<LocalTrack> {
-    if (typeof what !== "string") {
-      const source = options.source ?? (what.kind === "audio" ? "microphone" : "camera");
-      return this.#publish(source, what, options);
-    }
-    if (what === "screen") {
-      const { video, audio } = await openScreen();
-      if (audio) this.#publishOwn("screen-audio", audio, options);
-      return this.#publishOwn("screen", video, options);
-    }
-    const track = await (what === "microphone" ? openMic(options) : openCamera(options));
-    return this.#publishOwn(what, track, options);
+    return this.#publishing.publish(what, options);
   }
 
   // A data channel that everybody else reads, whoever comes later included. Chat has the label "chat".
@@ -418,9 +328,9 @@ export class Room extends Emitter<RoomEvents> {
       identity,
       attachments: this.#attachments,
       request: this.#ask,
-      locals: () => this.#locals.values(),
+      locals: () => this.#publishing.locals.values(),
       mayWrite: () => this.#model.may("data"),
-      allowed: (local) => this.#model.may(rightFor(local)),
+      allowed: (local) => this.#publishing.allowed(local),
       shown: () => this.#tracks.values(),
       joined: (answer) => this.#joined(answer),
       waiting: () => this.#waiting(),
@@ -434,7 +344,7 @@ export class Room extends Emitter<RoomEvents> {
       media: (direction, state) => this.#health.media(direction, state),
       sendingFailed: (local, error) => this.emit("sendingFailed", local, error),
       mutedByHost: (local) => this.emit("muted", local),
-      closedByHost: (local) => this.#takeAway(local),
+      closedByHost: (local) => this.#publishing.takeAway(local),
       data: (message) => {
         if (!this.chat.heard(message)) this.emit("data", message);
       },
@@ -478,7 +388,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#joinedBefore = true;
     this.#model.joined(readJoined(answer), this.#earlier.length > 0);
     this.#state = "joined";
-    this.#revoke();
+    this.#publishing.revoke();
     this.#up();
     this.emit("joined", again);
   }
@@ -591,8 +501,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#health.close();
     for (const track of [...this.#tracks.values()]) this.#removed(track);
     this.#attachments.close();
-    for (const { track } of this.#locals.values()) this.#stop(track);
-    this.#locals.clear();
+    this.#publishing.close();
     this.#model.clear();
     this.emit("ended", end);
   }
@@ -626,65 +535,6 @@ export class Room extends Emitter<RoomEvents> {
     else this.#session?.watch(this.#attachments.view(), "all");
   }
 
-  #publish(source: Source, track: MediaStreamTrack, options: LocalOptions): LocalTrack {
-    if (this.#state === "ended") throw new RequestError(0, "the room is left");
-    const known = this.#locals.get(source);
-    if (known) {
-      const before = known.track;
-      known.set({ track, paused: options.muted === true });
-      if (before !== track) this.#stop(before);
-      return known;
-    }
-    const host = {
-      sync: (local: LocalTrack) => this.#sync(local),
-      producerId: (local: LocalTrack) => this.#session?.producerId(local),
-      unpublish: (local: LocalTrack) => this.#unpublish(local),
-    };
-    const local = new LocalTrack(host, source, track, options);
-    this.#locals.set(source, local);
-    this.#sync(local);
-    return local;
-  }
-
-  #publishOwn(source: Source, track: MediaStreamTrack, options: LocalOptions): LocalTrack {
-    this.#own.add(track);
-    track.addEventListener("ended", () => {
-      const local = this.#locals.get(source);
-      if (local?.track === track) this.#unpublish(local);
-    });
-    return this.#publish(source, track, options);
-  }
-
-  #sync(local: LocalTrack): void {
-    if (this.#state === "joined") this.#session?.sync(local);
-  }
-
-  #unpublish(local: LocalTrack): void {
-    if (this.#locals.get(local.source) !== local) return;
-    this.#locals.delete(local.source);
-    this.#stop(local.track);
-    const nothing: Wanted = { track: undefined, paused: false };
-    local.set(nothing);
-  }
-
-  #stop(track: MediaStreamTrack | undefined): void {
-    if (track && this.#own.has(track)) track.stop();
-  }
-
-  // Whoever may not send something any more does not begin again by itself when it may.
-  #revoke(): void {
-    if (this.#state !== "joined") return;
-    for (const local of [...this.#locals.values()]) {
-      if (!this.#model.may(rightFor(local))) this.#takeAway(local);
-    }
-  }
-
-  #takeAway(local: LocalTrack): void {
-    if (this.#locals.get(local.source) !== local) return;
-    this.#unpublish(local);
-    this.emit("revoked", local);
-  }
-
   // ---- The world around
 
   #relay(): void {
@@ -696,7 +546,7 @@ export class Room extends Emitter<RoomEvents> {
     model.on("roomChanged", (info) => this.emit("roomChanged", info));
     model.on("knocksChanged", (knocks) => this.emit("knocksChanged", knocks));
     model.on("selfChanged", (self) => {
-      this.#revoke();
+      if (this.#state === "joined") this.#publishing.revoke();
       this.emit("selfChanged", self);
     });
   }
@@ -720,41 +570,4 @@ export class Room extends Emitter<RoomEvents> {
 // Joins a room; resolves when that is done, which in a room with a lobby takes until somebody opens.
 export function connect(url: string | URL, options: ConnectOptions): Promise<Room> {
   return new Room(url, options).ready;
-}
-
-function sessionOptions(options: ConnectOptions): SessionOptions {
-  return {
-    displayName: options.displayName ?? "",
-    device: options.device ?? browser(navigator.userAgent),
-    appData: options.appData ?? {},
-    subscription: options.subscription ?? "all",
-    codec: options.codec,
-    forceTcp: options.forceTcp ?? false,
-    peerConnection: options.peerConnection ?? {},
-    onSender: options.onSender,
-    onReceiver: options.onReceiver,
-  };
-}
-
-function rightFor({ source, kind }: LocalTrack): Right {
-  return source === "screen" || source === "screen-audio" ? "screen" : kind;
-}
-
-function refusal(error: unknown): EndKind {
-  return endKind(0, error instanceof Error ? error.message : "");
-}
-
-// The server's codes say whether to come back, and its words why not.
-const REASONS: readonly [RegExp, EndKind][] = [
-  [/locked/i, "locked"],
-  [/lobby|refused/i, "refused"],
-  [/replaced/i, "replaced"],
-  [/full/i, "full"],
-  [/closed/i, "closed"],
-  [/sent away|kicked/i, "kicked"],
-];
-
-function endKind(code: number, reason: string): EndKind {
-  if (code === 4401) return "token";
-  return REASONS.find(([words]) => words.test(reason))?.[1] ?? "denied";
 }

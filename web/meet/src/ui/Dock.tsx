@@ -36,7 +36,7 @@ export function Dock() {
       <div
         role="toolbar"
         aria-label="Meeting controls"
-        className="glass flex items-center gap-1.5 rounded-full p-1.5 sm:gap-2 sm:p-2"
+        className="glass flex items-center gap-1.5 rounded-full p-1.5 max-[26rem]:gap-1 sm:gap-2 sm:p-2"
       >
         <DockButton
           label={mic.on ? "Mute microphone" : "Unmute microphone"}
@@ -170,7 +170,7 @@ function DockButton({
       aria-keyshortcuts={shortcut}
       aria-busy={busy}
       aria-disabled={idle}
-      className={`group relative ${className} size-11 place-items-center rounded-full transition active:scale-95 sm:size-12 [&>svg]:size-5 ${LOOKS[look]} ${busy ? "animate-pulse" : ""} ${idle ? "opacity-40" : ""}`}
+      className={`group relative ${className} size-11 place-items-center rounded-full transition active:scale-95 max-[26rem]:size-10 sm:size-12 [&>svg]:size-5 ${LOOKS[look]} ${busy ? "animate-pulse" : ""} ${idle ? "opacity-40" : ""}`}
     >
       {children}
       <span

@@ -36,7 +36,7 @@ export function Waiting() {
           rows={11}
           inner={0.5}
           dot={0.0085}
-          className="pointer-events-none absolute bottom-10 left-1/2 w-[150%] max-w-none -translate-x-1/2 text-[#4a666c]"
+          className="pointer-events-none absolute bottom-10 left-1/2 w-[150%] max-w-none -translate-x-1/2 text-[#4a666c] md:w-[200%] md:[mask-image:linear-gradient(to_right,transparent_22%,black_36%)]"
         />
         <Preview hall={hall} />
       </div>
