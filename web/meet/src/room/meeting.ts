@@ -193,7 +193,7 @@ export class Meeting {
   }
 
   async copyLink(): Promise<void> {
-    const link = shareUrl(location, this.store.getState().room);
+    const link = shareUrl(location, this.store.getState().room, this.#options.namespace);
     try {
       await navigator.clipboard.writeText(link);
       notice(this.store, "info", { title: "Link copied", hint: "Send it to whoever should come." });

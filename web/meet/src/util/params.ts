@@ -72,8 +72,15 @@ export function cleanName(text: string): string {
   return text.replace(/\s+/g, " ").trim().slice(0, MAX_NAME);
 }
 
-export function shareUrl(page: Pick<Location, "origin" | "pathname">, room: string): string {
-  return `${page.origin}${page.pathname}?room=${encodeURIComponent(room)}`;
+// Without one's own token: others have theirs.
+export function shareUrl(
+  page: Pick<Location, "origin" | "pathname">,
+  room: string,
+  namespace?: string,
+): string {
+  const query = `room=${encodeURIComponent(room)}`;
+  const rest = namespace === undefined ? "" : `&namespace=${encodeURIComponent(namespace)}`;
+  return `${page.origin}${page.pathname}?${query}${rest}`;
 }
 
 function isOn(value: string | null, otherwise: boolean): boolean {

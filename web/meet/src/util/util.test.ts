@@ -56,6 +56,9 @@ describe("page parameters", () => {
 
   it("lead back to the room", () => {
     expect(shareUrl({ origin: "http://x", pathname: "/" }, "a b")).toBe("http://x/?room=a%20b");
+    expect(shareUrl({ origin: "http://x", pathname: "/" }, "a", "b&c")).toBe(
+      "http://x/?room=a&namespace=b%26c",
+    );
   });
 });
 
