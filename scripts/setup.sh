@@ -30,6 +30,8 @@ missing_packages() {
     pkg-config --exists openssl 2>/dev/null || echo libssl-dev
     # Tests only: they publish into plain transports and play from them.
     have ffmpeg || echo ffmpeg
+    # Tests only: the TURN server that clients get names and passwords for.
+    have turnserver || echo coturn
     have gst-launch-1.0 || echo gstreamer1.0-tools
     has_gstreamer_element opusenc || echo gstreamer1.0-plugins-base
     has_gstreamer_element vp8enc || echo gstreamer1.0-plugins-good

@@ -7,7 +7,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use axum::Router;
@@ -27,9 +27,6 @@ use crate::{
     addresses::{Addresses, Connected},
 };
 
-/// How long somebody may take to say what it wants: a connection that says nothing holds a file open.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Serves until `shutdown` completes, and then what has begun.
 pub(crate) async fn serve(
     listener: TcpListener,
@@ -45,7 +42,7 @@ pub(crate) async fn serve(
     let mut http = Builder::new(TokioExecutor::new()).http1_only();
     http.http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT);
+        .header_read_timeout(doorman.settings.header_timeout);
     *server.http_builder() = http;
     let serving = async {
         match tls {
@@ -151,5 +148,47 @@ impl AsyncWrite for Counted {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, time::Duration};
+
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        time::timeout,
+    };
+
+    use super::*;
+    use crate::AddressLimits;
+
+    /// Generous: many tests share few cores.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn who_does_not_say_what_it_wants_is_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let address = listener.local_addr().expect("bound");
+        let settings = Settings {
+            header_timeout: Duration::from_millis(100),
+            ..Settings::default()
+        };
+        let doorman = Doorman {
+            addresses: Arc::new(Addresses::new(AddressLimits::default(), Instant::now())),
+            settings: Arc::new(settings),
+        };
+        let router = Router::new().route("/", get(|| async { "hello" }));
+        tokio::spawn(serve(listener, doorman, None, router, pending()));
+        for said in ["", "GET / HTTP/1.1\r\nHost: localhost\r\n"] {
+            let mut stream = TcpStream::connect(address).await.expect("listens");
+            stream.write_all(said.as_bytes()).await.expect("writes");
+            let mut answer = Vec::new();
+            let closed = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+            // What it is told before, if anything, does not matter.
+            let _ = closed.expect("closed in time");
+            assert!(!String::from_utf8_lossy(&answer).contains("hello"), "{said}");
+        }
     }
 }

@@ -17,6 +17,8 @@ pub struct Settings {
     pub addresses: AddressLimits,
     /// Largest body of an HTTP request.
     pub max_body_size: usize,
+    /// How long somebody may take to say what it wants: a connection that says nothing holds a file open.
+    pub header_timeout: Duration,
     /// What clients are told that helps them to find a path.
     pub ice: IceServers,
     /// From which pages browsers may come.
@@ -59,6 +61,8 @@ impl Default for Settings {
             addresses: AddressLimits::default(),
             // Several times the longest session description, or the parameters of a producer with three layers.
             max_body_size: 256 * 1024,
+            // As long as hyper waits where nothing else is said.
+            header_timeout: Duration::from_secs(30),
             ice: IceServers::default(),
             origins: Origins::default(),
             trusted_proxies: Vec::new(),

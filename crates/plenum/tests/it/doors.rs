@@ -158,3 +158,16 @@ async fn clients_are_told_of_servers_that_help_them() {
     let mut bob = Client::connect(plain.port, "room", "bob").await;
     assert!(join(&mut bob, "Bob").await.send.get("iceServers").is_none());
 }
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_refused() {
+    let node = Node::start_with(&["--set", "limits.body_bytes=65536"]).await;
+    let put = async |padding: usize| {
+        let body = format!("{{\"level\":\"info\",\"tags\":[]{}}}", " ".repeat(padding));
+        let url = format!("http://127.0.0.1:{}/api/v1/workers/0/log", node.port);
+        let request = trusting().put(url).header("content-type", "application/json");
+        request.body(body).send().await.expect("answers").status()
+    };
+    assert_eq!(put(0).await, 200);
+    assert_eq!(put(1 << 16).await, 413);
+}

@@ -361,6 +361,14 @@ fn files_that_will_not_do_say_what_would() {
 }
 
 #[test]
+fn more_keys_than_anybody_needs_are_refused() {
+    let names: Vec<_> = (0..=keys::MAX_KEYS).map(|n| format!("{n}.key")).collect();
+    let files: Vec<_> = names.iter().map(|name| (name.as_str(), SECRET)).collect();
+    assert!(matches!(verifier(&files), Err(KeyError::Unusable { .. })));
+    verifier(&files[1..]).expect("as many as there may be");
+}
+
+#[test]
 fn several_keys_stand_in_one_file() {
     let pairs = [(); 2].map(|()| KeyPair::generate_for(&PKCS_ED25519).expect("a key"));
     let both = format!(

@@ -119,7 +119,7 @@ async fn a_farewell_has_its_code_and_reason() {
 async fn a_client_that_leaves_is_noticed() {
     let (mut client, mut results) = connect(settings(), echo).await;
     client.close(None).await.expect("closes");
-    assert_eq!(result(&mut results).await, Lost::ByClient);
+    assert_eq!(result(&mut results).await, Lost::Left);
 }
 
 #[tokio::test]
