@@ -1,7 +1,7 @@
 //! Taking connections: how many of one address, with TLS or without, and how they end.
 
 use std::{
-    future::{Future, Ready, ready},
+    future::Future,
     io,
     net::SocketAddr,
     pin::{Pin, pin},
@@ -19,6 +19,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
+    time::timeout,
 };
 use tracing::debug;
 
@@ -94,13 +95,20 @@ impl Doorman {
     }
 }
 
-impl<S> Accept<TcpStream, S> for Doorman {
+impl<S: Send + 'static> Accept<TcpStream, S> for Doorman {
     type Stream = Counted;
     type Service = S;
-    type Future = Ready<io::Result<(Counted, S)>>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Counted, S)>> + Send>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        ready(self.take(stream).map(|stream| (stream, service)))
+        let taken = self.take(stream);
+        let limit = self.settings.header_timeout;
+        Box::pin(async move {
+            let counted = taken?;
+            // The server measures from the first byte on.
+            timeout(limit, counted.stream.peek(&mut [0])).await??;
+            Ok((counted, service))
+        })
     }
 }
 
@@ -156,10 +164,7 @@ mod tests {
     use std::{future::pending, time::Duration};
 
     use axum::routing::get;
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _},
-        time::timeout,
-    };
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
     use crate::AddressLimits;
@@ -188,7 +193,10 @@ mod tests {
             let closed = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
             // What it is told before, if anything, does not matter.
             let _ = closed.expect("closed in time");
-            assert!(!String::from_utf8_lossy(&answer).contains("hello"), "{said}");
+            assert!(
+                !String::from_utf8_lossy(&answer).contains("hello"),
+                "{said}"
+            );
         }
     }
 }

@@ -165,7 +165,9 @@ async fn a_body_that_is_too_long_is_refused() {
     let put = async |padding: usize| {
         let body = format!("{{\"level\":\"info\",\"tags\":[]{}}}", " ".repeat(padding));
         let url = format!("http://127.0.0.1:{}/api/v1/workers/0/log", node.port);
-        let request = trusting().put(url).header("content-type", "application/json");
+        let request = trusting()
+            .put(url)
+            .header("content-type", "application/json");
         request.body(body).send().await.expect("answers").status()
     };
     assert_eq!(put(0).await, 200);
