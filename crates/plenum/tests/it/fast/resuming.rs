@@ -190,3 +190,69 @@ fn transports(stats: &Value) -> u64 {
         .map(|worker| worker["transports"].as_u64().expect("a number"))
         .sum()
 }
+
+/// What a client does one after the other, with its answers to questions in between.
+const SCRIPT: [&str; 8] = [
+    "join",
+    "produce",
+    "setDisplayName",
+    "raiseHand",
+    "produce",
+    "pauseProducer",
+    "subscribe",
+    "closeProducer",
+];
+
+#[tokio::test]
+async fn wherever_the_socket_breaks_the_session_comes_to_the_same() {
+    let node = Node::start().await;
+    for broken in 0..=SCRIPT.len() {
+        let room = format!("room{broken}");
+        let mut bob = Caller::connect(node.port, &room, "bob").await;
+        bob.join("Bob").await;
+        let produce = bob.produce_data("audio", &chromium_audio(3333));
+        bob.ask("produce", produce).await.expect("produces");
+        let mut ada = Caller::connect(node.port, &room, "ada").await;
+        let mut produced = Vec::new();
+        for (step, method) in SCRIPT.into_iter().enumerate() {
+            let data = match method {
+                "join" => ada.join_data("Ada", &ada.any_certificate()),
+                "produce" => {
+                    let ssrc = 1000 + u32::try_from(step).expect("small");
+                    ada.produce_data("audio", &chromium_audio(ssrc))
+                }
+                "setDisplayName" => json!({"displayName": "Ada L."}),
+                "raiseHand" => json!({"raised": true}),
+                "subscribe" => json!({"subscription": "audio"}),
+                _ => json!({"producerId": produced[0]}),
+            };
+            let id = ada.request(method, data.clone()).await;
+            if step == broken {
+                ada.cut();
+                let resumed = ada.resume().await;
+                if resumed["lastRequestId"] != id {
+                    assert_eq!(resumed["lastRequestId"], id - 1);
+                    ada.request_as(id, method, data).await;
+                }
+            }
+            let answer = ada.answer(id).await.expect(method);
+            if method == "produce" {
+                produced.push(answer["producerId"].clone());
+            }
+        }
+        let watcher = Caller::connect(node.port, &room, "eve").await;
+        let peers = watcher.welcome["room"]["peers"].as_array().expect("a list");
+        let ada = peers.iter().find(|peer| peer["peerId"] == "ada");
+        let ada = ada.expect("never left");
+        assert_eq!(
+            (&ada["displayName"], &ada["handRaised"]),
+            (&json!("Ada L."), &json!(true))
+        );
+        let producers = ada["producers"].as_array().expect("a list");
+        let left: Vec<_> = producers
+            .iter()
+            .map(|producer| &producer["producerId"])
+            .collect();
+        assert_eq!(left, [&produced[1]], "broken at {broken}");
+    }
+}
