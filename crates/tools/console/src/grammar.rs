@@ -1,0 +1,683 @@
+//! What can be said: one table, from which lines are understood, completed and explained.
+
+use crate::{
+    table::Table,
+    words::{self, Unclosed},
+};
+
+/// What a command does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Action {
+    Admit,
+    CloseConsumer,
+    CloseProducer,
+    CloseRoom,
+    CloseTransport,
+    Consumers,
+    DeadLetters,
+    Drain,
+    Exit,
+    Help,
+    Kick,
+    Lobby,
+    Lock,
+    Log,
+    LogWorker,
+    Mute,
+    MuteAll,
+    Namespaces,
+    Open,
+    Peer,
+    Peers,
+    Producers,
+    Refuse,
+    Restart,
+    Restarting,
+    Retry,
+    Role,
+    Room,
+    Rooms,
+    Stats,
+    StatsOf,
+    Status,
+    Trace,
+    Traces,
+    Transports,
+    Undrain,
+    Unlock,
+    Webhooks,
+    Worker,
+    Workers,
+}
+
+/// What a word names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Command,
+    Consumer,
+    DeadLetter,
+    Filter,
+    Level,
+    Medium,
+    Namespace,
+    /// A transport, producer or consumer.
+    Object,
+    Peer,
+    Producer,
+    Role,
+    Room,
+    Switch,
+    Tag,
+    TraceType,
+    Transport,
+    Worker,
+}
+
+/// A part of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// This word.
+    Is(&'static str),
+    /// A word that has to be there.
+    One(Kind),
+    /// A word that may be there; nothing else follows but the same.
+    Maybe(Kind),
+    /// Any number of words.
+    Rest(Kind),
+}
+
+/// A command.
+#[derive(Debug)]
+pub(crate) struct Spec {
+    pub(crate) action: Action,
+    pub(crate) parts: &'static [Part],
+    pub(crate) help: &'static str,
+}
+
+use Part::{Is, Maybe, One, Rest};
+
+const fn spec(action: Action, parts: &'static [Part], help: &'static str) -> Spec {
+    Spec {
+        action,
+        parts,
+        help,
+    }
+}
+
+/// All commands, in the order of the help.
+pub(crate) const SPECS: &[Spec] = &[
+    spec(Action::Status, &[Is("status")], "the node at a glance"),
+    spec(
+        Action::Stats,
+        &[Is("stats")],
+        "statistics of the node and where its rooms are",
+    ),
+    spec(
+        Action::StatsOf,
+        &[
+            Is("stats"),
+            Is("transport"),
+            One(Kind::Room),
+            One(Kind::Transport),
+        ],
+        "counters of a transport",
+    ),
+    spec(
+        Action::StatsOf,
+        &[
+            Is("stats"),
+            Is("producer"),
+            One(Kind::Room),
+            One(Kind::Producer),
+        ],
+        "counters of what a peer sends",
+    ),
+    spec(
+        Action::StatsOf,
+        &[
+            Is("stats"),
+            Is("consumer"),
+            One(Kind::Room),
+            One(Kind::Consumer),
+        ],
+        "counters of what a peer receives",
+    ),
+    spec(Action::Workers, &[Is("workers")], "all workers"),
+    spec(
+        Action::Worker,
+        &[Is("worker"), One(Kind::Worker)],
+        "everything about one worker",
+    ),
+    spec(
+        Action::Namespaces,
+        &[Is("namespaces")],
+        "all namespaces, what they have and may have",
+    ),
+    spec(
+        Action::Rooms,
+        &[Is("rooms"), Maybe(Kind::Namespace)],
+        "all rooms",
+    ),
+    spec(
+        Action::Room,
+        &[Is("room"), One(Kind::Room)],
+        "everything about one room",
+    ),
+    spec(
+        Action::Peers,
+        &[Is("peers"), One(Kind::Room)],
+        "the peers of a room",
+    ),
+    spec(
+        Action::Peer,
+        &[Is("peer"), One(Kind::Room), One(Kind::Peer)],
+        "everything about one peer",
+    ),
+    spec(
+        Action::Transports,
+        &[Is("transports"), One(Kind::Room), Maybe(Kind::Peer)],
+        "transports of a room or of a peer",
+    ),
+    spec(
+        Action::Producers,
+        &[Is("producers"), One(Kind::Room), Maybe(Kind::Peer)],
+        "what is sent into a room, or by a peer",
+    ),
+    spec(
+        Action::Consumers,
+        &[Is("consumers"), One(Kind::Room), Maybe(Kind::Peer)],
+        "what peers receive, or one of them",
+    ),
+    spec(
+        Action::Open,
+        &[Is("open"), One(Kind::Room)],
+        "make a room before anybody comes",
+    ),
+    spec(
+        Action::CloseRoom,
+        &[Is("close"), Is("room"), One(Kind::Room)],
+        "end a room: everybody in it is sent away",
+    ),
+    spec(
+        Action::CloseTransport,
+        &[
+            Is("close"),
+            Is("transport"),
+            One(Kind::Room),
+            One(Kind::Transport),
+        ],
+        "end a transport with everything on it",
+    ),
+    spec(
+        Action::CloseProducer,
+        &[
+            Is("close"),
+            Is("producer"),
+            One(Kind::Room),
+            One(Kind::Producer),
+        ],
+        "end what a peer sends",
+    ),
+    spec(
+        Action::CloseConsumer,
+        &[
+            Is("close"),
+            Is("consumer"),
+            One(Kind::Room),
+            One(Kind::Consumer),
+        ],
+        "end what a peer receives",
+    ),
+    spec(
+        Action::Kick,
+        &[Is("kick"), One(Kind::Room), One(Kind::Peer)],
+        "send a peer away",
+    ),
+    spec(
+        Action::Mute,
+        &[
+            Is("mute"),
+            One(Kind::Room),
+            One(Kind::Peer),
+            Maybe(Kind::Medium),
+        ],
+        "pause what a peer sends",
+    ),
+    spec(
+        Action::MuteAll,
+        &[Is("mute-all"), One(Kind::Room), Maybe(Kind::Medium)],
+        "pause what everybody but the hosts sends",
+    ),
+    spec(
+        Action::Lock,
+        &[Is("lock"), One(Kind::Room)],
+        "let nobody but hosts in",
+    ),
+    spec(
+        Action::Unlock,
+        &[Is("unlock"), One(Kind::Room)],
+        "let everybody in again",
+    ),
+    spec(
+        Action::Lobby,
+        &[Is("lobby"), One(Kind::Room), One(Kind::Switch)],
+        "newcomers wait until a host lets them in, or do not",
+    ),
+    spec(
+        Action::Admit,
+        &[Is("admit"), One(Kind::Room), One(Kind::Peer)],
+        "let somebody in who waits in the lobby",
+    ),
+    spec(
+        Action::Refuse,
+        &[Is("refuse"), One(Kind::Room), One(Kind::Peer)],
+        "send somebody away who waits in the lobby",
+    ),
+    spec(
+        Action::Role,
+        &[
+            Is("role"),
+            One(Kind::Room),
+            One(Kind::Peer),
+            One(Kind::Role),
+        ],
+        "make a peer host, speaker or listener",
+    ),
+    spec(
+        Action::Drain,
+        &[Is("drain"), One(Kind::Worker)],
+        "move a worker's rooms to others and give it no new ones",
+    ),
+    spec(
+        Action::Undrain,
+        &[Is("undrain"), One(Kind::Worker)],
+        "give a worker rooms again",
+    ),
+    spec(
+        Action::Restart,
+        &[Is("restart"), Is("workers")],
+        "start all workers anew, one after another, moving their rooms",
+    ),
+    spec(Action::Restarting, &[Is("restarting")], "how far that is"),
+    spec(
+        Action::Log,
+        &[Is("log"), Maybe(Kind::Filter)],
+        "what the node logs, or shall log: a level, or a filter by module",
+    ),
+    spec(
+        Action::LogWorker,
+        &[
+            Is("log-worker"),
+            One(Kind::Worker),
+            Maybe(Kind::Level),
+            Rest(Kind::Tag),
+        ],
+        "what a worker logs, or shall log",
+    ),
+    spec(
+        Action::Trace,
+        &[
+            Is("trace"),
+            One(Kind::Worker),
+            One(Kind::Object),
+            Rest(Kind::TraceType),
+        ],
+        "record single packets of transport:ID, producer:ID or consumer:ID; without types: no more",
+    ),
+    spec(
+        Action::Traces,
+        &[Is("traces"), One(Kind::Worker)],
+        "what was recorded since this was last asked",
+    ),
+    spec(
+        Action::Webhooks,
+        &[Is("webhooks")],
+        "receivers of events, and how deliveries go",
+    ),
+    spec(
+        Action::DeadLetters,
+        &[Is("dead-letters")],
+        "events that no receiver took",
+    ),
+    spec(
+        Action::Retry,
+        &[Is("retry"), Maybe(Kind::DeadLetter)],
+        "deliver them again, or one",
+    ),
+    spec(
+        Action::Help,
+        &[Is("help"), Maybe(Kind::Command)],
+        "this list, or more about one command",
+    ),
+    spec(
+        Action::Exit,
+        &[Is("exit")],
+        "leave the console; the node goes on",
+    ),
+];
+
+/// A line that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Invocation {
+    pub(crate) action: Action,
+    /// The word after its name, if it is a fixed one.
+    pub(crate) what: Option<&'static str>,
+    /// What stands at the places of the command that are no fixed words.
+    pub(crate) values: Vec<String>,
+    /// The answer as it came.
+    pub(crate) json: bool,
+}
+
+/// Why a line was not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoCommand {
+    #[error("there is no command {given:?}{hint}; \"help\" lists all")]
+    Unknown { given: String, hint: String },
+    #[error(transparent)]
+    Unclosed(#[from] Unclosed),
+    #[error("usage: {}", .0.join("\n       "))]
+    Usage(Vec<String>),
+}
+
+/// What a line says; `None`: nothing.
+pub(crate) fn parse(line: &str) -> Result<Option<Invocation>, NoCommand> {
+    if line.trim_start().starts_with('#') {
+        return Ok(None);
+    }
+    let words: Vec<String> = words::split(line)?.into_iter().map(|it| it.text).collect();
+    let json = words.iter().any(|word| word == JSON);
+    let words: Vec<String> = words.into_iter().filter(|word| word != JSON).collect();
+    let Some(first) = words.first() else {
+        return Ok(None);
+    };
+    let first = alias(first);
+    let same: Vec<_> = SPECS.iter().filter(|spec| spec.name() == first).collect();
+    if same.is_empty() {
+        return Err(unknown(first));
+    }
+    let matching = same.iter().find_map(|spec| {
+        let values = spec.values(&words)?;
+        Some(Invocation {
+            action: spec.action,
+            what: spec.what(),
+            values,
+            json,
+        })
+    });
+    let usage = || NoCommand::Usage(same.iter().map(|spec| spec.usage()).collect());
+    matching.map(Some).ok_or_else(usage)
+}
+
+/// Asks for the answer as it comes.
+pub(crate) const JSON: &str = "--json";
+
+/// Other names that people try.
+fn alias(name: &str) -> &str {
+    match name {
+        "quit" | "q" => "exit",
+        "?" => "help",
+        name => name,
+    }
+}
+
+fn unknown(given: &str) -> NoCommand {
+    let near = SPECS.iter().map(Spec::name).find(|name| {
+        let common = name.chars().zip(given.chars()).take_while(|(a, b)| a == b);
+        let common = common.count();
+        common >= 3 || common == given.chars().count()
+    });
+    NoCommand::Unknown {
+        given: given.to_owned(),
+        hint: near.map_or_else(String::new, |name| format!(" (did you mean {name:?}?)")),
+    }
+}
+
+impl Spec {
+    /// Its first word.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.parts.first() {
+            Some(Is(word)) => word,
+            _ => "",
+        }
+    }
+
+    /// Its second word, if it is a fixed one.
+    fn what(&self) -> Option<&'static str> {
+        match self.parts.get(1) {
+            Some(Is(word)) => Some(word),
+            _ => None,
+        }
+    }
+
+    /// What stands at its places, if these words are such a command.
+    fn values(&self, words: &[String]) -> Option<Vec<String>> {
+        let mut values = Vec::new();
+        let mut words = words.iter();
+        for (index, part) in self.parts.iter().enumerate() {
+            match part {
+                Is(fixed) => {
+                    let word = words.next()?;
+                    // The first one was found by its aliases, too.
+                    if index > 0 && word != fixed {
+                        return None;
+                    }
+                }
+                One(_) => values.push(words.next()?.clone()),
+                Maybe(_) => values.extend(words.next().cloned()),
+                Rest(_) => values.extend(words.by_ref().cloned()),
+            }
+        }
+        words.next().is_none().then_some(values)
+    }
+
+    /// What may stand at a place, if these words may stand before it.
+    pub(crate) fn part_after(&self, words: &[String]) -> Option<Part> {
+        let fits = self
+            .parts
+            .iter()
+            .zip(words)
+            .enumerate()
+            .all(|(index, (part, word))| {
+                let name = if index == 0 { alias(word) } else { word };
+                !matches!(part, Is(fixed) if *fixed != name)
+            });
+        if !fits {
+            return None;
+        }
+        let last = self
+            .parts
+            .last()
+            .copied()
+            .filter(|part| matches!(part, Rest(_)));
+        self.parts.get(words.len()).copied().or(last)
+    }
+
+    /// How it is written.
+    pub(crate) fn usage(&self) -> String {
+        let parts = self.parts.iter().map(|part| match part {
+            Is(word) => (*word).to_owned(),
+            One(kind) => kind.name().to_owned(),
+            Maybe(kind) => format!("[{}]", kind.name()),
+            Rest(kind) => format!("[{}…]", kind.name()),
+        });
+        parts.collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Command => "COMMAND",
+            Self::Consumer | Self::DeadLetter | Self::Object | Self::Producer | Self::Transport => {
+                "ID"
+            }
+            Self::Filter => "FILTER",
+            Self::Level => "LEVEL",
+            Self::Medium => "audio|video",
+            Self::Namespace => "NAMESPACE",
+            Self::Peer => "PEER",
+            Self::Role => "host|speaker|listener",
+            Self::Room => "ROOM",
+            Self::Switch => "on|off",
+            Self::Tag => "TAG",
+            Self::TraceType => "TYPE",
+            Self::Worker => "WORKER",
+        }
+    }
+
+    /// The words that there are, where they are always the same.
+    pub(crate) const fn fixed(self) -> &'static [&'static str] {
+        match self {
+            Self::Filter | Self::Level => &["error", "warn", "info", "debug", "trace"],
+            Self::Medium => &["audio", "video"],
+            Self::Role => &["host", "speaker", "listener"],
+            Self::Switch => &["on", "off"],
+            Self::Tag => &[
+                "info",
+                "ice",
+                "dtls",
+                "rtp",
+                "srtp",
+                "rtcp",
+                "rtx",
+                "bwe",
+                "score",
+                "simulcast",
+                "svc",
+                "sctp",
+            ],
+            Self::TraceType => &[
+                "rtp",
+                "keyframe",
+                "nack",
+                "pli",
+                "fir",
+                "sr",
+                "probation",
+                "bwe",
+            ],
+            _ => &[],
+        }
+    }
+}
+
+/// What `help` says.
+pub(crate) fn help(command: Option<&str>, width: usize) -> Result<String, NoCommand> {
+    let Some(command) = command else {
+        let mut table = Table::new(&["", ""]);
+        for spec in SPECS {
+            table.push([spec.usage(), spec.help.to_owned()]);
+        }
+        return Ok(format!("{}\n{NOTES}", table.render(width)));
+    };
+    let command = alias(command);
+    let about: Vec<_> = SPECS.iter().filter(|spec| spec.name() == command).collect();
+    if about.is_empty() {
+        return Err(unknown(command));
+    }
+    let lines = about
+        .iter()
+        .map(|spec| format!("{}\n    {}\n", spec.usage(), spec.help));
+    Ok(lines.collect())
+}
+
+const NOTES: &str = "\
+ROOM is a name, or NAMESPACE/NAME outside the namespace \"default\". Names with spaces stand in quotes.
+--json with any command prints the node's answer as it is. The Tab key completes commands and names.
+";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::words::quote;
+
+    fn said(line: &str) -> (Action, Vec<String>) {
+        let invocation = parse(line).expect("a command").expect("something");
+        (invocation.action, invocation.values)
+    }
+
+    #[test]
+    fn commands_are_understood() {
+        assert_eq!(said("workers"), (Action::Workers, vec![]));
+        assert_eq!(said("rooms acme").1, ["acme"]);
+        assert_eq!(
+            said("close producer 'my room' p1"),
+            (Action::CloseProducer, vec!["my room".into(), "p1".into()])
+        );
+        assert_eq!(
+            said("log-worker 0 debug ice dtls").1,
+            ["0", "debug", "ice", "dtls"]
+        );
+        assert_eq!(said("log-worker 0").1, ["0"]);
+        assert_eq!(said("q").0, Action::Exit);
+        assert_eq!(said("?").0, Action::Help);
+        assert!(
+            parse("--json rooms")
+                .expect("a command")
+                .expect("something")
+                .json
+        );
+        for nothing in ["", "   ", "# a comment"] {
+            assert_eq!(parse(nothing), Ok(None));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_what_is_right() {
+        let text = |line: &str| parse(line).expect_err("no command").to_string();
+        assert_eq!(
+            text("worke"),
+            "there is no command \"worke\" (did you mean \"workers\"?); \"help\" lists all"
+        );
+        assert_eq!(text("kick room"), "usage: kick ROOM PEER");
+        assert_eq!(text("workers all"), "usage: workers");
+        assert!(
+            text("close it")
+                .starts_with("usage: close room ROOM\n       close transport ROOM ID\n")
+        );
+        assert_eq!(text("kick 'room"), "a quote is not closed");
+    }
+
+    #[test]
+    fn help_names_every_command_once() {
+        let all = help(None, 100).expect("the list");
+        for spec in SPECS {
+            let begins = |line: &&str| line.starts_with(&format!("{}  ", spec.usage()));
+            assert_eq!(all.lines().filter(begins).count(), 1, "{}", spec.usage());
+            let own = help(Some(spec.name()), 100).expect("known");
+            assert!(own.contains(spec.help));
+        }
+        assert!(help(Some("dance"), 100).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_command_with_any_names_is_understood(index in 0..SPECS.len(), names in proptest::collection::vec("[^-].{0,8}", 8), json: bool) {
+            let spec = &SPECS[index];
+            let mut names = names.into_iter();
+            let mut values = Vec::new();
+            let mut line: Vec<String> = Vec::new();
+            for part in spec.parts {
+                if let Is(word) = part {
+                    line.push((*word).to_owned());
+                } else {
+                    let name = names.next().expect("enough");
+                    line.push(quote(&name));
+                    values.push(name);
+                }
+            }
+            if json {
+                line.push(JSON.to_owned());
+            }
+            let parsed = parse(&line.join(" "));
+            prop_assert_eq!(parsed, Ok(Some(Invocation { action: spec.action, what: spec.what(), values, json })));
+        }
+
+        #[test]
+        fn no_line_panics(line in any::<String>()) {
+            let _ = parse(&line);
+        }
+    }
+}
