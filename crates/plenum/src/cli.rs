@@ -45,6 +45,7 @@ pub(crate) enum Command {
   plenum serve --listen 0.0.0.0 --announced-ip 203.0.113.7 --insecure
   plenum serve --tls self-signed
   plenum serve --config /etc/plenum.toml --set rtc.min_port=20000
+  plenum serve --interactive        with a console on this terminal
 
 Later wins: built-in defaults, the file, environment (PLENUM_RTC_MIN_PORT …), flags.")]
     Serve(Box<ServeArgs>),
@@ -55,6 +56,15 @@ Later wins: built-in defaults, the file, environment (PLENUM_RTC_MIN_PORT …), 
   PLENUM_RTC_MIN_PORT=20000 plenum config
   plenum config ports --config /etc/plenum.toml")]
     Config(ConfigArgs),
+    /// Look at a running node and act on it: rooms, peers, what they send, workers.
+    #[command(after_help = "Examples:
+  plenum console                                  a prompt with history and completion
+  plenum console -c rooms                         one command
+  plenum console --json -c 'room my-room' | jq .  the node's answer as it is
+  plenum console --url https://media.example.org < commands.txt
+
+Exit status: 0 done, 1 refused by the node, 2 no such command, 3 no node answers.")]
+    Console(ConsoleArgs),
     /// Make a token for somebody who shall join.
     #[command(after_help = "Examples:
   openssl rand -base64 48 > token.secret
@@ -94,8 +104,37 @@ pub(crate) struct ServeArgs {
     /// Listen on a public address although everybody could join every room.
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// Have a console on this terminal, as `plenum console`; the log goes on above its prompt.
+    #[arg(long)]
+    pub(crate) interactive: bool,
     #[command(flatten)]
     pub(crate) sources: SourceArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConsoleArgs {
+    /// Address of the node.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PLENUM_URL",
+        default_value = "http://127.0.0.1:3000"
+    )]
+    pub(crate) url: String,
+    /// An API key, where the node asks for one.
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "PLENUM_API_KEY",
+        hide_env_values = true
+    )]
+    pub(crate) key: Option<String>,
+    /// Carry out this command, or several in lines of their own, and end.
+    #[arg(short, long, value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
+    /// Print the node's answers as they are.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

@@ -4,12 +4,15 @@
 
 mod checks;
 mod cli;
+mod console;
 mod doors;
 mod notify;
 mod ports;
+mod room_status;
 mod serve;
 mod settings;
 mod token;
+mod webhooks;
 
 use std::{
     io::{self, Write as _},
@@ -38,6 +41,7 @@ fn run(cli: Cli, started: Instant) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(&args, started),
         Command::Config(args) => print_config(&args),
         Command::Token(args) => token::run(*args),
+        Command::Console(args) => console::run(&args),
         Command::Worker => {
             plenum_worker::run(plenum_worker::standard_input()?)?;
             Ok(ExitCode::SUCCESS)
@@ -69,6 +73,7 @@ fn print_check(sources: &SourceArgs) -> anyhow::Result<ExitCode> {
     ports::plan(&config, serve::worker_count(&config))?;
     serve::log_options(&config)?;
     doors::Doors::new(&config)?;
+    webhooks::settings(&config).check()?;
     let advice = checks::advice(&config);
     let mut output = io::stdout().lock();
     writeln!(output, "The settings are sound.")?;

@@ -19,7 +19,7 @@ use plenum_params::{
     ortc::{default_codecs, router_capabilities},
     transport::{Protocols, WebRtcTransportOptions},
 };
-use plenum_signal::Edge;
+use plenum_signal::{Edge, NodeLog, Webhooks};
 use plenum_supervisor::{PortMode, Supervisor, SupervisorConfig};
 use plenum_telemetry::Format;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -34,19 +34,31 @@ use tracing::{debug, error, info, warn};
 use crate::{
     checks,
     cli::ServeArgs,
+    console::Beside,
     doors::{self, Doors},
     notify::Notifier,
-    ports, settings,
+    ports, room_status, settings, webhooks,
 };
 
 pub(crate) fn run(args: &ServeArgs, started: Instant) -> anyhow::Result<ExitCode> {
     let config = settings::load(&args.sources, &settings::serve_flags(args))?;
     config.validate()?;
+    webhooks::settings(&config).check()?;
     let format = match config.log.format {
         LogFormat::Json => Format::Json,
         LogFormat::Text => Format::Text,
     };
-    plenum_telemetry::init(&config.log.level, format)?;
+    let level = &config.log.level;
+    let (beside, log) = if args.interactive {
+        let (beside, writer) = Beside::new()?;
+        let log = plenum_telemetry::init_to(level, format, writer)?;
+        (Some(beside), log)
+    } else {
+        (None, plenum_telemetry::init_changeable(level, format)?)
+    };
+    let log = NodeLog::new(level, move |level| {
+        log.set(level).map_err(|err| plenum_telemetry::chain(&err))
+    });
     raise_open_files_limit();
     for advice in checks::advice(&config) {
         warn!("{advice}");
@@ -55,13 +67,18 @@ pub(crate) fn run(args: &ServeArgs, started: Instant) -> anyhow::Result<ExitCode
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let result = runtime.block_on(node(&config, started));
+    let result = runtime.block_on(node(&config, started, log, beside));
     // Whatever still runs has had its time.
     runtime.shutdown_background();
     result
 }
 
-async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
+async fn node(
+    config: &Config,
+    started: Instant,
+    log: NodeLog,
+    beside: Option<Beside>,
+) -> anyhow::Result<ExitCode> {
     // First, so that a signal during the start is not lost; the workers of a node that fails to start end with it.
     let mut signals = Signals::new()?;
     let doors = Doors::new(config)?;
@@ -69,18 +86,32 @@ async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
     let address = listeners.first().context("no port")?.local_addr()?;
 
     let (events, worker_events) = mpsc::unbounded_channel();
-    let supervisor_config = supervisor_config(config)?;
+    let supervisor_config = SupervisorConfig {
+        log_output: beside.as_ref().map(|beside| Arc::clone(&beside.workers)),
+        ..supervisor_config(config)?
+    };
     let supervisor = tokio::select! {
         started = Supervisor::start(supervisor_config, events) => Arc::new(started?),
         _ = signals.next() => return Ok(ExitCode::SUCCESS),
     };
     let host = Host::start(host_config(config)?, Arc::clone(&supervisor), worker_events);
-    let edge = doors.put_up(Edge::new(host.clone(), doors.settings.clone()));
+    let webhooks = Webhooks::start(&webhooks::settings(config), &host)?;
+    let edge = doors
+        .put_up(Edge::new(host.clone(), doors.settings.clone()))
+        .with_log(log)
+        .with_webhooks(webhooks.clone());
     serve_metrics(config, &edge).await?;
     let (stop, stopped) = watch::channel(false);
     let scheme = doors.scheme();
     let serving = tokio::spawn(doors.serve(edge.clone(), listeners, stopped));
     announce(scheme, address, started)?;
+    if let Some(every) = config.log.room_status() {
+        tokio::spawn(room_status::log(host.clone(), every));
+    }
+    // To the end of this function, however it comes.
+    let _prompt = beside
+        .map(|beside| beside.start(scheme, address))
+        .transpose()?;
     let manager = Arc::new(Notifier::new(|name| env::var_os(name)));
     manager.ready();
     tokio::spawn(watchdog(
@@ -115,7 +146,8 @@ async fn node(config: &Config, started: Instant) -> anyhow::Result<ExitCode> {
     stop.send_replace(true);
     let ending = timeout(SHUTDOWN_LIMIT, async {
         host.shutdown().await;
-        tokio::join!(edge.drained(), supervisor.shutdown());
+        let farewell = webhooks.settled(FAREWELL);
+        tokio::join!(edge.drained(), supervisor.shutdown(), farewell);
     });
     tokio::select! {
         ended = ending => {
@@ -187,6 +219,9 @@ fn raise_open_files_limit() {
 
 /// A node ends within two seconds after it was told to; this leaves some for the process itself.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1700);
+
+/// For the last events of rooms, which end with the node.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What shells report for a process that was ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;

@@ -60,6 +60,8 @@ pub struct RoomSummary {
     pub sessions: usize,
     /// What they send.
     pub producers: usize,
+    /// What they receive, if all that is sent goes to everybody else.
+    pub consumers: u64,
     /// Numbers of the workers that it is on.
     pub workers: Vec<u16>,
     /// When it was opened: milliseconds since 1970, UTC.

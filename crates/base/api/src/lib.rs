@@ -17,3 +17,4 @@ pub mod socketio;
 pub mod status;
 pub mod trace;
 pub mod transport;
+pub mod webhook;

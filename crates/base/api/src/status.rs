@@ -180,6 +180,14 @@ pub struct WorkerLog {
     pub tags: Vec<String>,
 }
 
+/// Body of `PUT /api/v1/log`, and the answer to it and to `GET`: what the node itself logs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NodeLevel {
+    /// `error`, `warn`, `info`, `debug`, `trace` or `off`; or a filter by module: `info,plenum_signal=debug`.
+    pub level: String,
+}
+
 /// `GET /readyz`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

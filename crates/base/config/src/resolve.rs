@@ -7,8 +7,9 @@ use toml::{Table, Value};
 use crate::keys::{self, ALIASES, KEYS, Key, Raw};
 use crate::{Config, ConfigError, Origin};
 
-/// Variables of our prefix that are no settings: the path of the file, which is needed before it is read.
-const RESERVED_ENV: &[&str] = &["PLENUM_CONFIG"];
+/// Variables of our prefix that are no settings: the path of the file, which is needed before it is read, and what the
+/// console is told.
+const RESERVED_ENV: &[&str] = &["PLENUM_API_KEY", "PLENUM_CONFIG", "PLENUM_URL"];
 
 /// A settings file that was read.
 #[derive(Clone, Debug)]

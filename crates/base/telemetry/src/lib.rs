@@ -95,14 +95,31 @@ pub fn init(level: &str, format: Format) -> Result<(), TelemetryError> {
         .map_err(TelemetryError::Installed)
 }
 
+/// As [`init`], with a level that can be changed later.
+pub fn init_changeable(level: &str, format: Format) -> Result<LevelHandle, TelemetryError> {
+    let colours = io::stderr().is_terminal();
+    let (subscriber, handle) = adjustable(level, format, colours, io::stderr)?;
+    subscriber.try_init().map_err(TelemetryError::Installed)?;
+    Ok(handle)
+}
+
+/// As [`init_changeable`], with lines that go to a writer which may block: they are written by a thread of their own, and
+/// lost where it does not take them fast enough.
+pub fn init_to(
+    level: &str,
+    format: Format,
+    writer: impl io::Write + Send + 'static,
+) -> Result<LevelHandle, TelemetryError> {
+    let colours = io::stderr().is_terminal();
+    let (subscriber, handle) = adjustable(level, format, colours, LineQueue::start(writer))?;
+    subscriber.try_init().map_err(TelemetryError::Installed)?;
+    Ok(handle)
+}
+
 /// As [`init`], with a level that can be changed later, and for programs that must not wait: lines are written by a thread
 /// of their own, and lost where standard error does not take them fast enough.
 pub fn init_adjustable(level: &str, format: Format) -> Result<LevelHandle, TelemetryError> {
-    let colours = io::stderr().is_terminal();
-    let queue = LineQueue::start(io::stderr());
-    let (subscriber, handle) = adjustable(level, format, colours, queue)?;
-    subscriber.try_init().map_err(TelemetryError::Installed)?;
-    Ok(handle)
+    init_to(level, format, io::stderr())
 }
 
 /// Changes the level of a log. See [`init_adjustable`].

@@ -127,6 +127,7 @@ fn summary(name: &RoomName, entry: &Entry) -> RoomSummary {
         peers: figures.joined.load(Ordering::Relaxed),
         sessions: figures.sessions.load(Ordering::Relaxed) + entry.arriving,
         producers: figures.producers.load(Ordering::Relaxed),
+        consumers: entry.spots.iter().map(|spot| spot.tally.exact()).sum(),
         workers: workers.into_iter().collect(),
         opened_at: unix_millis(entry.opened),
     }

@@ -43,6 +43,11 @@ impl Tally {
         self.of_worker.fetch_add(now.wrapping_sub(before), Relaxed);
     }
 
+    /// The consumers of the sessions that are there.
+    pub(crate) fn exact(&self) -> u64 {
+        self.exact.load(Relaxed)
+    }
+
     /// The consumers of the room at the worker to reckon with.
     pub(crate) fn consumers(&self) -> u64 {
         let seated = self.seated.load(Relaxed);

@@ -1,6 +1,6 @@
 //! What a supervisor is told when it starts.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
 
 use plenum_params::{log::LogOptions, transport::ListenInfo};
 
@@ -44,6 +44,8 @@ pub struct SupervisorConfig {
     pub log: LogOptions,
     /// Whether their lines are for machines.
     pub log_json: bool,
+    /// Where they write it to; `None`: to the standard error of this process.
+    pub log_output: Option<Arc<OwnedFd>>,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// A worker that answers nothing for so long, though it is asked all the time, is killed and replaced.
@@ -83,6 +85,7 @@ impl Default for SupervisorConfig {
             pin_cpus: false,
             log: LogOptions::default(),
             log_json: false,
+            log_output: None,
             request_timeout: Duration::from_secs(10),
             // Longer than any pause of a worker that lives (a turn of its loop is some milliseconds), short enough for
             // calls to be back before people hang up.

@@ -165,17 +165,23 @@ fn spawn(
     worker: WorkerId,
     control: StdUnixStream,
 ) -> Result<Child, StartError> {
+    let failed = |source| StartError::Spawn {
+        worker,
+        executable: config.executable.clone(),
+        source,
+    };
+    let log = match &config.log_output {
+        Some(output) => Stdio::from(output.try_clone().map_err(failed)?),
+        None => Stdio::inherit(),
+    };
     Command::new(&config.executable)
         .arg0("plenum")
         .args(&config.arguments)
         .stdin(Stdio::from(OwnedFd::from(control)))
+        .stderr(log)
         .kill_on_drop(true)
         .spawn()
-        .map_err(|source| StartError::Spawn {
-            worker,
-            executable: config.executable.clone(),
-            source,
-        })
+        .map_err(failed)
 }
 
 /// A worker that cannot be kept on a core works all the same.

@@ -13,10 +13,12 @@ mod extract;
 mod keys;
 mod media;
 mod namespaces;
+mod node_log;
 mod peers;
 mod refusal;
 mod rooms;
 mod views;
+mod webhooks;
 mod worker_log;
 mod worker_trace;
 mod workers;
@@ -62,6 +64,8 @@ fn operations(
         (Gate::CHANGE_ROOMS, rooms::changing()),
         (Gate::READ_NODE, workers::reading()),
         (Gate::CHANGE_NODE, workers::changing()),
+        (Gate::READ_NODE, webhooks::reading()),
+        (Gate::CHANGE_NODE, webhooks::changing()),
     ];
     let all = OpenApiRouter::new();
     everything.into_iter().fold(all, |all, (gate, mut part)| {

@@ -24,13 +24,14 @@ use plenum_ids::RoomName;
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    Settings, Tls,
+    NodeLog, Settings, Tls,
     addresses::Addresses,
     admission::Denied,
     api, broadcasters,
     listening::{self, Doorman},
     metrics::{CONTENT_TYPE, Metrics},
     page, plenum, protoo, socketio,
+    webhooks::Webhooks,
     whip::{self, Sessions},
 };
 
@@ -49,6 +50,8 @@ pub struct Edge {
     /// Sessions of WHIP and WHEP.
     pub(crate) http_sessions: Sessions,
     addresses: Arc<Addresses>,
+    pub(crate) webhooks: Webhooks,
+    pub(crate) log: Option<NodeLog>,
     open: watch::Sender<usize>,
 }
 
@@ -73,6 +76,8 @@ impl Edge {
             broadcasters: broadcasters::Registry::new(settings.broadcast.max_broadcasters),
             http_sessions: Sessions::new(settings.broadcast.max_sessions),
             settings: Arc::new(settings),
+            webhooks: Webhooks::default(),
+            log: None,
             open: watch::Sender::new(0),
         }
     }
@@ -81,6 +86,20 @@ impl Edge {
     #[must_use]
     pub fn with_tokens(mut self, keys: Arc<Verifier>) -> Self {
         self.keys = Some(keys);
+        self
+    }
+
+    /// Operators may look after these webhooks.
+    #[must_use]
+    pub fn with_webhooks(mut self, webhooks: Webhooks) -> Self {
+        self.webhooks = webhooks;
+        self
+    }
+
+    /// Operators may change what the node logs.
+    #[must_use]
+    pub fn with_log(mut self, log: NodeLog) -> Self {
+        self.log = Some(log);
         self
     }
 

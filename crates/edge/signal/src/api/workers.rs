@@ -12,6 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     extract::At,
+    node_log,
     refusal::{Answer, Refusal},
     worker_log, worker_trace,
 };
@@ -25,6 +26,7 @@ pub(super) fn reading() -> OpenApiRouter<Edge> {
         .routes(routes!(get))
         .routes(routes!(restarting))
         .routes(routes!(worker_log::get))
+        .routes(routes!(node_log::get))
 }
 
 /// What is changed. Traces are taken away by reading them, and show what peers send.
@@ -33,6 +35,7 @@ pub(super) fn changing() -> OpenApiRouter<Edge> {
         .routes(routes!(drain, undrain))
         .routes(routes!(restart))
         .routes(routes!(worker_log::put))
+        .routes(routes!(node_log::put))
         .routes(routes!(worker_trace::get, worker_trace::put))
 }
 
