@@ -101,19 +101,36 @@ async fn the_nodes_own_log_changes_its_level() {
 }
 
 #[tokio::test]
-async fn what_is_in_a_room_is_listed() {
+async fn what_is_in_a_room_is_listed_and_closed() {
     let node = Node::start().await;
     let mut ada = Client::connect(node.port, "my%20room", "ada").await;
     let session = join(&mut ada, "Ada").await;
     produce_audio(&mut ada, &session).await;
     let mut bob = Client::connect(node.port, "my%20room", "bob").await;
     join(&mut bob, "Bob").await;
-    let script = "rooms\npeers 'my room'\nproducers 'my room' ada\n";
+    let script = "rooms\npeers 'my room'\nproducers 'my room' ada\nlock 'my room'\n";
     let (status, output, errors) = console(node.port, &[], script).await;
     assert_eq!((status, errors.as_str()), (Some(0), ""), "{output}");
-    for word in ["my room", "Ada", "Bob", "classic", "audio", "opus"] {
+    for word in [
+        "my room",
+        "Ada",
+        "Bob",
+        "classic",
+        "audio",
+        "opus",
+        "locked: yes",
+    ] {
         assert!(output.contains(word), "{word} in {output}");
     }
+    let (status, ..) = console(node.port, &["-c", "kick 'my room' bob"], "").await;
+    assert_eq!(status, Some(0));
+    let (code, _) = bob.closed().await.expect("closed in good order");
+    assert_eq!(code, 4000, "he shall not come back by himself");
+    let (status, ..) = console(node.port, &["-c", "close room 'my room'"], "").await;
+    assert_eq!(status, Some(0));
+    ada.closed().await;
+    let (status, _, errors) = console(node.port, &["-c", "peers 'my room'"], "").await;
+    assert_eq!(status, Some(1), "{errors}");
 }
 
 /// A program on a terminal of its own.

@@ -10,7 +10,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::node::{Node, PATIENCE, command, rtc_ports, signal};
+use crate::{
+    client::{Client, join},
+    node::{Node, PATIENCE, command, rtc_ports, signal},
+};
 
 /// A request with a JSON body; status code and answer.
 pub(crate) async fn put(port: u16, path: &str, body: &Value) -> (u16, Value) {
@@ -116,4 +119,44 @@ async fn a_worker_that_is_started_again_logs_as_it_was_told() {
     let pid = workers["workers"][0]["pid"].as_i64().expect("runs");
     signal(i32::try_from(pid).expect("small"), "KILL");
     assert_eq!(changed().await["tags"], "info bwe");
+}
+
+#[tokio::test]
+async fn rooms_are_looked_at_now_and_then() {
+    let mut child = command()
+        .args(["serve", "--port", "0", "--workers", "1"])
+        .args(rtc_ports(1))
+        .args(["--set", "log.format=json", "--set", "log.room_status_s=1"])
+        .args(["--set", "log.level=info,plenum::room_status=debug"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary was built for this test");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let ready = timeout(PATIENCE, lines.next_line()).await.expect("in time");
+    let ready = ready.expect("readable").expect("it is ready");
+    let port = ready.split("localhost:").nth(1);
+    let port = port.and_then(|rest| rest.split(' ').next());
+    let port: u16 = port.expect("a port").parse().expect("a number");
+    let mut ada = Client::connect(port, "standup", "ada").await;
+    join(&mut ada, "Ada").await;
+    let mut log = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let mut all = Value::Null;
+    let each = timeout(PATIENCE, async {
+        loop {
+            let line = log.next_line().await.expect("readable").expect("it runs");
+            let line: Value = serde_json::from_str(&line).unwrap_or_default();
+            match line["message"].as_str() {
+                Some("status of all rooms") => all = line,
+                Some("status of a room") if line["peers"] == 1 => return line,
+                _ => {}
+            }
+        }
+    });
+    let each = each.await.expect("within some looks");
+    assert_eq!(
+        (&each["namespace"], &each["room"]),
+        (&json!("default"), &json!("standup"))
+    );
+    assert_eq!((&all["rooms"], &all["peers"]), (&json!(1), &json!(1)));
 }

@@ -122,7 +122,16 @@ async fn a_receiver_hears_of_a_room_from_its_beginning_to_its_end() {
     let taken = receiver
         .when(|taken| names(taken).contains(&"roomClosed"))
         .await;
-    assert_eq!(names(&taken)[0], "roomOpened");
+    assert_eq!(
+        names(&taken),
+        [
+            "roomOpened",
+            "peerJoined",
+            "producerAdded",
+            "peerLeft",
+            "roomClosed"
+        ]
+    );
     for (index, event) in taken.iter().enumerate() {
         assert_eq!(event["sequence"], index + 1, "{event}");
         assert_eq!(
@@ -130,6 +139,7 @@ async fn a_receiver_hears_of_a_room_from_its_beginning_to_its_end() {
             (&json!("default"), &json!("room"))
         );
     }
+    assert_eq!(taken[1]["data"]["peerId"], "ada");
     let status = node.get_json("/api/v1/webhooks").await;
     assert_eq!(status["targets"][0]["failures"], 2);
 }
