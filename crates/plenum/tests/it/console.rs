@@ -108,7 +108,8 @@ async fn what_is_in_a_room_is_listed_and_closed() {
     produce_audio(&mut ada, &session).await;
     let mut bob = Client::connect(node.port, "my%20room", "bob").await;
     join(&mut bob, "Bob").await;
-    let script = "rooms\npeers 'my room'\nproducers 'my room' ada\nlock 'my room'\n";
+    let script =
+        "rooms\npeers 'my room'\nproducers 'my room' ada\nlock 'my room'\nroom 'my room'\n";
     let (status, output, errors) = console(node.port, &[], script).await;
     assert_eq!((status, errors.as_str()), (Some(0), ""), "{output}");
     for word in [

@@ -28,7 +28,9 @@ pub(crate) fn show(
         Action::Consumers => consumers(&some_peers(answer, values)?),
         Action::Webhooks => webhooks(answer),
         Action::DeadLetters => dead_letters(answer),
-        _ if answer.is_null() => return Ok("done\n".to_owned()),
+        // The node answers with the whole room.
+        Action::Lock | Action::Unlock | Action::Lobby | Action::Open => return Ok(DONE.to_owned()),
+        _ if answer.is_null() => return Ok(DONE.to_owned()),
         _ => return Ok(dump(answer)),
     };
     if table.is_empty() {
@@ -36,6 +38,8 @@ pub(crate) fn show(
     }
     Ok(table.render(width))
 }
+
+const DONE: &str = "done\n";
 
 /// The node at a glance, out of its readiness and its statistics.
 pub(crate) fn status(place: &str, readiness: &Value, stats: &Value) -> Value {
@@ -491,7 +495,7 @@ mod tests {
             text.contains("\n  - displayName: Ada\n    door: classic\n"),
             "{text}"
         );
-        assert_eq!(shown("lock r", &Value::Null).expect("done"), "done\n");
+        assert_eq!(shown("lock r", &room()).expect("done"), "done\n");
         assert_eq!(
             dump(&json!({"a": [1, 2], "b": [[1]], "c": "x\u{1b}[2J"})),
             "a: 1 2\nb:\n  - 1\nc: x\u{FFFD}[2J\n"
