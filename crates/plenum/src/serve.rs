@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 use plenum_config::{Config, LogFormat, RtcMode};
-use plenum_host::{Capacity, Host, HostConfig, Limits};
+use plenum_host::{Capacity, Host, HostConfig, Limits, NamespaceLimits};
 use plenum_params::{
     log::LogOptions,
     ortc::{default_codecs, router_capabilities},
@@ -281,6 +281,11 @@ fn host_config(config: &Config) -> anyhow::Result<HostConfig> {
         announce_up_to: config.room.announce_up_to as usize,
         volume_interval: Duration::from_millis(config.room.volume_interval_ms.into()),
         first_is_host: config.room.first_is_host,
+        namespaces: {
+            let all = config.namespace.limits.iter();
+            let limits = all.map(|(name, it)| (name.as_str().into(), namespace_limits(it)));
+            limits.collect()
+        },
         limits: Limits {
             peers: config.room.max_peers as usize,
             producers: config.room.max_producers_per_peer as usize,
@@ -288,6 +293,15 @@ fn host_config(config: &Config) -> anyhow::Result<HostConfig> {
         },
         ..defaults
     })
+}
+
+fn namespace_limits(limits: &plenum_config::NamespaceLimits) -> NamespaceLimits {
+    let figure = |limit: Option<u32>| limit.map(|limit| limit as usize);
+    NamespaceLimits {
+        max_rooms: figure(limits.max_rooms),
+        max_peers: figure(limits.max_peers),
+        max_peers_per_room: figure(limits.max_peers_per_room),
+    }
 }
 
 pub(crate) fn worker_count(config: &Config) -> u16 {

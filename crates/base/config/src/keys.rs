@@ -127,6 +127,7 @@ keys! {
     room.announce_up_to: u32,
     room.volume_interval_ms: u32,
     room.first_is_host: bool,
+    namespace.limits: std::collections::BTreeMap<String, crate::NamespaceLimits>,
     auth.mode: crate::AuthMode,
     auth.keys: Vec<std::path::PathBuf>,
     auth.jwks_url: Option<String>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use plenum_params::transport::{Address, ListenInfo};
 
-use crate::{AdminKey, Auth, Broadcast, DoorLimits, Http, Ice, Tls, Webhooks};
+use crate::{AdminKey, Auth, Broadcast, DoorLimits, Http, Ice, Namespace, Tls, Webhooks};
 
 /// All settings of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// Who this node is.
     pub node: Node,
+    /// Limits of single namespaces.
+    pub namespace: Namespace,
     /// Limits of rooms.
     pub room: Room,
     /// Media addresses and transports.

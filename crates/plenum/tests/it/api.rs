@@ -1,5 +1,6 @@
 //! The admin API of a real node: what it does, who may use it, and that nothing that anybody sends breaks it.
 
+mod decisions;
 mod document;
 mod property;
 mod wire;
