@@ -51,7 +51,7 @@ pub enum RoomEvent {
         /// The others do not see it.
         hidden: bool,
     },
-    /// Somebody who had joined left.
+    /// Somebody who had joined left, with everything that it sent.
     PeerLeft {
         /// Who.
         peer_id: PeerId,

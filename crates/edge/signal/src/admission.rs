@@ -7,7 +7,7 @@ use axum::{
     extract::ConnectInfo,
     http::{HeaderMap, HeaderValue, Response, header},
 };
-use plenum_api::{error::ErrorKind, ice::IceServer};
+use plenum_api::{error::ErrorKind, grants::Role, ice::IceServer};
 use plenum_auth::TokenError;
 use plenum_host::ConnectError;
 use plenum_ids::{NamespaceId, PeerId, RoomName, TransportId};
@@ -121,7 +121,8 @@ impl Edge {
         let admission = Admission {
             name: claims.name,
             grants: claims.grants,
-            role: claims.role,
+            // Who has a token is host if that says so, and not because nobody else is there.
+            role: Some(claims.role.unwrap_or(Role::Speaker)),
             remote,
             door: knock.door,
             ..Admission::new(peer.map_or_else(made_up, PeerId::from))

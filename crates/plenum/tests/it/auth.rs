@@ -94,6 +94,11 @@ async fn without_a_token_nobody_comes_in_and_with_one_into_its_rooms_only() {
     let mut bob = in_header.expect("let in");
     let session = join(&mut bob, "Bob").await;
     assert_eq!(session.joined["peers"][0]["id"], "ada");
+    // Nobody is host because of being first.
+    let there = node.get_json("/api/v1/rooms/default/class-1/peers").await;
+    for peer in there["peers"].as_array().expect("a list") {
+        assert_eq!(peer["role"], "speaker");
+    }
     // The page, and what tells whether the node is well, are for everybody.
     assert_eq!(node.get("/healthz").await.0, 200);
 }
