@@ -181,6 +181,9 @@ async fn a_thousand_lost_sockets_leave_nothing() {
         .await;
     let metrics = node.get("/metrics").await.1;
     assert_eq!(connections(&metrics), Some(0));
+    // Their time is over.
+    let ticket = clients[0].ticket(clients[0].seen);
+    assert_eq!(Caller::refused(node.port, &ticket).await.0, 4404);
 }
 
 /// Transports that the workers have.
