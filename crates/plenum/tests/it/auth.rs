@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::Error;
 
 use crate::{
     client::{Client, join},
+    doors::trusting,
     node::{Node, PATIENCE, command},
 };
 
@@ -94,6 +95,7 @@ async fn without_a_token_nobody_comes_in_and_with_one_into_its_rooms_only() {
     let mut bob = in_header.expect("let in");
     let session = join(&mut bob, "Bob").await;
     assert_eq!(session.joined["peers"][0]["id"], "ada");
+    assert_eq!(session.joined["peers"][0]["displayName"], "Ada L.");
     // Nobody is host because of being first.
     let there = node.get_json("/api/v1/rooms/default/class-1/peers").await;
     for peer in there["peers"].as_array().expect("a list") {
@@ -101,6 +103,50 @@ async fn without_a_token_nobody_comes_in_and_with_one_into_its_rooms_only() {
     }
     // The page, and what tells whether the node is well, are for everybody.
     assert_eq!(node.get("/healthz").await.0, 200);
+}
+
+#[tokio::test]
+async fn every_door_asks_for_the_token() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("token.secret");
+    std::fs::write(&key, SECRET).expect("writes");
+    let keys = format!("auth.keys={}", key.display());
+    let node = Node::start_with(&["--set", "auth.mode=token", "--set", &keys]).await;
+    let elsewhere = token(&key, &["--room", "elsewhere"]).await;
+
+    for (method, path) in [
+        ("GET", "/rooms/lobby"),
+        ("POST", "/rooms/lobby/broadcasters"),
+        ("POST", "/whip/lobby"),
+        ("POST", "/whep/lobby"),
+    ] {
+        let ask = async |bearer: Option<&str>| {
+            let url = format!("http://127.0.0.1:{}{path}", node.port);
+            let method = method.parse().expect("a method");
+            let kind = if path.starts_with("/whe") || path.starts_with("/whi") {
+                "application/sdp"
+            } else {
+                "application/json"
+            };
+            let request = trusting().request(method, url).header("content-type", kind);
+            let request = match bearer {
+                Some(token) => request.bearer_auth(token),
+                None => request,
+            };
+            let body = r#"{"id":"ada","displayName":"Ada","device":{"flag":"broadcaster","name":"a program"}}"#;
+            request.body(body).send().await.expect("answers").status()
+        };
+        assert_eq!(ask(None).await, 401, "{path}");
+        assert_eq!(ask(Some("a.b.c")).await, 401, "{path}");
+        assert_eq!(ask(Some(&elsewhere)).await, 403, "{path}");
+    }
+    // A page sees no status, but it sees how its WebSocket is closed.
+    for (query, code) in [(String::new(), 4401), (format!("&token={elsewhere}"), 4403)] {
+        let target = format!("/plenum?room=lobby&peer=ada{query}");
+        let connected = Client::try_connect(node.port, &target, Some("plenum")).await;
+        let closed = connected.expect("opened, and closed").closed().await;
+        assert_eq!(closed.map(|(code, _)| code), Some(code));
+    }
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ fn free_port() -> u16 {
 }
 
 /// A client that takes every certificate.
-fn trusting() -> reqwest::Client {
+pub(crate) fn trusting() -> reqwest::Client {
     reqwest::Client::builder()
         .danger_accept_invalid_certs(true)
         .no_proxy()

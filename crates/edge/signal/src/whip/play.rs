@@ -27,11 +27,11 @@ pub(super) async fn start(
     caller: &Caller,
     body: &[u8],
 ) -> Result<Created, Refusal> {
+    let knock = caller.knock(room, None, Door::Whep);
+    let (name, mut admission) = edge.admit(&knock)?;
     let offer = setup::offer(caller, body)?;
     setup::check_sections(&offer, Section::receives)?;
     let wanted = wanted.map(PeerId::from);
-    let knock = caller.knock(room, None, Door::Whep);
-    let (name, mut admission) = edge.admit(&knock)?;
     if !admission.grants.subscribe {
         let reason = "the token does not allow to receive";
         return Err(Refusal::new(StatusCode::FORBIDDEN, reason));

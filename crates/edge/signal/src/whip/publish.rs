@@ -21,10 +21,10 @@ pub(super) async fn start(
     caller: &Caller,
     body: &[u8],
 ) -> Result<Created, Refusal> {
-    let offer = setup::offer(caller, body)?;
-    setup::check_sections(&offer, Section::sends)?;
     let knock = caller.knock(room, caller.find("peer"), Door::Whip);
     let admitted = edge.admit(&knock)?;
+    let offer = setup::offer(caller, body)?;
+    setup::check_sections(&offer, Section::sends)?;
     let span = info_span!("whip", room = %admitted.0, peer = %admitted.1.peer);
     let newcomer = Newcomer::enter(edge, admitted).await?;
     let produced = parameters(&newcomer, &offer)?;
