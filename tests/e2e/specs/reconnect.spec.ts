@@ -36,7 +36,11 @@ test("three seconds without network, and the page comes back by itself on a new 
   cuttable.cut();
   await offline();
   cuttable.replace();
-  await expect(away.page.getByTestId("banner")).toHaveAttribute("data-link", /down|connecting|resuming|weak/, PATIENCE);
+  await expect(away.page.getByTestId("banner")).toHaveAttribute(
+    "data-link",
+    /down|connecting|resuming|weak/,
+    PATIENCE,
+  );
   await expect(away.page.getByTestId("banner")).toHaveCount(0, PATIENCE);
   await expectFullMeeting(all);
   await one.close();

@@ -15,7 +15,13 @@ let visitors: [Visitor, Visitor, Visitor];
 test.beforeAll(async ({ browser }) => {
   hall = await Hall.open();
   const arrive = (peer: string): Promise<Visitor> =>
-    Visitor.arrive(browser, hall, { room: "roles", peer, params: { view: "grid" } });
+    Visitor.arrive(browser, hall, {
+      room: "roles",
+      peer,
+      // What is tested here are people, not pictures.
+      params: { view: "grid", simulcast: "0" },
+      picture: { width: 320, height: 180, fps: 10 },
+    });
   visitors = [await arrive("peer1"), await arrive("peer2"), await arrive("peer3")];
   await expectFullMeeting(visitors);
 });

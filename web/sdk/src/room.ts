@@ -546,7 +546,10 @@ export class Room extends Emitter<RoomEvents> {
     model.on("roomChanged", (info) => this.emit("roomChanged", info));
     model.on("knocksChanged", (knocks) => this.emit("knocksChanged", knocks));
     model.on("selfChanged", (self) => {
-      if (this.#state === "joined") this.#publishing.revoke();
+      if (this.#state === "joined") {
+        this.#publishing.revoke();
+        this.#session?.rightsChanged();
+      }
       this.emit("selfChanged", self);
     });
   }

@@ -7,7 +7,7 @@ import { RequestError } from "./errors.js";
 import { Handover } from "./handover.js";
 import type { LocalTrack } from "./local.js";
 import type { Identity } from "./media/certificate.js";
-import { cameraEncodings, screenEncodings, type VideoCodec, videoCodec } from "./media/encodings.js";
+import { coding, type VideoCodec, videoCodec } from "./media/encodings.js";
 import { appDataOf, type Source } from "./media/source.js";
 import { StatsReader, type TrackStats } from "./media/stats.js";
 import { RemoteTrack } from "./remote.js";
@@ -102,12 +102,6 @@ export type ProduceData = (options: types.DataProducerOptions) => Promise<types.
 // Producers of the past are forgotten; there are rarely more than four at a time.
 const MAX_DEMANDS = 16;
 
-const AUDIO = { opusDtx: true, opusFec: true, opusNack: true };
-// Screens play films and music.
-const STEREO = { ...AUDIO, opusStereo: true, opusDtx: false };
-// Kilobit/s to begin with: the picture is not a blur until the bandwidth is known.
-const VIDEO = { videoGoogleStartBitrate: 1000 };
-
 // What was told of a consumer that is still being set up.
 type Early = Partial<Pick<RemoteTrack, "paused" | "layers" | "score">> | "closed";
 
@@ -130,6 +124,8 @@ export class Session {
   #recv: types.Transport | undefined;
   #makeSend: ((info: TransportInfo) => types.Transport) | undefined;
   #opening: Promise<void> | undefined;
+  // Whether data channels are open; undefined before it is time for them.
+  #writes: boolean | undefined;
   #joined = false;
   #closed = false;
 
@@ -205,6 +201,12 @@ export class Session {
     this.#openSlots();
     // After a move the channels open when the others are there as well: what is said before would reach few.
     if (!this.#earlier) this.#openData();
+  }
+
+  // What this client may do is something else now.
+  rightsChanged(): void {
+    if (this.#writes !== undefined && !this.#closed && this.#writes !== this.#host.mayWrite())
+      this.#openData();
   }
 
   // Brings what is sent in line with what is wanted.
@@ -377,7 +379,7 @@ export class Session {
           await this.#host.request("connectTransport", { transportId: transport.id, dtlsParameters });
         });
         this.#openSlots();
-        this.#openData(transport);
+        if (this.#writes) this.#openData();
       })
       .catch(() => {
         // Not allowed, after all: the next thing that is to be sent tries again.
@@ -419,9 +421,15 @@ export class Session {
     for (const local of this.#host.locals()) if (this.#host.allowed(local)) this.sync(local);
   }
 
-  #openData(send = this.#send): void {
-    if (!send || !this.#host.mayWrite()) {
+  #openData(): void {
+    const send = this.#send;
+    this.#writes = this.#host.mayWrite();
+    if (!this.#writes) {
       this.#host.dataReady("never");
+      return;
+    }
+    if (!send) {
+      this.#openSend();
       return;
     }
     this.#host.dataReady(async (options) => {
@@ -438,26 +446,19 @@ export class Session {
       // The local track goes through the library to where the request is made, and not further.
       const appData = { ...appDataOf(local.source), ...local.options.appData, local };
       const onRtpSender = (sender: RTCRtpSender): void => this.#host.options.onSender?.(sender, local);
-      return this.#send.produce({ track, stopTracks: false, appData, onRtpSender, ...this.#coding(local) });
+      return this.#send.produce({
+        track,
+        stopTracks: false,
+        appData,
+        onRtpSender,
+        ...coding(local, this.#codec),
+      });
     };
     const failed = (reason: unknown): void => {
       // What came too early for a room with a lobby is tried again once it has opened.
       if (!this.#closed && this.#joined) this.#host.sendingFailed(current(), reason);
     };
     return new ProducerSlot(produce, this.#host, failed, this.#demands);
-  }
-
-  #coding({ kind, source, options }: LocalTrack): types.ProducerOptions {
-    if (kind === "audio") return { codecOptions: source === "screen-audio" ? STEREO : AUDIO };
-    const codec = this.#codec;
-    if (!codec) throw new Error("The server does not offer the video codec that was asked for.");
-    const { layers, svc, maxBitrate } = options;
-    const encodings =
-      source === "screen"
-        ? screenEncodings()
-        : cameraEncodings(codec.mimeType, { simulcast: layers !== "one", svc });
-    if (maxBitrate !== undefined) limit(encodings, maxBitrate);
-    return { codec, codecOptions: VIDEO, encodings };
   }
 
   // What could not be set up is named in the answer: the server does not send it then.
@@ -588,10 +589,4 @@ export class Session {
   #producing(producerId: string): LocalTrack | undefined {
     return [...this.#places.values()].find(({ slot }) => slot.id === producerId)?.local;
   }
-}
-
-// The largest size gets what is left; smaller ones stay below it.
-function limit(encodings: types.RtpEncodingParameters[], maxBitrate: number): void {
-  for (const encoding of encodings)
-    encoding.maxBitrate = Math.min(encoding.maxBitrate ?? maxBitrate, maxBitrate);
 }

@@ -1,6 +1,7 @@
 // How tracks are encoded for sending.
 
 import type { types } from "mediasoup-client";
+import type { LocalTrack } from "../local.js";
 
 type Encoding = types.RtpEncodingParameters;
 
@@ -51,4 +52,32 @@ export function videoCodec(
     if (codec.kind !== "video" || mime === "video/rtx") return false;
     return forced === undefined || mime === `video/${forced}`;
   });
+}
+
+const AUDIO = { opusDtx: true, opusFec: true, opusNack: true };
+// Screens play films and music.
+const STEREO = { ...AUDIO, opusStereo: true, opusDtx: false };
+// Kilobit/s to begin with: the picture is not a blur until the bandwidth is known.
+const VIDEO = { videoGoogleStartBitrate: 1000 };
+
+// How a track of one's own is coded.
+export function coding(
+  { kind, source, options }: Pick<LocalTrack, "kind" | "source" | "options">,
+  codec: types.RtpCodecCapability | undefined,
+): types.ProducerOptions {
+  if (kind === "audio") return { codecOptions: source === "screen-audio" ? STEREO : AUDIO };
+  if (!codec) throw new Error("The server does not offer the video codec that was asked for.");
+  const { layers, svc, maxBitrate } = options;
+  const encodings =
+    source === "screen"
+      ? screenEncodings()
+      : cameraEncodings(codec.mimeType, { simulcast: layers !== "one", svc });
+  if (maxBitrate !== undefined) limit(encodings, maxBitrate);
+  return { codec, codecOptions: VIDEO, encodings };
+}
+
+// The largest size gets what is left; smaller ones stay below it.
+function limit(encodings: types.RtpEncodingParameters[], maxBitrate: number): void {
+  for (const encoding of encodings)
+    encoding.maxBitrate = Math.min(encoding.maxBitrate ?? maxBitrate, maxBitrate);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { activate } from "./demand.js";
-import { cameraEncodings, videoCodec } from "./encodings.js";
+import { cameraEncodings, coding, videoCodec } from "./encodings.js";
 import { formatBitrate, StatsReader } from "./stats.js";
 
 describe("StatsReader", () => {
@@ -163,6 +163,30 @@ describe("encodings", () => {
       const modes = cameraEncodings(codec, { simulcast: false, svc: undefined });
       expect(modes.map(({ scalabilityMode }) => scalabilityMode)).toEqual(["L1T3"]);
     }
+  });
+});
+
+describe("coding", () => {
+  const codec = {
+    kind: "video",
+    mimeType: "video/VP8",
+    clockRate: 90_000,
+    preferredPayloadType: 96,
+  } as const;
+  const rates = (source: string, options = {}): unknown[] =>
+    (coding({ kind: "video", source, options }, codec).encodings ?? []).map(({ maxBitrate }) => maxBitrate);
+
+  it("fits what is sent, and what it may cost", () => {
+    expect(rates("camera")).toEqual([150_000, 500_000, 1_500_000]);
+    expect(rates("camera", { maxBitrate: 300_000 })).toEqual([150_000, 300_000, 300_000]);
+    expect(rates("camera", { layers: "one" })).toHaveLength(1);
+    expect(rates("screen")).toHaveLength(1);
+    expect(
+      coding({ kind: "audio", source: "screen-audio", options: {} }, undefined).codecOptions,
+    ).toMatchObject({
+      opusStereo: true,
+    });
+    expect(() => coding({ kind: "video", source: "camera", options: {} }, undefined)).toThrow("codec");
   });
 });
 
