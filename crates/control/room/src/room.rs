@@ -20,6 +20,7 @@ mod plain;
 mod producers;
 mod requests;
 mod rights;
+mod sessions;
 mod speakers;
 mod subscriptions;
 mod transports;
@@ -30,21 +31,17 @@ use std::{
     time::Instant,
 };
 
-use plenum_api::{error::ErrorKind, grants::Role};
-use plenum_ids::{
-    ConsumerId, DataConsumerId, DataProducerId, PeerId, ProducerId, RouterId, TransportId,
-};
+use plenum_api::error::ErrorKind;
+use plenum_ids::{ConsumerId, DataConsumerId, DataProducerId, PeerId, ProducerId, TransportId};
 use plenum_ipc::message::Request;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::{
-    admission::Admission,
     close_reason::CloseReason,
     command::{Command, PlaceId, RequestId, SessionId},
     config::{MAX_CONSUMER_REPLICAS, Returning, RoomConfig},
     effect::{AskId, Effect, OpId, PeerReply, RoomError},
     event::PeerEvent,
-    happening::RoomEvent,
     info::RoomProperties,
     room::{away::Away, batches::Batch, bot::Patience, speakers::Speakers, subscriptions::Floor},
     state::{
@@ -279,143 +276,6 @@ impl Room {
             pipes: self.pipes().collect(),
             pending_worker_requests: self.ops.len(),
             pending_client_requests: self.asks.len(),
-        }
-    }
-
-    fn connect(
-        &mut self,
-        now: Instant,
-        session: SessionId,
-        (mut admission, place): (Admission, PlaceId),
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.sessions.contains_key(&session) {
-            return;
-        }
-        let peer = admission.peer.clone();
-        let older = self.names.get(&peer).copied();
-        let before = older.and_then(|older| self.sessions.get(&older));
-        let before = before.and_then(|peer| Some(peer.membership.as_ref()?.role));
-        let moved = self.returning.remove(&peer);
-        let before = before.or_else(|| moved.map(|moved| moved.role));
-        let role_before = before.map(|before| admission.role.map_or(before, |it| it.min(before)));
-        if let Some(grants) = moved.and_then(|moved| moved.grants) {
-            self.remember(&peer, |made| made.grants = Some(grants));
-        }
-        if let Some(older) = older {
-            self.remove(older, effects);
-            effects.push(Effect::CloseSession {
-                session: older,
-                reason: CloseReason::Replaced,
-            });
-        }
-        if self.is_full_for(&peer) {
-            effects.push(Effect::CloseSession {
-                session,
-                reason: CloseReason::RoomFull,
-            });
-            if !self.places.contains_key(&place) {
-                effects.push(Effect::PlaceClosed { place });
-            }
-            return;
-        }
-        if !self.places.contains_key(&place) {
-            let router = RouterId::from_u128(self.fresh_id());
-            self.open_place(place, router, effects);
-        }
-        if let Some(place) = self.places.get_mut(&place) {
-            place.sessions += 1;
-        }
-        let join_deadline = now.checked_add(self.config.join_timeout);
-        self.timers
-            .extend(join_deadline.map(|due| (due, Timer::Join(session))));
-        if let Some(grants) = self.made.get(&peer).and_then(|made| made.grants) {
-            admission.grants = match admission.role {
-                // Whoever has a token may have chosen this name because of what was made of it.
-                Some(_) => admission.grants.and(grants),
-                None => grants,
-            };
-        }
-        if role_before == Some(Role::Host) {
-            self.hosts.insert(session);
-        }
-        if self.sessions.is_empty() && !self.returning.is_empty() {
-            let due = now.checked_add(away::AWAY_TIME);
-            self.timers.extend(due.map(|due| (due, Timer::Returned)));
-        }
-        self.names.insert(peer.clone(), session);
-        self.sessions.insert(
-            session,
-            Peer {
-                id: peer,
-                admission,
-                place,
-                membership: None,
-                knock: None,
-                role_before,
-                join_deadline,
-                transports: Vec::new(),
-                ops: BTreeSet::new(),
-            },
-        );
-        // Of the session that it replaces, or the only place that an empty room had.
-        let idle = self.places.keys().filter(|place| self.is_idle(**place));
-        effects.extend(idle.map(|place| Effect::PlaceEmpty { place: *place }));
-    }
-
-    /// Ends a session; `reason` if it is we who close it.
-    fn leave(
-        &mut self,
-        session: SessionId,
-        reason: Option<CloseReason>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(peer) = self.sessions.get(&session) else {
-            return;
-        };
-        let (id, place) = (peer.id.clone(), peer.place);
-        if peer.membership.is_some() {
-            let peer_id = id.clone();
-            effects.push(Effect::Happened(RoomEvent::PeerLeft { peer_id, reason }));
-        }
-        self.remove(session, effects);
-        if reason != Some(CloseReason::RouterLost) {
-            self.give_up(&id, effects);
-        }
-        if let Some(reason) = reason {
-            effects.push(Effect::CloseSession { session, reason });
-        }
-        if self.sessions.is_empty() {
-            effects.push(Effect::RoomEmpty);
-        } else if self.is_idle(place) {
-            effects.push(Effect::PlaceEmpty { place });
-        }
-    }
-
-    /// Takes a session and everything of it out of the room and tells the others.
-    fn remove(&mut self, session: SessionId, effects: &mut Vec<Effect>) {
-        self.forget_knock(session, effects);
-        self.forget_member(session);
-        let Some(peer) = self.sessions.remove(&session) else {
-            return;
-        };
-        self.names.remove(&peer.id);
-        if let Some(place) = self.places.get_mut(&peer.place) {
-            place.sessions = place.sessions.saturating_sub(1);
-        }
-        if let Some(due) = peer.join_deadline {
-            self.timers.remove(&(due, Timer::Join(session)));
-        }
-        for op in &peer.ops {
-            self.ops.remove(op);
-        }
-        self.joined.remove(&session);
-        if self.announced.remove(&session) {
-            let event = PeerEvent::PeerClosed { peer: peer.id };
-            self.tell_joined(Some(session), &event, effects);
-        }
-        for transport in peer.transports {
-            self.close_transport(transport, effects);
         }
     }
 

@@ -39,7 +39,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     admin::AdminCommand,
-    admission::Door,
+    admission::{Admission, Door},
     command::{Audience, PeerRequest, RequestId, WorkerFailure},
     effect::{ClientRequest, DataPipeRequest, NewConsumer, NewDataConsumer, PipeRequest},
     happening::RoomEvent,

@@ -400,4 +400,15 @@ fn what_happens_is_told_outside() {
     assert_eq!(told[1]["type"], "producerAdded");
     assert_eq!(told[1]["producerId"], producer.to_string());
     assert_eq!(told[2]["type"], "peerLeft");
+
+    // Who comes again has left before.
+    world.happened.clear();
+    featured(&mut world, 2, "bob");
+    featured(&mut world, 3, "bob");
+    let left = RoomEvent::PeerLeft {
+        peer_id: "bob".into(),
+        reason: Some(CloseReason::Replaced),
+    };
+    assert_eq!(world.happened[1], left);
+    assert_eq!(world.happened.len(), 3);
 }
