@@ -6,7 +6,7 @@
 mod visitor;
 mod words;
 
-use std::{convert::Infallible, future::ready, net::SocketAddr};
+use std::{convert::Infallible, future::ready, net::SocketAddr, time::Duration};
 
 use axum::Router;
 use plenum_api::socketio::{Handshake, Refused};
@@ -29,6 +29,9 @@ const MAX_MESSAGE: usize = 256 * 1024;
 /// at once.
 const CALLS: usize = 256;
 
+/// How long a session of Engine.IO may be without one of Socket.IO, which clients ask for in the next packet.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The routes of Socket.IO, without the script that pages load from beside them.
 pub(crate) fn router(edge: &Edge) -> Router<Edge> {
     let (service, io) = SocketIo::builder()
@@ -37,6 +40,7 @@ pub(crate) fn router(edge: &Edge) -> Router<Edge> {
         .ws_max_frame_size(MAX_MESSAGE)
         .max_buffer_size(edge.settings.outgoing_queue)
         .ping_timeout(edge.settings.pong_timeout * 2)
+        .connect_timeout(CONNECT_TIMEOUT)
         // Nothing in this protocol is binary.
         .with_parser(ParserConfig::common().max_incoming_binaries(0))
         .build_svc();

@@ -311,3 +311,28 @@ async fn old_and_new_share_a_room() {
     let joined = new.client.notified("newPeer").await;
     assert_eq!(joined["peer"]["peerId"], "old");
 }
+
+#[tokio::test]
+async fn the_first_who_comes_chooses_what_the_room_offers() {
+    let node = Node::start().await;
+    let offered = async |peer: &str, wish: &str| {
+        let target = format!("/?roomId=room&peerId={peer}&usePipeTransports=true{wish}");
+        let client = Client::try_connect(node.port, &target, Some("protoo")).await;
+        let mut client = client.expect("accepted");
+        let answer = client.ask("getRouterRtpCapabilities", json!({})).await;
+        let capabilities = answer.expect("capabilities")["routerRtpCapabilities"].take();
+        let names = |list: &str, member: &str| -> String {
+            let entries = capabilities[list].as_array().expect("a list").iter();
+            entries.map(|it| it[member].to_string()).collect()
+        };
+        let text = names("codecs", "mimeType") + &names("headerExtensions", "uri");
+        (client, text)
+    };
+    let (_ada, first) = offered("ada", "&forceH264=true&disableBwe=true").await;
+    assert!(first.contains("H264") && first.contains("opus"), "{first}");
+    for missing in ["VP8", "VP9", "AV1", "transport-wide-cc"] {
+        assert!(!first.contains(missing), "{missing} in {first}");
+    }
+    let (_bob, second) = offered("bob", "&forceVP9=true").await;
+    assert_eq!(second, first, "the room is there already");
+}

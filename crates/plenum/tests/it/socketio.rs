@@ -5,7 +5,10 @@ mod client;
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Client, dtls_parameters, receiver_capabilities},
+    client::{
+        Client, chromium_audio, chromium_simulcast, dtls_parameters, join as join_protoo,
+        produce_audio, receiver_capabilities,
+    },
     node::Node,
 };
 use client::Socket;
@@ -14,6 +17,7 @@ use client::Socket;
 struct Visitor {
     socket: Socket,
     capabilities: Value,
+    send: Value,
     receive: Value,
 }
 
@@ -43,8 +47,23 @@ impl Visitor {
         Self {
             socket,
             capabilities,
+            send,
             receive,
         }
+    }
+
+    async fn connect(&mut self, transport: &Value) {
+        let data = json!({"transport_id": transport["id"], "dtlsParameters": dtls_parameters()});
+        assert_eq!(self.socket.ask("connectTransport", data).await, "success");
+    }
+
+    async fn produce(&mut self, kind: &str, rtp_parameters: Value) -> Value {
+        let data = json!({
+            "producerTransportId": self.send["id"], "kind": kind, "rtpParameters": rtp_parameters,
+        });
+        let produced = self.socket.ask("produce", data).await;
+        assert!(produced["producer_id"].is_string(), "{produced}");
+        produced["producer_id"].clone()
     }
 
     async fn consume(&mut self, producer: &Value) -> Value {
@@ -75,6 +94,70 @@ fn names(info: &Value) -> Vec<String> {
     }
     let names = peers.iter().map(|(_, peer)| peer["name"].as_str());
     names.map(|name| name.expect("text").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn two_pages_meet_and_consume_each_other() {
+    let node = Node::start().await;
+    let mut ada = Visitor::arrive(&node, "Ada").await;
+    let mut bob = Visitor::arrive(&node, "Bob").await;
+    let send = ada.send.clone();
+    ada.connect(&send).await;
+    let audio = ada.produce("audio", chromium_audio(1111)).await;
+    let told = bob.socket.told("newProducers").await;
+    assert_eq!(
+        told,
+        json!([{"producer_id": audio, "producer_socket_id": ada.socket.id}])
+    );
+    let video = ada.produce("video", chromium_simulcast()).await;
+    bob.socket.told("newProducers").await;
+    let mut listed = {
+        bob.socket.emit("getProducers", json!(null)).await;
+        let list = bob.socket.told("newProducers").await;
+        let list = list.as_array().expect("a list").clone();
+        list.iter()
+            .map(|it| it["producer_id"].clone())
+            .collect::<Vec<_>>()
+    };
+    listed.sort_by_key(Value::to_string);
+    let mut expected = vec![audio.clone(), video.clone()];
+    expected.sort_by_key(Value::to_string);
+    assert_eq!(listed, expected);
+
+    let consumer = bob.consume(&video).await;
+    let mut members: Vec<_> = consumer.as_object().expect("an object").keys().collect();
+    members.sort_unstable();
+    assert_eq!(
+        members,
+        [
+            "id",
+            "kind",
+            "producerId",
+            "producerPaused",
+            "rtpParameters",
+            "type"
+        ]
+    );
+    assert_eq!(consumer["producerId"], video);
+    assert_eq!(consumer["type"], "simulcast");
+    let receive = bob.receive.clone();
+    bob.connect(&receive).await;
+    let heard = bob.consume(&audio).await;
+    assert_eq!(heard["kind"], "audio", "{heard}");
+
+    ada.socket
+        .emit("producerClosed", json!({"producer_id": video}))
+        .await;
+    let closed = bob.socket.told("consumerClosed").await;
+    assert_eq!(closed, json!({"consumer_id": consumer["id"]}));
+    drop(ada);
+    let closed = bob.socket.told("consumerClosed").await;
+    assert_eq!(closed, json!({"consumer_id": heard["id"]}));
+    let info = bob.socket.ask("getMyRoomInfo", json!({})).await;
+    assert_eq!(names(&info), ["Bob"]);
+    let left = bob.socket.ask("exitRoom", json!({})).await;
+    assert_eq!(left, "successfully exited room");
+    node.stats_when(|stats| stats["totalPeers"] == 0).await;
 }
 
 #[tokio::test]
@@ -119,6 +202,31 @@ async fn what_cannot_be_is_acknowledged_with_an_error() {
 }
 
 #[tokio::test]
+async fn pages_and_protoo_share_a_room() {
+    let node = Node::start().await;
+    let mut ada = Client::connect(node.port, "room", "ada").await;
+    let session = join_protoo(&mut ada, "Ada").await;
+    produce_audio(&mut ada, &session).await;
+    let mut bob = Visitor::arrive(&node, "Bob").await;
+    let peer = ada.notified("newPeer").await;
+    assert_eq!(
+        (&peer["id"], &peer["displayName"]),
+        (&json!(bob.socket.id), &json!("Bob"))
+    );
+    bob.socket.emit("getProducers", json!({})).await;
+    let listed = bob.socket.told("newProducers").await;
+    let consumer = bob.consume(&listed[0]["producer_id"]).await;
+    assert_eq!(consumer["kind"], "audio", "{consumer}");
+    bob.produce("video", chromium_simulcast()).await;
+    let (id, consumer) = ada.asked("newConsumer").await;
+    ada.accept(id).await;
+    assert_eq!(consumer["peerId"], json!(bob.socket.id));
+    drop(bob);
+    let closed = ada.notified("peerClosed").await;
+    assert!(closed["peerId"].is_string());
+}
+
+#[tokio::test]
 async fn pages_without_a_room_do_not_keep_a_node_from_ending() {
     let mut node = Node::start().await;
     let _idle = Socket::connect(&node).await;
@@ -150,4 +258,35 @@ async fn who_is_replaced_is_disconnected_and_hears_nothing_of_rooms_any_more() {
     ada.socket.disconnected().await;
     drop(other);
     node.stats_when(|stats| stats["totalPeers"] == 0).await;
+}
+
+#[tokio::test]
+async fn who_hurries_is_answered_all_the_same_and_refused_beyond_what_may_wait() {
+    const CALLS: usize = 2000;
+    let node = Node::start().await;
+    let mut socket = Socket::connect(&node).await;
+    let mut calls = Vec::new();
+    for _ in 0..CALLS {
+        calls.push(socket.call("resume", json!({})).await);
+    }
+    let mut refused = 0;
+    for call in calls {
+        let answer = socket.answer_to(call).await;
+        if answer != json!({}) {
+            assert_eq!(answer, json!({"error": "too many calls at once"}));
+            refused += 1;
+        }
+    }
+    assert!((1..CALLS).contains(&refused), "{refused}");
+    assert_eq!(socket.ask("resume", json!({})).await, json!({}));
+}
+
+#[tokio::test]
+async fn a_message_beyond_the_limit_ends_the_connection() {
+    let node = Node::start().await;
+    let mut socket = Socket::connect(&node).await;
+    let long = json!(["createRoom", {"room_id": "a".repeat(256 * 1024)}]);
+    socket.send(format!("42{long}")).await;
+    socket.broken().await;
+    Visitor::arrive(&node, "Ada").await;
 }

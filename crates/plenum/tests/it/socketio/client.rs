@@ -69,9 +69,19 @@ impl Socket {
 
     /// Says something and waits for the acknowledgement.
     pub(super) async fn ask(&mut self, event: &str, data: Value) -> Value {
+        let id = self.call(event, data).await;
+        self.answer_to(id).await
+    }
+
+    /// Says something that is to be acknowledged under this number.
+    pub(super) async fn call(&mut self, event: &str, data: Value) -> u64 {
         self.next_ack += 1;
         let id = self.next_ack;
         self.send(format!("42{id}{}", json!([event, data]))).await;
+        id
+    }
+
+    pub(super) async fn answer_to(&mut self, id: u64) -> Value {
         let answer = self
             .wait_for(|packet| match packet {
                 Packet::Ack(ack, data) if *ack == id => Some(data.clone()),
@@ -81,9 +91,24 @@ impl Socket {
         answer[0].clone()
     }
 
+    /// Reads to the end of the connection.
+    pub(super) async fn broken(&mut self) {
+        let reading = async { while let Some(Ok(_)) = self.stream.next().await {} };
+        timeout(PATIENCE, reading).await.expect("ends in time");
+    }
+
     /// Says something that is not acknowledged.
     pub(super) async fn emit(&mut self, event: &str, data: Value) {
         self.send(format!("42{}", json!([event, data]))).await;
+    }
+
+    /// The data of the next event by this name.
+    pub(super) async fn told(&mut self, event: &str) -> Value {
+        self.wait_for(|packet| match packet {
+            Packet::Event(said) if said[0] == event => Some(said[1].clone()),
+            _ => None,
+        })
+        .await
     }
 
     pub(super) async fn disconnected(&mut self) {
