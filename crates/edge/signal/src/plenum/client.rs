@@ -343,14 +343,9 @@ impl Client {
         match event {
             PeerEvent::TransportConnected { .. } => self.stages.reach(Stage::Connected),
             PeerEvent::MediaStarted { .. } => self.stages.reach(Stage::FirstMedia),
-            PeerEvent::Admitted { role, grants, .. } => {
+            PeerEvent::Admitted { .. } => {
                 self.stages.reach(Stage::Joined);
                 self.moves.note_joined();
-                self.home.note_rights(*role, Some(*grants));
-            }
-            PeerEvent::GrantsChanged { grants } => self.home.note_grants(*grants),
-            PeerEvent::RoleChanged { peer, role } if self.home.is(peer) => {
-                self.home.note_rights(*role, None);
             }
             _ => {}
         }
@@ -373,10 +368,9 @@ impl Client {
             None => result,
         };
         match &result {
-            Ok(PeerReply::Joined { role, grants, .. }) => {
+            Ok(PeerReply::Joined { .. }) => {
                 self.stages.reach(Stage::Joined);
                 self.moves.note_joined();
-                self.home.note_rights(*role, Some(*grants));
             }
             Ok(PeerReply::Waiting) => self.moves.note_waiting(),
             Ok(PeerReply::Produced { producer }) => self.moves.note_produced(*producer),

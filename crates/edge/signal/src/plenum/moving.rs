@@ -7,12 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plenum_api::{
-    error::ErrorKind,
-    grants::{Grants, Role},
-};
+use plenum_api::error::ErrorKind;
 use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEvent};
-use plenum_ids::{PeerId, ProducerId, RoomName};
+use plenum_ids::{ProducerId, RoomName};
 use plenum_room::{Admission, PeerRequest, RoomError};
 use tracing::info;
 
@@ -22,7 +19,8 @@ use super::{
     outgoing,
 };
 
-/// The way into a room, which is taken again when the room has moved.
+/// The way into a room, which is taken again when the room has moved. What hosts have made of the client the room knows
+/// wherever it goes.
 #[derive(Clone, Debug)]
 pub(super) struct Home {
     pub(super) host: Host,
@@ -43,26 +41,6 @@ impl Home {
         self.host
             .reconnect(&self.room, &self.admission, options)
             .await
-    }
-
-    /// Whether this is the client itself.
-    pub(super) fn is(&self, peer: &PeerId) -> bool {
-        self.admission.peer == *peer
-    }
-
-    /// What the room has made of the client, which it is wherever the room goes.
-    pub(super) fn note_rights(&mut self, role: Role, grants: Option<Grants>) {
-        self.admission.role = Some(role);
-        if let Some(grants) = grants {
-            self.note_grants(grants);
-        }
-    }
-
-    /// What is told to a listener is without what it gets back as a speaker.
-    pub(super) fn note_grants(&mut self, grants: Grants) {
-        if self.admission.role != Some(Role::Listener) && !grants.hidden {
-            self.admission.grants = grants;
-        }
     }
 }
 

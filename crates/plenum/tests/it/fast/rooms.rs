@@ -15,6 +15,8 @@ async fn a_room_that_moves_welcomes_again_and_lets_go_of_the_old_one() {
     ada.join("Ada").await;
     let produce = ada.produce_data("audio", &chromium_audio(1111));
     let produced = ada.ask("produce", produce).await.expect("produces");
+    let mut bob = Caller::connect(node.port, "room", "bob").await;
+    bob.join("Bob").await;
     let stats = node.get_json("/stats").await;
     let worker = &stats["placements"]["room"]["workerId"];
     let drain = format!("/api/v1/workers/{worker}/drain");
@@ -36,9 +38,20 @@ async fn a_room_that_moves_welcomes_again_and_lets_go_of_the_old_one() {
     let mut produce = ada.produce_data("audio", &chromium_audio(1111));
     produce["producerId"] = produced["producerId"].clone();
     assert_eq!(ada.ask("produce", produce).await, Ok(produced));
+    // Nobody has a role for good because of a move: when the host leaves, the next one is host.
+    bob.welcome = bob.notified("migrate").await["welcome"].clone();
+    assert_eq!(bob.join("Bob").await["role"], "speaker");
+    bob.request("migrated", json!({})).await;
     assert_eq!(ada.ask("migrated", json!({})).await, Ok(json!({})));
     node.stats_when(|stats| stats["placements"]["room"]["workerId"] != *worker)
         .await;
+    ada.leave().await;
+    loop {
+        let changed = bob.notified("peerChanged").await;
+        if changed == json!({"peerId": "bob", "role": "host"}) {
+            break;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
