@@ -249,7 +249,9 @@ async fn ask(
     let mut pieces = pieces.iter().cycle();
     let target = operation.target(|name| {
         let piece = pieces.next().expect("cycles");
-        piece.encode(&known[name])
+        // Of what there is none, nothing is known.
+        let pool = known.get(name).unwrap_or_else(|| &known["peer"]);
+        piece.encode(pool)
     });
     let body = content.bytes(document, operation);
     let method = &operation.method;
