@@ -16,7 +16,7 @@ use plenum_api::webhook::{DeadLetterList, DeadLettersRetried, WebhookList};
 use plenum_host::Host;
 use reqwest::{Client, redirect};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{sleep_until, timeout},
 };
 use tracing::{debug, warn};
@@ -74,7 +74,12 @@ impl WebhookSettings {
 #[derive(Clone, Debug, Default)]
 pub struct Webhooks {
     targets: Arc<[Arc<Target>]>,
+    /// To whom sorts events; `None`: nobody does, as there are no targets.
+    marks: Option<mpsc::Sender<Mark>>,
 }
+
+/// Is dropped when everything that happened before it has been sorted.
+type Mark = oneshot::Sender<()>;
 
 /// Events that may wait for being sorted into lines, which takes microseconds.
 const CAPACITY: usize = 4096;
@@ -112,13 +117,22 @@ impl Webhooks {
         for target in targets.iter() {
             tokio::spawn(run(Arc::clone(target), client.clone()));
         }
-        tokio::spawn(fan_out(Arc::clone(&targets), events));
-        Ok(Self { targets })
+        let (marks, marked) = mpsc::channel(1);
+        tokio::spawn(fan_out(Arc::clone(&targets), events, marked));
+        Ok(Self {
+            targets,
+            marks: Some(marks),
+        })
     }
 
     /// Completes when everything is delivered or given up, or after `limit`.
     pub async fn settled(&self, limit: Duration) {
         let settled = async {
+            if let Some(marks) = &self.marks {
+                let (mark, reached) = oneshot::channel();
+                let _ = marks.send(mark).await;
+                let _ = reached.await;
+            }
             for target in self.targets.iter() {
                 target.settled().await;
             }
@@ -174,9 +188,21 @@ impl Webhooks {
 }
 
 /// Sorts what happens into the targets' lines.
-async fn fan_out(targets: Arc<[Arc<Target>]>, mut events: mpsc::Receiver<impl Into<Happened>>) {
-    while let Some(event) = events.recv().await {
-        let happened: Happened = event.into();
+async fn fan_out(
+    targets: Arc<[Arc<Target>]>,
+    mut events: mpsc::Receiver<impl Into<Happened>>,
+    mut marks: mpsc::Receiver<Mark>,
+) {
+    loop {
+        let happened: Happened = tokio::select! {
+            biased;
+            Some(event) = events.recv() => event.into(),
+            Some(mark) = marks.recv() => {
+                drop(mark);
+                continue;
+            }
+            else => return,
+        };
         let wanting = targets
             .iter()
             .filter(|target| target.wants(&happened.event, &happened.namespace));

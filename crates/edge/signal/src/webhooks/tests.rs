@@ -319,6 +319,19 @@ async fn while_a_secret_is_exchanged_both_signatures_are_there() {
 }
 
 #[tokio::test]
+async fn who_waits_for_the_end_waits_for_what_has_just_happened_too() {
+    let receiver = Receiver::new([]);
+    let (webhooks, events) = start(vec![target(&receiver.serve().await)], 2, quick());
+    for sequence in 1..=50 {
+        let event = happened("a", sequence, "peerLeft");
+        events.send(event).await.expect("taken");
+    }
+    webhooks.settled(PATIENCE).await;
+    assert_eq!(receiver.taken.borrow().len(), 50);
+    Webhooks::default().settled(PATIENCE).await;
+}
+
+#[tokio::test]
 async fn settings_that_cannot_work_are_refused() {
     let good = target("https://example.com/hook");
     let bad = [
