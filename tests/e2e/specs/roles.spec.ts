@@ -33,6 +33,12 @@ test.afterAll(async () => {
 
 test.afterEach(({ browserName: _ }, info) => keepEvidence(info, hall));
 
+// What is tested here are rights: sound tells whether it flows, which is held back by no bandwidth.
+async function speaks(peer: string): Promise<void> {
+  await allSee(peer, "data-muted", "false");
+  for (const visitor of visitors) if (visitor.peer !== peer) await visitor.hears(peer);
+}
+
 // Everybody sees it at the tile of `peer`.
 async function allSee(peer: string, attribute: string, value: string): Promise<void> {
   for (const visitor of visitors)
@@ -68,7 +74,7 @@ test("a host mutes everybody but the hosts", async () => {
   await one.press("Escape");
   await expect(one.page.getByTestId("people")).toHaveCount(0);
   for (const visitor of [two, three]) await visitor.press("m");
-  await expectFullMeeting(visitors);
+  for (const peer of PEERS) await speaks(peer);
 });
 
 test("a listener sends nothing, raises a hand, and speaks when a host lets it", async () => {
@@ -81,7 +87,7 @@ test("a listener sends nothing, raises a hand, and speaks when a host lets it", 
   await two.press("m");
   await two.press("v");
   await allSee("peer2", "data-muted", "true");
-  await two.sees("peer3");
+  await two.hears("peer3");
   await two.press("h");
   await allSee("peer2", "data-hand", "true");
   await expect(three.page.getByTestId("announcement")).toHaveText("peer2 raises a hand");
@@ -92,19 +98,21 @@ test("a listener sends nothing, raises a hand, and speaks when a host lets it", 
   await allSee("peer2", "data-muted", "true");
   await two.press("m");
   await two.press("v");
-  await expectFullMeeting(visitors);
+  await speaks("peer2");
+  await allSee("peer2", "data-video", "true");
   await one.does("Lower the hand", "peer2");
   await allSee("peer2", "data-hand", "false");
 });
 
 test("a host ends what somebody shares", async () => {
-  const [one, two, three] = visitors;
+  const [one, two] = visitors;
   await two.press("s");
-  await one.sees("peer2", "screen");
+  for (const visitor of visitors)
+    await expect(visitor.tile("peer2", "screen")).toHaveAttribute("data-video", "true", PATIENCE);
   await one.does("Stop the screen", "peer2", "screen");
   for (const visitor of visitors) await expect(visitor.tile("peer2", "screen")).toHaveCount(0, PATIENCE);
   await expect(two.page.getByRole("button", { name: "Share your screen" })).toBeVisible();
-  await three.sees("peer2");
+  await allSee("peer2", "data-video", "true");
 });
 
 test("there can be several hosts", async () => {
