@@ -198,7 +198,11 @@ impl Playing {
         sections
             .map(|(section, slot)| {
                 let msid = format!("plenum {}", section.kind.as_str());
-                AnswerSection::send(section, &slot.player, slot.stream.clone(), msid)
+                // Browsers that were told of a stream show no other one in its place, when somebody else publishes
+                // later. Who recognises streams by their media id is told of none.
+                let stream = slot.stream.clone();
+                let stream = stream.filter(|_| slot.player.numbers.mid.is_none());
+                AnswerSection::send(section, &slot.player, stream, msid)
             })
             .collect()
     }
