@@ -12,6 +12,7 @@ mod console;
 mod data;
 mod doors;
 mod drain;
+mod examples;
 mod fast;
 mod http;
 mod layers;

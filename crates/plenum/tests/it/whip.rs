@@ -243,7 +243,11 @@ async fn a_player_gets_what_is_published_in_its_own_numbers() {
     }
     let without = offer.replace("a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n", "");
     let played = post(&node, "/whep/studio", &without).await;
-    assert_eq!(lines(&played.body, "a=ssrc-group:FID ").len(), 1, "{played:?}");
+    assert_eq!(
+        lines(&played.body, "a=ssrc-group:FID ").len(),
+        1,
+        "{played:?}"
+    );
     let session = played.header("location").to_owned();
     assert_eq!(node.http("DELETE", &session, &[], "").await.code, 200);
     let new = ada.notified("newPeer").await;
