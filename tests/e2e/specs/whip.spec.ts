@@ -56,21 +56,21 @@ test("simulcast by WHIP has all its layers", async ({ browser }) => {
   await one.close();
 });
 
-test("who plays nobody in particular goes on with whoever comes next", async ({ browser }) => {
+test("who plays nobody in particular goes on with whoever is left", async ({ browser }) => {
   const room = "whep";
-  const one = await Visitor.arrive(browser, hall, { room, peer: "peer1" });
+  const one = await HttpPeer.publishes(browser, hall, room, "peer1");
+  await one.connects();
   const player = await HttpPeer.plays(browser, hall, `/whep/${room}`);
   expect(player.made.status).toBe(201);
   await player.sees("peer1");
   await player.hears("peer1");
-  const two = await Visitor.arrive(browser, hall, { room, peer: "peer2" });
-  await two.sees("peer1");
+  const two = await HttpPeer.publishes(browser, hall, room, "peer2");
+  await two.connects();
   await player.sees("peer1");
-  await one.close();
+  expect(await one.ends()).toBe(200);
   await player.sees("peer2");
   await player.hears("peer2");
-  await player.close();
-  await two.close();
+  for (const peer of [one, two, player]) await peer.close();
 });
 
 test("there is nothing to play before somebody publishes", async ({ browser }) => {

@@ -265,3 +265,29 @@ async fn a_session_ends_with_its_room_and_when_nobody_connects() {
     let session = made.header("location").to_owned();
     assert_eq!(node.http("DELETE", &session, &[], "").await.code, 404);
 }
+
+#[tokio::test]
+async fn sessions_and_broadcasters_are_bounded() {
+    let limits = [
+        "--set",
+        "broadcast.max_sessions=1",
+        "--set",
+        "broadcast.max_broadcasters=1",
+    ];
+    let node = Node::start_with(&limits).await;
+    let made = post(&node, "/whip/studio", &publisher()).await;
+    assert_eq!(made.code, 201, "{made:?}");
+    let refused = post(&node, "/whip/studio", &publisher()).await;
+    assert_eq!(refused.code, 503, "{refused:?}");
+    assert!(!refused.header("retry-after").is_empty());
+    let session = made.header("location").to_owned();
+    assert_eq!(node.http("DELETE", &session, &[], "").await.code, 200);
+    assert_eq!(post(&node, "/whip/studio", &publisher()).await.code, 201);
+    for (id, code) in [("one", 200), ("two", 500)] {
+        let whole = json!({ "id": id, "displayName": "B", "device": { "name": "x" } });
+        let answer = node
+            .http_json("POST", "/rooms/studio/broadcasters", &whole)
+            .await;
+        assert_eq!(answer.code, code, "{answer:?}");
+    }
+}
