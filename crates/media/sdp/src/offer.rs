@@ -15,6 +15,8 @@ pub struct Offer {
     pub fingerprints: Vec<DtlsFingerprint>,
     /// Who begins with DTLS.
     pub setup: Setup,
+    /// `a=extmap-allow-mixed`: the client is one of the browsers' engines, or follows them.
+    pub extmap_allow_mixed: bool,
     /// Media sections, in order. At least one; all of them are in the bundle.
     pub sections: Vec<Section>,
 }
@@ -91,6 +93,7 @@ impl Offer {
             credentials,
             fingerprints,
             setup,
+            extmap_allow_mixed: value(&places, "extmap-allow-mixed").is_some(),
             sections,
         })
     }

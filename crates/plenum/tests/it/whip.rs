@@ -8,7 +8,7 @@ use crate::{
     node::Node,
 };
 
-const HEAD: &str = "v=0\r\no=- 8471 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=msid-semantic: WMS stream\r\n";
+const HEAD: &str = "v=0\r\no=- 8471 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=extmap-allow-mixed\r\na=msid-semantic: WMS stream\r\n";
 
 const TRANSPORT: &str = "c=IN IP4 0.0.0.0\r\na=ice-ufrag:EsAw\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\n\
     a=fingerprint:sha-256 0F:74:31:25:CB:A2:13:EC:28:6F:6D:2C:61:FF:5D:C2:BC:B9:DB:3D:98:14:8D:1A:BB:EA:33:0C:A4:60:A8:8E\r\n\
@@ -241,8 +241,8 @@ async fn a_player_gets_what_is_published_in_its_own_numbers() {
         let session = played.header("location").to_owned();
         assert_eq!(node.http("DELETE", &session, &[], "").await.code, 200);
     }
-    let without = offer.replace("a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n", "");
-    let played = post(&node, "/whep/studio", &without).await;
+    let foreign = offer.replace("a=extmap-allow-mixed\r\n", "");
+    let played = post(&node, "/whep/studio", &foreign).await;
     assert_eq!(
         lines(&played.body, "a=ssrc-group:FID ").len(),
         1,

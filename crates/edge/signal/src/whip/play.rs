@@ -198,10 +198,10 @@ impl Playing {
         sections
             .map(|(section, slot)| {
                 let msid = format!("plenum {}", section.kind.as_str());
-                // Browsers that were told of a stream show no other one in its place, when somebody else publishes
-                // later. Who recognises streams by their media id is told of none.
-                let stream = slot.stream.clone();
-                let stream = stream.filter(|_| slot.player.numbers.mid.is_none());
+                // Browsers recognise streams by their media id, and if they were told of one they show no other in its
+                // place, when somebody else publishes later. Other stacks know only the streams that they were told of.
+                let by_mid = slot.player.numbers.mid.is_some() && offer.extmap_allow_mixed;
+                let stream = slot.stream.clone().filter(|_| !by_mid);
                 AnswerSection::send(section, &slot.player, stream, msid)
             })
             .collect()
