@@ -73,6 +73,23 @@ test("who plays nobody in particular goes on with whoever is left", async ({ bro
   for (const peer of [one, two, player]) await peer.close();
 });
 
+test("so does who plays people of a meeting", async ({ browser }) => {
+  const room = "whep-meeting";
+  const one = await Visitor.arrive(browser, hall, { room, peer: "peer1" });
+  const player = await HttpPeer.plays(browser, hall, `/whep/${room}`);
+  expect(player.made.status).toBe(201);
+  await player.sees("peer1");
+  await player.hears("peer1");
+  const two = await Visitor.arrive(browser, hall, { room, peer: "peer2" });
+  await two.sees("peer1");
+  await player.sees("peer1");
+  await one.close();
+  await player.sees("peer2");
+  await player.hears("peer2");
+  await player.close();
+  await two.close();
+});
+
 test("there is nothing to play before somebody publishes", async ({ browser }) => {
   const nowhere = await HttpPeer.plays(browser, hall, "/whep/nowhere");
   expect(nowhere.made.status).toBe(404);

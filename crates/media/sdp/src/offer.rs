@@ -1,7 +1,7 @@
 //! Offers, as far as all media sections share them.
 
 use plenum_params::transport::{DtlsFingerprint, DtlsParameters, DtlsRole};
-use sdp_types::{Attribute, Session};
+use sdp_types::{Attribute, Origin, Session};
 
 use crate::{Error, MAX_ENTRIES, MAX_SECTIONS, MAX_TEXT, Section};
 
@@ -15,8 +15,8 @@ pub struct Offer {
     pub fingerprints: Vec<DtlsFingerprint>,
     /// Who begins with DTLS.
     pub setup: Setup,
-    /// `a=extmap-allow-mixed`: the client is one of the browsers' engines, or follows them.
-    pub extmap_allow_mixed: bool,
+    /// An engine of browsers wrote it.
+    pub from_browser: bool,
     /// Media sections, in order. At least one; all of them are in the bundle.
     pub sections: Vec<Section>,
 }
@@ -93,7 +93,7 @@ impl Offer {
             credentials,
             fingerprints,
             setup,
-            extmap_allow_mixed: value(&places, "extmap-allow-mixed").is_some(),
+            from_browser: is_browsers(&session.origin),
             sections,
         })
     }
@@ -122,6 +122,13 @@ impl Credentials {
             password: password.to_owned(),
         })
     }
+}
+
+/// Whether an engine of browsers wrote this line. libwebrtc always writes the same name and address (Chromium, Safari and
+/// apps built on it), Mozilla's a name of its own; other stacks write either another name or another address.
+fn is_browsers(origin: &Origin) -> bool {
+    let name = origin.username.as_deref().unwrap_or("-");
+    (name == "-" && origin.unicast_address == "127.0.0.1") || name.starts_with("mozilla")
 }
 
 fn check_bundle(session: &Session, sections: &[Section]) -> Result<(), Error> {

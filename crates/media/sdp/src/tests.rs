@@ -288,6 +288,20 @@ fn a_players_offer_becomes_capabilities_and_numbers() {
 }
 
 #[test]
+fn browsers_are_told_from_other_stacks() {
+    let browsers = |origin: &str| {
+        let text = player().replace("o=- 8471 2 IN IP4 127.0.0.1", origin);
+        Offer::parse(&text).expect("an offer").from_browser
+    };
+    assert!(browsers("o=- 8471 2 IN IP4 127.0.0.1"));
+    assert!(browsers(
+        "o=mozilla...THIS_IS_SDPARTA-99.0 8471 0 IN IP4 0.0.0.0"
+    ));
+    assert!(!browsers("o=- 8471 0 IN IP4 0.0.0.0"));
+    assert!(!browsers("o=rtc 8471 0 IN IP4 127.0.0.1"));
+}
+
+#[test]
 fn what_cannot_be_done_is_told_from_what_cannot_be_understood() {
     let whole = publisher(SIMULCAST);
     for (from, to) in [

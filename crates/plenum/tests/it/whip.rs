@@ -241,7 +241,7 @@ async fn a_player_gets_what_is_published_in_its_own_numbers() {
         let session = played.header("location").to_owned();
         assert_eq!(node.http("DELETE", &session, &[], "").await.code, 200);
     }
-    let foreign = offer.replace("a=extmap-allow-mixed\r\n", "");
+    let foreign = offer.replace("IN IP4 127.0.0.1", "IN IP4 0.0.0.0");
     let played = post(&node, "/whep/studio", &foreign).await;
     assert_eq!(
         lines(&played.body, "a=ssrc-group:FID ").len(),

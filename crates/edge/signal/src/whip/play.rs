@@ -198,9 +198,10 @@ impl Playing {
         sections
             .map(|(section, slot)| {
                 let msid = format!("plenum {}", section.kind.as_str());
-                // Browsers recognise streams by their media id, and if they were told of one they show no other in its
-                // place, when somebody else publishes later. Other stacks know only the streams that they were told of.
-                let by_mid = slot.player.numbers.mid.is_some() && offer.extmap_allow_mixed;
+                // Browsers recognise streams by their media id. If they were told of one they show no other in its place
+                // (libwebrtc does so only where none was signalled), when somebody else publishes later. Other stacks know
+                // only what they were told of, even some that offer the extension for media ids.
+                let by_mid = slot.player.numbers.mid.is_some() && offer.from_browser;
                 let stream = slot.stream.clone().filter(|_| !by_mid);
                 AnswerSection::send(section, &slot.player, stream, msid)
             })
