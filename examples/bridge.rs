@@ -74,7 +74,9 @@ fn run(from: &str, to: &str) -> Result<()> {
         for event in publisher.turn()? {
             match event {
                 // Who sees it there needs what only the one who sends it here can make.
-                Event::KeyframeRequest(request) => player.ask_for_key_frame(request.mid, &publisher)?,
+                Event::KeyframeRequest(request) => {
+                    player.ask_for_key_frame(request.mid, &publisher)?
+                }
                 Event::IceConnectionStateChange(state) => println!("publishing: {state:?}"),
                 _ => {}
             }
@@ -178,7 +180,11 @@ impl Leg {
 
     fn ask_for_key_frame(&mut self, wanted: Mid, of: &Self) -> Result<()> {
         use str0m::media::KeyframeRequestKind::Pli;
-        let mid = if wanted == of.video { self.video } else { self.audio };
+        let mid = if wanted == of.video {
+            self.video
+        } else {
+            self.audio
+        };
         if let Some(mut writer) = self.rtc.writer(mid)
             && writer.is_request_keyframe_possible(Pli)
         {
@@ -214,7 +220,11 @@ fn http(method: &str, url: &str, body: &str) -> Result<(String, String)> {
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
     let status = head.lines().next().unwrap_or_default();
-    if status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) {
+    if status
+        .split(' ')
+        .nth(1)
+        .is_some_and(|code| code.starts_with('2'))
+    {
         Ok((head.to_owned(), body.to_owned()))
     } else {
         Err(format!("{method} {url}: {status}: {body}").into())
