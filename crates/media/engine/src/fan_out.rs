@@ -33,6 +33,8 @@ pub(crate) struct FanOut {
     sizes: Vec<u16>,
     /// Bytes of `items` and `repetitions`.
     bytes: usize,
+    /// Those of sound among them.
+    sound: usize,
     groups: Vec<Group>,
     next_group: usize,
     next_item: usize,
@@ -102,6 +104,9 @@ impl FanOut {
 
     fn push(&mut self, item: Item) {
         self.bytes += usize::from(item.size);
+        if item.kind == ItemKind::Audio {
+            self.sound += usize::from(item.size);
+        }
         if item.kind == ItemKind::Repetition {
             self.repetitions.push(item);
         } else {
@@ -113,7 +118,7 @@ impl FanOut {
     fn clear_items(&mut self) {
         self.items.clear();
         self.repetitions.clear();
-        self.bytes = 0;
+        (self.bytes, self.sound) = (0, 0);
         self.sizes.clear();
         self.groups.clear();
         self.next_group = 0;
@@ -184,11 +189,11 @@ impl Engine {
             self.request_key_frame_for(now, consumer);
         }
         self.collect_retransmissions(now, key, overhead);
-        let bytes = self.fan_out.bytes;
+        let (bytes, sound) = (self.fan_out.bytes, self.fan_out.sound);
         let admitted = self.transports.get_mut(key).is_some_and(|transport| {
             !transport.congestion.probing.is_active()
                 && transport.congestion.has_room(now)
-                && transport.pacer.admit(now, bytes)
+                && transport.pacer.admit(now, bytes, sound)
         });
         if !admitted {
             self.pace(now, key, overhead);

@@ -39,7 +39,7 @@ const MAX_WAITING: usize = 2048;
 #[derive(Debug, Default)]
 pub(crate) struct Pacer {
     budget: Budget,
-    /// What sound has beyond that, once the path is measured.
+    /// What sound has for itself, once the path is measured; only what is beyond it costs the pictures something.
     sound: Option<Budget>,
     repairs: Repairs,
     pub(crate) bursts: Bursts,
@@ -71,13 +71,30 @@ impl Pacer {
         self.bursts.prefetch();
     }
 
-    /// Whether nothing waits, and `bytes` may leave at once; then they are spent.
+    /// Whether nothing waits, and `bytes` may leave at once, `sound` of them sound; then they are spent.
     #[inline]
-    pub(crate) fn admit(&mut self, now: Instant, bytes: usize) -> bool {
-        let admitted =
-            self.queue.is_empty() && self.held.is_empty() && self.budget.covers(now, bytes);
+    pub(crate) fn admit(&mut self, now: Instant, bytes: usize, sound: usize) -> bool {
+        if !self.queue.is_empty() || !self.held.is_empty() {
+            return false;
+        }
+        let mut paced = bytes;
+        if sound > 0
+            && self
+                .sound
+                .as_mut()
+                .is_some_and(|own| own.covers(now, sound))
+        {
+            paced -= sound.min(bytes);
+        }
+        let admitted = paced == 0 || self.budget.covers(now, paced);
         if admitted {
-            self.spend(now, bytes);
+            if let Some(own) = self.sound.as_mut().filter(|_| paced < bytes) {
+                own.spend(bytes - paced);
+                self.bursts.add(now, bytes - paced);
+            }
+            if paced > 0 {
+                self.spend(now, paced);
+            }
         }
         admitted
     }
@@ -122,19 +139,20 @@ impl Pacer {
     /// time of their turn would use the budget up for ever otherwise, and nothing would leave at all.
     pub(crate) fn pop(&mut self, now: Instant, extra: usize, has_room: bool) -> Option<Item> {
         let is_open = self.budget.is_open(now) && has_room;
-        // Sound is little, and worth most in time: it leaves even on credit, which video then pays back, and some of it
-        // beyond that.
+        // Sound is little, and worth most in time: what is beyond its own leaves even on credit, which video then pays back.
         let sound = self.sound.as_mut();
-        let audio = self.budget.has_credit(now) || sound.is_some_and(|sound| sound.is_open(now));
+        let audio = sound.is_some_and(|sound| sound.is_open(now)) || self.budget.has_credit(now);
         self.queue.pop(is_open || extra > 0 && has_room, audio)
     }
 
     /// The packet that was taken last does leave; `extra` and `has_room` are what they were then.
     pub(crate) fn leaves(&mut self, now: Instant, item: &Item, extra: usize, has_room: bool) {
         let size = usize::from(item.size);
+        // Sound that pictures paid for would leave them nothing on a path that is thought to be narrow, and without pictures
+        // that are reported on, nothing would ever tell that it is not.
         if item.kind == ItemKind::Audio
-            && !self.budget.has_credit(now)
-            && let Some(sound) = &mut self.sound
+            && let Some(sound) = self.sound.as_mut()
+            && sound.is_open(now)
         {
             sound.spend(size);
             self.bursts.add(now, size);

@@ -44,8 +44,8 @@ const TRUNK_RATE: u64 = 500_000_000;
 /// so that what several workers send to one at a time fits.
 const TRUNK_DEPTH: u64 = 1 << 20;
 
-/// Bytes per second that sound may have whatever the estimate says: eight who speak at once, 40 kbit/s each with headers.
-/// libwebrtc paces no sound at all, and no selective forwarder holds it back: an estimate below it is more often that of a
+/// Bytes per second that sound has beside what the estimate gives the pictures: eight who speak at once, 40 kbit/s each with
+/// headers. Browsers do not number sound, so that the estimate is of the pictures alone. libwebrtc paces no sound at all, and no selective forwarder holds it back: an estimate below it is more often that of a
 /// receiver without a processor to spare than of such a path, and half of a voice is worth nothing.
 const SOUND_RATE: u64 = 40_000;
 
@@ -92,7 +92,7 @@ impl Budget {
         }
     }
 
-    /// For sound beyond what the path is said to carry.
+    /// For sound beside what the path is said to carry.
     pub(crate) fn for_sound() -> Self {
         Self {
             rate: SOUND_RATE,

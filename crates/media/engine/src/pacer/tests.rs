@@ -31,10 +31,10 @@ fn release(pacer: &mut Pacer, now: Instant) -> Vec<Item> {
 fn what_the_budget_covers_does_not_wait() {
     let now = Instant::now();
     let mut pacer = Pacer::default();
-    assert!(pacer.admit(now, 20_000));
-    assert!(pacer.admit(now, 12_000));
-    assert!(!pacer.admit(now, 2_000));
-    assert!(pacer.admit(now + MS, 2_000));
+    assert!(pacer.admit(now, 20_000, 0));
+    assert!(pacer.admit(now, 12_000, 0));
+    assert!(!pacer.admit(now, 2_000, 0));
+    assert!(pacer.admit(now + MS, 2_000, 0));
     assert_eq!(pacer.next_release(now), None);
 }
 
@@ -79,18 +79,42 @@ fn sound_leaves_on_credit_and_video_pays_it_back() {
     let mut pacer = Pacer::default();
     pacer.set_estimate(now, Some(600_000));
     pacer.push(now, item(1, ItemKind::Video, 1400, 0));
-    for out in 1..=30 {
+    for out in 1..=46 {
         pacer.push(now, item(2, ItemKind::Audio, 150, out));
     }
     let released = release(&mut pacer, now);
     assert_eq!(
         released.len(),
-        30,
-        "4500 bytes of sound against a depth of 3000"
+        46,
+        "6900 bytes of sound against 2400 of its own and a depth of 3000"
     );
     let next = pacer.next_release(now).expect("video waits");
     assert!(release(&mut pacer, now + (next - now) * 9 / 10).is_empty());
     assert_eq!(release(&mut pacer, next).len(), 1);
+}
+
+#[test]
+fn pictures_do_not_pay_for_a_voice() {
+    let mut now = Instant::now();
+    let mut pacer = Pacer::default();
+    pacer.set_estimate(now, Some(30_000));
+    let mut pictures = 0;
+    // 48 kb/s of sound, admitted or paced, and 24 kb/s of pictures, for ten seconds.
+    for turn in 0..500 {
+        if turn % 20 == 10 {
+            pacer.push(now, item(1, ItemKind::Video, 1200, turn));
+        }
+        if !pacer.admit(now, 120, 120) {
+            pacer.push(now, item(2, ItemKind::Audio, 120, turn));
+        }
+        let released = release(&mut pacer, now);
+        pictures += released
+            .iter()
+            .filter(|item| item.kind == ItemKind::Video)
+            .count();
+        now += 20 * MS;
+    }
+    assert!(pictures >= 24, "{pictures} of 25 pictures left");
 }
 
 #[test]
