@@ -37,7 +37,8 @@ type Connections = { connections: RTCPeerConnection[] };
 
 // Runs in each page before its own scripts: what it connects by can be asked later.
 function keepConnections(): void {
-  const kept = ((globalThis as unknown as Connections).connections = [] as RTCPeerConnection[]);
+  const kept: RTCPeerConnection[] = [];
+  Object.assign(globalThis, { connections: kept });
   globalThis.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(...args: ConstructorParameters<typeof RTCPeerConnection>) {
       super(...args);
@@ -105,7 +106,9 @@ test("everybody receives everybody, whatever door they came through", async ({ b
   const meet = await Visitor.arrive(browser, hall, {
     room: ROOM,
     peer: "meet",
-    prepare: (page) => page.addInitScript(keepConnections),
+    prepare: async (page) => {
+      await page.addInitScript(keepConnections);
+    },
   });
   const encoder = await HttpPeer.publishes(browser, hall, ROOM, "encoder");
   machines.push(encoder);
