@@ -3,7 +3,8 @@
 
 import type { types } from "mediasoup-client";
 import { Emitter } from "./events.js";
-import type { DataMessage, ProduceData } from "./session.js";
+import type { DataMessage } from "./receiving.js";
+import type { ProduceData } from "./session.js";
 
 // Longer than anybody types; what is received beyond is cut.
 export const MAX_LINE = 2_000;

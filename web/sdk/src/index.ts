@@ -27,10 +27,11 @@ export type { Knock, Self } from "./model.js";
 export type { ConnectOptions } from "./options.js";
 export { Peer } from "./peer.js";
 export type { PublishOptions } from "./publishing.js";
+export type { DataMessage } from "./receiving.js";
 export { RemoteTrack } from "./remote.js";
 export { connect, Room } from "./room.js";
 export type { ConnectionState, RoomEvents, RoomState } from "./room_events.js";
-export type { DataMessage, Direction } from "./session.js";
+export type { Direction } from "./session.js";
 export type { View } from "./watching.js";
 export type {
   DeviceInfo,

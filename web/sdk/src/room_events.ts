@@ -4,8 +4,8 @@ import type { End } from "./errors.js";
 import type { LocalTrack } from "./local.js";
 import type { Source } from "./media/source.js";
 import type { ModelEvents } from "./model.js";
+import type { DataMessage } from "./receiving.js";
 import type { RemoteTrack } from "./remote.js";
-import type { DataMessage } from "./session.js";
 
 export type RoomState =
   // On the way in, for the first time or after everything was lost.

@@ -2,34 +2,25 @@
 // the next one.
 
 import { Device, type types } from "mediasoup-client";
-import type { Attachments } from "./attach.js";
 import { RequestError } from "./errors.js";
-import { Handover } from "./handover.js";
 import type { LocalTrack } from "./local.js";
 import type { Identity } from "./media/certificate.js";
 import { coding, type VideoCodec, videoCodec } from "./media/encodings.js";
 import { appDataOf, type Source } from "./media/source.js";
 import { StatsReader, type TrackStats } from "./media/stats.js";
-import { RemoteTrack } from "./remote.js";
+import { Receiving, type ReceivingHost } from "./receiving.js";
+import type { RemoteTrack } from "./remote.js";
 import { ProducerSlot } from "./slot.js";
-import { type View, Watching } from "./watching.js";
-import { isObject, type Json, object } from "./wire/frames.js";
+import type { View } from "./watching.js";
+import type { Json } from "./wire/frames.js";
 import {
-  type Ask,
   type DeviceInfo,
   list,
-  type NewConsumer,
-  type NewDataConsumer,
   readDemand,
-  readLayers,
-  readNewConsumer,
-  readNewDataConsumer,
-  readScore,
   readTransport,
   type Subscription,
   type TransportInfo,
   text,
-  texts,
   type Welcome,
 } from "./wire/messages.js";
 
@@ -51,14 +42,6 @@ export interface SessionOptions {
   onReceiver: ((receiver: RTCRtpReceiver, peerId: string) => void) | undefined;
 }
 
-// A message of somebody on a data channel.
-export interface DataMessage {
-  // Null: nobody in the room, but its bot.
-  peerId: string | null;
-  label: string;
-  message: unknown;
-}
-
 // What the server calls what is sent.
 export type ProducerIds = ReadonlyMap<Source, string>;
 
@@ -68,31 +51,21 @@ interface Place {
   local: LocalTrack;
 }
 
-export interface SessionHost {
+export interface SessionHost extends ReceivingHost {
   readonly options: SessionOptions;
   readonly identity: Promise<Identity>;
-  readonly attachments: Attachments;
-  readonly request: Ask;
   locals(): Iterable<LocalTrack>;
   allowed(local: LocalTrack): boolean;
   // On data channels.
   mayWrite(): boolean;
-  // Tracks that are shown now.
-  shown(): Iterable<RemoteTrack>;
   joined(answer: Json): void;
   waiting(): void;
-  added(track: RemoteTrack): void;
-  removed(track: RemoteTrack): void;
-  changed(track: RemoteTrack): void;
-  // After a move: in the place of what was shown of the same source.
-  replaced(track: RemoteTrack): void;
   // After a move: nothing that is shown depends on earlier sessions any more.
   settled(kept: ReadonlySet<string>): void;
   media(direction: Direction, state: types.ConnectionState): void;
   sendingFailed(local: LocalTrack, error: unknown): void;
   mutedByHost(local: LocalTrack): void;
   closedByHost(local: LocalTrack): void;
-  data(message: DataMessage): void;
   // Data channels can be made from now on, or (undefined) not any more; "never": this session has none.
   dataReady(produce: ProduceData | undefined | "never"): void;
 }
@@ -102,23 +75,15 @@ export type ProduceData = (options: types.DataProducerOptions) => Promise<types.
 // Producers of the past are forgotten; there are rarely more than four at a time.
 const MAX_DEMANDS = 16;
 
-// What was told of a consumer that is still being set up.
-type Early = Partial<Pick<RemoteTrack, "paused" | "layers" | "score">> | "closed";
-
 export class Session {
   readonly #host: SessionHost;
   readonly #welcome: Welcome;
-  readonly #tracks = new Map<string, RemoteTrack>();
-  readonly #consumers = new Map<string, types.Consumer>();
-  readonly #dataConsumers = new Map<string, types.DataConsumer>();
-  readonly #early = new Map<string, Early>();
   readonly #places = new Map<Source, Place>();
   readonly #readers = new Map<types.Transport, StatsReader>();
   readonly #demands = new Map<string, readonly boolean[]>();
-  readonly #watching: Watching;
+  readonly #receiving: Receiving;
   // Of producers that an earlier session had, if the room has moved: they keep them.
   readonly #earlier: ProducerIds | undefined;
-  readonly #handover: Handover | undefined;
   #codec: types.RtpCodecCapability | undefined;
   #send: types.Transport | undefined;
   #recv: types.Transport | undefined;
@@ -134,20 +99,7 @@ export class Session {
     this.#host = host;
     this.#welcome = welcome;
     this.#earlier = earlier;
-    this.#handover =
-      earlier &&
-      new Handover({
-        shown: () => host.shown(),
-        show: (track) => host.replaced(track),
-        report: async () => (this.#recv && !this.#recv.closed ? this.#recv.getStats() : []),
-        complete: () => this.#settled(),
-      });
-    this.#watching = new Watching({
-      // Its tests see to it that the data is what the method takes.
-      request: (method, data) => host.request(method, data as never),
-      asked: (id, { preferred, paused }) => this.#change(id, { preferred, suspended: paused }),
-      pixelRatio: () => globalThis.devicePixelRatio,
-    });
+    this.#receiving = new Receiving(host, earlier !== undefined, () => this.#settled());
   }
 
   get closed(): boolean {
@@ -197,7 +149,7 @@ export class Session {
     if (this.#joined || this.#closed) return;
     this.#joined = true;
     this.#host.joined(data);
-    this.#handover?.begin();
+    this.#receiving.begin();
     this.#openSlots();
     // After a move the channels open when the others are there as well: what is said before would reach few.
     if (!this.#earlier) this.#openData();
@@ -230,11 +182,11 @@ export class Session {
   }
 
   watch(view: View, others: "all" | "nothing"): void {
-    this.#watching.view(view, others);
+    this.#receiving.watch(view, others);
   }
 
   seen(seen: boolean): void {
-    this.#watching.seen(seen);
+    this.#receiving.seen(seen);
   }
 
   producerId(local: LocalTrack): string | undefined {
@@ -244,15 +196,12 @@ export class Session {
 
   async request(method: string, data: Json): Promise<Json> {
     if (method !== "newConsumers") throw new RequestError(403, `${method} is not supported here`);
-    return { refused: await this.#take(list(data.consumers), list(data.dataConsumers)) };
+    return { refused: await this.#receiving.take(list(data.consumers), list(data.dataConsumers)) };
   }
 
   // Asks for what was announced, when nothing comes by itself.
   async consume(producerIds: string[]): Promise<RemoteTrack[]> {
-    const data = await this.#host.request("consume", { producerIds });
-    const made = list(data.consumers).filter(isObject);
-    await this.#take(made, []);
-    return made.flatMap((one) => this.#tracks.get(text(one, "consumerId")) ?? []);
+    return this.#receiving.consume(producerIds);
   }
 
   // False if it is not about what is sent and received.
@@ -260,22 +209,6 @@ export class Session {
     switch (method) {
       case "admitted":
         this.admitted(data);
-        return true;
-      case "consumersClosed":
-        for (const id of texts(data, "consumerIds")) this.#consumerClosed(id);
-        return true;
-      case "consumerPaused":
-      case "consumerResumed":
-        this.#change(text(data, "consumerId"), { paused: method === "consumerPaused" });
-        return true;
-      case "consumerLayersChanged":
-        this.#change(text(data, "consumerId"), { layers: readLayers(data) });
-        return true;
-      case "consumerScore":
-        this.#change(text(data, "consumerId"), { score: readScore(data) });
-        return true;
-      case "dataConsumerClosed":
-        this.#dataConsumerClosed(text(data, "dataConsumerId"));
         return true;
       case "producerDemand":
         this.#demanded(data);
@@ -287,7 +220,7 @@ export class Session {
         this.#closedByHost(text(data, "producerId"));
         return true;
       default:
-        return false;
+        return this.#receiving.notification(method, data);
     }
   }
 
@@ -309,7 +242,7 @@ export class Session {
         all.set(track, stats);
       }
     }
-    for (const [id, { track }] of this.#tracks) this.#watching.picture(id, all.get(track.id)?.height ?? 0);
+    this.#receiving.measured((track) => all.get(track)?.height ?? 0);
     return all;
   }
 
@@ -325,8 +258,7 @@ export class Session {
   retire(sending: boolean): void {
     if (!this.#closed) this.#host.dataReady(undefined);
     this.#closed = true;
-    this.#handover?.close();
-    this.#watching.close();
+    this.#receiving.retire();
     for (const { slot } of this.#places.values()) slot.close();
     this.#places.clear();
     if (!sending) this.#send?.close();
@@ -334,10 +266,8 @@ export class Session {
 
   close(): void {
     this.retire(false);
+    this.#receiving.close();
     this.#recv?.close();
-    this.#tracks.clear();
-    this.#consumers.clear();
-    this.#dataConsumers.clear();
     this.#readers.clear();
   }
 
@@ -361,6 +291,7 @@ export class Session {
     this.#recv = recv && device.createRecvTransport(options(recv));
     this.#send = send && this.#makeSend(send);
     // The server was told with the join how they connect.
+    if (this.#recv) this.#receiving.open(this.#recv);
     if (this.#recv) this.#listen("recv", this.#recv, async () => undefined);
     if (this.#send) this.#listen("send", this.#send, async () => undefined);
   }
@@ -461,109 +392,9 @@ export class Session {
     return new ProducerSlot(produce, this.#host, failed, this.#demands);
   }
 
-  // What could not be set up is named in the answer: the server does not send it then.
-  async #take(consumers: unknown[], dataConsumers: unknown[]): Promise<string[]> {
-    const refused: string[] = [];
-    const each = async (data: unknown, key: string, consume: () => Promise<void>): Promise<void> => {
-      try {
-        await consume();
-      } catch {
-        const id = object(data)[key];
-        if (typeof id === "string") refused.push(id);
-      }
-    };
-    await Promise.all([
-      ...consumers.map((data) =>
-        each(data, "consumerId", () => this.#consume(readNewConsumer(object(data)))),
-      ),
-      ...dataConsumers.map((data) =>
-        each(data, "dataConsumerId", () => this.#consumeData(readNewDataConsumer(object(data)))),
-      ),
-    ]);
-    return refused;
-  }
-
-  async #consume({ id, peerId, producerId, kind, ...one }: NewConsumer): Promise<void> {
-    const recv = this.#recv;
-    if (!recv || this.#closed) throw new RequestError(403, "not ready to receive");
-    if (this.#tracks.has(id)) return;
-    this.#early.set(id, {});
-    const screen = one.appData.share === true || one.appData.source === "screensharing";
-    const consumer = await recv.consume({
-      id,
-      producerId,
-      kind,
-      rtpParameters: one.rtpParameters,
-      // One stream per person and source: only what belongs together is played in step.
-      streamId: `${peerId}-${screen ? "screen" : "camera"}`,
-      onRtpReceiver: (receiver) => this.#host.options.onReceiver?.(receiver, peerId),
-    });
-    const early = this.#early.get(id);
-    this.#early.delete(id);
-    if (this.#closed || early === "closed") {
-      consumer.close();
-      return;
-    }
-    this.#consumers.set(id, consumer);
-    const { track, rtpReceiver: receiver } = consumer;
-    const { appData, count, score, producerPaused: paused } = one;
-    const init = { id, peerId, producerId, kind, appData, count, score, track, paused, receiver };
-    const remote = Object.assign(new RemoteTrack(init, this.#host.attachments), early);
-    this.#tracks.set(id, remote);
-    if (!this.#handover?.take(remote)) this.#host.added(remote);
-    // Sound is never asked to be less, nor to stop.
-    if (kind !== "video") return;
-    this.#watching.add(id, remote.key, count);
-    if (remote.layers) this.#watching.layer(id, remote.layers.spatial);
-  }
-
-  async #consumeData({ peerId, ...options }: NewDataConsumer): Promise<void> {
-    const { id, label } = options;
-    const recv = this.#recv;
-    if (!recv || this.#closed) throw new RequestError(403, "not ready to receive");
-    if (this.#dataConsumers.has(id)) return;
-    const consumer = await recv.consumeData(options);
-    if (this.#closed) {
-      consumer.close();
-      return;
-    }
-    this.#dataConsumers.set(id, consumer);
-    consumer.on("message", (message: unknown) => {
-      if (!this.#closed) this.#host.data({ peerId, label, message });
-    });
-  }
-
-  #dataConsumerClosed(id: string): void {
-    this.#dataConsumers.get(id)?.close();
-    this.#dataConsumers.delete(id);
-  }
-
-  #change(id: string, change: Partial<Omit<RemoteTrack, "id">>): void {
-    const track = this.#tracks.get(id);
-    if (!track) {
-      const early = this.#early.get(id);
-      if (early && early !== "closed") this.#early.set(id, { ...early, ...change });
-      return;
-    }
-    if ("layers" in change) this.#watching.layer(id, change.layers?.spatial);
-    Object.assign(track, change);
-    if (!this.#handover?.changed(track)) this.#host.changed(track);
-  }
-
-  #consumerClosed(id: string): void {
-    if (this.#early.has(id)) this.#early.set(id, "closed");
-    const track = this.#tracks.get(id);
-    this.#watching.remove(id);
-    this.#consumers.get(id)?.close();
-    this.#consumers.delete(id);
-    this.#tracks.delete(id);
-    this.#handover?.remove(id);
-    if (track) this.#host.removed(track);
-  }
-
   #settled(): void {
     this.#openData();
-    this.#host.settled(new Set(this.#tracks.keys()));
+    this.#host.settled(this.#receiving.ids);
   }
 
   #demanded(data: Json): void {
