@@ -109,7 +109,7 @@ test-web: $(WEB)/node_modules/.package-lock.json
 
 .PHONY: test-e2e
 test-e2e: page $(E2E)/node_modules/.package-lock.json ## Chromium against a real node.
-	cargo build $(CARGO_FLAGS) --package plenum
+	cargo build $(CARGO_FLAGS) --package plenum --bin plenum --example bridge
 	cd $(E2E) && npm run --silent check && npx --no-install playwright test
 
 .PHONY: test-long
