@@ -20,6 +20,8 @@ export function signallingUrl(address: Address, resume?: Resumption): string | P
   const query = { room, peer, ...(namespace === undefined ? {} : { namespace }) };
   if (token === undefined) return build(address, query);
   if (typeof token === "string") return build(address, { ...query, token });
+  // An address that is none is told at once, as it is without a token that has to be waited for.
+  build(address, query);
   return Promise.resolve(token()).then((given) => build(address, { ...query, token: given }));
 }
 

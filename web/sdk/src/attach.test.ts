@@ -32,7 +32,7 @@ describe("Attachments", () => {
   const element = (clientWidth: number, clientHeight: number): HTMLVideoElement =>
     ({ srcObject: null, clientWidth, clientHeight, play: async () => undefined }) as never;
   const remote = (id: string, key = "ada/camera", kind = "video"): RemoteTrack =>
-    ({ id, key, kind, track: `track-${id}` }) as never;
+    ({ id, key, peerId: key.split("/")[0], kind, track: `track-${id}` }) as never;
   const playing = (video: HTMLVideoElement): unknown => (video.srcObject as unknown as FakeStream)?.tracks;
   const place = (): unknown => attachments.view().get("ada/camera");
 
@@ -99,5 +99,20 @@ describe("Attachments", () => {
     detach();
     expect(video.srcObject).toBeNull();
     expect([...attachments.view()]).toEqual([["ada/camera", { width: 0, height: 0, staged: false }]]);
+  });
+
+  it("forgets those who have left, and knows who comes back", () => {
+    const video = element(640, 360);
+    attachments.attach(remote("1"), element(160, 90), {})();
+    attachments.attach(remote("2", "bob/camera"), video, {})();
+    const detach = attachments.attach(remote("3", "cy/camera"), video, {});
+    attachments.forget("ada");
+    attachments.forget("cy");
+    expect([...attachments.view().keys()].sort()).toEqual(["bob/camera", "cy/camera"]);
+    attachments.follow(remote("4", "cy/camera"));
+    detach();
+    expect([...attachments.view().keys()].sort()).toEqual(["bob/camera", "cy/camera"]);
+    attachments.forget("cy");
+    expect([...attachments.view().keys()]).toEqual(["bob/camera"]);
   });
 });

@@ -22,8 +22,8 @@ const NOWHERE: Place = { width: 0, height: 0, staged: false };
 export class Attachments {
   readonly #changed: () => void;
   readonly #attached = new Set<Attached>();
-  // Pictures that were shown once are not received when they are shown no more.
-  readonly #known = new Set<string>();
+  // Pictures that were shown once are not received when they are shown no more: whose they are, by their keys.
+  readonly #known = new Map<string, string>();
   #intersections: IntersectionObserver | undefined;
   #sizes: ResizeObserver | undefined;
 
@@ -32,13 +32,17 @@ export class Attachments {
     this.#changed = changed;
   }
 
-  attach({ key, kind, track }: RemoteTrack, element: HTMLMediaElement, options: AttachOptions): () => void {
+  attach(
+    { key, peerId, kind, track }: RemoteTrack,
+    element: HTMLMediaElement,
+    options: AttachOptions,
+  ): () => void {
     // Until the observer has looked, it counts as seen: most are, and those that are start at once.
     const attached = { key, element, kind, staged: options.staged === true, visible: true };
     this.#attached.add(attached);
     play(element, track);
     if (kind === "video") {
-      this.#known.add(key);
+      this.#known.set(key, peerId);
       this.#observe(element);
       this.#changed();
     }
@@ -46,8 +50,16 @@ export class Attachments {
   }
 
   // What follows a track plays where that one did.
-  follow({ key, track }: RemoteTrack): void {
-    for (const { element } of this.#of(key)) play(element, track);
+  follow({ key, peerId, kind, track }: RemoteTrack): void {
+    const places = this.#of(key);
+    for (const { element } of places) play(element, track);
+    // Somebody has come back to where nobody had cleared the place.
+    if (kind === "video" && places.length > 0) this.#known.set(key, peerId);
+  }
+
+  // Who has left: nothing is received of them that would have to be refused.
+  forget(peer: string): void {
+    for (const [key, peerId] of this.#known) if (peerId === peer) this.#known.delete(key);
   }
 
   // Nothing of this is received any more: the last picture is not to stay.
@@ -57,10 +69,11 @@ export class Attachments {
     }
   }
 
-  // The place of each picture that was ever attached: the largest of its elements that can be seen.
+  // The place of each picture of those who are there that was ever attached: the largest of its elements that can be
+  // seen.
   view(): View {
     const places = new Map<string, Place>();
-    for (const key of this.#known) places.set(key, NOWHERE);
+    for (const key of this.#known.keys()) places.set(key, NOWHERE);
     for (const { key, element, kind, staged, visible } of this.#attached) {
       if (kind !== "video" || !visible) continue;
       const { clientWidth: width, clientHeight: height } = element;

@@ -83,6 +83,11 @@ export class Receiving {
     return new Set(this.#tracks.keys());
   }
 
+  // How many consumers are being made.
+  get pending(): number {
+    return this.#early.size;
+  }
+
   // Where everything arrives.
   open(recv: types.Transport): void {
     this.#recv = recv;
@@ -124,7 +129,10 @@ export class Receiving {
   async consume(producerIds: string[]): Promise<RemoteTrack[]> {
     const data = await this.#host.request("consume", { producerIds });
     const made = list(data.consumers).filter(isObject);
-    await this.take(made, []);
+    const refused = await this.take(made, []);
+    // Nobody waits for an answer in which they could be named: the server would send them for nothing.
+    if (refused.length > 0)
+      this.#host.request("closeConsumers", { consumerIds: refused }).catch(() => undefined);
     return made.flatMap((one) => this.#tracks.get(text(one, "consumerId")) ?? []);
   }
 
@@ -178,9 +186,8 @@ export class Receiving {
     const recv = this.#recv;
     if (!recv || this.#closed) throw new RequestError(403, "not ready to receive");
     if (this.#tracks.has(id)) return;
-    this.#early.set(id, {});
     const screen = one.appData.share === true || one.appData.source === "screensharing";
-    const consumer = await recv.consume({
+    const options: types.ConsumerOptions = {
       id,
       producerId,
       kind,
@@ -188,9 +195,8 @@ export class Receiving {
       // One stream per person and source: only what belongs together is played in step.
       streamId: `${peerId}-${screen ? "screen" : "camera"}`,
       onRtpReceiver: (receiver) => this.#host.options.onReceiver?.(receiver, peerId),
-    });
-    const early = this.#early.get(id);
-    this.#early.delete(id);
+    };
+    const { made: consumer, early } = await this.#listening(id, () => recv.consume(options));
     if (this.#closed || early === "closed") {
       consumer.close();
       return;
@@ -206,6 +212,17 @@ export class Receiving {
     if (kind !== "video") return;
     this.#watching.add(id, remote.key, count);
     if (remote.layers) this.#watching.layer(id, remote.layers.spatial);
+  }
+
+  // What is told of a consumer while it is being made.
+  async #listening<T>(id: string, make: () => Promise<T>): Promise<{ made: T; early: Early }> {
+    this.#early.set(id, {});
+    try {
+      const made = await make();
+      return { made, early: this.#early.get(id) ?? {} };
+    } finally {
+      this.#early.delete(id);
+    }
   }
 
   async #consumeData({ peerId, ...options }: NewDataConsumer): Promise<void> {

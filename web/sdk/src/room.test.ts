@@ -289,6 +289,46 @@ describe("Room", () => {
     expect(wire().asked("produce")).toHaveLength(1);
   });
 
+  it("hears what a host does to something that has only just begun", async () => {
+    open();
+    const mic = await room.publish(track("mic", "audio"));
+    await join();
+    const muted = vi.fn();
+    const revoked = vi.fn();
+    room.on("muted", muted);
+    room.on("revoked", revoked);
+    wire().answer("produce", { producerId: "p" });
+    wire().tell("producerMuted", { producerId: "p" });
+    await settled();
+    expect(muted).toHaveBeenCalledExactlyOnceWith(mic);
+    expect(mic.muted).toBe(true);
+    expect(wire().asked("pauseProducer")).toHaveLength(1);
+    const camera = await room.publish(track("cam", "video"));
+    await settled();
+    wire().answer("produce", { producerId: "q" });
+    wire().tell("producerClosed", { producerId: "q" });
+    await settled();
+    expect(revoked).toHaveBeenCalledExactlyOnceWith(camera);
+    expect([...room.locals.keys()]).toEqual(["microphone"]);
+  });
+
+  it("gives back what it asked for and cannot take", async () => {
+    open();
+    await join({ peers: [BOB] });
+    recv().impossible.add("2");
+    const asked = room.consume(["of-1", "of-2"]);
+    wire().answer("consume", { consumers: [consumer("1", "bob"), consumer("2", "bob", "video")] });
+    await settled();
+    expect((await asked).map(({ id }) => id)).toEqual(["1"]);
+    expect(wire().asked("closeConsumers")[0]?.data).toEqual({ consumerIds: ["2"] });
+  });
+
+  it("says at once that an address is none, also with a token that takes its time", () => {
+    open();
+    const options = { room: "hall", token: async () => "t", connect: () => wire() };
+    expect(() => new Room("http://", options)).toThrow(TypeError);
+  });
+
   it("makes something to send on when it may send since", async () => {
     open();
     const listening = { role: "listener", transports: { recv: transport("r") } };

@@ -540,7 +540,10 @@ export class Room extends Emitter<RoomEvents> {
   #relay(): void {
     const model = this.#model;
     model.on("peerJoined", (peer) => this.emit("peerJoined", peer));
-    model.on("peerLeft", (peer) => this.emit("peerLeft", peer));
+    model.on("peerLeft", (peer) => {
+      this.#attachments.forget(peer.id);
+      this.emit("peerLeft", peer);
+    });
     model.on("peerChanged", (peer) => this.emit("peerChanged", peer));
     model.on("producersChanged", (peer) => this.emit("producersChanged", peer));
     model.on("roomChanged", (info) => this.emit("roomChanged", info));

@@ -75,12 +75,24 @@ export type ProduceData = (options: types.DataProducerOptions) => Promise<types.
 // Producers of the past are forgotten; there are rarely more than four at a time.
 const MAX_DEMANDS = 16;
 
+type Verdict = "muted" | "closed";
+
+// Sets the newest of at most that many.
+function remember<T>(all: Map<string, T>, producerId: string, what: T): void {
+  all.delete(producerId);
+  all.set(producerId, what);
+  const [oldest] = all.keys();
+  if (all.size > MAX_DEMANDS && oldest !== undefined) all.delete(oldest);
+}
+
 export class Session {
   readonly #host: SessionHost;
   readonly #welcome: Welcome;
   readonly #places = new Map<Source, Place>();
   readonly #readers = new Map<types.Transport, StatsReader>();
   readonly #demands = new Map<string, readonly boolean[]>();
+  // What hosts have done to producers before the answer that makes them known.
+  readonly #verdicts = new Map<string, Verdict>();
   readonly #receiving: Receiving;
   // Of producers that an earlier session had, if the room has moved: they keep them.
   readonly #earlier: ProducerIds | undefined;
@@ -214,10 +226,10 @@ export class Session {
         this.#demanded(data);
         return true;
       case "producerMuted":
-        this.#muted(text(data, "producerId"));
+        this.#judged(text(data, "producerId"), "muted");
         return true;
       case "producerClosed":
-        this.#closedByHost(text(data, "producerId"));
+        this.#judged(text(data, "producerId"), "closed");
         return true;
       default:
         return this.#receiving.notification(method, data);
@@ -377,13 +389,17 @@ export class Session {
       // The local track goes through the library to where the request is made, and not further.
       const appData = { ...appDataOf(local.source), ...local.options.appData, local };
       const onRtpSender = (sender: RTCRtpSender): void => this.#host.options.onSender?.(sender, local);
-      return this.#send.produce({
+      const producer = await this.#send.produce({
         track,
         stopTracks: false,
         appData,
         onRtpSender,
         ...coding(local, this.#codec),
       });
+      const verdict = this.#verdicts.get(producer.id);
+      this.#verdicts.delete(producer.id);
+      if (verdict && !this.#closed) this.#carryOut(verdict, current());
+      return producer;
     };
     const failed = (reason: unknown): void => {
       // What came too early for a room with a lobby is tried again once it has opened.
@@ -399,25 +415,23 @@ export class Session {
 
   #demanded(data: Json): void {
     const { producerId, encodings } = readDemand(data);
-    this.#demands.delete(producerId);
-    this.#demands.set(producerId, encodings);
-    const [oldest] = this.#demands.keys();
-    if (this.#demands.size > MAX_DEMANDS && oldest !== undefined) this.#demands.delete(oldest);
+    remember(this.#demands, producerId, encodings);
     for (const { slot } of this.#places.values()) slot.follow();
   }
 
-  #muted(producerId: string): void {
-    const local = this.#producing(producerId);
-    local?.mute();
-    if (local) this.#host.mutedByHost(local);
+  #judged(producerId: string, verdict: Verdict): void {
+    const place = [...this.#places.values()].find(({ slot }) => slot.id === producerId);
+    if (place) this.#carryOut(verdict, place.local);
+    // That it is closed outweighs that it is muted.
+    else if (this.#verdicts.get(producerId) !== "closed") remember(this.#verdicts, producerId, verdict);
   }
 
-  #closedByHost(producerId: string): void {
-    const local = this.#producing(producerId);
-    if (local) this.#host.closedByHost(local);
-  }
-
-  #producing(producerId: string): LocalTrack | undefined {
-    return [...this.#places.values()].find(({ slot }) => slot.id === producerId)?.local;
+  #carryOut(verdict: Verdict, local: LocalTrack): void {
+    if (verdict === "closed") {
+      this.#host.closedByHost(local);
+      return;
+    }
+    local.mute();
+    this.#host.mutedByHost(local);
   }
 }

@@ -185,6 +185,48 @@ describe("ProducerSlot", () => {
     expect(failed).toHaveBeenCalledOnce();
   });
 
+  it("does what was wished for while something failed", async () => {
+    let refuse: (error: Error) => void = () => undefined;
+    const tried: string[] = [];
+    slot = new ProducerSlot(
+      (track) => {
+        tried.push(track.id);
+        if (track === two) return Promise.resolve(new FakeProducer(track) as unknown as types.Producer);
+        return new Promise((_, reject) => {
+          refuse = reject;
+        });
+      },
+      { request: async () => ({}) },
+      failed,
+    );
+    slot.set({ track: one, paused: false });
+    slot.set({ track: two, paused: false });
+    refuse(new Error("no"));
+    await settled();
+    expect(failed).toHaveBeenCalledOnce();
+    expect(tried).toEqual(["one", "two"]);
+    expect(slot.id).toBe("p");
+  });
+
+  it("asks again for a pause that failed", async () => {
+    const request = vi.fn(async (_: string): Promise<Record<string, unknown>> => ({}));
+    slot = new ProducerSlot(
+      async (track) => new FakeProducer(track) as unknown as types.Producer,
+      { request },
+      failed,
+    );
+    slot.set({ track: one, paused: false });
+    await settled();
+    request.mockRejectedValueOnce(new Error("no answer"));
+    slot.set({ track: one, paused: true });
+    await settled();
+    expect(failed).toHaveBeenCalledOnce();
+    slot.set({ track: one, paused: true });
+    await settled();
+    expect(request.mock.calls.map(([method]) => method)).toEqual(["pauseProducer", "pauseProducer"]);
+    expect(failed).toHaveBeenCalledOnce();
+  });
+
   it("is silent after its connection is gone", async () => {
     slot = new ProducerSlot(() => Promise.reject(new Error("lost")), { request: async () => ({}) }, failed);
     slot.set({ track: one, paused: false });

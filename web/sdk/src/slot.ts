@@ -17,6 +17,8 @@ export class ProducerSlot {
   #wanted: Wanted = { track: undefined, paused: false };
   #producer: types.Producer | undefined;
   #followed: readonly boolean[] | undefined;
+  // Whether the server takes it for paused; undefined after a request of which nobody knows what it did.
+  #told: boolean | undefined;
   #working = false;
   // Something was asked for since the last look.
   #asked = false;
@@ -64,12 +66,20 @@ export class ProducerSlot {
       // Until nothing is left to do, and nothing was asked for while that was found out.
       for (let more = true; !this.#closed && (more || this.#asked); ) {
         this.#asked = false;
-        more = await this.#step();
+        more = await this.#attempt();
       }
-    } catch (error) {
-      if (!this.#closed) this.#failed(error);
     } finally {
       this.#working = false;
+    }
+  }
+
+  // A failure ends what was begun, not what was wished for meanwhile.
+  async #attempt(): Promise<boolean> {
+    try {
+      return await this.#step();
+    } catch (error) {
+      if (!this.#closed) this.#failed(error);
+      return false;
     }
   }
 
@@ -82,6 +92,7 @@ export class ProducerSlot {
       if (!track || paused) return false;
       this.#producer = await this.#produce(track);
       this.#followed = undefined;
+      this.#told = false;
       return true;
     }
     if (!track) {
@@ -95,10 +106,12 @@ export class ProducerSlot {
       await producer.replaceTrack({ track });
       return true;
     }
-    if (producer.paused !== paused) {
+    if (producer.paused !== paused || this.#told !== paused) {
       if (paused) producer.pause();
       else producer.resume();
+      this.#told = undefined;
       await this.#socket.request(paused ? "pauseProducer" : "resumeProducer", { producerId: producer.id });
+      this.#told = paused;
       return true;
     }
     const demand = this.#demands.get(producer.id);

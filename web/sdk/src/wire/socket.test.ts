@@ -226,6 +226,20 @@ describe("Socket", () => {
     expect(now().url).toBe("resume=other&seq=2");
   });
 
+  it("ends when an address that had to be waited for is none", async () => {
+    const other = new Socket({
+      address: async () => "no address",
+      handlers,
+      connect: () => {
+        throw new SyntaxError("invalid URL");
+      },
+    });
+    await settled();
+    expect(handlers.closed).toHaveBeenCalledExactlyOnceWith({ code: 0, reason: "invalid URL" });
+    expect(handlers.interrupted).not.toHaveBeenCalled();
+    await expect(other.request("one")).rejects.toMatchObject({ code: 0 });
+  });
+
   it("skips the rest of the waiting time when it is asked to", async () => {
     now().lose(1013);
     const count = connections.length;

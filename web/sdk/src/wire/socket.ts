@@ -185,7 +185,13 @@ export class Socket {
     }
     address.then(
       (url) => {
-        if (!this.#closed) this.#connect(url);
+        if (this.#closed) return;
+        try {
+          this.#connect(url);
+        } catch (error) {
+          // An address to which nobody can connect becomes none by waiting.
+          this.#end({ code: 0, reason: error instanceof Error ? error.message : String(error) });
+        }
       },
       // Whoever makes the token may be out of reach as the server may be.
       () => this.#wait(),
