@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { RequestError } from "./errors.js";
 import type { Place } from "./media/layers.js";
 import { type Asked, Watching } from "./watching.js";
 import type { Json } from "./wire/frames.js";
@@ -11,6 +12,7 @@ describe("Watching", () => {
   let sent: [string, Json][];
   let asked: Map<string, Asked>;
   let refuse: (method: string) => boolean;
+  let fail: (method: string) => RequestError | undefined;
   let watching: Watching;
 
   const view = (places: Record<string, Place>): void =>
@@ -23,9 +25,11 @@ describe("Watching", () => {
     sent = [];
     asked = new Map();
     refuse = () => false;
+    fail = () => undefined;
     watching = new Watching({
       request: async (method, data) => {
-        if (refuse(method)) throw new Error("no");
+        const failure = fail(method) ?? (refuse(method) ? new Error("no") : undefined);
+        if (failure) throw failure;
         sent.push([method, data]);
       },
       asked: (consumer, what) => asked.set(consumer, what),
@@ -177,6 +181,89 @@ describe("Watching", () => {
     await settled();
     expect(methods()).toEqual(["pauseConsumers", "resumeConsumers"]);
     expect(asked.get("1")).toEqual({ preferred: undefined, paused: false });
+  });
+
+  it("resumes what a pause without an answer may have stopped", async () => {
+    fail = (method) => (method === "pauseConsumers" ? new RequestError(0, "no answer") : undefined);
+    watching.add("1", "a/camera", three);
+    view({});
+    await settled();
+    expect(sent).toEqual([]);
+    view({ "a/camera": { width: 1200, height: 700, staged: false } });
+    await settled();
+    expect(methods()).toEqual(["resumeConsumers"]);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(sent).toHaveLength(1);
+  });
+
+  it("asks again, more and more seldom, for what has failed for a while", async () => {
+    watching.add("1", "a/camera", three);
+    view({});
+    await settled();
+    let failures = 0;
+    fail = () => {
+      failures += 1;
+      return new RequestError(429, "too many requests");
+    };
+    view({ "a/camera": small });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(failures).toBeGreaterThan(8);
+    expect(failures).toBeLessThan(32);
+    fail = () => undefined;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(methods().slice(1).sort()).toEqual(["resumeConsumers", "setConsumerLayers"]);
+    expect(asked.get("1")).toEqual({ preferred: { spatial: 0, temporal: 2 }, paused: false });
+  });
+
+  it("asks again to go on even if that was refused", async () => {
+    watching.add("1", "a/camera", three);
+    view({});
+    await settled();
+    fail = () => new RequestError(403, "no");
+    view({ "a/camera": { width: 1200, height: 700, staged: false } });
+    await settled();
+    fail = () => undefined;
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(methods()).toEqual(["pauseConsumers", "resumeConsumers"]);
+  });
+
+  it("stops and goes on with everybody by few requests", async () => {
+    for (let id = 0; id < 150; id += 1) watching.add(String(id), `${id}/camera`, three);
+    view({});
+    await settled();
+    expect(sent.map(([method, { consumerIds }]) => [method, (consumerIds as string[]).length])).toEqual([
+      ["pauseConsumers", 64],
+      ["pauseConsumers", 64],
+      ["pauseConsumers", 22],
+    ]);
+    expect([...asked.values()].every(({ paused }) => paused)).toBe(true);
+  });
+
+  it("never asks more at a time than the server takes", async () => {
+    const answers: (() => void)[] = [];
+    watching = new Watching({
+      request: (method, data) => {
+        sent.push([method, data]);
+        return new Promise<void>((resolve) => answers.push(resolve));
+      },
+      asked: () => undefined,
+      pixelRatio: () => 1,
+    });
+    const places: Record<string, Place> = {};
+    for (let id = 0; id < 150; id += 1) {
+      watching.add(String(id), `${id}/camera`, three);
+      places[`${id}/camera`] = small;
+    }
+    view(places);
+    await settled();
+    expect(sent).toHaveLength(32);
+    while (answers.length > 0) {
+      expect(answers.length).toBeLessThanOrEqual(32);
+      answers.shift()?.();
+      await vi.advanceTimersByTimeAsync(0);
+    }
+    expect(new Set(sent.map(([, { consumerId }]) => consumerId)).size).toBe(150);
+    expect(sent).toHaveLength(150);
   });
 
   it("says nothing about what is gone", async () => {

@@ -1,6 +1,7 @@
 // Tells the server what of the received pictures is worth sending: layers by the size of their tiles, nothing for those
 // that nobody sees, and more for the one that is looked at.
 
+import { RequestError } from "./errors.js";
 import {
   type LayerCount,
   type Layers,
@@ -10,6 +11,7 @@ import {
   type Wish,
   wish,
 } from "./media/layers.js";
+import { backoff } from "./wire/backoff.js";
 import type { Json } from "./wire/frames.js";
 
 // The places of pictures by `RemoteTrack.key`.
@@ -22,6 +24,11 @@ const SETTLE_AT_MOST_MS = 1_000;
 
 // A glance at another tab is not worth a key frame on coming back.
 const HIDDEN_MS = 1_500;
+
+// The server refuses a client more than 128 requests at a time, which are not all of this kind, and takes a list apart
+// into as many.
+const SINGLE_AT_ONCE = 32;
+const LIST_AT_MOST = 64;
 
 // Of whom nobody says where it is shown, all is received.
 const WHOLE: Place = { width: Number.MAX_SAFE_INTEGER, height: Number.MAX_SAFE_INTEGER, staged: false };
@@ -50,11 +57,19 @@ interface Watched {
   current: number | undefined;
   wanted: Wish;
   // What the server was told last.
-  told: Wish;
+  told: Told;
   working: boolean;
-  // What the server would not do, by method. It is not asked for that again before something else is wanted.
-  refused: Map<string, string>;
+  // What the server would not do, by method. It is not asked for that again before something else is wanted, or some
+  // time has passed.
+  refused: Map<Method, string>;
+  // In a row.
+  failures: number;
 }
+
+// After a request of which nobody knows whether it was carried out.
+const UNKNOWN = "unknown";
+
+type Told = { [K in keyof Wish]: Wish[K] | typeof UNKNOWN };
 
 export class Watching {
   readonly #options: WatchingOptions;
@@ -65,6 +80,12 @@ export class Watching {
   #settle: ReturnType<typeof setTimeout> | undefined;
   #deadline = 0;
   #hide: ReturnType<typeof setTimeout> | undefined;
+  readonly #retries = new Set<ReturnType<typeof setTimeout>>();
+  // Lists that are asked for.
+  readonly #lists = new Set<Method>();
+  // Requests about one consumer that are asked for.
+  #single = 0;
+  #closed = false;
 
   constructor(options: WatchingOptions) {
     this.#options = options;
@@ -83,6 +104,7 @@ export class Watching {
       told: all,
       working: false,
       refused: new Map(),
+      failures: 0,
     });
     this.#changed();
   }
@@ -127,6 +149,8 @@ export class Watching {
   close(): void {
     clearTimeout(this.#settle);
     clearTimeout(this.#hide);
+    for (const retry of this.#retries) clearTimeout(retry);
+    this.#closed = true;
     this.#consumers.clear();
   }
 
@@ -142,14 +166,14 @@ export class Watching {
     clearTimeout(this.#settle);
     this.#settle = undefined;
     const ratio = this.#options.pixelRatio();
-    for (const [consumer, watched] of this.#consumers) {
+    for (const watched of this.#consumers.values()) {
       const place = this.#place(watched.tile);
       const wished = watched.wanted.layers?.spatial;
       const before = JSON.stringify(watched.wanted);
       watched.wanted = wish(place, ratio, { count: watched.count, top: watched.top.value, wished });
       if (JSON.stringify(watched.wanted) !== before) watched.refused.clear();
-      if (!watched.working) void this.#work(consumer, watched);
     }
+    this.#work();
   }
 
   #place(tile: string): Place | undefined {
@@ -158,25 +182,83 @@ export class Watching {
     return this.#seen ? place : undefined;
   }
 
-  // One request at a time and consumer, until the server knows what is wanted by then.
-  async #work(consumer: string, watched: Watched): Promise<void> {
-    watched.working = true;
-    for (let step = next(watched); step; step = next(watched)) {
-      const { method, data } = step;
-      try {
-        const whom = method.endsWith("Consumers") ? { consumerIds: [consumer] } : { consumerId: consumer };
-        await this.#options.request(method, { ...whom, ...data });
-      } catch {
-        // The picture stays as it is, which is no worse than before.
-        watched.refused.set(method, JSON.stringify(data));
+  // One request at a time and consumer, until the server knows what is wanted by then; and one for all that stop, or go
+  // on, at the same time.
+  #work(): void {
+    const lists = new Map<Method, Asking>();
+    for (const [consumer, watched] of this.#consumers) {
+      const step = watched.working ? undefined : next(watched);
+      if (!step) continue;
+      if (!isList(step.method)) {
+        if (this.#single < SINGLE_AT_ONCE) void this.#ask({ step, whom: new Map([[consumer, watched]]) });
         continue;
       }
-      if (this.#consumers.get(consumer) !== watched) return;
+      if (this.#lists.has(step.method)) continue;
+      const asking = lists.get(step.method) ?? { step, whom: new Map() };
+      if (asking.whom.size < LIST_AT_MOST) asking.whom.set(consumer, watched);
+      lists.set(step.method, asking);
+    }
+    for (const asking of lists.values()) void this.#ask(asking);
+  }
+
+  async #ask(asking: Asking): Promise<void> {
+    const { method, data } = asking.step;
+    const [first] = asking.whom.keys();
+    const list = isList(method);
+    const whom = list ? { consumerIds: [...asking.whom.keys()] } : { consumerId: first };
+    if (list) this.#lists.add(method);
+    else this.#single += 1;
+    for (const watched of asking.whom.values()) watched.working = true;
+    try {
+      await this.#options.request(method, { ...whom, ...data });
+      this.#agreed(asking);
+    } catch (error) {
+      this.#failed(asking, error);
+    }
+    for (const watched of asking.whom.values()) watched.working = false;
+    if (list) this.#lists.delete(method);
+    else this.#single -= 1;
+    this.#work();
+  }
+
+  #agreed({ step, whom }: Asking): void {
+    for (const [consumer, watched] of whom) {
+      if (this.#consumers.get(consumer) !== watched) continue;
+      watched.failures = 0;
       watched.told = { ...watched.told, ...step.told };
       const { layers, paused } = watched.told;
-      this.#options.asked(consumer, { preferred: layers, paused });
+      const preferred = layers === UNKNOWN ? undefined : layers;
+      this.#options.asked(consumer, { preferred, paused: paused === true });
     }
-    watched.working = false;
+  }
+
+  // The picture stays as it is, or is not even known to: what was not answered may have been done all the same, and a
+  // list by halves.
+  #failed({ step, whom }: Asking, error: unknown): void {
+    const list = isList(step.method);
+    const code = error instanceof RequestError ? error.code : undefined;
+    const passes = code === 0 || code === 429 || (code !== undefined && code >= 500);
+    for (const watched of whom.values()) {
+      watched.refused.set(step.method, JSON.stringify(step.data));
+      if (list || passes) watched.told = { ...watched.told, ...step.unknown };
+      watched.failures += 1;
+    }
+    // Layers that the server will not choose it will not choose later either. Whoever is to be seen is, at last.
+    if (list || passes) this.#again(step.method, whom);
+  }
+
+  #again(method: Method, whom: ReadonlyMap<string, Watched>): void {
+    if (this.#closed) return;
+    const failures = Math.max(...[...whom.values()].map((watched) => watched.failures));
+    const retry = setTimeout(
+      () => {
+        this.#retries.delete(retry);
+        for (const watched of whom.values()) watched.refused.delete(method);
+        this.#work();
+      },
+      backoff(failures, Math.random()),
+    );
+    this.#retries.add(retry);
   }
 }
 
@@ -184,22 +266,40 @@ interface Step {
   method: Method;
   data: Json;
   told: Partial<Wish>;
+  // What nobody knows if this fails.
+  unknown: Partial<Told>;
+}
+
+// One request.
+interface Asking {
+  step: Step;
+  whom: Map<string, Watched>;
+}
+
+function isList(method: Method): boolean {
+  return method === "pauseConsumers" || method === "resumeConsumers";
 }
 
 // What the server has still to be told. Who comes back is told what of it first, so that it starts right.
 function steps({ wanted, told, count }: Watched): Step[] {
   const { paused, layers, priority } = wanted;
-  if (paused) return told.paused ? [] : [{ method: "pauseConsumers", data: {}, told: { paused } }];
+  const whether = { data: {}, told: { paused }, unknown: { paused: UNKNOWN } } as const;
+  if (paused) return told.paused === true ? [] : [{ method: "pauseConsumers", ...whether }];
   const all: Step[] = [];
-  if (priority !== told.priority)
-    all.push({ method: "setConsumerPriority", data: { priority }, told: { priority } });
-  const have = told.layers ?? { spatial: count.spatial - 1, temporal: count.temporal - 1 };
-  if (layers && (layers.spatial !== have.spatial || layers.temporal !== have.temporal)) {
-    const data = { spatialLayer: layers.spatial, temporalLayer: layers.temporal };
-    all.push({ method: "setConsumerLayers", data, told: { layers } });
+  if (priority !== told.priority) {
+    const unknown = { priority: UNKNOWN } as const;
+    all.push({ method: "setConsumerPriority", data: { priority }, told: { priority }, unknown });
   }
-  if (told.paused) all.push({ method: "resumeConsumers", data: {}, told: { paused } });
+  if (layers && !same(layers, told.layers ?? { spatial: count.spatial - 1, temporal: count.temporal - 1 })) {
+    const data = { spatialLayer: layers.spatial, temporalLayer: layers.temporal };
+    all.push({ method: "setConsumerLayers", data, told: { layers }, unknown: { layers: UNKNOWN } });
+  }
+  if (told.paused !== false) all.push({ method: "resumeConsumers", ...whether });
   return all;
+}
+
+function same(one: Layers, other: Layers | typeof UNKNOWN): boolean {
+  return other !== UNKNOWN && one.spatial === other.spatial && one.temporal === other.temporal;
 }
 
 // The first of them that was not refused already.
