@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use plenum_api::grants::{Grants, Role};
 use plenum_auth::{Audience, Claims, Signer};
+use plenum_ids::NamespaceId;
 
 /// What a token shall say.
 #[derive(Args, Debug)]
@@ -24,9 +25,9 @@ pub(crate) struct TokenArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// The namespace.
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    pub(crate) namespace: String,
-    /// What its bearer is in the room; without it the room decides.
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = NamespaceId::parse)]
+    pub(crate) namespace: NamespaceId,
+    /// What its bearer is in the room; without it a speaker.
     #[arg(long, value_name = "ROLE")]
     pub(crate) role: Option<RoleArg>,
     /// What its bearer may do: one or several of these, or none. Without any: publish everything and subscribe.
@@ -97,7 +98,7 @@ pub(crate) fn run(args: TokenArgs) -> anyhow::Result<ExitCode> {
 
 fn claims(args: TokenArgs, now: Duration) -> Claims {
     Claims {
-        ns: args.namespace.into(),
+        ns: args.namespace,
         room: args.room,
         peer: args.peer,
         name: args.name,

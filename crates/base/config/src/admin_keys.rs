@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use plenum_ids::NamespaceId;
 use toml::{Table, Value};
 
 use crate::{Secret, setting::Setting};
@@ -109,6 +110,10 @@ fn key(value: &Value) -> Option<AdminKey> {
         (None, Some(digits)) => AdminSecret::Sha256(digest(digits)?),
         _ => return None,
     };
+    let namespace = text("namespace")?;
+    if namespace.is_some_and(|it| NamespaceId::parse(it).is_err()) {
+        return None;
+    }
     Some(AdminKey {
         name: text("name")??.to_owned(),
         key,
@@ -118,7 +123,7 @@ fn key(value: &Value) -> Option<AdminKey> {
             "admin" => AdminScope::Admin,
             _ => return None,
         },
-        namespace: text("namespace")?.map(Into::into),
+        namespace: namespace.map(Into::into),
     })
 }
 
@@ -170,6 +175,7 @@ mod tests {
             "[{ name = \"a\", key = \"0123456789abcdef\" }]",
             "[{ name = \"a\", key = \"0123456789abcdef\", scope = \"write\" }]",
             "[{ name = \"a\", sha256 = \"00\", scope = \"read\" }]",
+            "[{ name = \"a\", key = \"0123456789abcdef\", scope = \"read\", namespace = \"a/b\" }]",
             "[{ name = \"\", key = \"0123456789abcdef\", scope = \"read\" }]",
             "[{ name = \"a\", key = \"0123456789abcdef\", scope = \"read\", scpe = \"\" }]",
         ] {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use plenum_ids::NamespaceId;
 use toml::{Table, Value};
 
 use crate::setting::Setting;
@@ -27,8 +28,7 @@ pub struct Namespace {
 }
 
 impl Setting for BTreeMap<String, NamespaceLimits> {
-    const EXPECTED: &'static str =
-        "a table for each namespace with max_rooms, max_peers or max_peers_per_room";
+    const EXPECTED: &'static str = "a table for each namespace (letters, digits, '-', '_', '.') with max_rooms, max_peers or max_peers_per_room";
 
     /// As in the file: there is no short form.
     fn from_text(text: &str) -> Option<Self> {
@@ -38,10 +38,11 @@ impl Setting for BTreeMap<String, NamespaceLimits> {
 
     fn from_toml(value: &Value) -> Option<Self> {
         let namespaces = value.as_table()?.iter();
-        let named = namespaces.filter(|(name, _)| !name.is_empty());
-        named
-            .map(|(name, value)| Some((name.clone(), limits(value)?)))
-            .collect()
+        let limits = |(name, value): (&String, _)| {
+            NamespaceId::parse(name).ok()?;
+            Some((name.clone(), limits(value)?))
+        };
+        namespaces.map(limits).collect()
     }
 
     fn to_toml(&self) -> Option<Value> {
@@ -82,7 +83,7 @@ mod tests {
     #[test]
     fn every_namespace_has_a_table() {
         let file: Table =
-            "[limits.acme]\nmax_rooms = 5\n[limits.\"b c\"]\nmax_peers = 7\nmax_peers_per_room = 2"
+            "[limits.acme]\nmax_rooms = 5\n[limits.\"b.c\"]\nmax_peers = 7\nmax_peers_per_room = 2"
                 .parse()
                 .expect("TOML");
         let read = |value: &Value| BTreeMap::<String, NamespaceLimits>::from_toml(value);
@@ -91,13 +92,15 @@ mod tests {
             (all["acme"].max_rooms, all["acme"].max_peers),
             (Some(5), None)
         );
-        assert_eq!(all["b c"].max_peers_per_room, Some(2));
+        assert_eq!(all["b.c"].max_peers_per_room, Some(2));
         assert_eq!(read(&all.to_toml().expect("not empty")), Some(all));
         for wrong in [
             "7",
             "{ a = 7 }",
             "{ a = { max_rooms = -1 } }",
             "{ a = { rooms = 1 } }",
+            "{ \"a b\" = { max_rooms = 1 } }",
+            "{ \"\" = { max_rooms = 1 } }",
         ] {
             assert_eq!(
                 BTreeMap::<String, NamespaceLimits>::from_text(wrong),

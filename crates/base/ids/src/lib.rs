@@ -170,7 +170,33 @@ name_id!(
 impl NamespaceId {
     /// The namespace of whoever names none.
     pub const DEFAULT_NAME: &'static str = "default";
+
+    /// Longest name. It is the operator's, so that no client's habits count.
+    pub const MAX_LENGTH: usize = 64;
+
+    /// A name that goes into paths, settings and figures: letters, digits, `-`, `_` and `.` of ASCII.
+    pub fn parse(text: &str) -> Result<Self, InvalidNamespace> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let fits = !text.is_empty() && text.len() <= Self::MAX_LENGTH;
+        if fits && text.bytes().all(is_plain) {
+            Ok(Self::from(text))
+        } else {
+            Err(InvalidNamespace)
+        }
+    }
 }
+
+/// The text is no name of a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidNamespace;
+
+impl fmt::Display for InvalidNamespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no name of a namespace: 1 to 64 ASCII letters, digits, '-', '_' and '.'")
+    }
+}
+
+impl std::error::Error for InvalidNamespace {}
 
 impl Default for NamespaceId {
     fn default() -> Self {
@@ -227,6 +253,16 @@ mod tests {
         let room = RoomName::from(RoomId::from("lobby"));
         assert_eq!(room.to_string(), "default/lobby");
         assert_ne!(room, RoomName::new("acme", "lobby"));
+    }
+
+    #[test]
+    fn namespaces_have_plain_names() {
+        for name in ["default", "a", "acme.eu-1_x", &"n".repeat(64)] {
+            assert_eq!(NamespaceId::parse(name), Ok(NamespaceId::from(name)));
+        }
+        for name in ["", "a/b", "a b", "ä", "*", &"n".repeat(65)] {
+            assert_eq!(NamespaceId::parse(name), Err(InvalidNamespace), "{name}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ use crate::{
     moving::Legacy,
     objects::Objects,
     options::RoomOptions,
-    overview::shown_name,
+    overview::{is_of_everybody, shown_name},
     placement::Resource,
     room_task::{Beginning, Figures, Input, Owner, RoomTask},
     rooms::{Entry, Rooms, Spot, room_placement},
@@ -146,7 +146,8 @@ impl Host {
         rooms.give_up_lost(room);
         let namespace = &room.namespace;
         let limits = shared.config.namespace_limits(namespace);
-        if limited {
+        // Whoever comes back takes the place of its own older session.
+        if limited && !rooms.has_member(room, &admission.peer) {
             rooms.namespaces.check_peer(namespace, &limits)?;
         }
         if !rooms.by_id.contains_key(room) {
@@ -189,6 +190,15 @@ impl Host {
 
     /// Rooms and workers as they are now.
     pub async fn stats(&self) -> Stats {
+        self.stats_of(|_| true).await
+    }
+
+    /// The same for everybody: of namespaces of their own only how much there is.
+    pub async fn public_stats(&self) -> Stats {
+        self.stats_of(is_of_everybody).await
+    }
+
+    async fn stats_of(&self, is_shown: impl Fn(&RoomName) -> bool) -> Stats {
         let shared = &self.shared;
         let infos = self.shared.supervisor.workers();
         let figures = join_all(infos.iter().map(|info| self.worker_stats(info.id))).await;
@@ -198,8 +208,11 @@ impl Host {
         let mut total_peers = 0;
         let mut placements = BTreeMap::new();
         for (name, entry) in &rooms.by_id {
-            let id = shown_name(name);
             total_peers += entry.figures.joined.load(Ordering::Relaxed);
+            if !is_shown(name) {
+                continue;
+            }
+            let id = shown_name(name);
             for spot in &entry.spots {
                 let worker_id = spot.worker.id().0;
                 let names = distribution.entry(worker_id).or_default();

@@ -17,6 +17,10 @@ impl Members {
         self.lock().clone()
     }
 
+    pub(crate) fn contains(&self, peer: &PeerId) -> bool {
+        self.lock().contains_key(peer)
+    }
+
     pub(crate) fn note(&self, what: &RoomEvent) {
         match what {
             RoomEvent::PeerJoined { peer_id, role, .. } => {

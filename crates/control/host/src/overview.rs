@@ -140,11 +140,31 @@ fn unix_millis(at: SystemTime) -> u64 {
     })
 }
 
-/// As rooms are named where there is one list of all: those of the namespace of everybody by their names alone.
+/// As rooms are named where there is one list of all: those of the namespace of everybody by their names alone, unless
+/// that would read as another namespace's room.
 pub(crate) fn shown_name(name: &RoomName) -> String {
-    if name.namespace.as_str() == NamespaceId::DEFAULT_NAME {
+    if is_of_everybody(name) && !name.room.as_str().contains('/') {
         name.room.to_string()
     } else {
         name.to_string()
+    }
+}
+
+/// Whether it is a room of nobody in particular, which everybody may hear of.
+pub(crate) fn is_of_everybody(name: &RoomName) -> bool {
+    name.namespace.as_str() == NamespaceId::DEFAULT_NAME
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_rooms_are_shown_alike() {
+        let shown = |namespace: &str, room: &str| shown_name(&RoomName::new(namespace, room));
+        assert_eq!(shown("default", "lobby"), "lobby");
+        assert_eq!(shown("acme", "lobby"), "acme/lobby");
+        assert_eq!(shown("default", "acme/lobby"), "default/acme/lobby");
+        assert_eq!(shown("acme", "default/lobby"), "acme/default/lobby");
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use plenum_api::status::RoomPlacement;
-use plenum_ids::{RoomName, WorkerId};
+use plenum_ids::{PeerId, RoomName, WorkerId};
 use plenum_room::PlaceId;
 use plenum_supervisor::Worker;
 use tokio::sync::mpsc;
@@ -124,6 +124,12 @@ impl Rooms {
             _ => {}
         }
         self.refusal = refusal;
+    }
+
+    /// Whether somebody has joined a room that is there.
+    pub(crate) fn has_member(&self, room: &RoomName, peer: &PeerId) -> bool {
+        let entry = self.by_id.get(room);
+        entry.is_some_and(|entry| entry.figures.members.contains(peer))
     }
 
     /// A room goes to another worker, too.

@@ -22,7 +22,7 @@ pub struct Claims {
     /// The name that people see.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What its bearer is in the room; without it the room decides.
+    /// What its bearer is in the room; without it a speaker: nobody with a token is host because nobody else is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
     /// What its bearer may do.

@@ -9,8 +9,8 @@ use std::{
 
 use crate::rate::TokenBucket;
 
-/// Bounds for each address. Programs on this machine have none: proxies that nobody named are among them, and would be
-/// taken for one greedy client.
+/// Bounds for each address. Programs on this machine have none, unless they speak for others: what comes through a proxy
+/// on this machine counts, as the client's if the proxy is trusted and tells it, else as the proxy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AddressLimits {
@@ -74,9 +74,10 @@ impl Addresses {
         }
     }
 
-    /// Counts a request. `false`: it is one too many.
-    pub(crate) fn take_request(&self, ip: IpAddr, now: Instant) -> bool {
-        if self.limits.requests == 0 || ip.to_canonical().is_loopback() {
+    /// Counts a request, which may have come through a proxy. `false`: it is one too many.
+    pub(crate) fn take_request(&self, ip: IpAddr, forwarded: bool, now: Instant) -> bool {
+        let own = ip.to_canonical().is_loopback() && !forwarded;
+        if self.limits.requests == 0 || own {
             return true;
         }
         let mut table = self.table();
@@ -187,16 +188,27 @@ mod tests {
         let addresses = Addresses::new(limits(), now);
         let greedy = ip("192.0.2.1");
         for _ in 0..3 {
-            assert!(addresses.take_request(greedy, now));
+            assert!(addresses.take_request(greedy, false, now));
         }
-        assert!(!addresses.take_request(greedy, now));
-        assert!(!addresses.take_request(ip("::ffff:192.0.2.1"), now));
-        assert!(addresses.take_request(ip("192.0.2.2"), now));
+        assert!(!addresses.take_request(greedy, false, now));
+        assert!(!addresses.take_request(ip("::ffff:192.0.2.1"), false, now));
+        assert!(addresses.take_request(ip("192.0.2.2"), false, now));
         // What was refused costs nothing.
-        assert!(addresses.take_request(greedy, now + Duration::from_millis(100)));
+        assert!(addresses.take_request(greedy, false, now + Duration::from_millis(100)));
         for _ in 0..100 {
-            assert!(addresses.take_request(ip("127.0.0.1"), now));
+            assert!(addresses.take_request(ip("127.0.0.1"), false, now));
         }
+    }
+
+    #[test]
+    fn who_comes_through_a_proxy_on_this_machine_is_not_this_machine() {
+        let now = Instant::now();
+        let addresses = Addresses::new(limits(), now);
+        for _ in 0..3 {
+            assert!(addresses.take_request(ip("127.0.0.1"), true, now));
+        }
+        assert!(!addresses.take_request(ip("::ffff:127.0.0.1"), true, now));
+        assert!(addresses.take_request(ip("127.0.0.1"), false, now));
     }
 
     #[test]
@@ -204,10 +216,10 @@ mod tests {
         let now = Instant::now();
         let addresses = Addresses::new(limits(), now);
         for host in 1..=3 {
-            assert!(addresses.take_request(ip(&format!("2001:db8::{host}")), now));
+            assert!(addresses.take_request(ip(&format!("2001:db8::{host}")), false, now));
         }
-        assert!(!addresses.take_request(ip("2001:db8::ffff"), now));
-        assert!(addresses.take_request(ip("2001:db8:0:1::1"), now));
+        assert!(!addresses.take_request(ip("2001:db8::ffff"), false, now));
+        assert!(addresses.take_request(ip("2001:db8:0:1::1"), false, now));
     }
 
     #[test]
@@ -230,15 +242,15 @@ mod tests {
         let nth = |n: u32| IpAddr::V4(n.into());
         let held = addresses.take_connection(nth(1), start);
         for n in 1..200_000 {
-            addresses.take_request(nth(n), start);
+            addresses.take_request(nth(n), false, start);
         }
         assert_eq!(addresses.table().known.len(), MAX_ADDRESSES);
         // Whoever comes now is one of many.
-        assert!(!addresses.take_request(nth(300_000), start));
+        assert!(!addresses.take_request(nth(300_000), false, start));
         assert!(addresses.take_connection(nth(300_000), start).is_some());
         // A second later all but one are as good as new.
         let later = start + Duration::from_secs(1);
-        assert!(addresses.take_request(nth(300_000), later));
+        assert!(addresses.take_request(nth(300_000), false, later));
         assert_eq!(addresses.table().known.len(), 2);
         drop(held);
     }

@@ -29,6 +29,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::Edge;
 
 pub use access::AdminAccess;
+pub(crate) use access::may_read_node;
 pub use keys::{ApiKey, ApiKeys, Scope};
 
 use access::{Gate, guard};

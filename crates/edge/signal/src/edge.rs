@@ -30,7 +30,7 @@ use crate::{
     api, broadcasters,
     listening::{self, Doorman},
     metrics::{CONTENT_TYPE, Metrics},
-    page, plenum, protoo, socketio,
+    page, plenum, protoo, remote, socketio,
     webhooks::Webhooks,
     whip::{self, Sessions},
 };
@@ -170,8 +170,7 @@ impl Edge {
 
     /// Whether somebody has made this room.
     pub(crate) fn has_room(&self, name: &RoomName) -> bool {
-        let rooms = self.host.rooms(Some(&name.namespace));
-        rooms.iter().any(|room| room.room == name.room.as_str())
+        self.host.room_summary(name).is_some()
     }
 
     /// Counts a signalling connection as long as the result lives.
@@ -208,7 +207,9 @@ async fn count_request(
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     if let Some(peer) = peer.copied() {
         let remote = edge.remote(peer, request.headers());
-        if !edge.addresses.take_request(remote.ip(), Instant::now()) {
+        let forwarded = remote::is_forwarded(request.headers());
+        let addresses = &edge.addresses;
+        if !addresses.take_request(remote.ip(), forwarded, Instant::now()) {
             let reason = "too many requests from this address";
             return Denied::new(ErrorKind::TooMany, reason).response();
         }
@@ -287,8 +288,19 @@ async fn metrics(State(edge): State<Edge>) -> impl IntoResponse {
     )
 }
 
-async fn stats(State(edge): State<Edge>) -> Json<Stats> {
-    Json(edge.host.stats().await)
+/// Who may look after the node sees all rooms; everybody else those of nobody in particular, and how many there are.
+async fn stats(
+    State(edge): State<Edge>,
+    remote: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+) -> Json<Stats> {
+    let remote = remote.map(|Extension(ConnectInfo(remote))| remote);
+    let everything = api::may_read_node(&edge, remote, &headers);
+    Json(if everything {
+        edge.host.stats().await
+    } else {
+        edge.host.public_stats().await
+    })
 }
 
 fn wants_websocket(headers: &HeaderMap) -> bool {

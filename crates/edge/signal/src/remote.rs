@@ -26,6 +26,19 @@ pub(crate) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[Network])
     }
 }
 
+/// Headers of those who come in somebody else's name: a proxy on this machine makes the whole world local.
+const FORWARDED: [HeaderName; 4] = [
+    header::FORWARDED,
+    header::VIA,
+    X_FORWARDED_FOR,
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// Whether a request says that it came through a proxy.
+pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
+    FORWARDED.iter().any(|name| headers.contains_key(name))
+}
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The first from the end that is no trusted proxy; `None` if there is no list, or the last that can be read of one that

@@ -96,8 +96,18 @@ async fn keys_open_what_their_scopes_and_namespaces_say() {
     assert_eq!(names(&rooms["rooms"], "namespace"), ["default"]);
     let namespaces = seen(ACME, "/api/v1/namespaces").await;
     assert_eq!(names(&namespaces["namespaces"], "namespace"), ["acme"]);
-    let stats = node.get_json("/stats").await;
-    assert!(stats["placements"]["a"].is_object() && stats["placements"]["acme/a"].is_object());
+    for path in ["/stats", "/workers"] {
+        let shown = |stats: &Value| {
+            let names = stats["placements"].as_object().expect("rooms").keys();
+            assert_eq!(stats["totalRooms"], 2);
+            names.cloned().collect::<Vec<_>>()
+        };
+        let stats = node.get_json(path).await;
+        assert_eq!(shown(&stats), ["a"]);
+        assert!(!stats["distribution"].to_string().contains("acme"));
+        assert_eq!(shown(&seen(ACME, path).await), ["a"]);
+        assert_eq!(shown(&seen(READER, path).await), ["a", "acme/a"]);
+    }
     assert_eq!(
         code(Some(ACME), "DELETE", "/api/v1/rooms/acme/a", none.clone()).await,
         204
@@ -106,6 +116,37 @@ async fn keys_open_what_their_scopes_and_namespaces_say() {
         code(Some(ACME), "GET", "/api/v1/rooms/acme/a", none).await,
         404
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_on_the_nodes_machine_is_not_its_operator() {
+    let node = Node::start().await;
+    let code = async |headers: &str| node.call("GET", "/api/v1/rooms", headers).await.0;
+    assert_eq!(code("").await, 200);
+    assert_eq!(code("Sec-Fetch-Site: none\r\n").await, 200);
+    for from_page in [
+        "Sec-Fetch-Site: cross-site\r\n",
+        "Sec-Fetch-Site: same-origin\r\n",
+        "Host: rebound.example\r\n",
+    ] {
+        assert_eq!(code(from_page).await, 403, "{from_page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_are_ordered_under_names_that_can_be_asked_for_and_with_time_to_come() {
+    let node = Node::start().await;
+    let local = Caller::new(node.port, None);
+    for wrong in [
+        json!({"namespace": "a/b", "room": "a"}),
+        json!({"namespace": "", "room": "a"}),
+        json!({"room": "a", "emptyTimeout": 0}),
+    ] {
+        let Answer { code, body } = local.ask("POST", "/api/v1/rooms", &wrong).await;
+        assert_eq!(code, 400, "{wrong}: {body}");
+    }
+    let order = json!({"namespace": "a.b", "room": "a", "emptyTimeout": 1});
+    assert_eq!(local.ask("POST", "/api/v1/rooms", &order).await.code, 201);
 }
 
 fn names(list: &Value, member: &str) -> Vec<String> {

@@ -93,6 +93,13 @@ async fn an_address_that_asks_too_often_is_told_so_and_others_are_served() {
         forged.push(ask(&format!("198.51.100.{n}, 203.0.113.11")).await);
     }
     assert!(forged.contains(&429), "{forged:?}");
+    // Nor do lists that contradict each other make it this machine's.
+    let contradiction = "X-Forwarded-For: 203.0.113.9\r\nForwarded: for=198.51.100.1\r\n";
+    let mut contradicted = Vec::new();
+    for _ in 0..20 {
+        contradicted.push(node.call("GET", "/healthz", contradiction).await.0);
+    }
+    assert!(contradicted.contains(&429), "{contradicted:?}");
     for _ in 0..20 {
         assert_eq!(
             node.get("/healthz").await.0,

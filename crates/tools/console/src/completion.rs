@@ -88,7 +88,7 @@ impl NodeCompleter {
                 .map(String::from)
                 .to_vec(),
             Kind::Worker => {
-                let stats = self.answer("stats");
+                let stats = self.answer("workers");
                 let workers = stats["workers"].as_array().into_iter().flatten();
                 workers
                     .map(|worker| worker["workerId"].to_string())
@@ -209,7 +209,7 @@ mod tests {
                 .insert(line.to_owned(), (asked, Some(answer)));
         };
         know(
-            "stats",
+            "workers",
             json!({"workers": [{"workerId": 0}, {"workerId": 1}]}),
         );
         know(

@@ -15,7 +15,8 @@ pub(crate) fn request(invocation: &Invocation) -> Result<Request, Failure> {
     let (get, post, put, delete) = (Method::GET, Method::POST, Method::PUT, Method::DELETE);
     let request = match invocation.action {
         Action::Status => Request::new(get, ["readyz"]),
-        Action::Stats | Action::Workers | Action::Worker => Request::new(get, ["stats"]),
+        Action::Stats => api(get, ["stats"]),
+        Action::Workers | Action::Worker => Request::new(get, ["stats"]),
         Action::Namespaces => api(get, ["namespaces"]),
         Action::Rooms => {
             let mut request = api(get, ["rooms"]);

@@ -37,7 +37,7 @@ pub struct NewRoom {
     pub lobby: bool,
     /// Seconds that it stays while nobody is there; 300 if nothing is said.
     #[serde(default)]
-    #[schema(maximum = 86400)]
+    #[schema(minimum = 1, maximum = 86400)]
     pub empty_timeout: Option<u32>,
     /// The only video codec that it takes.
     #[serde(default)]

@@ -1,12 +1,12 @@
 //! Who may call the admin API: whoever shows a key ([`super::keys`]) from anywhere, and without one whoever the node's
 //! settings say, which is programs on this machine unless they say otherwise.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     body::Body,
     extract::{ConnectInfo, RawPathParams, Request, State, rejection::RawPathParamsRejection},
-    http::{HeaderMap, HeaderName, Response, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Response, header, uri::Authority},
     middleware::Next,
     response::IntoResponse as _,
 };
@@ -17,7 +17,7 @@ use super::{
     keys::{ApiKeys, Caller, Scope},
     refusal::{Answer, Refusal},
 };
-use crate::Edge;
+use crate::{Edge, remote};
 
 /// Who may ask for what operators may, without an API key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,13 +132,31 @@ fn identify(
     }
 }
 
-/// Headers of those who come in somebody else's name: a proxy on this machine makes the whole world local.
-const FORWARDED: [HeaderName; 4] = [
-    header::FORWARDED,
-    header::VIA,
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-real-ip"),
-];
+/// Where browsers say whether a page sends this (Fetch Metadata §2.4); images and scripts have no `Origin`.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Whether a page has this sent. What somebody types into a browser is no page's.
+fn is_from_page(headers: &HeaderMap) -> bool {
+    let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
+    headers.contains_key(header::ORIGIN) || sites.any(|site| site != "none")
+}
+
+/// Whether this machine is called what only itself can mean. A page whose own name has come to lead here has its browser
+/// send that name (DNS rebinding).
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let is_own = |host: &HeaderValue| {
+        let authority = host
+            .to_str()
+            .ok()
+            .and_then(|it| it.parse::<Authority>().ok());
+        authority.is_some_and(|authority| {
+            let host = authority.host();
+            let bare = host.trim_start_matches('[').trim_end_matches(']');
+            host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
+        })
+    };
+    headers.get_all(header::HOST).iter().all(is_own)
+}
 
 fn check(
     access: AdminAccess,
@@ -146,7 +164,7 @@ fn check(
     headers: &HeaderMap,
 ) -> Result<(), &'static str> {
     // Pages of other sites can make an operator's browser send this, from wherever it is.
-    if headers.contains_key(header::ORIGIN) {
+    if is_from_page(headers) {
         return Err("admin requests are not for pages in browsers");
     }
     match access {
@@ -157,18 +175,27 @@ fn check(
             if !remote.is_some_and(is_local) {
                 return Err("admin requests are taken from this machine only (admin.allow)");
             }
-            if FORWARDED.iter().any(|name| headers.contains_key(name)) {
+            if remote::is_forwarded(headers) {
                 return Err("admin requests are not taken through a proxy (admin.allow)");
+            }
+            if !names_this_machine(headers) {
+                return Err("admin requests without a key go to localhost or to an address");
             }
             Ok(())
         }
     }
 }
 
+/// Whether somebody may see all that there is on the node, also where everybody may see something.
+pub(crate) fn may_read_node(edge: &Edge, remote: Option<SocketAddr>, headers: &HeaderMap) -> bool {
+    let settings = &edge.settings;
+    identify((&settings.api_keys, settings.admin), remote, headers)
+        .and_then(|caller| allow(caller, Gate::READ_NODE, None))
+        .is_ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::{super::keys::ApiKey, *};
 
     fn asked(access: AdminAccess, remote: &str, header: Option<&'static str>) -> bool {
@@ -241,6 +268,40 @@ mod tests {
         assert!(identify(keys, local, &headers).is_ok());
         headers.insert(API_KEY, HeaderValue::from_static("guess"));
         assert!(identify(keys, local, &headers).is_err());
+    }
+
+    #[test]
+    fn a_browser_on_this_machine_is_not_its_operator() {
+        let asked = |access, name: &'static str, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            check(access, "127.0.0.1:1".parse().ok(), &headers).is_ok()
+        };
+        let local = AdminAccess::Loopback;
+        for own in [
+            "localhost",
+            "LocalHost:3000",
+            "127.0.0.1:3000",
+            "[::1]",
+            "[::1]:3000",
+            "192.0.2.1:80",
+        ] {
+            assert!(asked(local, "host", own), "{own}");
+        }
+        for other in [
+            "evil.example",
+            "evil.example:3000",
+            "localhost.evil.example",
+            "",
+            "a b",
+        ] {
+            assert!(!asked(local, "host", other), "{other}");
+        }
+        for site in ["cross-site", "same-site", "same-origin", ""] {
+            assert!(!asked(local, "sec-fetch-site", site), "{site}");
+            assert!(!asked(AdminAccess::Everybody, "sec-fetch-site", site));
+        }
+        assert!(asked(local, "sec-fetch-site", "none"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use plenum_api::{
     error::ErrorKind,
 };
 use plenum_host::{DEFAULT_EMPTY_TIMEOUT, ForcedCodec, Opening, RoomOptions, RoomPicture};
-use plenum_ids::RoomName;
+use plenum_ids::{NamespaceId, RoomName};
 use plenum_room::{AdminCommand, RoomProperties};
 use serde::Deserialize;
 use tracing::info;
@@ -166,23 +166,24 @@ async fn open(
     .await
 }
 
-/// Longest name of a namespace, and longest life of an empty room: a day.
-const MAX_NAMESPACE: usize = 64;
+/// Longest life of an empty room: a day.
 const MAX_EMPTY_TIMEOUT: u32 = 86_400;
 
 /// As rooms bound what their hosts say.
 const MAX_METADATA: usize = 16 * 1024;
 
 fn check_new(wish: &NewRoom, longest: usize) -> Answer<()> {
-    let fits = |name: &str, longest| !name.is_empty() && name.len() <= longest;
-    if !fits(&wish.namespace, MAX_NAMESPACE) {
-        return Err(Refusal::bad_request("namespace is empty or too long"));
+    if let Err(err) = NamespaceId::parse(&wish.namespace) {
+        return Err(Refusal::bad_request(format!("namespace: {err}")));
     }
-    if !fits(&wish.room, longest) {
+    if wish.room.is_empty() || wish.room.len() > longest {
         return Err(Refusal::bad_request("room is empty or too long"));
     }
     if wish.empty_timeout.is_some_and(|it| it > MAX_EMPTY_TIMEOUT) {
         return Err(Refusal::bad_request("emptyTimeout is more than a day"));
+    }
+    if wish.empty_timeout == Some(0) {
+        return Err(Refusal::bad_request("emptyTimeout is at least 1"));
     }
     if wish.metadata.to_string().len() > MAX_METADATA {
         return Err(Refusal::new(ErrorKind::TooLarge, "metadata is too long"));

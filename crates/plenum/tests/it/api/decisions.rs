@@ -175,3 +175,20 @@ async fn a_namespace_takes_what_it_may_have_and_others_are_not_concerned() {
     );
     ada.leave().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_back_to_a_full_namespace_has_its_place() {
+    let node = Node::start_with(&["--set", "namespace.limits={ small = { max_peers = 1 } }"]).await;
+    let enter = async |peer: &str| {
+        let target = format!("/?roomId=a&peerId={peer}&namespace=small");
+        Client::try_connect(node.port, &target, Some("protoo")).await
+    };
+    let mut ada = enter("ada").await.expect("let in");
+    join(&mut ada, "Ada").await;
+    node.stats_when(|stats| stats["totalPeers"] == 1).await;
+    assert!(enter("bob").await.is_err(), "the namespace is full");
+    let mut again = enter("ada").await.expect("let in again");
+    join(&mut again, "Ada").await;
+    // One session of a peer: the older one ends.
+    ada.closed().await;
+}
