@@ -177,9 +177,7 @@ fn every_key_can_be_set_by_every_layer() {
         tables if tables.starts_with("tables with url") => {
             "[{url = \"https://a\", secret = \"s\"}]"
         }
-        tables if tables.starts_with("a table for each namespace") => {
-            "{acme = {max_rooms = 1}}"
-        }
+        tables if tables.starts_with("a table for each namespace") => "{acme = {max_rooms = 1}}",
         tables if tables.starts_with("tables with name") => {
             "[{name = \"ops\", key = \"0123456789abcdef\", scope = \"admin\"}]"
         }
