@@ -1,11 +1,14 @@
 //! Workers that are full, hang, die, and die again.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Error;
 
 use crate::{
     client::{Client, join, produce_audio},
-    node::{Node, all_gone, signal},
+    node::{Node, PATIENCE, all_gone, signal},
 };
 
 async fn pid(node: &Node, worker: usize) -> i32 {
@@ -106,11 +109,18 @@ async fn a_room_whose_workers_are_all_full_refuses_further_peers_for_now() {
         reason.contains("this room") && reason.contains("consumers"),
         "{reason}"
     );
-    // There is room again when somebody has left.
+    // There is room again when somebody has left, and the worker's next heartbeat has told of it.
     bob.leave().await;
-    node.stats_when(|stats| stats["workers"][0]["full"].is_null() && stats["totalPeers"] == 1)
-        .await;
-    let mut carol = Client::connect(node.port, "a", "carol").await;
+    let again = async {
+        loop {
+            let target = "/?roomId=a&peerId=carol";
+            if let Ok(carol) = Client::try_connect(node.port, target, Some("protoo")).await {
+                break carol;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let mut carol = timeout(PATIENCE, again).await.expect("let in at last");
     join(&mut carol, "Carol").await;
 }
 
