@@ -20,6 +20,14 @@ export interface LocalOptions {
   appData?: Record<string, unknown>;
 }
 
+// Whether both make the same of a track: the rest can be changed while it is sent.
+export function sentAlike(one: LocalOptions, other: LocalOptions): boolean {
+  const [a, b] = [one, other].map(({ layers = "many", svc, maxBitrate, appData = {} }) =>
+    JSON.stringify([layers, svc, maxBitrate, appData]),
+  );
+  return a === b;
+}
+
 export interface LocalHost {
   // Brings what is sent in line with what is wanted.
   sync(local: LocalTrack): void;
@@ -31,16 +39,20 @@ export interface LocalHost {
 export class LocalTrack {
   readonly source: Source;
   readonly kind: "audio" | "video";
-  readonly options: LocalOptions;
   readonly #host: LocalHost;
+  #options: LocalOptions;
   #wanted: Wanted;
 
   constructor(host: LocalHost, source: Source, track: MediaStreamTrack, options: LocalOptions) {
     this.#host = host;
     this.source = source;
     this.kind = track.kind === "audio" ? "audio" : "video";
-    this.options = options;
+    this.#options = options;
     this.#wanted = { track, paused: options.muted === true };
+  }
+
+  get options(): LocalOptions {
+    return this.#options;
   }
 
   get wanted(): Wanted {
@@ -76,6 +88,15 @@ export class LocalTrack {
 
   unpublish(): void {
     this.#host.unpublish(this);
+  }
+
+  // Published once more, maybe to be sent otherwise.
+  again(track: MediaStreamTrack, options: LocalOptions): void {
+    const before = this.#options;
+    const wanted = { track, paused: options.muted === true };
+    this.#options = options;
+    if (wanted.track !== this.#wanted.track || wanted.paused !== this.#wanted.paused) this.set(wanted);
+    else if (!sentAlike(before, options)) this.#host.sync(this);
   }
 
   set(wanted: Wanted): void {

@@ -24,6 +24,8 @@ export class Publishing {
   readonly #host: PublishingHost;
   // Opened here, and so stopped here.
   readonly #own = new WeakSet<MediaStreamTrack>();
+  // What is heard of a screen that was opened here; without the screen it is not sent either.
+  readonly #sounds = new WeakMap<MediaStreamTrack, MediaStreamTrack>();
   #closed = false;
 
   constructor(host: PublishingHost) {
@@ -41,7 +43,10 @@ export class Publishing {
     }
     if (what === "screen") {
       const { video, audio } = await openScreen();
-      if (audio) this.#publishOwn("screen-audio", audio, options);
+      if (audio) {
+        this.#sounds.set(video, audio);
+        this.#publishOwn("screen-audio", audio, options);
+      }
       return this.#publishOwn("screen", video, options);
     }
     const track = await (what === "microphone" ? openMic(options) : openCamera(options));
@@ -77,7 +82,7 @@ export class Publishing {
     const known = this.locals.get(source);
     if (known) {
       const before = known.track;
-      known.set({ track, paused: options.muted === true });
+      known.again(track, options);
       if (before !== track) this.#stop(before);
       return known;
     }
@@ -115,7 +120,10 @@ export class Publishing {
   }
 
   #stop(track: MediaStreamTrack | undefined): void {
-    if (track && this.#own.has(track)) track.stop();
+    if (!track || !this.#own.has(track)) return;
+    track.stop();
+    const sound = this.locals.get("screen-audio");
+    if (sound?.track && sound.track === this.#sounds.get(track)) this.#unpublish(sound);
   }
 }
 

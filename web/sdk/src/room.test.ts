@@ -329,6 +329,41 @@ describe("Room", () => {
     expect(() => new Room("http://", options)).toThrow(TypeError);
   });
 
+  it("sends anew what is published with other options, and only then", async () => {
+    open();
+    const camera = await room.publish(track("cam", "video"), { source: "camera", maxBitrate: 500_000 });
+    await join();
+    wire().answer("produce", { producerId: "p" });
+    await settled();
+    const other = track("other", "video");
+    expect(await room.publish(other, { maxBitrate: 500_000 })).toBe(camera);
+    await settled();
+    expect(wire().asked("produce")).toHaveLength(1);
+    await room.publish(other, { maxBitrate: 500_000, appData: { title: "Garden" } });
+    await settled();
+    expect(wire().asked("closeProducer")[0]?.data).toEqual({ producerId: "p" });
+    wire().answer("closeProducer");
+    await settled();
+    expect(wire().asked("produce")[1]?.data).toMatchObject({ appData: { source: "video", title: "Garden" } });
+  });
+
+  it("goes back to the name before if another one is refused", async () => {
+    open();
+    await join();
+    const renaming = room.setDisplayName("Countess");
+    expect(room.self.displayName).toBe("Countess");
+    wire().refuse("setDisplayName", 403, "the name is given");
+    await expect(renaming).rejects.toMatchObject({ code: 403 });
+    expect(room.self.displayName).toBe("Ada");
+    const agreed = room.setDisplayName("A. L.");
+    wire().answer("setDisplayName");
+    await agreed;
+    const again = room.setDisplayName("Countess");
+    wire().refuse("setDisplayName", 403, "the name is given");
+    await expect(again).rejects.toMatchObject({ code: 403 });
+    expect(room.self.displayName).toBe("A. L.");
+  });
+
   it("makes something to send on when it may send since", async () => {
     open();
     const listening = { role: "listener", transports: { recv: transport("r") } };

@@ -72,6 +72,8 @@ export class Room extends Emitter<RoomEvents> {
   // The server goes on with them until it is told that they are not needed.
   #gently = false;
   #joinedBefore = false;
+  // The name that others know.
+  #agreedName: string;
   #produceData: ProduceData | undefined;
   #view: View | undefined;
 
@@ -82,6 +84,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#address = { url, room, peer, token, namespace };
     this.#options = sessionOptions(options);
     const { displayName } = this.#options;
+    this.#agreedName = displayName;
     this.#model = new Model(room, namespace ?? "default", displayName, () => this.#tracks.values());
     this.#model.self.id = peer;
     this.#attachments = new Attachments(() => this.#watch());
@@ -224,9 +227,21 @@ export class Room extends Emitter<RoomEvents> {
   // ---- About oneself
 
   async setDisplayName(displayName: string): Promise<void> {
+    this.#rename(displayName);
+    try {
+      await this.#ask("setDisplayName", { displayName });
+      this.#agreedName = displayName;
+    } catch (error) {
+      // Without an answer it may be so, and the next joining says it again. A newer name is not touched.
+      const refused = error instanceof RequestError && error.code !== 0;
+      if (refused && this.#options.displayName === displayName) this.#rename(this.#agreedName);
+      throw error;
+    }
+  }
+
+  #rename(displayName: string): void {
     this.#options.displayName = displayName;
     this.#model.rename(displayName);
-    await this.#ask("setDisplayName", { displayName });
   }
 
   async raiseHand(raised = true): Promise<void> {
@@ -386,6 +401,7 @@ export class Room extends Emitter<RoomEvents> {
   #joined(answer: Json): void {
     const again = this.#joinedBefore;
     this.#joinedBefore = true;
+    this.#agreedName = this.#options.displayName;
     this.#model.joined(readJoined(answer), this.#earlier.length > 0);
     this.#state = "joined";
     this.#publishing.revoke();

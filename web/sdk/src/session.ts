@@ -3,7 +3,7 @@
 
 import { Device, type types } from "mediasoup-client";
 import { RequestError } from "./errors.js";
-import type { LocalTrack } from "./local.js";
+import { type LocalOptions, type LocalTrack, sentAlike } from "./local.js";
 import type { Identity } from "./media/certificate.js";
 import { coding, type VideoCodec, videoCodec } from "./media/encodings.js";
 import { appDataOf, type Source } from "./media/source.js";
@@ -49,6 +49,8 @@ export type ProducerIds = ReadonlyMap<Source, string>;
 interface Place {
   slot: ProducerSlot;
   local: LocalTrack;
+  // With which it is sent.
+  options: LocalOptions;
 }
 
 export interface SessionHost extends ReceivingHost {
@@ -184,11 +186,14 @@ export class Session {
     if (place) {
       // What has ended does not stop what has taken its place.
       if (!track && place.local !== local) return;
+      const alike = sentAlike(place.options, local.options);
       place.local = local;
+      place.options = local.options;
       place.slot.set(wanted);
+      if (!alike) place.slot.renew();
     } else if (track && this.#send && !this.#closed) {
       const slot = this.#slot(local);
-      this.#places.set(source, { slot, local });
+      this.#places.set(source, { slot, local, options: local.options });
       slot.set(wanted);
     }
   }

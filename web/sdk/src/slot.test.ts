@@ -227,6 +227,16 @@ describe("ProducerSlot", () => {
     expect(failed).toHaveBeenCalledOnce();
   });
 
+  it("makes anew what is to be sent otherwise, also while it is being made", async () => {
+    slot.set({ track: one, paused: false });
+    slot.renew();
+    await settled();
+    expect(log).toEqual(["produce one", "closeProducer", "produce one"]);
+    slot.renew();
+    await settled();
+    expect(producers.map(({ closed }) => closed)).toEqual([true, true, false]);
+  });
+
   it("is silent after its connection is gone", async () => {
     slot = new ProducerSlot(() => Promise.reject(new Error("lost")), { request: async () => ({}) }, failed);
     slot.set({ track: one, paused: false });

@@ -19,6 +19,8 @@ export class ProducerSlot {
   #followed: readonly boolean[] | undefined;
   // Whether the server takes it for paused; undefined after a request of which nobody knows what it did.
   #told: boolean | undefined;
+  // What is sent is not what would be made now.
+  #stale = false;
   #working = false;
   // Something was asked for since the last look.
   #asked = false;
@@ -43,6 +45,12 @@ export class ProducerSlot {
 
   set(wanted: Wanted): void {
     this.#wanted = wanted;
+    this.#start();
+  }
+
+  // What is sent is to be made anew: encodings and what others are told of it are settled in the beginning.
+  renew(): void {
+    this.#stale = true;
     this.#start();
   }
 
@@ -90,12 +98,13 @@ export class ProducerSlot {
     if (!producer) {
       // Something that is muted from the beginning is sent from its first unmuting on.
       if (!track || paused) return false;
+      this.#stale = false;
       this.#producer = await this.#produce(track);
       this.#followed = undefined;
       this.#told = false;
       return true;
     }
-    if (!track) {
+    if (!track || this.#stale) {
       this.#producer = undefined;
       producer.close();
       // One that the server has taken away is as closed as can be.
