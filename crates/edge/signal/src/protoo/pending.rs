@@ -11,15 +11,22 @@ use std::{
 pub(crate) struct Pending<T> {
     waiting: HashMap<u64, T>,
     deadlines: VecDeque<(Instant, u64)>,
+    /// Whose time is over, oldest first. Their answers still count: a phone that slept says yes when it wakes.
+    late: VecDeque<(u64, T)>,
     next_id: u64,
     timeout: Duration,
 }
 
-impl<T> Pending<T> {
+/// Questions whose time is over and whose answers still count. A client that sleeps for minutes in a busy room is asked
+/// some dozens of times; who never answers costs a few kilobytes.
+const MAX_LATE: usize = 256;
+
+impl<T: Copy> Pending<T> {
     pub(crate) fn new(timeout: Duration) -> Self {
         Self {
             waiting: HashMap::new(),
             deadlines: VecDeque::new(),
+            late: VecDeque::new(),
             next_id: 1,
             timeout,
         }
@@ -36,7 +43,10 @@ impl<T> Pending<T> {
 
     /// What the answer with this id answers; `None` if nothing waits for it.
     pub(crate) fn take(&mut self, id: u64) -> Option<T> {
-        let what = self.waiting.remove(&id)?;
+        let Some(what) = self.waiting.remove(&id) else {
+            let place = self.late.iter().position(|(late, _)| *late == id)?;
+            return self.late.remove(place).map(|(_, what)| what);
+        };
         self.forget_answered();
         Some(what)
     }
@@ -45,6 +55,7 @@ impl<T> Pending<T> {
     pub(crate) fn clear(&mut self) {
         self.waiting.clear();
         self.deadlines.clear();
+        self.late.clear();
     }
 
     /// Of all questions, in the order of asking.
@@ -59,7 +70,7 @@ impl<T> Pending<T> {
         self.deadlines.front().map(|(deadline, _)| *deadline)
     }
 
-    /// A request whose time is over, one per call.
+    /// A request whose time is over, one per call. An answer still finds it.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<T> {
         self.forget_answered();
         let (deadline, id) = *self.deadlines.front()?;
@@ -67,7 +78,12 @@ impl<T> Pending<T> {
             return None;
         }
         self.deadlines.pop_front();
-        self.waiting.remove(&id)
+        let what = self.waiting.remove(&id)?;
+        if self.late.len() >= MAX_LATE {
+            self.late.pop_front();
+        }
+        self.late.push_back((id, what));
+        Some(what)
     }
 
     fn forget_answered(&mut self) {
@@ -105,6 +121,21 @@ mod tests {
         pending.clear();
         assert_eq!((pending.take(a), pending.deadline()), (None, None));
         assert_ne!(pending.insert(now, "b"), a);
+    }
+
+    #[test]
+    fn late_answers_find_their_question_and_so_many_are_kept() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut pending = Pending::new(second);
+        let ids: Vec<_> = (0..=MAX_LATE).map(|it| pending.insert(now, it)).collect();
+        while pending.expire(now + second).is_some() {}
+        assert_eq!(pending.take(ids[0]), None, "forgotten");
+        assert_eq!(pending.take(ids[1]), Some(1));
+        assert_eq!(pending.take(ids[1]), None, "once");
+        assert_eq!(pending.late.len(), MAX_LATE - 1);
+        pending.clear();
+        assert_eq!(pending.take(ids[2]), None);
     }
 
     #[test]
