@@ -80,6 +80,21 @@ impl Grants {
         }
     }
 
+    /// What at least one of them allows.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self {
+            publish_audio: self.publish_audio || other.publish_audio,
+            publish_video: self.publish_video || other.publish_video,
+            publish_screen: self.publish_screen || other.publish_screen,
+            publish_data: self.publish_data || other.publish_data,
+            subscribe: self.subscribe || other.subscribe,
+            hidden: self.hidden && other.hidden,
+            admin: self.admin || other.admin,
+            record: self.record || other.record,
+        }
+    }
+
     /// Whether media of any kind may be sent.
     #[must_use]
     pub const fn publishes_media(&self) -> bool {

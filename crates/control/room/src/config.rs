@@ -83,7 +83,7 @@ impl RoomConfig {
 /// What one peer, or all of them, may use of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Sessions in the room.
+    /// Members of the room, and besides them as many sessions that have not joined, those in the lobby included.
     pub peers: usize,
     /// Transports per peer.
     pub transports: usize,

@@ -46,6 +46,8 @@ pub(crate) struct Place {
 pub(crate) struct Peer {
     pub(crate) id: PeerId,
     pub(crate) admission: Admission,
+    /// What it was granted where it came in, before anybody here decided about it.
+    pub(crate) door_grants: Grants,
     /// Where all its transports are.
     pub(crate) place: PlaceId,
     pub(crate) membership: Option<Membership>,
@@ -162,6 +164,8 @@ pub(crate) struct Transport {
     pub(crate) connected: bool,
     /// Its connection stands.
     pub(crate) up: bool,
+    /// What its client was asked about on it before anything else, if that was a batch.
+    pub(crate) first_batch: Option<BatchId>,
     /// Canonical name of everything produced on it.
     pub(crate) cname: Option<String>,
     next_mid: u32,
@@ -192,6 +196,7 @@ impl Transport {
             presence: Presence::Requested,
             connected: false,
             up: false,
+            first_batch: None,
             cname: None,
             next_mid: 0,
             producers: Vec::new(),
@@ -218,6 +223,11 @@ impl Transport {
         self.streams.remove(&stream);
     }
 
+    /// Whether nothing has ever been consumed on it.
+    pub(crate) const fn is_untouched(&self) -> bool {
+        self.next_mid == 0 && self.next_stream == 0
+    }
+
     /// A media id for the next consumer.
     pub(crate) fn take_mid(&mut self) -> String {
         let mid = self.next_mid;
@@ -230,6 +240,10 @@ impl Transport {
 const MID_WRAP: u32 = 100_000_000;
 
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each of them happens by itself"
+)]
 pub(crate) struct Producer {
     pub(crate) session: SessionId,
     /// Where it comes in.
@@ -246,6 +260,8 @@ pub(crate) struct Producer {
     /// What it is a picture or the sound of.
     pub(crate) source: MediaSource,
     pub(crate) paused: bool,
+    /// A host wished it muted before the worker had made it.
+    pub(crate) mute_wished: bool,
     /// Those with a catalog have been told of it.
     pub(crate) told: bool,
     /// Who is loud is told of it.

@@ -39,6 +39,9 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) -> Outcome {
         self.check_decides(session)?;
+        if let AdminCommand::SetGrants { peer, grants } = &command {
+            self.check_gives(session, peer, *grants)?;
+        }
         // It is answered before it may be sent away itself.
         let ends = match &command {
             AdminCommand::Close => true,
@@ -83,17 +86,17 @@ impl Room {
             AdminCommand::SetLobby(lobby) => {
                 self.properties.lobby = lobby;
                 self.tell_room_changed(effects);
-                if !lobby {
-                    self.admit_all(effects);
-                }
+                self.settle_door(effects);
             }
             AdminCommand::SetLocked(locked) => {
                 self.properties.locked = locked;
                 self.tell_room_changed(effects);
+                self.settle_door(effects);
             }
             AdminCommand::SetMaxPeers(limit) => {
                 self.properties.max_peers = limit;
                 self.tell_room_changed(effects);
+                self.settle_door(effects);
             }
             AdminCommand::SetMetadata(metadata) => self.set_metadata(metadata, effects)?,
             AdminCommand::SetRole { peer, role } => self.set_role(&peer, role, effects)?,

@@ -114,13 +114,26 @@ impl Room {
         }
     }
 
-    /// Seats that a newcomer cannot have: a peer who is away keeps its own.
+    /// Seats that a newcomer cannot have: members have theirs, who is away keeps its own, and so does who was in the room
+    /// and connects again. Who waits at the door has none.
     pub(super) fn is_full_for(&self, peer: &PeerId) -> bool {
-        let (limit, there) = (self.seats(), self.sessions.len());
-        // A peer who has come back without having joined counts once.
-        let expected = |name: &&PeerId| *name != peer && !self.names.contains_key(*name);
-        there + self.away.len() >= limit
-            && there + self.away.names().filter(expected).count() >= limit
+        let limit = self.seats();
+        if self.sessions.len() + self.away.len() < limit {
+            return false;
+        }
+        let sits = |it: &&Peer| {
+            let is_member = it.membership.is_some() || it.role_before.is_some();
+            // Who is away and has connected again counts once.
+            is_member && it.id != *peer && !self.away.names.contains_key(&it.id)
+        };
+        let away = self.away.names().filter(|name| *name != peer);
+        self.sessions.values().filter(sits).count() + away.count() >= limit
+    }
+
+    /// Whether as many are at the door as may be there.
+    pub(super) fn is_crowded(&self) -> bool {
+        let outside = self.sessions.len().saturating_sub(self.joined.len());
+        outside >= self.config.limits.peers
     }
 
     /// How many may be there.

@@ -180,6 +180,7 @@ impl Room {
         let transport = self.transports.get_mut(&transport_id);
         let transport = transport
             .ok_or_else(|| RoomError::not_found("transport", &transport_id.to_string()))?;
+        let is_untouched = transport.is_untouched();
         let (parameters, sent) =
             consumer_parameters(producer, remote, (transport, wish.own), &mut self.rng)
                 .ok_or_else(cannot_consume)?;
@@ -191,8 +192,14 @@ impl Room {
             Some(_) => None,
             None => self.enter_batch(session),
         };
-        // A client that takes batches has its half of a connection that is about to stand when it stands.
-        let early = batch.is_some() && !is_up;
+        if is_untouched && let Some(transport) = self.transports.get_mut(&transport_id) {
+            transport.first_batch = batch;
+        }
+        let transport = self.transports.get(&transport_id);
+        let is_first = batch.is_some() && transport.is_some_and(|it| it.first_batch == batch);
+        // A client that takes batches has its half of what made it connect when the connection stands. What comes while
+        // it connects may be news to it when packets can flow already.
+        let early = is_first && !is_up;
         if let Some(producer) = self.producers.get_mut(&producer_id) {
             producer.consumers.insert((session, id));
         }
@@ -301,7 +308,13 @@ impl Room {
         accepted: bool,
         effects: &mut Vec<Effect>,
     ) {
-        match self.asks.remove(&ask) {
+        // A client that was too slow may still say yes: only then is the question settled.
+        let asked = if accepted {
+            self.asks.remove(&ask)
+        } else {
+            self.asks.get(&ask).cloned()
+        };
+        match asked {
             Some(Asked::Consumer(id)) => self.handle_consumer_answer(id, accepted, effects),
             Some(Asked::DataConsumer(id)) => self.handle_data_answer(id, accepted, effects),
             Some(Asked::Batch(consumers, data_consumers)) => {
@@ -325,9 +338,13 @@ impl Room {
         let Some(consumer) = self.consumers.get_mut(&id) else {
             return;
         };
-        consumer.stage = Stage::Answered;
+        if accepted {
+            consumer.stage = Stage::Answered;
+        }
         let place = consumer.place;
-        match (accepted, consumer.early) {
+        let early = consumer.early;
+        consumer.early &= accepted;
+        match (accepted, early) {
             (true, true) => self.tell_first_score(id, effects),
             (true, false) if !consumer.paused_by_client => {
                 let request = Request::ResumeConsumer { consumer: id };

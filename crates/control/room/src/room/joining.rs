@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use plenum_api::error::ErrorKind;
+use plenum_api::{error::ErrorKind, grants::Role};
 use plenum_ids::ProducerId;
 use plenum_params::ortc;
 
@@ -43,7 +43,11 @@ impl Room {
         if let Some(name) = &peer.admission.name {
             membership.display_name.clone_from(name);
         }
+        let is_full = self.is_full_for(&peer.id);
         match self.gate(session) {
+            Gate::Open if is_full => {
+                self.turn_away((session, Some(request)), CloseReason::RoomFull, effects);
+            }
             Gate::Open => self.enter(session, membership, Some(request), effects),
             Gate::Lobby => self.knock(now, (session, request), membership, effects),
             Gate::Locked => {
@@ -82,6 +86,9 @@ impl Room {
         let (features, catalog) = (membership.features, peer.admission.catalog);
         peer.membership = Some(membership);
         let mut before = self.take_back(&id);
+        // The host who was expected is back as something else.
+        let was_host = before.as_ref().is_some_and(|it| it.role == Role::Host);
+        self.host_left |= was_host && role != Role::Host;
         if is_hidden && before.take().is_some() {
             // It is not seen to be back.
             let event = PeerEvent::PeerClosed { peer: id };

@@ -47,11 +47,15 @@ impl Room {
         reason: CloseReason,
         effects: &mut Vec<Effect>,
     ) {
+        let kind = match reason {
+            CloseReason::RoomFull => ErrorKind::TooMany,
+            _ => ErrorKind::Forbidden,
+        };
         if let Some(request) = request {
             effects.push(Effect::Reply {
                 session,
                 request,
-                result: Err(RoomError::new(ErrorKind::Forbidden, reason.as_str())),
+                result: Err(RoomError::new(kind, reason.as_str())),
             });
         }
         self.leave(session, Some(reason), effects);
@@ -120,6 +124,10 @@ impl Room {
         peer: &PeerId,
         effects: &mut Vec<Effect>,
     ) -> Result<(), RoomError> {
+        let session = self.session_of(peer)?;
+        if self.knocks.contains(&session) && self.is_full_for(peer) {
+            return Err(RoomError::new(ErrorKind::TooMany, "the room is full"));
+        }
         let (session, knock) = self.answer_knock(peer, effects)?;
         self.enter(session, knock.membership, knock.request, effects);
         Ok(())
@@ -135,7 +143,19 @@ impl Room {
         Ok(())
     }
 
-    pub(super) fn admit_all(&mut self, effects: &mut Vec<Effect>) {
+    /// The door of the room is another one: those who waited only because of the lobby come in, as far as there are seats.
+    pub(super) fn settle_door(&mut self, effects: &mut Vec<Effect>) {
+        if self.properties.locked {
+            return;
+        }
+        if !self.properties.lobby {
+            self.admit_all(effects);
+        }
+        // Behind a lock nobody was made host.
+        self.host_left |= self.joined.is_empty();
+    }
+
+    fn admit_all(&mut self, effects: &mut Vec<Effect>) {
         while let Some(peer) = self.first_knock(|_| true) {
             if self.admit(&peer, effects).is_err() {
                 return;
@@ -143,8 +163,12 @@ impl Room {
         }
     }
 
-    /// Nobody is in the room who could let anybody in, and nobody else is to be host: the first of those who wait goes in.
+    /// Nobody is in the room who could let anybody in, and nobody else is to be host: the first of those who wait goes in,
+    /// unless the room is locked.
     pub(super) fn admit_heir(&mut self, may_be: impl Fn(&Peer) -> bool, effects: &mut Vec<Effect>) {
+        if self.properties.locked {
+            return;
+        }
         if let Some(peer) = self.first_knock(may_be) {
             let _ = self.admit(&peer, effects);
         }

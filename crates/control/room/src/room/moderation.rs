@@ -32,7 +32,7 @@ impl Room {
         Ok(())
     }
 
-    /// Asks the worker to pause producers; their owners hear of it when it has.
+    /// Asks the worker to pause producers, as soon as it has made them; their owners hear of it when it has.
     pub(super) fn mute(
         &mut self,
         peer: Option<&PeerId>,
@@ -47,17 +47,29 @@ impl Room {
         });
         let producers: Vec<_> = meant.flat_map(|(_, own)| own.iter().copied()).collect();
         for id in producers {
-            let producer = self.producers.get(&id).filter(|it| {
-                kind.is_none_or(|kind| it.kind == kind)
-                    && it.presence == Presence::Confirmed
-                    && !it.paused
-            });
-            if let Some(place) = producer.map(|it| it.place) {
-                let request = Request::PauseProducer { producer: id };
-                self.ask_worker(place, Op::Mute(id), request, effects);
+            let producer = self.producers.get_mut(&id);
+            let producer =
+                producer.filter(|it| kind.is_none_or(|kind| it.kind == kind) && !it.paused);
+            if let Some(producer) = producer {
+                producer.mute_wished = true;
+                self.mute_if_wished(id, effects);
             }
         }
         Ok(())
+    }
+
+    /// Has the worker pause a producer that a host wished muted, once the worker has made it.
+    pub(super) fn mute_if_wished(&mut self, id: ProducerId, effects: &mut Vec<Effect>) {
+        let producer = self.producers.get_mut(&id);
+        let producer = producer.filter(|it| it.presence == Presence::Confirmed);
+        let Some(producer) = producer else {
+            return;
+        };
+        let place = producer.place;
+        if std::mem::take(&mut producer.mute_wished) {
+            let request = Request::PauseProducer { producer: id };
+            self.ask_worker(place, Op::Mute(id), request, effects);
+        }
     }
 
     /// The worker has paused a producer because a host wished so.

@@ -91,6 +91,7 @@ impl Room {
                 source: MediaSource::of(kind, &app_data),
                 app_data: Arc::new(app_data),
                 paused: source.paused,
+                mute_wished: false,
                 told: false,
                 voice: source.voice && kind == MediaKind::Audio,
                 scores: Vec::new(),
@@ -128,6 +129,7 @@ impl Room {
             let _ = self.take_producer(id, effects);
             return;
         }
+        self.mute_if_wished(id, effects);
         self.announce_producing(id, effects);
         self.tell_producer(id, effects);
         if source == MediaSource::Camera {

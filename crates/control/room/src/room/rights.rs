@@ -62,6 +62,33 @@ impl Room {
         ))
     }
 
+    /// Whether a client may let a peer do this much: what that one may already, what its door lets it, and, where no
+    /// token speaks for it, what the client may do itself.
+    pub(super) fn check_gives(
+        &self,
+        session: SessionId,
+        to: &PeerId,
+        grants: Grants,
+    ) -> Result<(), RoomError> {
+        let receiver = self.session_of(to)?;
+        let (giver, receiver) = (self.sessions.get(&session), self.sessions.get(&receiver));
+        let (Some(giver), Some(receiver)) = (giver, receiver) else {
+            return Ok(());
+        };
+        let mut allowed = receiver.admission.grants.or(receiver.door_grants);
+        if receiver.admission.role.is_none() {
+            allowed = allowed.or(giver.admission.grants);
+        }
+        if grants.and(allowed) == grants {
+            return Ok(());
+        }
+        let reason = match receiver.admission.role {
+            Some(_) => "the peer's token does not grant that",
+            None => "only those who may do that themselves may let others do it",
+        };
+        Err(RoomError::new(ErrorKind::Forbidden, reason))
+    }
+
     pub(super) fn check_publishes(
         &self,
         session: SessionId,

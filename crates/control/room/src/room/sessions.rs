@@ -45,7 +45,7 @@ impl Room {
                 reason,
             });
         }
-        if self.is_full_for(&peer) {
+        if self.is_full_for(&peer) || (role_before.is_none() && self.is_crowded()) {
             effects.push(Effect::CloseSession {
                 session,
                 reason: CloseReason::RoomFull,
@@ -65,6 +65,7 @@ impl Room {
         let join_deadline = now.checked_add(self.config.join_timeout);
         self.timers
             .extend(join_deadline.map(|due| (due, Timer::Join(session))));
+        let door_grants = admission.grants;
         if let Some(grants) = self.made.get(&peer).and_then(|made| made.grants) {
             admission.grants = match admission.role {
                 // Whoever has a token may have chosen this name because of what was made of it.
@@ -85,6 +86,7 @@ impl Room {
             Peer {
                 id: peer,
                 admission,
+                door_grants,
                 place,
                 membership: None,
                 knock: None,

@@ -11,6 +11,7 @@ mod lobby;
 mod pipes;
 mod places;
 mod property;
+mod refusals;
 mod rights;
 mod sessions;
 mod speakers;

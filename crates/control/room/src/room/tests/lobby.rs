@@ -170,3 +170,101 @@ fn a_new_host_hears_who_waits_and_without_one_the_first_goes_in() {
     assert_eq!(world.room.joined_count(), 1);
     assert_eq!(world.room.standing(SessionId(3)).0, Role::Host);
 }
+
+/// A room with a host and a lobby, in which some wait.
+fn besieged(change: impl FnOnce(&mut RoomConfig), waiting: &[&str]) -> (World, SessionId) {
+    let mut world = World::with(change);
+    let alice = host(&mut world);
+    let lobby = PeerRequest::SetLobby(true);
+    world.ask(alice, lobby).expect("a host");
+    for (number, peer) in (2..).zip(waiting) {
+        let session = world.connect(number, peer);
+        let join = clients::join_featured(peer, Subscription::All);
+        assert_eq!(world.ask(session, join), Ok(PeerReply::Waiting));
+    }
+    (world, alice)
+}
+
+#[test]
+fn who_waits_has_no_seat() {
+    let (mut world, alice) = besieged(|_| {}, &["bob", "carol", "dave"]);
+    let seats = PeerRequest::SetMaxPeers(Some(2));
+    world.ask(alice, seats).expect("a host");
+    let admit = |world: &mut World, peer: &str| {
+        let admit = PeerRequest::Admit { peer: peer.into() };
+        world.ask(alice, admit).map_err(|err| err.kind)
+    };
+    assert_eq!(admit(&mut world, "bob"), Ok(PeerReply::Done));
+    assert_eq!(admit(&mut world, "carol"), Err(ErrorKind::TooMany));
+    assert_eq!(world.room.knocks.len(), 2, "they go on waiting");
+    // An open lobby has no more seats than there are.
+    let lobby = PeerRequest::SetLobby(false);
+    world.ask(alice, lobby).expect("a host");
+    assert_eq!(world.room.joined_count(), 2);
+    let seats = PeerRequest::SetMaxPeers(Some(3));
+    world.ask(alice, seats).expect("a host");
+    assert_eq!(world.room.joined_count(), 3);
+}
+
+#[test]
+fn who_connects_at_the_same_time_finds_the_last_seat_taken() {
+    let mut world = World::with(|config| config.properties.max_peers = Some(2));
+    host(&mut world);
+    let (bob, carol) = (world.connect(2, "bob"), world.connect(3, "carol"));
+    world.ask(bob, clients::join("Bob")).expect("a seat");
+    let late = world.ask(carol, clients::join("Carol"));
+    assert_eq!(late.map_err(|err| err.kind), Err(ErrorKind::TooMany));
+    assert!(world.rest().contains(&Effect::CloseSession {
+        session: carol,
+        reason: CloseReason::RoomFull
+    }));
+    // Who comes again has its seat, though somebody else is at the door.
+    world.disconnect(bob);
+    let dave = world.connect(4, "dave");
+    let alice = world.connect(5, "alice");
+    world.ask(dave, clients::join("Dave")).expect("a seat");
+    world.ask(alice, clients::join("Alice")).expect("her seat");
+    assert_eq!(world.room.joined_count(), 2);
+}
+
+#[test]
+fn as_many_may_be_at_the_door_as_in_the_room() {
+    let (mut world, _) = besieged(|config| config.limits.peers = 2, &["bob", "carol"]);
+    let dave = world.connect(4, "dave");
+    assert!(world.rest().contains(&Effect::CloseSession {
+        session: dave,
+        reason: CloseReason::RoomFull
+    }));
+    // A host who reloads the page does not wait behind them.
+    let alice = world.connect(5, "alice");
+    world.ask(alice, clients::join("Alice")).expect("her seat");
+}
+
+#[test]
+fn a_lock_holds_when_the_lobby_is_opened_or_the_host_goes() {
+    let (mut world, alice) = besieged(|_| {}, &["bob", "carol"]);
+    let lock = PeerRequest::SetLocked(true);
+    world.ask(alice, lock).expect("a host");
+    for lobby in [false, true] {
+        let lobby = PeerRequest::SetLobby(lobby);
+        world.ask(alice, lobby).expect("a host");
+    }
+    assert_eq!(world.room.joined_count(), 1);
+    world.disconnect(alice);
+    assert_eq!(world.room.joined_count(), 0, "nobody inherits it");
+    let unlock = AdminCommand::SetLocked(false);
+    world.administer(unlock).expect("from outside");
+    assert_eq!(world.room.joined_count(), 1);
+    assert_eq!(world.room.standing(SessionId(2)).0, Role::Host);
+    world
+        .administer(AdminCommand::SetLocked(true))
+        .expect("again");
+    world
+        .administer(AdminCommand::SetLobby(false))
+        .expect("and no lobby");
+    assert_eq!(world.room.joined_count(), 1);
+    world
+        .administer(AdminCommand::SetLocked(false))
+        .expect("open");
+    assert_eq!(world.room.joined_count(), 2);
+}

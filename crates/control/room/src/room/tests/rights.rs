@@ -264,6 +264,77 @@ fn hosts_mute_and_owners_unmute() {
 }
 
 #[test]
+fn who_is_muted_while_its_producer_is_made_is_muted_then() {
+    let mut world = World::new();
+    let alice = featured(&mut world, 1, "alice");
+    let bob = featured(&mut world, 2, "bob");
+    world.send(bob.0, clients::produce(bob.1));
+    let mute = PeerRequest::Mute {
+        peer: None,
+        kind: None,
+    };
+    world.send(alice.0, mute);
+    world.run_worker();
+    let (id, producer) = world.worker.producers.iter().next().expect("made");
+    assert!(producer.paused);
+    let producer = *id;
+    assert!(world.events(bob.0).contains(&PeerEvent::Muted { producer }));
+    let resume = PeerRequest::ResumeProducer { producer };
+    assert_eq!(world.ask(bob.0, resume), Ok(PeerReply::Done));
+    assert!(!world.worker.producers[&producer].paused);
+}
+
+#[test]
+fn a_client_gives_nobody_more_than_a_token_or_itself_has() {
+    let mut world = World::new();
+    let audio = Grants {
+        publish_audio: true,
+        subscribe: true,
+        ..Grants::NONE
+    };
+    let token = |peer: &str, role| Admission {
+        role: Some(role),
+        grants: audio,
+        ..Admission::new(peer.into())
+    };
+    let (ada, _) = world.join_as(1, token("ada", Role::Host), clients::join("Ada"));
+    let (max, _) = world.join_as(2, token("max", Role::Speaker), clients::join("Max"));
+    let (guest, _) = world.join(3, "guest");
+    let may = |world: &World, session| world.room.standing(session).1;
+    let set = |world: &mut World, peer: &str, grants| {
+        let peer = peer.into();
+        kind(world.ask(ada, PeerRequest::SetGrants { peer, grants }))
+    };
+    let all = Grants {
+        admin: true,
+        record: true,
+        ..Grants::default()
+    };
+    for peer in ["ada", "max", "guest"] {
+        assert_eq!(set(&mut world, peer, all), Err(ErrorKind::Forbidden));
+    }
+    let recorded = Grants {
+        record: true,
+        ..Grants::default()
+    };
+    let refused = set(&mut world, "guest", recorded);
+    assert_eq!(refused, Err(ErrorKind::Forbidden));
+    // What the door allows is taken and given back.
+    for grants in [Grants::NONE, Grants::default()] {
+        assert_eq!(set(&mut world, "guest", grants), Ok(PeerReply::Done));
+        assert_eq!(may(&world, guest), grants);
+    }
+    for grants in [Grants::NONE, audio] {
+        assert_eq!(set(&mut world, "max", grants), Ok(PeerReply::Done));
+        assert_eq!(may(&world, max), grants);
+    }
+    let peer = "max".into();
+    let free = AdminCommand::SetGrants { peer, grants: all };
+    world.administer(free).expect("there");
+    assert_eq!(may(&world, max), all);
+}
+
+#[test]
 fn hosts_send_away_and_close() {
     let mut world = World::new();
     let alice = featured(&mut world, 1, "alice");

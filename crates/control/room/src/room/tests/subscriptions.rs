@@ -80,7 +80,8 @@ fn what_a_join_brings_is_asked_about_at_once() {
         accepted: false,
     });
     assert!(all(&world, true));
-    assert_eq!(world.room.dump().pending_client_requests, 2 * 4);
+    // Those of the other two, and this one, to which a late yes may come.
+    assert_eq!(world.room.dump().pending_client_requests, 2 * 4 + 1);
 }
 
 #[test]
@@ -101,6 +102,47 @@ fn a_batch_waits_for_the_answer_on_a_connection_that_stands() {
     assert!(world.worker.consumers[&consumer].paused);
     world.accept(ask);
     assert!(!world.worker.consumers[&consumer].paused);
+}
+
+#[test]
+fn what_comes_while_a_client_connects_waits_for_its_answer() {
+    let mut world = World::new();
+    let alice = world.join(1, "alice");
+    let producer = world.produce(alice);
+    let join = clients::join_featured("Bob", Subscription::All);
+    let (bob, _) = world.join_as(2, subscriber("bob"), join);
+    let first = batches(&mut world, bob).remove(0).1[0].consumer;
+    assert!(!world.worker.consumers[&first].paused, "it connects for it");
+    world
+        .ask(alice.0, clients::speak(alice.1))
+        .expect("a second one");
+    let (ask, second) = batches(&mut world, bob).remove(0);
+    assert!(world.worker.consumers[&second[0].consumer].paused);
+    world.accept(ask);
+    world.run_worker();
+    assert!(!world.worker.consumers[&second[0].consumer].paused);
+    // Nor does it begin anew when the first one is gone.
+    let close = PeerRequest::CloseProducer { producer };
+    world.ask(alice.0, close).expect("its own");
+    world.produce(alice);
+    let (_, third) = batches(&mut world, bob).remove(0);
+    assert!(world.worker.consumers[&third[0].consumer].paused);
+}
+
+#[test]
+fn who_was_too_slow_for_what_runs_already_gets_it_with_a_late_yes() {
+    let mut world = World::new();
+    let alice = world.join(1, "alice");
+    world.produce(alice);
+    let join = clients::join_featured("Bob", Subscription::All);
+    let (bob, _) = world.join_as(2, subscriber("bob"), join);
+    let (ask, consumers) = batches(&mut world, bob).remove(0);
+    let consumer = consumers[0].consumer;
+    for (accepted, paused) in [(false, true), (true, false)] {
+        world.handle(Command::ClientAnswer { ask, accepted });
+        world.run_worker();
+        assert_eq!(world.worker.consumers[&consumer].paused, paused);
+    }
 }
 
 #[test]
