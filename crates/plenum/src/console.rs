@@ -17,6 +17,8 @@ use std::{
 
 use anyhow::Context as _;
 use plenum_console::{Console, Conversation, Ended, LogLines, Options};
+use plenum_ids::TransportId;
+use plenum_signal::{ApiKey, Scope};
 use rustix::process::{Signal, getpid, kill_process};
 use tracing::{debug, warn};
 
@@ -28,6 +30,7 @@ pub(crate) fn run(args: &ConsoleArgs) -> anyhow::Result<ExitCode> {
         // As in unit files and compose files: there, but not set.
         key: args.key.clone().filter(|key| !key.is_empty()),
         json: args.json,
+        ..Options::default()
     })?;
     let (mut output, mut errors) = (io::stdout(), io::stderr());
     let outcome = match &args.command {
@@ -57,6 +60,8 @@ pub(crate) struct Beside {
     lines: LogLines,
     /// Where workers write.
     pub(crate) workers: Arc<OwnedFd>,
+    /// Shown to the node, and to nobody else.
+    key: String,
 }
 
 impl Beside {
@@ -85,15 +90,28 @@ impl Beside {
             .name("worker-log".into())
             .spawn(copy)?;
         let workers = Arc::new(OwnedFd::from(pipe));
-        Ok((Self { lines, workers }, writer))
+        let key = random_key();
+        let beside = Self {
+            lines,
+            workers,
+            key,
+        };
+        Ok((beside, writer))
+    }
+
+    /// What this prompt may, and nobody else's: everything, whatever the settings say of other programs.
+    pub(crate) fn key(&self) -> ApiKey {
+        ApiKey::new(
+            "the node's own console".to_owned(),
+            &self.key,
+            Scope::Admin,
+            None,
+        )
     }
 
     /// Opens the prompt, for as long as the result lives.
     pub(crate) fn start(self, scheme: &str, address: SocketAddr) -> anyhow::Result<Prompt> {
-        let console = Console::new(&Options {
-            url: local_url(scheme, address),
-            ..Options::default()
-        })?;
+        let console = Console::new(&own_node(local_url(scheme, address), self.key))?;
         let stop = Arc::new(AtomicBool::new(false));
         let conversation = Conversation {
             history: history(),
@@ -116,6 +134,20 @@ impl Beside {
             stop,
             thread: Some(thread.context("cannot start the console")?),
         })
+    }
+}
+
+/// A key that holds as long as this process: 122 random bits, twice.
+fn random_key() -> String {
+    format!("{}{}", TransportId::random(), TransportId::random())
+}
+
+fn own_node(url: String, key: String) -> Options {
+    Options {
+        url,
+        key: Some(key),
+        own_node: true,
+        ..Options::default()
     }
 }
 

@@ -81,7 +81,10 @@ async fn node(
 ) -> anyhow::Result<ExitCode> {
     // First, so that a signal during the start is not lost; the workers of a node that fails to start end with it.
     let mut signals = Signals::new()?;
-    let doors = Doors::new(config)?;
+    let mut doors = Doors::new(config)?;
+    if let Some(beside) = &beside {
+        doors.settings.api_keys.push(beside.key());
+    }
     let listeners = doors::listen(config).await?;
     let address = listeners.first().context("no port")?.local_addr()?;
 

@@ -9,7 +9,8 @@
 use std::time::{Duration, Instant};
 
 /// Programs that publish over HTTP have no connection that could break: without a word from any of them for so long, they
-/// are gone. Those that want to stay ask for statistics.
+/// are gone. While they are taken to be alive the edge looks at their statistics itself, which counts: it is their silence
+/// that ends them, and this is for doors that do not look.
 const SILENCE_LIMIT: Duration = Duration::from_mins(10);
 
 /// The figures that decide.

@@ -10,9 +10,9 @@ use axum::{
         ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
     http::{HeaderMap, Method, Response, StatusCode, Uri, header},
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::IntoResponse,
-    routing::{any, get},
+    routing::{MethodRouter, any, get},
 };
 use plenum_api::{
     error::ErrorKind,
@@ -154,17 +154,20 @@ impl Edge {
             .merge(socketio::router(self))
             .merge(broadcasters::router())
             .merge(whip::router())
-            .route("/protoo", any(signalling))
-            .route("/plenum", any(own_signalling))
+            .route("/protoo", websocket(protoo::upgrade))
+            .route("/plenum", websocket(plenum::upgrade))
             .route("/", any(page_or_signalling))
             .fallback(embedded_page)
             .layer(DefaultBodyLimit::max(self.settings.max_body_size));
+        let router = router.layer(from_fn_with_state(self.clone(), count_request));
+        // Around the count, so that pages can read that they ask too often.
         let router = match self.settings.origins.cors() {
             Some(cors) => router.layer(cors),
             None => router,
         };
+        // Around the answers to browsers' questions, which say nothing of this.
         router
-            .layer(from_fn_with_state(self.clone(), count_request))
+            .layer(from_fn(whip::tell_types))
             .with_state(self.clone())
     }
 
@@ -236,26 +239,21 @@ async fn page_or_signalling(
     }
 }
 
-async fn signalling(
-    State(edge): State<Edge>,
-    remote: Option<Extension<Remote>>,
-    uri: Uri,
-    headers: HeaderMap,
-    upgrade: Upgrade,
-) -> Response<Body> {
-    let remote = remote.map(|Extension(Remote(remote))| remote);
-    protoo::upgrade(&edge, &uri, &headers, remote, upgrade)
-}
+/// What lets a WebSocket in, or refuses it.
+type Entrance = fn(&Edge, &Uri, &HeaderMap, Option<SocketAddr>, Upgrade) -> Response<Body>;
 
-async fn own_signalling(
-    State(edge): State<Edge>,
-    remote: Option<Extension<Remote>>,
-    uri: Uri,
-    headers: HeaderMap,
-    upgrade: Upgrade,
-) -> Response<Body> {
-    let remote = remote.map(|Extension(Remote(remote))| remote);
-    plenum::upgrade(&edge, &uri, &headers, remote, upgrade)
+/// A path that is for `WebSockets` of one dialect.
+fn websocket(enter: Entrance) -> MethodRouter<Edge> {
+    any(
+        async move |State(edge): State<Edge>,
+                    remote: Option<Extension<Remote>>,
+                    uri: Uri,
+                    headers: HeaderMap,
+                    upgrade: Upgrade| {
+            let remote = remote.map(|Extension(Remote(remote))| remote);
+            enter(&edge, &uri, &headers, remote, upgrade)
+        },
+    )
 }
 
 async fn embedded_page(method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {

@@ -3,8 +3,6 @@
 //! A TURN server and we share a secret, and every client gets a name of its own that says until when it holds: the
 //! scheme of coturn's `use-auth-secret`, known as the TURN REST API (draft-uberti-behave-turn-rest-00).
 
-#![allow(dead_code, reason = "the doors that hand them out follow one by one")]
-
 use std::{
     fmt,
     time::{Duration, SystemTime, UNIX_EPOCH},

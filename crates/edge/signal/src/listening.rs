@@ -1,17 +1,23 @@
 //! Taking connections: how many of one address, with TLS or without, and how they end.
 
 use std::{
-    future::Future,
+    future::{Future, ready},
     io,
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use axum::Router;
+use axum::{
+    Router,
+    body::{Body, HttpBody as _},
+    extract::Request,
+    middleware::map_request,
+};
 use axum_server::{Handle, Server, accept::Accept, tls_rustls::RustlsAcceptor};
+use futures_util::{StreamExt as _, stream::unfold};
 use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
     server::conn::auto::Builder,
@@ -19,7 +25,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    time::timeout,
+    time::{timeout, timeout_at},
 };
 use tracing::debug;
 
@@ -36,6 +42,8 @@ pub(crate) async fn serve(
     router: Router,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
+    let limit = doorman.settings.body_timeout;
+    let router = router.layer(map_request(move |request| ready(bounded(request, limit))));
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
     let mut server = Server::<SocketAddr>::from_listener(listener).handle(handle.clone());
@@ -49,7 +57,9 @@ pub(crate) async fn serve(
         match tls {
             None => server.acceptor(doorman).serve(service).await,
             Some(tls) => {
-                let acceptor = RustlsAcceptor::new(tls.config()).acceptor(doorman);
+                let limit = doorman.settings.handshake_timeout;
+                let acceptor = RustlsAcceptor::new(tls.config()).handshake_timeout(limit);
+                let acceptor = acceptor.acceptor(doorman);
                 server.acceptor(acceptor).serve(service).await
             }
         }
@@ -61,6 +71,24 @@ pub(crate) async fn serve(
     }
     handle.graceful_shutdown(None);
     serving.await
+}
+
+/// A request whose body fails when it is not there in time, so that nobody takes half of it for all of it.
+fn bounded(request: Request, limit: Duration) -> Request {
+    if request.body().is_end_stream() {
+        return request;
+    }
+    let deadline = Instant::now() + limit;
+    request.map(|body| {
+        let chunks = unfold(body.into_data_stream(), move |mut rest| async move {
+            let chunk = match timeout_at(deadline.into(), rest.next()).await {
+                Ok(chunk) => chunk?,
+                Err(late) => Err(axum::Error::new(late)),
+            };
+            Some((chunk, rest))
+        });
+        Body::from_stream(chunks)
+    })
 }
 
 /// Looks at connections before anything is read from them.
@@ -161,9 +189,9 @@ impl AsyncWrite for Counted {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::pending, time::Duration};
+    use std::future::pending;
 
-    use axum::routing::get;
+    use axum::{body::Bytes, routing::get};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -172,31 +200,61 @@ mod tests {
     /// Generous: many tests share few cores.
     const PATIENCE: Duration = Duration::from_secs(30);
 
+    /// What somebody who says this and no more hears until it is closed.
+    async fn heard(address: SocketAddr, said: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(address).await.expect("listens");
+        stream.write_all(said).await.expect("writes");
+        let mut answer = Vec::new();
+        let closed = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+        // How it is closed does not matter.
+        let _ = closed.expect("closed in time");
+        answer
+    }
+
+    fn doorman(settings: Settings) -> Doorman {
+        Doorman {
+            addresses: Arc::new(Addresses::new(AddressLimits::default(), Instant::now())),
+            settings: Arc::new(settings),
+        }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_shake_hands_is_closed() {
+        crate::install_crypto_provider();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let address = listener.local_addr().expect("bound");
+        let doorman = doorman(Settings {
+            handshake_timeout: Duration::from_millis(100),
+            ..Settings::default()
+        });
+        let tls = Tls::self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+        let router = Router::new();
+        tokio::spawn(async move { serve(listener, doorman, Some(&tls), router, pending()).await });
+        // The header of a record that never comes (RFC 8446 §5.1).
+        assert!(heard(address, &[22, 3, 1, 1, 0]).await.is_empty());
+    }
+
     #[tokio::test]
     async fn who_does_not_say_what_it_wants_is_closed() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("bound");
-        let settings = Settings {
+        let doorman = doorman(Settings {
             header_timeout: Duration::from_millis(100),
+            body_timeout: Duration::from_millis(100),
             ..Settings::default()
-        };
-        let doorman = Doorman {
-            addresses: Arc::new(Addresses::new(AddressLimits::default(), Instant::now())),
-            settings: Arc::new(settings),
-        };
-        let router = Router::new().route("/", get(|| async { "hello" }));
+        });
+        let hello = get(|| async { "hello" }).post(|_: Bytes| async { "hello" });
+        let router = Router::new().route("/", hello);
         tokio::spawn(serve(listener, doorman, None, router, pending()));
-        for said in ["", "GET / HTTP/1.1\r\nHost: localhost\r\n"] {
-            let mut stream = TcpStream::connect(address).await.expect("listens");
-            stream.write_all(said.as_bytes()).await.expect("writes");
-            let mut answer = Vec::new();
-            let closed = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
-            // What it is told before, if anything, does not matter.
-            let _ = closed.expect("closed in time");
-            assert!(
-                !String::from_utf8_lossy(&answer).contains("hello"),
-                "{said}"
-            );
+        for said in [
+            "",
+            "GET / HTTP/1.1\r\nHost: localhost\r\n",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        ] {
+            let answer = heard(address, said.as_bytes()).await;
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(!answer.contains("hello"), "{said}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From which pages browsers may come.
 
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 /// Pages by their origin (`https://meet.example.org`). Browsers say which page a request is of; programs say nothing and
@@ -62,10 +62,18 @@ impl Origins {
                 header::LINK,
                 header::LOCATION,
                 header::RETRY_AFTER,
+                ACCEPT_PATCH,
+                ACCEPT_POST,
             ]);
         Some(layer)
     }
 }
+
+/// What may be posted to a place (LDP §7.1, RFC 9725 §4.2).
+pub(crate) const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
+
+/// With what it may be patched (RFC 5789 §3.1).
+pub(crate) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
 /// RFC 6454 §6.2, as browsers write it.
 fn is_origin(text: &str) -> bool {

@@ -19,6 +19,10 @@ pub struct Settings {
     pub max_body_size: usize,
     /// How long somebody may take to say what it wants: a connection that says nothing holds a file open.
     pub header_timeout: Duration,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// How long it may take to send the body of a request, from the end of its header on.
+    pub body_timeout: Duration,
     /// What clients are told that helps them to find a path.
     pub ice: IceServers,
     /// From which pages browsers may come.
@@ -63,6 +67,10 @@ impl Default for Settings {
             max_body_size: 256 * 1024,
             // As long as hyper waits where nothing else is said.
             header_timeout: Duration::from_secs(30),
+            // A few round trips, over any network.
+            handshake_timeout: Duration::from_secs(10),
+            // The largest body at 70 kbit/s.
+            body_timeout: Duration::from_secs(30),
             ice: IceServers::default(),
             origins: Origins::default(),
             trusted_proxies: Vec::new(),

@@ -29,7 +29,7 @@ mod signature;
 mod target;
 
 use event::Happened;
-use outbox::{Bounds, Delivery, Failure};
+use outbox::{Bounds, Delivery, Failure, Letter};
 pub use secrets::SecretError;
 use target::Target;
 pub use target::{WebhookError, WebhookTarget};
@@ -193,6 +193,8 @@ async fn fan_out(
     mut events: mpsc::Receiver<impl Into<Happened>>,
     mut marks: mpsc::Receiver<Mark>,
 ) {
+    // Events that were lost since each of them was told so.
+    let mut lost = vec![0_u64; targets.len()];
     loop {
         let happened: Happened = tokio::select! {
             biased;
@@ -203,16 +205,24 @@ async fn fan_out(
             }
             else => return,
         };
-        let wanting = targets
-            .iter()
-            .filter(|target| target.wants(&happened.event, &happened.namespace));
-        let wanting: Vec<_> = wanting.collect();
-        if wanting.is_empty() {
-            continue;
+        for missed in &mut lost {
+            *missed = missed.saturating_add(happened.lost);
         }
-        let letter = Arc::new(happened.into_letter(new_id()));
-        for target in wanting {
-            target.outbox().push(SystemTime::now(), Arc::clone(&letter));
+        let id = new_id();
+        // Who has missed as much gets the same letter.
+        let mut letter: Option<(u64, Arc<Letter>)> = None;
+        for (target, missed) in targets.iter().zip(&mut lost) {
+            if !target.wants(&happened.event, &happened.namespace) {
+                continue;
+            }
+            let missed = std::mem::take(missed);
+            let letter = match letter.take() {
+                Some(written) if written.0 == missed => letter.insert(written),
+                _ => letter.insert((missed, Arc::new(happened.to_letter(&id, missed)))),
+            };
+            target
+                .outbox()
+                .push(SystemTime::now(), Arc::clone(&letter.1));
             target.news.notify_one();
         }
     }

@@ -21,20 +21,25 @@ mod setup;
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{Path, State},
-    http::{HeaderValue, Response, StatusCode, header},
+    extract::{Path, Request, State},
+    http::{HeaderValue, Method, Response, StatusCode, header},
+    middleware::Next,
     routing::{get, patch, post},
 };
 use plenum_api::ice::IceServer;
 
-use crate::{Edge, caller::Caller};
+use crate::{
+    Edge,
+    caller::Caller,
+    origins::{ACCEPT_PATCH, ACCEPT_POST},
+};
 use refusal::Refusal;
 pub(crate) use sessions::Sessions;
 
 /// The routes of both protocols.
 pub(crate) fn router() -> Router<Edge> {
     // RFC 9725 §4.1: who asks with GET gets no content, and other methods are not allowed.
-    let endpoint = || get(nothing).options(accepted_types);
+    let endpoint = || get(nothing).options(nothing);
     Router::new()
         .route("/whip/{room}", endpoint().merge(post(publish)))
         .route("/whep/{room}", endpoint().merge(post(play)))
@@ -44,7 +49,7 @@ pub(crate) fn router() -> Router<Edge> {
             patch(resource::change)
                 .delete(resource::end)
                 .get(nothing)
-                .options(accepted_changes),
+                .options(nothing),
         )
 }
 
@@ -87,20 +92,23 @@ async fn nothing() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-async fn accepted_types() -> Response<Body> {
-    with_header("accept-post", SDP)
-}
-
-async fn accepted_changes() -> Response<Body> {
-    with_header("accept-patch", FRAGMENT)
-}
-
-fn with_header(name: &'static str, value: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    let headers = response.headers_mut();
-    headers.insert(name, HeaderValue::from_static(value));
-    expose(&mut response);
+/// Whoever asks with OPTIONS is told what is taken, whoever else answers that, too.
+pub(crate) async fn tell_types(request: Request, next: Next) -> Response<Body> {
+    let path = request.uri().path();
+    let told = if request.method() != Method::OPTIONS {
+        None
+    } else if path.starts_with("/whip/") || path.starts_with("/whep/") {
+        Some((ACCEPT_POST, SDP))
+    } else if path.starts_with("/sessions/") {
+        Some((ACCEPT_PATCH, FRAGMENT))
+    } else {
+        None
+    };
+    let mut response = next.run(request).await;
+    if let Some((name, kind)) = told {
+        let kind = HeaderValue::from_static(kind);
+        response.headers_mut().insert(name, kind);
+    }
     response
 }
 
@@ -111,20 +119,10 @@ const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
 fn respond(result: Result<Created, Refusal>) -> Response<Body> {
-    let mut response = match result {
+    match result {
         Ok(created) => created.response(),
         Err(refusal) => refusal.response(),
-    };
-    expose(&mut response);
-    response
-}
-
-/// Lets pages from elsewhere read what they need to go on.
-fn expose(response: &mut Response<Body>) {
-    response.headers_mut().insert(
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("location, link, etag, retry-after, accept-post, accept-patch"),
-    );
+    }
 }
 
 impl Created {

@@ -231,6 +231,8 @@ fn a_node_has_a_console_beside_its_log() {
     let mut program = command().into_std();
     program
         .args(["serve", "--interactive", "--port", "0", "--workers", "1"])
+        // The prompt has a key of its own.
+        .args(["--tls", "self-signed", "--set", "admin.allow=none"])
         .args(rtc_ports(1))
         .env("HOME", home.path())
         .env_remove("XDG_STATE_HOME");

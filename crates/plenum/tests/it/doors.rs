@@ -132,10 +132,71 @@ async fn pages_of_other_sites_stay_outside_where_there_is_a_list() {
     };
     let allowed = format!("access-control-allow-origin: {own}");
     assert!(preflight(own).await.contains(&allowed));
+    let told = async |path: &str, headers: &str| {
+        let answer = raw_call(node.port, "OPTIONS", path, headers).await;
+        answer.to_lowercase()
+    };
+    let asks = format!("Origin: {own}\r\nAccess-Control-Request-Method: POST\r\n");
+    for headers in ["", &asks] {
+        let answer = told("/whip/a", headers).await;
+        assert!(answer.contains("accept-post: application/sdp"), "{answer}");
+        let answer = told("/sessions/a", headers).await;
+        assert!(
+            answer.contains("accept-patch: application/trickle"),
+            "{answer}"
+        );
+    }
+    let page = format!("Origin: {own}\r\n");
+    let answer = raw_call(node.port, "GET", "/whip/a", &page)
+        .await
+        .to_lowercase();
+    let exposed = answer
+        .lines()
+        .find(|it| it.starts_with("access-control-expose-headers"));
+    for name in [
+        "location",
+        "link",
+        "etag",
+        "retry-after",
+        "accept-post",
+        "accept-patch",
+    ] {
+        assert!(exposed.is_some_and(|line| line.contains(name)), "{answer}");
+    }
     assert!(
         !preflight("https://evil.example")
             .await
             .contains("allow-origin")
+    );
+}
+
+#[tokio::test]
+async fn a_page_that_asks_too_often_can_read_that() {
+    let node = Node::start_with(&[
+        "--set",
+        "http.trusted_proxies=127.0.0.1",
+        "--set",
+        "limits.requests_per_address=1",
+        "--set",
+        "limits.request_burst=1",
+        "--set",
+        "http.origins=https://meet.example.org",
+    ])
+    .await;
+    let headers = "X-Forwarded-For: 203.0.113.9\r\nOrigin: https://meet.example.org\r\n";
+    let mut answer = String::new();
+    for _ in 0..20 {
+        answer = raw_call(node.port, "GET", "/healthz", headers).await;
+        if answer.contains(" 429 ") {
+            break;
+        }
+    }
+    assert!(answer.contains(" 429 "), "{answer}");
+    assert!(
+        answer
+            .to_lowercase()
+            .contains("access-control-allow-origin"),
+        "{answer}"
     );
 }
 

@@ -5,7 +5,7 @@ use std::{error::Error, net::IpAddr, time::Duration};
 use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 
-use crate::table::printable;
+use crate::{Options, table::printable};
 
 /// A node may be busy, but nobody waits longer at a prompt.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,7 +88,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(address: &str, key: Option<&str>) -> Result<Self, Failure> {
+    pub(crate) fn new(options: &Options) -> Result<Self, Failure> {
+        let (address, key) = (&*options.url, options.key.as_deref());
         let base = Url::parse(address)
             .ok()
             .filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host())
@@ -105,7 +106,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .default_headers(headers)
             // On the way to this very machine nobody else can answer, and certificates for it are made by whoever likes.
-            .tls_danger_accept_invalid_certs(is_this_machine(&base))
+            .tls_danger_accept_invalid_certs(options.own_node || is_this_machine(&base))
             .build()
             .map_err(Failure::Client)?;
         Ok(Self {
@@ -223,10 +224,18 @@ fn is_this_machine(url: &Url) -> bool {
 mod tests {
     use super::*;
 
+    fn client(url: &str, key: Option<&str>) -> Result<Client, Failure> {
+        Client::new(&Options {
+            url: url.to_owned(),
+            key: key.map(str::to_owned),
+            ..Options::default()
+        })
+    }
+
     #[test]
     fn names_are_encoded_and_never_lead_elsewhere() {
-        let client = Client::new("http://127.0.0.1:3000/", None).expect("an address");
-        let url = |path: &[&str]| client.url(&Request::new(Method::GET, path.iter().copied()));
+        let here = client("http://127.0.0.1:3000/", None).expect("an address");
+        let url = |path: &[&str]| here.url(&Request::new(Method::GET, path.iter().copied()));
         let shown = url(&["api", "v1", "rooms", "default", "a/b ?#ü%"]).expect("a name");
         assert_eq!(
             shown.as_str(),
@@ -238,7 +247,7 @@ mod tests {
                 "{name:?}"
             );
         }
-        let below = Client::new("https://example.org/plenum", None).expect("an address");
+        let below = client("https://example.org/plenum", None).expect("an address");
         let below = below
             .url(&Request::new(Method::GET, ["stats"]))
             .expect("a name");
@@ -249,11 +258,11 @@ mod tests {
     fn what_is_no_address_is_refused() {
         for address in ["", "localhost", "ftp://x", "http://"] {
             assert!(
-                matches!(Client::new(address, None), Err(Failure::Address(_))),
+                matches!(client(address, None), Err(Failure::Address(_))),
                 "{address}"
             );
         }
-        assert!(Client::new("http://localhost", Some("new\nline")).is_err());
+        assert!(client("http://localhost", Some("new\nline")).is_err());
     }
 
     #[test]

@@ -199,7 +199,11 @@ mod tests {
 
     fn completer() -> NodeCompleter {
         // Nobody listens there; what is asked is remembered.
-        let node = Node::new("http://127.0.0.1:9", None).expect("an address");
+        let node = Node::new(&crate::Options {
+            url: "http://127.0.0.1:9".to_owned(),
+            ..crate::Options::default()
+        });
+        let node = node.expect("an address");
         let mut completer = NodeCompleter::new(Arc::new(node));
         let mut know = |line: &str, answer: Value| {
             // Still fresh when a slow machine gets there.

@@ -42,6 +42,8 @@ pub struct Options {
     pub key: Option<String>,
     /// Answers as they come, for all commands.
     pub json: bool,
+    /// The node runs in this very process: whatever certificate is shown at its address, it is its own.
+    pub own_node: bool,
 }
 
 /// How a conversation at a terminal is kept.
@@ -143,7 +145,7 @@ impl Console {
     /// Not inside an asynchronous runtime: a console waits for answers.
     pub fn new(options: &Options) -> Result<Self, Failure> {
         Ok(Self {
-            node: Arc::new(Node::new(&options.url, options.key.as_deref())?),
+            node: Arc::new(Node::new(options)?),
             json: options.json,
         })
     }

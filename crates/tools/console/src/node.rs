@@ -6,7 +6,10 @@ use reqwest::Method;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::client::{Client, Failure, Request};
+use crate::{
+    Options,
+    client::{Client, Failure, Request},
+};
 
 /// A node.
 pub(crate) struct Node {
@@ -15,10 +18,10 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(url: &str, key: Option<&str>) -> Result<Self, Failure> {
+    pub(crate) fn new(options: &Options) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build();
         Ok(Self {
-            client: Client::new(url, key)?,
+            client: Client::new(options)?,
             runtime,
         })
     }

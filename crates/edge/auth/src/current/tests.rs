@@ -55,6 +55,33 @@ fn write(folder: &Path, name: &str, pair: &KeyPair) {
 }
 
 #[tokio::test]
+async fn a_set_of_keys_without_an_end_is_read_to_a_bound() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let url = format!("http://{}/", listener.local_addr().expect("bound"));
+    let (sent, told) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("asked");
+        let _ = stream.read(&mut [0; 4096]).await;
+        let head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+        stream.write_all(head).await.expect("listened to");
+        let mut written = 0_usize;
+        // Until nobody reads any more.
+        while stream.write_all(&[b' '; 8192]).await.is_ok() {
+            written += 8192;
+        }
+        let _ = sent.send(written);
+    });
+    let client = reqwest::Client::new();
+    let Err(reason) = fetch(&client, &url).await else {
+        panic!("spaces are no keys");
+    };
+    assert_eq!(reason, "no set of keys is as large");
+    // What was on its way in buffers is sent in vain.
+    let written = tokio::time::timeout(PATIENCE, told).await;
+    assert!(written.expect("it ends").expect("told") >= MAX_SET);
+}
+
+#[tokio::test]
 async fn old_and_new_keys_hold_side_by_side_until_the_old_one_is_taken_away() {
     let folder = tempfile::tempdir().expect("a folder");
     let (old, new) = (pair(), pair());

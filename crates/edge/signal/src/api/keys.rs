@@ -91,6 +91,11 @@ impl From<Vec<ApiKey>> for ApiKeys {
 }
 
 impl ApiKeys {
+    /// One more.
+    pub fn push(&mut self, key: ApiKey) {
+        self.0.push(key);
+    }
+
     /// Whose key it is. The time does not tell how much of a guess was right: digests are compared, all of them, to the end.
     pub(super) fn find(&self, shown: &str) -> Option<Caller> {
         let shown = sha256(shown);

@@ -73,25 +73,25 @@ fn split(what: &impl serde::Serialize) -> (String, Value) {
 }
 
 impl Happened {
-    /// As it is delivered, under this identifier.
-    pub(crate) fn into_letter(self, id: String) -> Letter {
+    /// As it is delivered, under this identifier, to whom so many before it were lost for.
+    pub(crate) fn to_letter(&self, id: &str, lost: u64) -> Letter {
         let at = self.at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let body = WebhookEvent {
-            id: id.clone(),
+            id: id.to_owned(),
             event: self.event.clone(),
             timestamp: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
             namespace: self.namespace.clone(),
             room: self.room.clone(),
             life: self.life,
             sequence: self.sequence,
-            lost: self.lost,
-            data: self.data,
+            lost,
+            data: self.data.clone(),
         };
         Letter {
-            id,
-            event: self.event,
-            namespace: self.namespace,
-            room: self.room,
+            id: id.to_owned(),
+            event: self.event.clone(),
+            namespace: self.namespace.clone(),
+            room: self.room.clone(),
             // Plain data: writing it cannot fail.
             body: serde_json::to_vec(&body).unwrap_or_default(),
         }

@@ -4,9 +4,10 @@ use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
+use plenum_auth::Stamp;
 use tracing::{info, warn};
 
 /// Secrets of one target; several while one is exchanged for another.
@@ -17,8 +18,8 @@ pub(crate) struct Secrets {
 
 struct Reading {
     looked: Instant,
-    /// When the file was changed, as far as it was read.
-    changed: Option<SystemTime>,
+    /// How the file looked when it was read.
+    stamp: Stamp,
     secrets: Arc<[Vec<u8>]>,
     /// It was said that the file cannot be read.
     complained: bool,
@@ -59,10 +60,10 @@ impl Secrets {
         let file = match file {
             None => None,
             Some(path) => {
-                let (changed, secrets) = read(path)?;
+                let (stamp, secrets) = read(path)?;
                 let reading = Reading {
                     looked: Instant::now(),
-                    changed,
+                    stamp,
                     secrets,
                     complained: false,
                 };
@@ -94,13 +95,12 @@ impl Reading {
             return;
         }
         self.looked = now;
-        let changed = fs::metadata(path).and_then(|it| it.modified()).ok();
-        if changed.is_some() && changed == self.changed {
+        if Stamp::of(path) == self.stamp {
             return;
         }
         match read(path).and_then(|it| check(&it.1).map(|()| it)) {
-            Ok((changed, secrets)) => {
-                self.changed = changed;
+            Ok((stamp, secrets)) => {
+                self.stamp = stamp;
                 self.complained = false;
                 if secrets != self.secrets {
                     info!(path = %path.display(), secrets = secrets.len(), "secrets of a webhook changed");
@@ -116,7 +116,7 @@ impl Reading {
     }
 }
 
-type Read = (Option<SystemTime>, Arc<[Vec<u8>]>);
+type Read = (Stamp, Arc<[Vec<u8>]>);
 
 fn read(path: &Path) -> Result<Read, SecretError> {
     let failed = |source| SecretError::Read {
@@ -124,13 +124,11 @@ fn read(path: &Path) -> Result<Read, SecretError> {
         source,
     };
     // Asked for first: a change in between is read again, not missed.
-    let changed = fs::metadata(path).and_then(|it| it.modified()).ok();
+    let stamp = Stamp::of(path);
     let text = fs::read_to_string(path).map_err(failed)?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    Ok((
-        changed,
-        lines.map(|line| line.as_bytes().to_vec()).collect(),
-    ))
+    let secrets = lines.map(|line| line.as_bytes().to_vec()).collect();
+    Ok((stamp, secrets))
 }
 
 fn check(secrets: &[Vec<u8>]) -> Result<(), SecretError> {
@@ -151,6 +149,8 @@ impl fmt::Debug for Secrets {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     const LONG: &str = "0123456789abcdef";
@@ -198,6 +198,16 @@ mod tests {
             now += LOOK_INTERVAL;
             assert_eq!(secrets.current(now), both, "{text:?}");
         }
+        // Put there by another tool, with the time that it had.
+        let other = path.with_extension("new");
+        fs::write(&other, format!("{LONG}-3")).expect("writes");
+        let file = fs::File::options().write(true).open(&other).expect("opens");
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(2);
+        file.set_modified(time).expect("a time");
+        fs::rename(&other, &path).expect("replaces");
+        now += LOOK_INTERVAL;
+        let both = [format!("{LONG}-3").into_bytes()];
+        assert_eq!(secrets.current(now), both);
         fs::remove_file(&path).expect("was there");
         now += LOOK_INTERVAL;
         assert_eq!(secrets.current(now), both);

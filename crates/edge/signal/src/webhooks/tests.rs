@@ -319,6 +319,36 @@ async fn while_a_secret_is_exchanged_both_signatures_are_there() {
 }
 
 #[tokio::test]
+async fn what_was_lost_is_told_to_each_with_the_next_that_it_gets() {
+    let (all, some) = (Receiver::new([]), Receiver::new([]));
+    let targets = vec![
+        target(&all.serve().await),
+        WebhookTarget {
+            events: vec!["peer*".to_owned()],
+            ..target(&some.serve().await)
+        },
+    ];
+    let (_webhooks, events) = start(targets, 2, quick());
+    for (sequence, name, lost) in [
+        (1, "roomChanged", 3),
+        (2, "peerLeft", 1),
+        (3, "peerLeft", 0),
+    ] {
+        let event = Happened {
+            lost,
+            ..happened("a", sequence, name)
+        };
+        events.send(event).await.expect("taken");
+    }
+    let told = |taken: Vec<WebhookEvent>| {
+        let told = taken.iter().map(|event| (event.sequence, event.lost));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(told(all.took(3).await), [(1, 3), (2, 1), (3, 0)]);
+    assert_eq!(told(some.took(2).await), [(2, 4), (3, 0)]);
+}
+
+#[tokio::test]
 async fn who_waits_for_the_end_waits_for_what_has_just_happened_too() {
     let receiver = Receiver::new([]);
     let (webhooks, events) = start(vec![target(&receiver.serve().await)], 2, quick());

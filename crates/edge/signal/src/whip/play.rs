@@ -210,7 +210,7 @@ impl Playing {
 
     /// Sees to the session until it is over.
     async fn watch(mut self, mut running: Running) {
-        debug!(session = %running.place.id, "plays");
+        debug!("plays");
         let deadline = sleep_until(Instant::now() + running.timeout);
         tokio::pin!(deadline);
         let mut connected = false;
@@ -226,7 +226,7 @@ impl Playing {
                 () = &mut deadline, if !connected => break "its media never connected",
             }
         };
-        debug!(session = %running.place.id, why, "plays no more");
+        debug!(why, "plays no more");
     }
 
     async fn handle(&mut self, event: PeerEvent) {

@@ -61,7 +61,7 @@ fn parameters(newcomer: &Newcomer, offer: &Offer) -> Result<Vec<RtpParameters>, 
 
 /// Sees to a session until it is over.
 async fn watch(mut running: Running) {
-    debug!(session = %running.place.id, "publishes");
+    debug!("publishes");
     let deadline = sleep_until(Instant::now() + running.timeout);
     tokio::pin!(deadline);
     let mut connected = false;
@@ -78,5 +78,5 @@ async fn watch(mut running: Running) {
             () = &mut deadline, if !connected => break "its media never connected",
         }
     };
-    debug!(session = %running.place.id, why, "publishes no more");
+    debug!(why, "publishes no more");
 }

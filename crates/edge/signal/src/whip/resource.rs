@@ -8,7 +8,7 @@ use axum::{
 use plenum_room::{PeerReply, PeerRequest};
 use plenum_sdp::Fragment;
 
-use super::{FRAGMENT, expose, refusal::Refusal, sessions::Held};
+use super::{FRAGMENT, refusal::Refusal, sessions::Held};
 use crate::{Edge, caller::Caller};
 
 /// Candidates, or new credentials.
@@ -18,22 +18,18 @@ pub(super) async fn change(
     caller: Caller,
     body: Bytes,
 ) -> Response<Body> {
-    let mut response = match patch(&edge, &id, &caller, &body).await {
+    match patch(&edge, &id, &caller, &body).await {
         Ok(response) => response,
         Err(refusal) => refusal.response(),
-    };
-    expose(&mut response);
-    response
+    }
 }
 
 /// The client goes.
 pub(super) async fn end(State(edge): State<Edge>, Path(id): Path<String>) -> Response<Body> {
-    let mut response = match edge.http_sessions.remove(&id) {
+    match edge.http_sessions.remove(&id) {
         Some(_) => Response::new(Body::empty()),
         None => unknown().response(),
-    };
-    expose(&mut response);
-    response
+    }
 }
 
 fn unknown() -> Refusal {

@@ -65,7 +65,7 @@ pub(super) struct Newcomer {
 pub(super) struct Running {
     pub(super) guest: Guest,
     pub(super) events: mpsc::Receiver<GuestEvent>,
-    pub(super) place: Place,
+    _place: Place,
     /// Completes when the client has ended the session.
     pub(super) ended: oneshot::Receiver<()>,
     /// How long the client may take to connect its media.
@@ -173,7 +173,7 @@ impl Newcomer {
         let running = Running {
             guest: self.guest,
             events: self.events,
-            place,
+            _place: place,
             ended,
             timeout: edge.settings.broadcast.media_timeout,
             _open: self.open,
