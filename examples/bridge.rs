@@ -75,7 +75,7 @@ fn run(from: &str, to: &str) -> Result<()> {
             match event {
                 // Who sees it there needs what only the one who sends it here can make.
                 Event::KeyframeRequest(request) => {
-                    player.ask_for_key_frame(request.mid, &publisher)?
+                    player.ask_for_key_frame(request.mid, &publisher);
                 }
                 Event::IceConnectionStateChange(state) => println!("publishing: {state:?}"),
                 _ => {}
@@ -178,7 +178,7 @@ impl Leg {
         Ok(true)
     }
 
-    fn ask_for_key_frame(&mut self, wanted: Mid, of: &Self) -> Result<()> {
+    fn ask_for_key_frame(&mut self, wanted: Mid, of: &Self) {
         use str0m::media::KeyframeRequestKind::Pli;
         let mid = if wanted == of.video {
             self.video
@@ -191,10 +191,9 @@ impl Leg {
             // Before the first packet there is nobody to ask; the first picture is whole anyway.
             let _ = writer.request_keyframe(None, Pli);
         }
-        Ok(())
     }
 
-    fn close(&mut self) -> Result<()> {
+    fn close(&self) -> Result<()> {
         http("DELETE", &self.session, "").map(|_| ())
     }
 }
