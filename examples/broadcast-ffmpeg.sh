@@ -2,7 +2,7 @@
 # Publishes a file, or a test picture with a tone, into a room with ffmpeg. Needs curl and ffmpeg.
 set -euo pipefail
 
-server=http://127.0.0.1:3000 room="" file="" name=Broadcaster token="" loop=0
+server=http://127.0.0.1:3000 room="" file="" name=Broadcaster token="" id="" loop=0
 
 usage() {
     cat <<'TEXT'
@@ -13,6 +13,7 @@ Publishes FILE, or a test picture with a tone, into a room; Ctrl-C ends it.
   --room ROOM      the room
   --server URL     where the node is (http://127.0.0.1:3000)
   --name NAME      what the others see (Broadcaster)
+  --id ID          the peer's name in the room, which a token may prescribe (made up)
   --token TOKEN    if the node wants one (plenum token); PLENUM_TOKEN counts, too
   --loop           begin again when the file ends
   --help           this
@@ -24,6 +25,7 @@ while (($#)); do
     --room) room=${2:?--room wants a name} && shift ;;
     --server) server=${2:?--server wants a URL} && shift ;;
     --name) name=${2:?--name wants a name} && shift ;;
+    --id) id=${2:?--id wants a name} && shift ;;
     --token) token=${2:?--token wants a token} && shift ;;
     --loop) loop=-1 ;;
     --help) usage && exit 0 ;;
@@ -44,7 +46,7 @@ fi
 
 # What a JSON string, or a part of a path, must not contain as it is is left out.
 plain() { tr -d '\\"\n\r' <<<"$1"; }
-id=ffmpeg-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
+id=${id:-ffmpeg-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')}
 base=${server%/}/rooms/$room/broadcasters
 
 # call METHOD URL [BODY]: prints the answer; what went wrong goes to standard error.

@@ -2,7 +2,7 @@
 # Publishes a file, or a test picture with a tone, into a room with GStreamer. Needs curl and gst-launch-1.0.
 set -euo pipefail
 
-server=http://127.0.0.1:3000 room="" file="" name=Broadcaster token=""
+server=http://127.0.0.1:3000 room="" file="" name=Broadcaster token="" id=""
 
 usage() {
     cat <<'TEXT'
@@ -13,6 +13,7 @@ Publishes FILE (with sound and picture), or a test picture with a tone, into a r
   --room ROOM      the room
   --server URL     where the node is (http://127.0.0.1:3000)
   --name NAME      what the others see (Broadcaster)
+  --id ID          the peer's name in the room, which a token may prescribe (made up)
   --token TOKEN    if the node wants one (plenum token); PLENUM_TOKEN counts, too
   --help           this
 TEXT
@@ -23,6 +24,7 @@ while (($#)); do
     --room) room=${2:?--room wants a name} && shift ;;
     --server) server=${2:?--server wants a URL} && shift ;;
     --name) name=${2:?--name wants a name} && shift ;;
+    --id) id=${2:?--id wants a name} && shift ;;
     --token) token=${2:?--token wants a token} && shift ;;
     --help) usage && exit 0 ;;
     -*) usage >&2 && exit 2 ;;
@@ -41,7 +43,7 @@ if [[ -n $file && ! -r $file ]]; then
 fi
 
 plain() { tr -d '\\"\n\r' <<<"$1"; }
-id=gstreamer-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
+id=${id:-gstreamer-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')}
 base=${server%/}/rooms/$room/broadcasters
 
 # call METHOD URL [BODY]: prints the answer; what went wrong goes to standard error.

@@ -2,7 +2,7 @@
 # Records what a peer sends, with ffmpeg. Needs curl and ffmpeg.
 set -euo pipefail
 
-server=http://127.0.0.1:3000 room="" peer="" out="" token="" here=127.0.0.1 port=5004 seconds=""
+server=http://127.0.0.1:3000 room="" peer="" out="" token="" id="" here=127.0.0.1 port=5004 seconds=""
 
 usage() {
     cat <<'TEXT'
@@ -16,6 +16,7 @@ Records the Opus sound and the VP8 picture that a peer sends; Ctrl-C ends it.
   --here ADDRESS   where the node reaches this machine (127.0.0.1)
   --port PORT      the first of four UDP ports here, an even one (5004)
   --seconds N      end after so many
+  --id ID          the peer's name in the room, which a token may prescribe (made up)
   --token TOKEN    if the node wants one (plenum token); PLENUM_TOKEN counts, too
   --help           this
 TEXT
@@ -29,6 +30,7 @@ while (($#)); do
     --here) here=${2:?--here wants an address} && shift ;;
     --port) port=${2:?--port wants a number} && shift ;;
     --seconds) seconds=${2:?--seconds wants a number} && shift ;;
+    --id) id=${2:?--id wants a name} && shift ;;
     --token) token=${2:?--token wants a token} && shift ;;
     --help) usage && exit 0 ;;
     -*) usage >&2 && exit 2 ;;
@@ -42,7 +44,7 @@ if [[ -z $room || -z $peer || -z $out ]]; then
     exit 2
 fi
 
-id=receiver-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
+id=${id:-receiver-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')}
 base=${server%/}/rooms/$room/broadcasters
 
 # call METHOD URL [BODY]: prints the answer; what went wrong goes to standard error.

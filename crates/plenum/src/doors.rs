@@ -211,6 +211,7 @@ fn broadcast_settings(config: &Config) -> BroadcastSettings {
         max_broadcasters: broadcast.max_broadcasters as usize,
         media_timeout: broadcast.media_timeout(),
         idle_timeout: broadcast.idle_timeout(),
+        allow_networks: broadcast.allow_networks.clone(),
         plain_address: config.rtc.announced_ip.as_ref().map(ToString::to_string),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use plenum_params::network::Network;
+
 /// `[broadcast]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -14,6 +16,8 @@ pub struct Broadcast {
     pub media_timeout_s: u32,
     /// Seconds after which a broadcaster is gone of which nothing is heard.
     pub idle_timeout_s: u32,
+    /// Networks that broadcasters may have their plain transports send to, besides the address that they come from.
+    pub allow_networks: Vec<Network>,
 }
 
 impl Broadcast {
@@ -39,6 +43,8 @@ impl Default for Broadcast {
             media_timeout_s: 30,
             // Longer than a program takes to open a slow source after its transports were made.
             idle_timeout_s: 60,
+            // Whoever is named there would get whatever some client likes.
+            allow_networks: Vec::new(),
         }
     }
 }

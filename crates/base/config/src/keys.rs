@@ -158,6 +158,7 @@ keys! {
     broadcast.max_broadcasters: u32,
     broadcast.media_timeout_s: u32,
     broadcast.idle_timeout_s: u32,
+    broadcast.allow_networks: Vec<plenum_params::network::Network>,
     webhooks.url: Option<String>,
     webhooks.secret: Vec<crate::Secret> => secret,
     webhooks.secret_file: Option<std::path::PathBuf>,

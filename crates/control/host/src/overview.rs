@@ -1,9 +1,14 @@
 //! What operators see of rooms and ask of them.
 
-use std::{collections::BTreeSet, sync::atomic::Ordering, time::SystemTime};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+    time::SystemTime,
+};
 
 use plenum_api::{admin::RoomSummary, error::ErrorKind};
 use plenum_ids::{NamespaceId, RoomName, WorkerId};
+use plenum_params::rtp_parameters::RtpCapabilities;
 use plenum_room::{AdminCommand, PlaceId, RoomError, RoomView};
 use tokio::sync::{mpsc, oneshot};
 
@@ -54,6 +59,11 @@ impl Host {
     pub fn room_summary(&self, room: &RoomName) -> Option<RoomSummary> {
         let rooms = self.shared.rooms();
         rooms.by_id.get(room).map(|entry| summary(room, entry))
+    }
+
+    /// What routers of rooms can do that nobody asked anything else of.
+    pub fn capabilities(&self) -> Arc<RtpCapabilities> {
+        Arc::clone(&self.shared.config.capabilities)
     }
 
     /// Everything in a room; `None`: there is no such room.

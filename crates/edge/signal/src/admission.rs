@@ -26,12 +26,22 @@ pub(crate) struct Knock<'a> {
     pub(crate) room: &'a str,
     /// Who it says it is; without a name it gets one.
     pub(crate) peer: Option<&'a str>,
+    /// Who it is if neither it nor its token says so; `None`: it gets a name.
+    pub(crate) unnamed: Option<&'a str>,
     /// Where it comes from, see [`Edge::remote`].
     pub(crate) remote: Option<SocketAddr>,
     /// Those of its request.
     pub(crate) headers: &'a HeaderMap,
     /// Which door it is at.
     pub(crate) door: Door,
+}
+
+impl Knock<'_> {
+    /// Who it is, by its own word, by its token's or by its door's.
+    fn name(&self, claimed: Option<&str>) -> PeerId {
+        let name = self.peer.or(claimed).or(self.unnamed);
+        name.map_or_else(made_up, PeerId::from)
+    }
 }
 
 /// Why somebody is not let in.
@@ -104,7 +114,7 @@ impl Edge {
             let admission = Admission {
                 remote,
                 door: knock.door,
-                ..Admission::new(knock.peer.map_or_else(made_up, PeerId::from))
+                ..Admission::new(knock.name(None))
             };
             return Ok((RoomName::new(namespace, knock.room), admission));
         };
@@ -115,7 +125,7 @@ impl Edge {
         let claims = keys.check(token, SystemTime::now())?;
         claims.admit(knock.namespace, knock.room, knock.peer)?;
         check_claims(&claims, self.settings.max_name_length)?;
-        let peer = knock.peer.or(claims.peer.as_deref());
+        let peer = knock.name(claims.peer.as_deref());
         let admission = Admission {
             name: claims.name,
             grants: claims.grants,
@@ -123,7 +133,7 @@ impl Edge {
             role: Some(claims.role.unwrap_or(Role::Speaker)),
             remote,
             door: knock.door,
-            ..Admission::new(peer.map_or_else(made_up, PeerId::from))
+            ..Admission::new(peer)
         };
         Ok((RoomName::new(claims.ns, knock.room), admission))
     }
@@ -191,7 +201,7 @@ pub(crate) fn bearer<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Opti
 }
 
 /// A name for who gave none: one that nobody else has.
-fn made_up() -> PeerId {
+pub(crate) fn made_up() -> PeerId {
     TransportId::random().to_string().into()
 }
 
@@ -207,6 +217,7 @@ mod tests {
                 namespace,
                 room,
                 peer,
+                unnamed: None,
                 remote: None,
                 headers: &HeaderMap::new(),
                 door: Door::Classic,

@@ -22,6 +22,8 @@ use axum::{
     routing::{delete, get, post},
 };
 
+use plenum_params::network::Network;
+
 use crate::Edge;
 pub(crate) use registry::Registry;
 
@@ -37,6 +39,8 @@ pub struct BroadcastSettings {
     pub media_timeout: Duration,
     /// After what time a broadcaster is gone of which nothing is heard: no request, no packet.
     pub idle_timeout: Duration,
+    /// Where else than to their own address they may have the node send to.
+    pub allow_networks: Vec<Network>,
     /// What broadcasters are told as the address of plain transports that are bound to all addresses.
     pub plain_address: Option<String>,
 }
@@ -49,6 +53,7 @@ impl Default for BroadcastSettings {
             max_broadcasters: 1000,
             media_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_mins(1),
+            allow_networks: Vec::new(),
             plain_address: None,
         }
     }

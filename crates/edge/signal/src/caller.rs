@@ -1,10 +1,13 @@
 //! Who makes an HTTP request to a room, for the doors that are not made of one connection.
 
-use std::{convert::Infallible, net::SocketAddr};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+};
 
 use axum::{
     extract::{FromRequestParts, Query},
-    http::{HeaderMap, request::Parts},
+    http::{HeaderMap, header::FORWARDED, request::Parts},
 };
 use plenum_room::Door;
 
@@ -36,6 +39,15 @@ impl Caller {
         &self.path
     }
 
+    /// Where it comes from itself; `None` if another program hands its requests on and is not trusted to say for whom, or if
+    /// they came over no socket.
+    pub(crate) fn own_address(&self) -> Option<IpAddr> {
+        let ip = self.remote?.ip().to_canonical();
+        let is_handed_on =
+            self.header("x-forwarded-for").is_some() || self.header(FORWARDED).is_some();
+        (!(ip.is_loopback() && is_handed_on)).then_some(ip)
+    }
+
     /// The text of a header.
     pub(crate) fn header(&self, name: impl axum::http::header::AsHeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -59,6 +71,7 @@ impl Caller {
             namespace: self.find("namespace"),
             room,
             peer,
+            unnamed: None,
             remote: self.remote,
             headers: &self.headers,
             door,

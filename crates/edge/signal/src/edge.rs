@@ -49,7 +49,7 @@ pub struct Edge {
     pub(crate) broadcasters: broadcasters::Registry,
     /// Sessions of WHIP and WHEP.
     pub(crate) http_sessions: Sessions,
-    addresses: Arc<Addresses>,
+    pub(crate) addresses: Arc<Addresses>,
     pub(crate) webhooks: Webhooks,
     pub(crate) log: Option<NodeLog>,
     open: watch::Sender<usize>,

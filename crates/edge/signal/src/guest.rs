@@ -6,9 +6,12 @@ use std::collections::HashMap;
 
 use plenum_api::error::ErrorKind;
 use plenum_host::{Session, SessionEnd, SessionEvent};
+use plenum_params::rtp_parameters::RtpCapabilities;
 use plenum_room::{
-    AskId, ClientRequest, CloseReason, PeerEvent, PeerReply, PeerRequest, RequestId, RoomError,
+    AskId, ClientRequest, CloseReason, PeerEvent, PeerInfo, PeerReply, PeerRequest, RequestId,
+    RoomError, Subscription,
 };
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::debug;
 
@@ -92,6 +95,35 @@ impl Guest {
         match answer.await {
             Ok(result) => result,
             Err(_) => Err(gone(self.ended().await)),
+        }
+    }
+
+    /// Joins the room as somebody who asks for what it wants, and gives who is there. Whoever must wait in the lobby waits
+    /// here.
+    pub(crate) async fn join(
+        &self,
+        display_name: &str,
+        device: Value,
+        rtp_capabilities: Option<RtpCapabilities>,
+    ) -> Result<Vec<PeerInfo>, RoomError> {
+        let body = PeerRequest::Join {
+            display_name: display_name.to_owned(),
+            device,
+            data: rtp_capabilities.is_some(),
+            rtp_capabilities,
+            volumes: false,
+            demand: false,
+            migrate: false,
+            subscription: Subscription::Manual,
+            app_data: Map::new(),
+            features: false,
+        };
+        match self.request(body).await? {
+            PeerReply::Joined { peers, .. } => Ok(peers),
+            _ => Err(RoomError::new(
+                ErrorKind::Internal,
+                "the room answered something else",
+            )),
         }
     }
 

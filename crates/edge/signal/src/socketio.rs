@@ -6,7 +6,12 @@
 mod visitor;
 mod words;
 
-use std::{convert::Infallible, future::ready, net::SocketAddr, time::Duration};
+use std::{
+    future::ready,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::Router;
 use plenum_api::socketio::{Handshake, Refused};
@@ -15,10 +20,10 @@ use socketioxide::{
     extract::{AckSender, SocketRef, TryData},
     handler::ConnectHandler as _,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tracing::{Instrument as _, debug, debug_span};
 
-use crate::{Edge, admission::bearer, edge::Remote};
+use crate::{Edge, addresses::Connected, admission::bearer, edge::Remote};
 use visitor::{Call, Visitor};
 pub(crate) use words::Spoken;
 
@@ -31,6 +36,9 @@ const CALLS: usize = 256;
 
 /// How long a session of Engine.IO may be without one of Socket.IO, which clients ask for in the next packet.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sessions at a time, of all addresses: as many as of WHIP and WHEP. A session without a room costs some kilobytes.
+const MAX_SESSIONS: usize = 10_000;
 
 /// The routes of Socket.IO, without the script that pages load from beside them.
 pub(crate) fn router(edge: &Edge) -> Router<Edge> {
@@ -45,9 +53,17 @@ pub(crate) fn router(edge: &Edge) -> Router<Edge> {
         .with_parser(ParserConfig::common().max_incoming_binaries(0))
         .build_svc();
     let edge = edge.clone();
+    let seats = Arc::new(Semaphore::new(MAX_SESSIONS));
     let prepare = move |socket: SocketRef, TryData(said): TryData<Handshake>| {
-        connect(&edge, &socket, said.unwrap_or_default());
-        ready(Ok::<_, Infallible>(()))
+        let remote = socket.req_parts().extensions.get::<Remote>().copied();
+        let remote = remote.map(|Remote(remote)| remote);
+        ready(match Seat::take(&edge, &seats, remote) {
+            Some(seat) => {
+                connect(&edge, &socket, remote, said.unwrap_or_default(), seat);
+                Ok(())
+            }
+            None => Err("too many sessions, of this address or of all, try again later"),
+        })
     };
     io.ns("/", (|| ready(())).with(prepare));
     Router::new()
@@ -60,7 +76,13 @@ const PATH_WITHOUT_SLASH: &str = "/socket.io";
 
 /// Runs before the client hears that it is connected, so that nothing is lost that it says then. The handlers that this sets
 /// put things into the queue before they return, so that they are done in the order in which they were said.
-fn connect(edge: &Edge, socket: &SocketRef, said: Handshake) {
+fn connect(
+    edge: &Edge,
+    socket: &SocketRef,
+    remote: Option<SocketAddr>,
+    said: Handshake,
+    seat: Seat,
+) {
     let (calls, inbox) = mpsc::channel(CALLS);
     let (gone, leaving) = watch::channel(false);
     socket.on_fallback(move |spoken: Spoken, ack: AckSender| {
@@ -78,17 +100,41 @@ fn connect(edge: &Edge, socket: &SocketRef, said: Handshake) {
         ready(())
     });
     let request = socket.req_parts();
-    let remote = request.extensions.get::<Remote>();
-    let remote: Option<SocketAddr> = remote.map(|remote| remote.0);
     let query = request.uri.query();
     let token = said
         .token
         .or_else(|| bearer(&request.headers, query).map(str::to_owned));
     let namespace = said.namespace.or_else(|| words::namespace(query));
-    let visitor = Visitor::new(edge.clone(), socket.clone(), remote, (token, namespace));
+    let said = (token, namespace);
+    let visitor = Visitor::new(edge.clone(), socket.clone(), remote, said, seat);
     debug!(socket = %socket.id, "connected");
     let span = debug_span!("socket", id = %socket.id);
     tokio::spawn(visitor.run(inbox, leaving).instrument(span));
+}
+
+/// A session's place among all of them.
+struct Seat {
+    _of_node: OwnedSemaphorePermit,
+    _of_address: Option<Connected>,
+}
+
+impl Seat {
+    /// `None`: there are as many sessions as there may be, of this address or of all.
+    fn take(edge: &Edge, seats: &Arc<Semaphore>, remote: Option<SocketAddr>) -> Option<Self> {
+        let of_node = Arc::clone(seats).try_acquire_owned().ok()?;
+        let of_address = match remote {
+            // Sessions that poll have no connection by which they would be counted.
+            Some(remote) => Some(
+                edge.addresses
+                    .take_connection(remote.ip(), Instant::now())?,
+            ),
+            None => None,
+        };
+        Some(Self {
+            _of_node: of_node,
+            _of_address: of_address,
+        })
+    }
 }
 
 /// Who hears nothing in return waits for ever.

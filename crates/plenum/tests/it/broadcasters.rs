@@ -459,3 +459,45 @@ async fn a_broadcaster_of_which_nothing_is_heard_is_gone() {
         "it sends no more"
     );
 }
+
+/// Else anybody could have the node send to anybody.
+#[tokio::test]
+async fn media_goes_to_whom_asks_for_it_or_where_the_operator_allows() {
+    let node = Node::start_with(&["--set", "broadcast.allow_networks=192.0.2.0/24"]).await;
+    let base = "/rooms/stage/broadcasters";
+    let whole = json!({ "id": "ear", "displayName": "E", "device": { "name": "x" } });
+    ok(&node, base, whole).await;
+    let transports = format!("{base}/ear/transports");
+    for (ip, proxied, code) in [
+        ("127.0.0.1", false, 200),
+        ("127.9.9.9", false, 200),
+        ("192.0.2.7", false, 200),
+        ("198.51.100.7", false, 403),
+        ("10.0.0.1", false, 403),
+        // Whoever stands behind a proxy on this machine is not on this machine.
+        ("127.0.0.1", true, 403),
+        ("192.0.2.7", true, 200),
+    ] {
+        let wish = json!({ "type": "plain", "comedia": false, "rtcpMux": true });
+        let sink = ok(&node, &transports, wish).await;
+        let path = format!("{transports}/{}/connect", text(&sink["id"]));
+        let forwarded = ("X-Forwarded-For", "203.0.113.9");
+        let headers = if proxied { &[forwarded][..] } else { &[] };
+        let body = json!({ "ip": ip, "port": 9 }).to_string();
+        let answer = node.http("POST", &path, headers, &body).await;
+        assert_eq!(answer.code, code, "{ip} {proxied} {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_place_of_a_broadcaster_is_told_as_a_path() {
+    let node = Node::start().await;
+    let mut ada = Client::connect(node.port, "stage", "ada").await;
+    join(&mut ada, "Ada").await;
+    let whole = json!({ "peerId": "camera 1/ä", "displayName": "C", "device": { "name": "x" } });
+    let answer = post(&node, "/rooms/stage/broadcasters", whole).await;
+    assert_eq!(answer.code, 201, "{answer:?}");
+    let place = answer.header("location").to_owned();
+    assert_eq!(place, "/rooms/stage/broadcasters/camera%201%2F%C3%A4");
+    assert_eq!(node.http("DELETE", &place, &[], "").await.code, 204);
+}

@@ -23,6 +23,7 @@ mod moving;
 mod native;
 mod newest;
 mod node;
+mod rights;
 mod session;
 mod socketio;
 mod traces;

@@ -1,6 +1,6 @@
 //! Whole sessions over Socket.IO without media, alone and among clients of protoo.
 
-mod client;
+pub(crate) mod client;
 
 use serde_json::{Value, json};
 
@@ -289,4 +289,59 @@ async fn a_message_beyond_the_limit_ends_the_connection() {
     socket.send(format!("42{long}")).await;
     socket.broken().await;
     Visitor::arrive(&node, "Ada").await;
+}
+
+/// Sessions that poll hold no connection: they are counted by themselves.
+#[tokio::test]
+async fn sessions_of_one_address_are_bounded() {
+    let node = Node::start_with(&[
+        "--set",
+        "http.trusted_proxies=127.0.0.1",
+        "--set",
+        "limits.connections_per_address=2",
+    ])
+    .await;
+    let arrive = async |from: &str| {
+        let headers = [("X-Forwarded-For", from)];
+        let path = "/socket.io/?EIO=4&transport=polling";
+        let opened = node.http("GET", path, &headers, "").await;
+        let open: Value = serde_json::from_str(&opened.body[1..]).expect("JSON");
+        let path = format!("{path}&sid={}", open["sid"].as_str().expect("text"));
+        assert_eq!(node.http("POST", &path, &headers, "40").await.code, 200);
+        node.http("GET", &path, &headers, "").await.body
+    };
+    for _ in 0..2 {
+        let greeting = arrive("203.0.113.9").await;
+        assert!(greeting.starts_with("40{"), "{greeting}");
+    }
+    let refused = arrive("203.0.113.9").await;
+    assert!(
+        refused.starts_with("44") && refused.contains("too many"),
+        "{refused}"
+    );
+    let other = arrive("203.0.113.10").await;
+    assert!(other.starts_with("40{"), "{other}");
+}
+
+#[tokio::test]
+async fn a_page_makes_few_rooms_that_it_does_not_enter() {
+    let node = Node::start().await;
+    let mut socket = Socket::connect(&node).await;
+    let mut made = 0;
+    for n in 0..10 {
+        let room = format!("room-{n}");
+        let answer = socket.ask("createRoom", json!({"room_id": room})).await;
+        if answer == room.as_str() {
+            made += 1;
+        } else {
+            assert!(answer["error"].is_string(), "{answer}");
+        }
+    }
+    assert_eq!(made, 4);
+    let joined = socket
+        .ask("join", json!({"room_id": "room-0", "name": "Ada"}))
+        .await;
+    assert_eq!(joined["id"], "room-0", "{joined}");
+    let answer = socket.ask("createRoom", json!({"room_id": "more"})).await;
+    assert_eq!(answer, "more", "one of them has been entered");
 }

@@ -25,14 +25,14 @@ const VIDEO: &str = "a=mid:1\r\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r
 
 const SIMULCAST: &str = "a=rid:h send\r\na=rid:l send\r\na=simulcast:send h;l\r\n";
 
-fn publisher() -> String {
+pub(crate) fn publisher() -> String {
     format!(
         "{HEAD}m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n{TRANSPORT}{AUDIO}a=sendonly\r\na=ssrc:1919 cname:ours\r\n\
          m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n{TRANSPORT}{VIDEO}a=sendonly\r\n{SIMULCAST}"
     )
 }
 
-fn player() -> String {
+pub(crate) fn player() -> String {
     publisher()
         .replace("a=sendonly", "a=recvonly")
         .replace(SIMULCAST, "")
@@ -279,11 +279,55 @@ async fn sessions_and_broadcasters_are_bounded() {
     let session = made.header("location").to_owned();
     assert_eq!(node.http("DELETE", &session, &[], "").await.code, 200);
     assert_eq!(post(&node, "/whip/studio", &publisher()).await.code, 201);
-    for (id, code) in [("one", 200), ("two", 500)] {
+    for (id, code) in [("one", 200), ("two", 503)] {
         let whole = json!({ "id": id, "displayName": "B", "device": { "name": "x" } });
         let answer = node
             .http_json("POST", "/rooms/studio/broadcasters", &whole)
             .await;
         assert_eq!(answer.code, code, "{answer:?}");
+        assert_eq!(
+            answer.headers("retry-after").len(),
+            usize::from(code == 503)
+        );
     }
+}
+
+/// Whoever runs the room ends one player's picture: the session stays, and plays the next who publishes.
+#[tokio::test]
+async fn what_was_closed_is_not_begun_again_at_once() {
+    let node = Node::start().await;
+    assert_eq!(
+        post(&node, "/whip/studio?peer=one", &publisher())
+            .await
+            .code,
+        201
+    );
+    let played = post(&node, "/whep/studio", &player()).await;
+    assert_eq!(played.code, 201, "{played:?}");
+    node.stats_when(|stats| holds(stats, [2, 2, 2])).await;
+    let ids = consumers(&node).await;
+    assert_eq!(ids.len(), 2);
+    let path = |id: &str| format!("/api/v1/rooms/default/studio/consumers/{id}");
+    for (index, id) in ids.iter().enumerate() {
+        let closed = node.http("DELETE", &path(id), &[], "").await;
+        assert!(closed.code < 300, "{closed:?}");
+        let left = ids.len() as u64 - index as u64 - 1;
+        node.stats_when(|stats| holds(stats, [2, 2, left])).await;
+    }
+    // The player's task has heard of it by the time at which it hears of the next one.
+    let second = post(&node, "/whip/studio?peer=two", &publisher()).await;
+    assert_eq!(second.code, 201, "{second:?}");
+    node.stats_when(|stats| holds(stats, [3, 4, 2])).await;
+    let later = consumers(&node).await;
+    assert!(later.iter().all(|id| !ids.contains(id)), "{later:?}");
+}
+
+/// The identifiers of the consumers in the room.
+async fn consumers(node: &Node) -> Vec<String> {
+    let listed = node
+        .get_json("/api/v1/rooms/default/studio/consumers")
+        .await;
+    let list = listed["consumers"].as_array().expect("a list").iter();
+    list.map(|it| it["id"].as_str().expect("text").to_owned())
+        .collect()
 }

@@ -59,6 +59,11 @@ impl Failure {
         RoomError::not_found(object, id).into()
     }
 
+    /// Refused at the door, with the same status in both generations.
+    pub(super) fn refused(kind: ErrorKind, reason: impl Into<Cow<'static, str>>) -> Self {
+        Denied::new(kind, reason).into()
+    }
+
     /// The room's answer to a request has another form than that request has.
     pub(super) fn unexpected() -> Self {
         Self::new(ErrorKind::Internal, "the room answered something else")
@@ -78,13 +83,19 @@ impl Failure {
             status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             self.reason.into_owned(),
         );
+        let headers = response.headers_mut();
         if self.kind == ErrorKind::Unauthorized {
-            let headers = response.headers_mut();
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.source == Source::Door && self.kind.is_retryable() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
         response
     }
 }
+
+/// Seconds. Load is measured each second and smoothed over a few, and broadcasters stay for minutes.
+const RETRY_AFTER: &str = "5";
 
 /// A text as answer.
 pub(super) fn text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {

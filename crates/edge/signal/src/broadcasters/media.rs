@@ -1,12 +1,15 @@
 //! Transports, producers and consumers of a broadcaster.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     Json,
     body::{Body, Bytes},
     extract::{Path, State},
-    http::{Response, StatusCode, header},
+    http::{Response, StatusCode, header, uri::Authority},
     response::IntoResponse as _,
 };
 use plenum_api::{error::ErrorKind, transport::TransportParametersJson};
@@ -22,7 +25,7 @@ use serde_json::{Value, json};
 use super::{
     body::{self, Connect, Consume, ConsumeData, NewTransport, Produce, ProduceData, Resume},
     failure::{Failure, Generation, text},
-    registration::created,
+    registration::{created, effective},
     registry::Broadcaster,
 };
 use crate::{Edge, caller::Caller};
@@ -43,13 +46,21 @@ impl Named {
         work: impl AsyncFnOnce(Self) -> Result<Response<Body>, Failure>,
     ) -> Response<Body> {
         let knock = caller.knock(room, Some(id), Door::Broadcaster);
-        let key = match edge.admit(&knock) {
-            Ok((room, admission)) => (room, admission.peer),
+        let (key, grants) = match edge.admit(&knock) {
+            Ok((room, admission)) => {
+                let grants = effective(&admission);
+                ((room, admission.peer), grants)
+            }
             Err(denied) => return Failure::from(denied).response(Generation::Newest),
         };
         let Some(broadcaster) = edge.broadcasters.find(&key) else {
             return Failure::not_found("broadcaster", id).response(Generation::Newest);
         };
+        // What the broadcaster may do its room knows from whoever registered it.
+        if broadcaster.grants.and(grants) != broadcaster.grants {
+            let reason = "the token does not allow what this broadcaster may do";
+            return Failure::refused(ErrorKind::Forbidden, reason).response(Generation::Newest);
+        }
         let generation = broadcaster.generation;
         match work(Self { key, broadcaster }).await {
             Ok(response) => response,
@@ -170,10 +181,15 @@ fn address(edge: &Edge, caller: &Caller, info: &PlainTransportInfo) -> String {
     let announced = edge.settings.broadcast.plain_address.clone();
     announced.unwrap_or_else(|| {
         // Whoever reached us under this name reaches the ports under it, too.
-        let host = caller.header(header::HOST).unwrap_or_default();
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        name.trim_matches(['[', ']']).to_owned()
+        host_name(caller.header(header::HOST).unwrap_or_default())
     })
+}
+
+/// The host of a `Host` header, without the port and the brackets of IPv6.
+fn host_name(header: &str) -> String {
+    let authority: Result<Authority, _> = header.parse();
+    let host = authority.as_ref().map_or("", Authority::host);
+    host.trim_matches(['[', ']']).to_owned()
 }
 
 /// `POST …/transports/T/connect`
@@ -199,7 +215,7 @@ pub(super) async fn connect(
         } else {
             PeerRequest::ConnectPlainTransport {
                 transport,
-                remote: Some(remote(&wish)?),
+                remote: Some(remote(&edge, &caller, &wish)?),
                 srtp: None,
             }
         };
@@ -212,11 +228,21 @@ pub(super) async fn connect(
     .await
 }
 
-fn remote(wish: &Connect) -> Result<PlainRemote, Failure> {
-    let ip = wish.ip.as_deref().and_then(|ip| ip.parse().ok());
+/// Where to send to. Others than who asks for it have not agreed to get anything.
+fn remote(edge: &Edge, caller: &Caller, wish: &Connect) -> Result<PlainRemote, Failure> {
+    let ip = wish.ip.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok());
     let (Some(ip), Some(port)) = (ip, wish.port) else {
         return Err(Failure::invalid("body.ip and body.port are required"));
     };
+    let own = caller.own_address().is_some_and(|own| {
+        let ip = ip.to_canonical();
+        own == ip || (own.is_loopback() && ip.is_loopback())
+    });
+    let mut allowed = edge.settings.broadcast.allow_networks.iter();
+    if !own && !allowed.any(|network| network.contains(ip)) {
+        let reason = "body.ip is neither the caller's address nor in broadcast.allow_networks";
+        return Err(Failure::refused(ErrorKind::Forbidden, reason));
+    }
     Ok(PlainRemote {
         rtp: SocketAddr::new(ip, port),
         rtcp: wish.rtcp_port.map(|port| SocketAddr::new(ip, port)),
@@ -446,6 +472,10 @@ pub(super) async fn infos(
     caller: Caller,
 ) -> Response<Body> {
     Named::run(&edge, &room, &id, &caller, async |named| {
+        if !named.broadcaster.has_joined() {
+            let reason = "the broadcaster has not joined";
+            return Err(Failure::new(ErrorKind::Conflict, reason));
+        }
         let PeerReply::Room(room) = named.request(PeerRequest::GetRoom).await? else {
             return Err(Failure::unexpected());
         };
@@ -457,4 +487,23 @@ pub(super) async fn infos(
         Ok(Json(value).into_response())
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_told_without_its_port() {
+        for (header, host) in [
+            ("sfu.example.org", "sfu.example.org"),
+            ("sfu.example.org:3000", "sfu.example.org"),
+            ("192.0.2.1:3000", "192.0.2.1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:3000", "2001:db8::1"),
+            ("", ""),
+        ] {
+            assert_eq!(host_name(header), host, "{header}");
+        }
+    }
 }

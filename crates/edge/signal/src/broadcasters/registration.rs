@@ -1,5 +1,7 @@
 //! Coming and going.
 
+use std::fmt::Write as _;
+
 use axum::{
     Json,
     body::{Body, Bytes},
@@ -7,11 +9,14 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header},
     response::IntoResponse as _,
 };
-use plenum_api::error::ErrorKind;
+use plenum_api::{
+    error::ErrorKind,
+    grants::{Grants, Role},
+};
 use plenum_host::RoomOptions;
 use plenum_ids::RoomName;
 use plenum_params::{ortc, rtp_parameters::RtpCapabilities};
-use plenum_room::{Admission, Door, PeerInfo, PeerReply, PeerRequest, Subscription};
+use plenum_room::{Admission, Door, PeerInfo, PeerReply, PeerRequest};
 use serde_json::{Map, Value, json};
 use tracing::{Instrument as _, debug, info_span};
 
@@ -21,7 +26,7 @@ use super::{
     media::Named,
     watch::Watch,
 };
-use crate::{Edge, caller::Caller, guest::Guest};
+use crate::{Edge, admission::made_up, caller::Caller, guest::Guest};
 
 /// What the room's router can do, in the shapes of both generations at once.
 pub(super) async fn room(
@@ -38,15 +43,18 @@ pub(super) async fn room(
 async fn capabilities(edge: &Edge, room: &str, caller: &Caller) -> Result<Value, Failure> {
     let knock = caller.knock(room, None, Door::Broadcaster);
     let (room, mut admission) = edge.admit(&knock)?;
-    // It looks in for a moment.
-    (admission.grants.hidden, admission.keeps_room) = (true, false);
-    let session = edge
-        .host
-        .connect(&room, admission, RoomOptions::default())?;
-    let (guest, _) = Guest::new(session);
-    let reply = guest.request(PeerRequest::GetRouterRtpCapabilities).await?;
-    let PeerReply::RouterRtpCapabilities(capabilities) = reply else {
-        return Err(Failure::unexpected());
+    // To ask makes no room: what one would have is known without it.
+    let capabilities = if edge.host.room_summary(&room).is_some() {
+        // It looks in for a moment, and whoever its token names may be there as well.
+        admission.peer = made_up();
+        (admission.grants.hidden, admission.keeps_room) = (true, false);
+        let (guest, _) = enter(edge, &room, admission)?;
+        match guest.request(PeerRequest::GetRouterRtpCapabilities).await? {
+            PeerReply::RouterRtpCapabilities(capabilities) => capabilities,
+            _ => return Err(Failure::unexpected()),
+        }
+    } else {
+        edge.host.capabilities()
     };
     Ok(json!({
         "codecs": capabilities.codecs,
@@ -62,6 +70,10 @@ pub(super) async fn create(
     caller: Caller,
     body: Bytes,
 ) -> Response<Body> {
+    // Nothing of strangers is read.
+    if let Err(denied) = edge.admit(&caller.knock(&room, None, Door::Broadcaster)) {
+        return Failure::from(denied).response(Generation::Classic);
+    }
     let registration: Registration = match body::read(&body) {
         Ok(registration) => registration,
         Err(failure) => return failure.response(Generation::Classic),
@@ -103,6 +115,7 @@ async fn register(
         let reason = format!("broadcaster with id \"{id}\" already exists");
         return Err(Failure::new(ErrorKind::Conflict, reason));
     }
+    let grants = effective(&admission);
     let join = Join::new(&admission, name, device, generation);
     let capabilities = registration.rtp_capabilities;
     let (guest, events) = enter(edge, &key.0, admission)?;
@@ -110,11 +123,12 @@ async fn register(
         Generation::Classic => Some(join.ask(&guest, capabilities.clone()).await?),
         Generation::Newest => None,
     };
-    let location = format!("{}/{}", caller.path(), key.1);
+    let location = format!("{}/{}", caller.path(), segment(key.1.as_str()));
     let span = info_span!("broadcaster", room = %key.0, peer = %key.1);
+    let said = (join, grants);
     let added = edge
         .broadcasters
-        .add(key, guest.clone(), generation, capabilities.clone(), join);
+        .add(key, guest.clone(), generation, capabilities.clone(), said);
     let (place, ended) = added.ok_or_else(too_many)?;
     debug!(parent: &span, ?generation, "broadcaster registered");
     let watch = Watch {
@@ -137,7 +151,28 @@ async fn register(
 
 fn too_many() -> Failure {
     let reason = "the server has as many broadcasters as it may have";
-    Failure::new(ErrorKind::Unavailable, reason)
+    Failure::refused(ErrorKind::Unavailable, reason)
+}
+
+/// What somebody may do after all.
+pub(super) fn effective(admission: &Admission) -> Grants {
+    admission
+        .grants
+        .within(admission.role.unwrap_or(Role::Speaker))
+}
+
+/// A name as a part of a path (RFC 3986 §2.1).
+fn segment(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(byte.into());
+        } else {
+            // To write into a string cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }
 
 fn enter(
@@ -193,22 +228,9 @@ impl Join {
         guest: &Guest,
         rtp_capabilities: Option<RtpCapabilities>,
     ) -> Result<Vec<PeerInfo>, Failure> {
-        let body = PeerRequest::Join {
-            display_name: self.display_name.clone(),
-            device: self.device.clone(),
-            data: rtp_capabilities.is_some(),
-            rtp_capabilities,
-            volumes: false,
-            demand: false,
-            migrate: false,
-            subscription: Subscription::Manual,
-            app_data: Map::new(),
-            features: false,
-        };
-        match guest.request(body).await? {
-            PeerReply::Joined { peers, .. } => Ok(peers),
-            _ => Err(Failure::unexpected()),
-        }
+        let device = self.device.clone();
+        let joining = guest.join(&self.display_name, device, rtp_capabilities);
+        Ok(joining.await?)
     }
 }
 
@@ -242,6 +264,7 @@ pub(super) async fn join(
     Named::run(&edge, &room, &id, &caller, async |named| {
         let broadcaster = &named.broadcaster;
         broadcaster.join.ask(&broadcaster.guest, None).await?;
+        broadcaster.note_joined();
         Ok(text(StatusCode::OK, "broadcaster joined"))
     })
     .await
@@ -265,4 +288,15 @@ pub(super) async fn remove(
         })
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_part_of_a_path() {
+        assert_eq!(segment("camera-1_a.b~"), "camera-1_a.b~");
+        assert_eq!(segment("a b/c?ü"), "a%20b%2Fc%3F%C3%BC");
+    }
 }

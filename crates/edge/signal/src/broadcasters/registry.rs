@@ -9,6 +9,7 @@ use std::{
     time::Instant,
 };
 
+use plenum_api::grants::Grants;
 use plenum_ids::{PeerId, RoomName, TransportId};
 use plenum_params::rtp_parameters::RtpCapabilities;
 use tokio::sync::oneshot;
@@ -34,6 +35,9 @@ pub(crate) struct Broadcaster {
     pub(super) capabilities: Option<RtpCapabilities>,
     /// What it says of itself.
     pub(super) join: Join,
+    /// What whoever registered it may do: others may speak for it only if they may do as much.
+    pub(super) grants: Grants,
+    joined: AtomicBool,
     state: Mutex<State>,
     consumes: AtomicBool,
     _end: oneshot::Sender<()>,
@@ -72,7 +76,7 @@ impl Registry {
         guest: Guest,
         generation: Generation,
         capabilities: Option<RtpCapabilities>,
-        join: Join,
+        (join, grants): (Join, Grants),
     ) -> Option<(Place, oneshot::Receiver<()>)> {
         let (end, ended) = oneshot::channel();
         let broadcaster = Arc::new(Broadcaster {
@@ -80,6 +84,9 @@ impl Registry {
             generation,
             capabilities,
             join,
+            grants,
+            // The others joined as they were registered.
+            joined: AtomicBool::new(generation == Generation::Classic),
             state: Mutex::new(State {
                 transports: HashSet::new(),
                 webrtc: HashSet::new(),
@@ -138,6 +145,14 @@ impl Broadcaster {
     /// When a request last named it.
     pub(super) fn used(&self) -> Instant {
         self.lock().used
+    }
+
+    pub(super) fn note_joined(&self) {
+        self.joined.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_joined(&self) -> bool {
+        self.joined.load(Ordering::Relaxed)
     }
 
     pub(super) fn note_consumer(&self) {

@@ -59,6 +59,7 @@ pub(crate) fn upgrade(
         namespace: target.namespace.as_deref(),
         room: target.room.as_deref().unwrap_or_default(),
         peer: target.peer.as_deref(),
+        unnamed: None,
         remote,
         headers,
         door: Door::Plenum,

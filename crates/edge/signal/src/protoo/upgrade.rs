@@ -52,6 +52,7 @@ pub(crate) fn upgrade(
         namespace: target.namespace.as_deref(),
         room: &target.room,
         peer: Some(&target.peer),
+        unnamed: None,
         remote,
         headers,
         door: match dialect {

@@ -9,10 +9,10 @@ use plenum_host::{Opening, RoomOptions, SessionEnd};
 use plenum_ids::{PeerId, RoomName};
 use plenum_room::{
     Admission, Door, NewConsumer, PeerEvent, PeerInfo, PeerReply, PeerRequest, RoomError,
-    RoomSnapshot, Subscription,
+    RoomSnapshot,
 };
 use serde::Serialize;
-use serde_json::{Map, json};
+use serde_json::json;
 use socketioxide::extract::{AckSender, SocketRef};
 use tokio::{
     sync::{mpsc, watch},
@@ -22,7 +22,7 @@ use tokio::{
 use tracing::debug;
 
 use super::{
-    refuse,
+    Seat, refuse,
     words::{Spoken, Word},
 };
 use crate::{
@@ -48,6 +48,9 @@ pub(super) struct Visitor {
     namespace: Option<String>,
     bucket: TokenBucket,
     stay: Option<Stay>,
+    /// Rooms that it has made and in which nobody has been seen since.
+    opened: Vec<RoomName>,
+    _seat: Seat,
 }
 
 /// Its time in a room.
@@ -78,12 +81,16 @@ const IDLE_LIMIT: Duration = Duration::from_hours(1);
 /// How long a connection may take from being let in until the client hears of it: nothing is in between but a queue.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
+/// Rooms that one page may have made in which nobody is. Pages enter the one that they make.
+const MAX_OPENED: usize = 4;
+
 impl Visitor {
     pub(super) fn new(
         edge: Edge,
         socket: SocketRef,
         remote: Option<SocketAddr>,
         (token, namespace): (Option<String>, Option<String>),
+        seat: Seat,
     ) -> Self {
         let (rate, burst) = (edge.settings.message_rate, edge.settings.message_burst);
         Self {
@@ -94,6 +101,8 @@ impl Visitor {
             token,
             namespace,
             stay: None,
+            opened: Vec::new(),
+            _seat: seat,
         }
     }
 
@@ -178,21 +187,31 @@ impl Visitor {
             token: self.token.as_deref(),
             namespace: self.namespace.as_deref(),
             room,
-            peer: Some(&id),
+            peer: None,
+            unnamed: Some(&id),
             remote: self.remote,
             headers: &self.socket.req_parts().headers,
             door: Door::SocketIo,
         })
     }
 
-    fn create_room(&self, room: &str) -> Result<String, String> {
+    fn create_room(&mut self, room: &str) -> Result<String, String> {
         let (name, _) = self.admit(room).map_err(in_words)?;
+        let host = &self.edge.host;
+        let is_empty = |name: &RoomName| host.room_summary(name).is_some_and(|it| it.peers == 0);
+        self.opened.retain(is_empty);
+        if self.opened.len() >= MAX_OPENED {
+            return Err("too many rooms that nobody has entered".to_owned());
+        }
         let opening = Opening {
             empty_timeout: EMPTY_TIMEOUT,
             ..Opening::default()
         };
         match self.edge.host.open(&name, RoomOptions::default(), opening) {
-            Ok(true) => Ok(room.to_owned()),
+            Ok(true) => {
+                self.opened.push(name);
+                Ok(room.to_owned())
+            }
             Ok(false) => Ok("already exists".to_owned()),
             Err(err) => Err(err.to_string()),
         }
@@ -219,6 +238,12 @@ impl Visitor {
             err.to_string()
         })?;
         let (guest, events) = Guest::new(session);
+        let open = self.edge.count_connection();
+        // Other clients' pages look into it. What can be received is said with each request for a consumer.
+        let device = json!({"flag": "unknown", "name": "Socket.IO", "version": ""});
+        let peers = guest.join(&name, device, None).await;
+        let peers = peers.map_err(|err| err.reason)?;
+        // Not before: who is not let in hears why, and not only that the room has ended its session.
         let listening = listen(self.socket.clone(), guest.clone(), events);
         let stay = Stay {
             room,
@@ -226,11 +251,7 @@ impl Visitor {
             name,
             guest,
             listener: tokio::spawn(listening),
-            _open: self.edge.count_connection(),
-        };
-        let joined = stay.guest.request(join_request(&stay.name)).await;
-        let PeerReply::Joined { peers, .. } = joined.map_err(|err| err.reason)? else {
-            return Err("the room gave no answer that this protocol knows".to_owned());
+            _open: open,
         };
         let info = stay.info(&peers);
         self.stay = Some(stay);
@@ -309,23 +330,6 @@ impl Stay {
         let mut peers: Vec<_> = others.collect();
         peers.push(RoomPeer::new(&self.me, &self.name));
         to_json(&RoomInfo::new(self.room.room.as_str(), &peers))
-    }
-}
-
-fn join_request(name: &str) -> PeerRequest {
-    PeerRequest::Join {
-        display_name: name.to_owned(),
-        // Other clients' pages look into it.
-        device: json!({"flag": "unknown", "name": "Socket.IO", "version": ""}),
-        // Each consumer is asked for with its own.
-        rtp_capabilities: None,
-        data: false,
-        volumes: false,
-        demand: false,
-        migrate: false,
-        subscription: Subscription::Manual,
-        app_data: Map::new(),
-        features: false,
     }
 }
 

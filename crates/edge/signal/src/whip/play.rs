@@ -1,11 +1,10 @@
 //! WHEP: a client that plays what somebody publishes.
 
 use axum::http::StatusCode;
-use plenum_ids::{ConsumerId, PeerId, TransportId};
+use plenum_ids::{ConsumerId, PeerId, ProducerId, TransportId};
 use plenum_params::ortc;
 use plenum_room::{Door, PeerEvent, PeerInfo, PeerReply, PeerRequest, ProducerInfo};
 use plenum_sdp::{AnswerSection, Offer, Player, Section, Stream};
-use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument as _, debug, info_span};
 
 use super::{
@@ -13,11 +12,7 @@ use super::{
     refusal::Refusal,
     setup::{self, Newcomer, Running},
 };
-use crate::{
-    Edge,
-    caller::Caller,
-    guest::{Guest, GuestEvent},
-};
+use crate::{Edge, admission::made_up, caller::Caller, guest::Guest};
 
 /// Makes a player's session.
 pub(super) async fn start(
@@ -42,15 +37,18 @@ pub(super) async fn start(
     // A player is an audience: nobody sees it come and go, and no room goes on for its sake.
     (admission.grants.hidden, admission.keeps_room) = (true, false);
     admission.catalog = true;
+    // Whoever its token names may be in the room as well, and is not to be replaced.
+    admission.peer = made_up();
     let span = info_span!("whep", room = %name, peer = %admission.peer);
     let newcomer = Newcomer::enter(edge, (name, admission)).await?;
     let players = offer.sections.iter();
     let players: Vec<_> = players
         .map(|section| section.player(&newcomer.router))
         .collect::<Result<_, _>>()?;
-    check_published(&newcomer.guest, wanted.as_ref(), &players).await?;
-    let transport = newcomer.connect(&offer, false).await?;
+    // What there is in a room is told to those whom it lets in.
     let peers = newcomer.join("whep", caller).await?;
+    check_published(&peers, wanted.as_ref(), &players)?;
+    let transport = newcomer.connect(&offer, false).await?;
     let mut playing = Playing {
         guest: newcomer.guest.clone(),
         transport: transport.0,
@@ -70,25 +68,21 @@ fn producers(peers: Vec<PeerInfo>) -> Vec<ProducerInfo> {
     peers.into_iter().flat_map(|peer| peer.producers).collect()
 }
 
-/// Refuses whoever comes too early, before anything is made for it.
-async fn check_published(
-    guest: &Guest,
+/// Refuses whoever comes too early, before a transport is made for it.
+fn check_published(
+    peers: &[PeerInfo],
     wanted: Option<&PeerId>,
     players: &[Player],
 ) -> Result<(), Refusal> {
-    let PeerReply::Room(room) = guest.request(PeerRequest::GetRoom).await? else {
-        return Err(setup::unexpected());
-    };
     if let Some(wanted) = wanted
-        && !room.peers.iter().any(|peer| peer.peer == *wanted)
+        && !peers.iter().any(|peer| peer.peer == *wanted)
     {
         let reason = "there is no such peer in the room";
         return Err(Refusal::new(StatusCode::NOT_FOUND, reason));
     }
-    let catalog = producers(room.peers);
-    let mut published = catalog
-        .iter()
-        .filter(|producer| wanted.is_none_or(|wanted| producer.peer == *wanted));
+    let catalog = || peers.iter().flat_map(|peer| &peer.producers);
+    let mut published =
+        catalog().filter(|producer| wanted.is_none_or(|wanted| producer.peer == *wanted));
     let plays = |producer: &ProducerInfo| {
         players
             .iter()
@@ -96,7 +90,7 @@ async fn check_published(
     };
     if published.any(plays) {
         Ok(())
-    } else if catalog.is_empty() {
+    } else if catalog().next().is_none() {
         Err(Refusal::not_yet("nothing is published yet"))
     } else {
         Err(Refusal::not_yet(
@@ -123,6 +117,8 @@ struct Playing {
 struct Slot {
     player: Player,
     consumer: Option<ConsumerId>,
+    /// Whose it is, or was last.
+    producer: Option<ProducerId>,
     /// What the answer tells of the first one.
     stream: Option<Stream>,
 }
@@ -132,6 +128,7 @@ impl Slot {
         Self {
             player,
             consumer: None,
+            producer: None,
             stream: None,
         }
     }
@@ -184,6 +181,7 @@ impl Playing {
             Ok(PeerReply::Consumed(consumer)) => {
                 if let Some(slot) = self.slots.get_mut(index) {
                     slot.consumer = Some(consumer.consumer);
+                    slot.producer = Some(producer);
                     slot.stream = Stream::of_consumer(&consumer.rtp_parameters);
                 }
             }
@@ -211,40 +209,40 @@ impl Playing {
     /// Sees to the session until it is over.
     async fn watch(mut self, mut running: Running) {
         debug!("plays");
-        let deadline = sleep_until(Instant::now() + running.timeout);
-        tokio::pin!(deadline);
-        let mut connected = false;
-        let why = loop {
-            tokio::select! {
-                event = running.events.recv() => match event {
-                    Some(GuestEvent::Notify(PeerEvent::TransportConnected { .. })) => connected = true,
-                    Some(GuestEvent::Notify(event)) => self.handle(event).await,
-                    Some(GuestEvent::Ask { ask, .. }) => running.guest.answer(ask, false).await,
-                    Some(GuestEvent::End(_) | GuestEvent::Move) | None => break "the room ended it",
-                },
-                _ = &mut running.ended => break "the client ended it",
-                () = &mut deadline, if !connected => break "its media never connected",
-            }
-        };
-        debug!(why, "plays no more");
+        while let Some(event) = running.next().await {
+            self.handle(event).await;
+        }
     }
 
     async fn handle(&mut self, event: PeerEvent) {
         match event {
             PeerEvent::ProducerAdded(producer) => self.catalog.push(producer),
             PeerEvent::ProducerRemoved { producer, .. } => {
-                self.catalog.retain(|known| known.producer != producer);
+                self.forget(|known| known.producer == producer);
             }
-            PeerEvent::PeerClosed { peer } => self.catalog.retain(|known| known.peer != peer),
+            PeerEvent::PeerClosed { peer } => self.forget(|known| known.peer == peer),
             PeerEvent::ConsumerClosed { consumer } => {
-                for slot in &mut self.slots {
-                    if slot.consumer == Some(consumer) {
-                        slot.consumer = None;
-                    }
+                let closed = |slot: &&mut Slot| slot.consumer == Some(consumer);
+                if let Some(slot) = self.slots.iter_mut().find(closed) {
+                    slot.consumer = None;
                 }
+                // Whoever closed it while its producer goes on meant it: what is to be played instead turns out when somebody
+                // publishes, or stops.
+                return;
             }
             _ => return,
         }
         self.fill().await;
+    }
+
+    /// Some are published no more. Whether that or the end of their consumers is told first does not matter.
+    fn forget(&mut self, is_gone: impl Fn(&ProducerInfo) -> bool) {
+        for producer in self.catalog.extract_if(.., |known| is_gone(known)) {
+            for slot in &mut self.slots {
+                if slot.producer == Some(producer.producer) {
+                    slot.consumer = None;
+                }
+            }
+        }
     }
 }

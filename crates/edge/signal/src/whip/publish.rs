@@ -1,10 +1,9 @@
 //! WHIP: a client that publishes.
 
 use plenum_params::rtp_parameters::RtpParameters;
-use plenum_room::{Door, PeerEvent, PeerRequest};
+use plenum_room::{Door, PeerRequest};
 use plenum_sdp::{AnswerSection, Offer, Section};
 use serde_json::{Map, Value};
-use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument as _, debug, info_span};
 
 use super::{
@@ -12,7 +11,7 @@ use super::{
     refusal::Refusal,
     setup::{self, Newcomer, Running},
 };
-use crate::{Edge, caller::Caller, guest::GuestEvent};
+use crate::{Edge, caller::Caller};
 
 /// Makes a publisher's session.
 pub(super) async fn start(
@@ -59,24 +58,8 @@ fn parameters(newcomer: &Newcomer, offer: &Offer) -> Result<Vec<RtpParameters>, 
     Ok(each.collect::<Result<_, _>>()?)
 }
 
-/// Sees to a session until it is over.
+/// Sees to a session until it is over. Whoever publishes is told of nothing.
 async fn watch(mut running: Running) {
     debug!("publishes");
-    let deadline = sleep_until(Instant::now() + running.timeout);
-    tokio::pin!(deadline);
-    let mut connected = false;
-    let why = loop {
-        tokio::select! {
-            event = running.events.recv() => match event {
-                Some(GuestEvent::Notify(PeerEvent::TransportConnected { .. })) => connected = true,
-                // Whoever publishes is asked for nothing; to follow a room that moves it would need another offer.
-                Some(GuestEvent::Ask { ask, .. }) => running.guest.answer(ask, false).await,
-                Some(GuestEvent::Notify(_)) => {}
-                Some(GuestEvent::End(_) | GuestEvent::Move) | None => break "the room ended it",
-            },
-            _ = &mut running.ended => break "the client ended it",
-            () = &mut deadline, if !connected => break "its media never connected",
-        }
-    };
-    debug!(why, "publishes no more");
+    while running.next().await.is_some() {}
 }

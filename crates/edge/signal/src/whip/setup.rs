@@ -1,6 +1,6 @@
 //! What publishers and players have in common when they come in.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::http::StatusCode;
 use plenum_host::RoomOptions;
@@ -8,10 +8,14 @@ use plenum_ids::{PeerId, RoomName, TransportId};
 use plenum_params::{
     media::MediaKind, rtp_parameters::RtpCapabilities, transport::WebRtcTransportInfo,
 };
-use plenum_room::{Admission, PeerInfo, PeerReply, PeerRequest, Subscription};
+use plenum_room::{Admission, PeerEvent, PeerInfo, PeerReply, PeerRequest};
 use plenum_sdp::{Answer, AnswerSection, Offer, Section};
-use serde_json::{Map, json};
-use tokio::sync::{mpsc, oneshot};
+use serde_json::json;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep_until},
+};
+use tracing::debug;
 
 use super::{Created, SDP, refusal::Refusal, sessions::Place};
 use crate::{
@@ -61,16 +65,39 @@ pub(super) struct Newcomer {
     open: OpenConnection,
 }
 
-/// What a session's task has.
+/// A session at work: what its task has.
 pub(super) struct Running {
-    pub(super) guest: Guest,
-    pub(super) events: mpsc::Receiver<GuestEvent>,
+    guest: Guest,
+    events: mpsc::Receiver<GuestEvent>,
+    /// Goes with the session.
     _place: Place,
     /// Completes when the client has ended the session.
-    pub(super) ended: oneshot::Receiver<()>,
-    /// How long the client may take to connect its media.
-    pub(super) timeout: Duration,
+    ended: oneshot::Receiver<()>,
+    /// Until when the client has to connect its media.
+    deadline: Instant,
+    connected: bool,
     _open: OpenConnection,
+}
+
+impl Running {
+    /// What happens next in the room; `None`: the session is over.
+    pub(super) async fn next(&mut self) -> Option<PeerEvent> {
+        let why = loop {
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    Some(GuestEvent::Notify(PeerEvent::TransportConnected { .. })) => self.connected = true,
+                    Some(GuestEvent::Notify(event)) => return Some(event),
+                    Some(GuestEvent::Ask { ask, .. }) => self.guest.answer(ask, false).await,
+                    // To follow a room that moves it would need another offer.
+                    Some(GuestEvent::End(_) | GuestEvent::Move) | None => break "the room ended it",
+                },
+                _ = &mut self.ended => break "the client ended it",
+                () = sleep_until(self.deadline), if !self.connected => break "its media never connected",
+            }
+        };
+        debug!(why, "session over");
+        None
+    }
 }
 
 impl Newcomer {
@@ -128,22 +155,9 @@ impl Newcomer {
     /// Joins the room. Whoever must wait in its lobby waits here.
     pub(super) async fn join(&self, flag: &str, caller: &Caller) -> Result<Vec<PeerInfo>, Refusal> {
         let name = caller.find("displayName").or(self.name.as_deref());
-        let body = PeerRequest::Join {
-            display_name: name.unwrap_or(self.peer.as_str()).to_owned(),
-            device: json!({ "flag": flag, "name": flag.to_ascii_uppercase() }),
-            rtp_capabilities: None,
-            data: false,
-            volumes: false,
-            demand: false,
-            migrate: false,
-            subscription: Subscription::Manual,
-            app_data: Map::new(),
-            features: false,
-        };
-        match self.guest.request(body).await? {
-            PeerReply::Joined { peers, .. } => Ok(peers),
-            _ => Err(unexpected()),
-        }
+        let device = json!({ "flag": flag, "name": flag.to_ascii_uppercase() });
+        let name = name.unwrap_or(self.peer.as_str());
+        Ok(self.guest.join(name, device, None).await?)
     }
 
     /// The session's URL and answer, and what its task needs.
@@ -175,7 +189,8 @@ impl Newcomer {
             events: self.events,
             _place: place,
             ended,
-            timeout: edge.settings.broadcast.media_timeout,
+            deadline: Instant::now() + edge.settings.broadcast.media_timeout,
+            connected: false,
             _open: self.open,
         };
         Ok((created, running))

@@ -12,17 +12,17 @@ use tokio_tungstenite::{
 
 use crate::node::{Node, PATIENCE};
 
-pub(super) struct Socket {
+pub(crate) struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     backlog: VecDeque<Packet>,
     next_ack: u64,
     /// As the server calls it.
-    pub(super) id: String,
+    pub(crate) id: String,
 }
 
 /// What the server sends, apart from what keeps the connection alive.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Packet {
+pub(crate) enum Packet {
     Connected(Value),
     Refused(Value),
     Disconnected,
@@ -31,12 +31,12 @@ pub(super) enum Packet {
 }
 
 impl Socket {
-    pub(super) async fn connect(node: &Node) -> Self {
+    pub(crate) async fn connect(node: &Node) -> Self {
         Self::connect_with(node, json!({})).await
     }
 
     /// With something to say for itself (`auth`).
-    pub(super) async fn connect_with(node: &Node, auth: Value) -> Self {
+    pub(crate) async fn connect_with(node: &Node, auth: Value) -> Self {
         let target = format!(
             "ws://127.0.0.1:{}/socket.io/?EIO=4&transport=websocket",
             node.port
@@ -68,20 +68,20 @@ impl Socket {
     }
 
     /// Says something and waits for the acknowledgement.
-    pub(super) async fn ask(&mut self, event: &str, data: Value) -> Value {
+    pub(crate) async fn ask(&mut self, event: &str, data: Value) -> Value {
         let id = self.call(event, data).await;
         self.answer_to(id).await
     }
 
     /// Says something that is to be acknowledged under this number.
-    pub(super) async fn call(&mut self, event: &str, data: Value) -> u64 {
+    pub(crate) async fn call(&mut self, event: &str, data: Value) -> u64 {
         self.next_ack += 1;
         let id = self.next_ack;
         self.send(format!("42{id}{}", json!([event, data]))).await;
         id
     }
 
-    pub(super) async fn answer_to(&mut self, id: u64) -> Value {
+    pub(crate) async fn answer_to(&mut self, id: u64) -> Value {
         let answer = self
             .wait_for(|packet| match packet {
                 Packet::Ack(ack, data) if *ack == id => Some(data.clone()),
@@ -92,18 +92,18 @@ impl Socket {
     }
 
     /// Reads to the end of the connection.
-    pub(super) async fn broken(&mut self) {
+    pub(crate) async fn broken(&mut self) {
         let reading = async { while let Some(Ok(_)) = self.stream.next().await {} };
         timeout(PATIENCE, reading).await.expect("ends in time");
     }
 
     /// Says something that is not acknowledged.
-    pub(super) async fn emit(&mut self, event: &str, data: Value) {
+    pub(crate) async fn emit(&mut self, event: &str, data: Value) {
         self.send(format!("42{}", json!([event, data]))).await;
     }
 
     /// The data of the next event by this name.
-    pub(super) async fn told(&mut self, event: &str) -> Value {
+    pub(crate) async fn told(&mut self, event: &str) -> Value {
         self.wait_for(|packet| match packet {
             Packet::Event(said) if said[0] == event => Some(said[1].clone()),
             _ => None,
@@ -111,12 +111,12 @@ impl Socket {
         .await
     }
 
-    pub(super) async fn disconnected(&mut self) {
+    pub(crate) async fn disconnected(&mut self) {
         self.wait_for(|packet| (*packet == Packet::Disconnected).then_some(()))
             .await;
     }
 
-    pub(super) async fn send(&mut self, text: String) {
+    pub(crate) async fn send(&mut self, text: String) {
         let sent = self.stream.send(Message::text(text)).await;
         sent.expect("still connected");
     }
