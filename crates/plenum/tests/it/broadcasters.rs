@@ -463,7 +463,7 @@ async fn a_broadcaster_of_which_nothing_is_heard_is_gone() {
 /// Else anybody could have the node send to anybody.
 #[tokio::test]
 async fn media_goes_to_whom_asks_for_it_or_where_the_operator_allows() {
-    let node = Node::start_with(&["--set", "broadcast.allow_networks=192.0.2.0/24"]).await;
+    let node = Node::start_roomy_with(&["--set", "broadcast.allow_networks=192.0.2.0/24"]).await;
     let base = "/rooms/stage/broadcasters";
     let whole = json!({ "id": "ear", "displayName": "E", "device": { "name": "x" } });
     ok(&node, base, whole).await;

@@ -26,6 +26,7 @@ fn publish(name: &str, node: &Node) -> Child {
     let server = format!("http://127.0.0.1:{}", node.port);
     let started = script(name)
         .args(["--room", "stage", "--name", "Film", "--server", &server])
+        .args(["--id", "film"])
         .stdout(Stdio::null())
         .spawn();
     started.expect("the script is in the tree")
@@ -81,6 +82,7 @@ async fn is_published_and_taken_back(name: &str) {
     for _ in 0..2 {
         let (id, consumer) = ada.asked("newConsumer").await;
         ada.accept(id).await;
+        assert_eq!(consumer["peerId"], "film");
         let receiver = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
         let (codec, payload_type) = match consumer["kind"].as_str() {
             Some("audio") => (opus.clone(), 100),

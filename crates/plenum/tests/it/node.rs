@@ -41,7 +41,12 @@ impl Node {
 
     /// One worker with ports enough for plain transports.
     pub(crate) async fn start_roomy() -> Self {
-        Self::start_on(1, rtc_ports_each(1, 16), &[]).await
+        Self::start_roomy_with(&[]).await
+    }
+
+    /// The same, with more to say to `plenum serve`.
+    pub(crate) async fn start_roomy_with(arguments: &[&str]) -> Self {
+        Self::start_on(1, rtc_ports_each(1, 16), arguments).await
     }
 
     async fn start_on(count: u16, ports: Vec<String>, arguments: &[&str]) -> Self {

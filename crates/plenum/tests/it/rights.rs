@@ -26,7 +26,7 @@ impl Guarded {
         let key = folder.path().join("token.secret");
         std::fs::write(&key, "0123456789abcdef0123456789abcdef").expect("writes");
         let keys = format!("auth.keys={}", key.display());
-        let node = Node::start_with(&["--set", "auth.mode=token", "--set", &keys]).await;
+        let node = Node::start_roomy_with(&["--set", "auth.mode=token", "--set", &keys]).await;
         Self {
             node,
             key,
@@ -124,8 +124,7 @@ async fn to_look_in_or_to_play_puts_nobody_out() {
     assert_eq!(room.json()["codecs"][0]["mimeType"], "audio/opus");
     let played = guarded.post_sdp("/whep/stage", &own, &player()).await;
     assert_eq!(played.code, 201, "{played:?}");
-    // She is answered, so that she is there.
-    produce_audio(&mut ada, &session).await;
+    // She is told what happens, so that she is there.
     let encoder = guarded.token(&["--peer", "encoder"]).await;
     let path = "/whip/stage?peer=encoder";
     assert_eq!(

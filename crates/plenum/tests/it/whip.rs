@@ -328,6 +328,6 @@ async fn consumers(node: &Node) -> Vec<String> {
         .get_json("/api/v1/rooms/default/studio/consumers")
         .await;
     let list = listed["consumers"].as_array().expect("a list").iter();
-    list.map(|it| it["id"].as_str().expect("text").to_owned())
+    list.map(|it| it["consumerId"].as_str().expect("text").to_owned())
         .collect()
 }
