@@ -251,6 +251,8 @@ fn a_node_has_a_console_beside_its_log() {
     terminal.expect("log of a worker changed");
     terminal.press("\x03");
     terminal.expect("once more ends the node");
+    // Between two prompts the terminal is not the console's.
+    terminal.expect("> ");
     terminal.press("\x03");
     terminal.expect("shutting down");
     let status = terminal.child.wait().expect("ours");

@@ -1,5 +1,5 @@
 use std::{
-    net::{TcpListener, TcpStream, UdpSocket},
+    net::{TcpListener, UdpSocket},
     process::{Child, Command, Stdio},
     time::Instant,
 };
@@ -92,11 +92,20 @@ impl Coturn {
             .expect("`make setup` installs coturn");
         let server = Self { child, port };
         let deadline = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while !server.answers() {
             assert!(Instant::now() < deadline, "never listened");
-            std::thread::yield_now();
         }
         server
+    }
+
+    /// Whether it answers a binding request (RFC 8489 §6.3.1) over UDP, where it listens later than over TCP.
+    fn answers(&self) -> bool {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let timeout = Some(Duration::from_millis(50));
+        socket.set_read_timeout(timeout).expect("not zero");
+        let request = b"\x00\x01\x00\x00\x21\x12\xa4\x42any twelve b";
+        let _ = socket.send_to(request, ("127.0.0.1", self.port));
+        socket.recv(&mut [0; 256]).is_ok()
     }
 
     /// Whether a client with this name and password gets an allocation, and messages through it.
