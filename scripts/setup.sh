@@ -32,6 +32,8 @@ missing_packages() {
     have ffmpeg || echo ffmpeg
     # Tests only: the TURN server that clients get names and passwords for.
     have turnserver || echo coturn
+    # Tests and `make cluster`: what keeps a cluster together. The same program is its Sentinel.
+    have redis-server || echo redis-server
     have gst-launch-1.0 || echo gstreamer1.0-tools
     has_gstreamer_element opusenc || echo gstreamer1.0-plugins-base
     has_gstreamer_element vp8enc || echo gstreamer1.0-plugins-good

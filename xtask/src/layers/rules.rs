@@ -92,6 +92,11 @@ pub(super) const LAYERS: &[Layer] = &[
             "plenum-supervisor",
         ],
     ),
+    // Rooms over many nodes: facts and their keeping, decisions, connections.
+    layer("plenum-cluster", &["plenum-ids"]),
+    layer("plenum-link", &["plenum-ids"]),
+    layer("plenum-placement", &["plenum-ids"]),
+    layer("plenum-registry", &["plenum-ids"]),
     // The outside.
     layer("plenum-auth", &["plenum-api", "plenum-ids"]),
     layer(
@@ -179,6 +184,7 @@ pub(super) const BANS: &[Ban] = &[
     Ban {
         crates: &[
             "plenum-api",
+            "plenum-cluster",
             "plenum-codec",
             "plenum-dtls",
             "plenum-engine",
@@ -186,6 +192,7 @@ pub(super) const BANS: &[Ban] = &[
             "plenum-ids",
             "plenum-ipc",
             "plenum-params",
+            "plenum-placement",
             "plenum-room",
             "plenum-rtp",
             "plenum-srtp",

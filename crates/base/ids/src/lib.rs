@@ -113,6 +113,32 @@ impl fmt::Display for WorkerId {
     }
 }
 
+/// Which start of a node: a higher one has put an end to what the lower ones owned.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct NodeEpoch(pub u64);
+
+impl fmt::Display for NodeEpoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// Which home a room has: the one with the highest epoch holds, every older one has lost it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct RoomEpoch(pub u64);
+
+impl fmt::Display for RoomEpoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
 macro_rules! name_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -161,6 +187,10 @@ name_id!(
 name_id!(
     /// A participant's name, unique inside its room.
     PeerId
+);
+name_id!(
+    /// A node's name. It stays the same over restarts, so that others know who came back.
+    NodeId
 );
 name_id!(
     /// A namespace's name: rooms, limits, tokens and statistics of one namespace have nothing to do with another's.

@@ -1,0 +1,1 @@
+//! The cluster's protocol without I/O: who lives, whose facts hold, what is missing.

@@ -1,0 +1,1 @@
+//! Connections between nodes: authenticated, encrypted, made on demand.

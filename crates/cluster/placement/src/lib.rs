@@ -1,0 +1,1 @@
+//! Which node a room, peer or stream goes to: a pure ranking with its reasons.
