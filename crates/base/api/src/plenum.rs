@@ -4,6 +4,7 @@
 //! Identifiers in what clients say stay text until they are looked up, so that a wrong one can be named in the refusal.
 //! With the feature `ts` every shape declares itself in TypeScript too, for the client library.
 
+mod closing;
 mod consumers;
 mod notices;
 mod requests;
@@ -11,6 +12,7 @@ mod requests;
 mod typescript;
 mod welcome;
 
+pub use closing::CloseWord;
 pub use consumers::{
     Consumed, ConsumerLayersChanged, ConsumerNotice, ConsumerScore, ConsumerScoreNotice,
     ConsumersClosed, CurrentLayers, DataConsumerNotice, NewConsumer, NewConsumers,
@@ -54,6 +56,7 @@ pub const REQUESTS: &[&str] = &[
     "mute",
     "pauseConsumers",
     "pauseProducer",
+    "ping",
     "produce",
     "produceData",
     "raiseHand",

@@ -190,6 +190,8 @@ pub enum PeerReply {
     Joined {
         /// The one who has been connected longest comes first.
         peers: Vec<PeerInfo>,
+        /// How the client is called.
+        display_name: String,
         /// What the client is.
         role: Role,
         /// What it may do, its role considered.
@@ -310,6 +312,8 @@ pub struct RoomError {
     pub kind: ErrorKind,
     /// For people.
     pub reason: String,
+    /// The session ends with it.
+    pub ending: Option<CloseReason>,
 }
 
 impl RoomError {
@@ -319,6 +323,16 @@ impl RoomError {
         Self {
             kind,
             reason: reason.into(),
+            ending: None,
+        }
+    }
+
+    /// A refusal after which the session ends.
+    #[must_use]
+    pub fn ending(kind: ErrorKind, reason: CloseReason) -> Self {
+        Self {
+            ending: Some(reason),
+            ..Self::new(kind, reason.as_str())
         }
     }
 

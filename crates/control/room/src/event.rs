@@ -16,6 +16,8 @@ pub enum PeerEvent {
     Admitted {
         /// The others who have joined.
         peers: Vec<PeerInfo>,
+        /// How it is called.
+        display_name: String,
         /// What it is.
         role: Role,
         /// What it may do, its role considered.

@@ -313,7 +313,7 @@ impl Room {
             Some((*session, knock.request?))
         });
         for (session, request) in chosen.chain(waiting) {
-            let error = RoomError::new(ErrorKind::Unavailable, reason.as_str());
+            let error = RoomError::ending(ErrorKind::Unavailable, reason);
             effects.push(Effect::Reply {
                 session,
                 request,
@@ -325,7 +325,7 @@ impl Room {
                 session, request, ..
             } = op
             {
-                let error = RoomError::new(ErrorKind::Unavailable, reason.as_str());
+                let error = RoomError::ending(ErrorKind::Unavailable, reason);
                 effects.push(Effect::Reply {
                     session,
                     request,

@@ -41,6 +41,12 @@ export type IceServer = {
 };
 
 /**
+ * With what the reason of a close frame begins, before `: ` and words for people; so does the `errorReason` of a `join` that
+ * is refused for good.
+ */
+export type CloseWord = "badRequest" | "badTransport" | "conflict" | "forbidden" | "internal" | "joinTimeout" | "kicked" | "left" | "locked" | "moved" | "noSession" | "notFound" | "notImplemented" | "refused" | "replaced" | "restart" | "resumed" | "roomClosed" | "roomFull" | "tooLarge" | "tooMany" | "tooSlow" | "transportLost" | "unauthorized" | "unavailable" | "workerLost";
+
+/**
  * `welcome`: the first words on a new session, and what a client needs when its room has moved.
  */
 export type Welcome = {
@@ -50,6 +56,8 @@ export type Welcome = {
   session: SessionTicket,
   /** Who the client is here. */
   peerId: string,
+  /** How the client is called here whatever it says; absent when its token leaves that to it. */
+  displayName?: string,
   /** What the client is; absent while the room has not decided, until it joins. */
   role?: Role,
   /** What the client may do. */
@@ -222,6 +230,8 @@ export type Subscription = "all" | "audio" | "none" | "manual" | { "speakers": n
 export type Joined = {
   /** Everybody who was there already. */
   peers: Array<Peer>,
+  /** How the client is called here: by its token if that says so. */
+  displayName: string,
   /** What the client is. */
   role: Role,
   /** What the client may do. */
@@ -804,6 +814,8 @@ export type Knocked = {
 export type Admitted = {
   /** Everybody who was there already. */
   peers: Array<Peer>,
+  /** How the client is called here: by its token if that says so. */
+  displayName: string,
   /** What the client is. */
   role: Role,
   /** What the client may do. */
@@ -864,6 +876,7 @@ export type ClientRequests = {
   mute: { data: Mute; answer: Empty };
   pauseConsumers: { data: ConsumerReferences; answer: Empty };
   pauseProducer: { data: ProducerReference; answer: Empty };
+  ping: { data: Empty; answer: Empty };
   produce: { data: Produce; answer: Produced };
   produceData: { data: ProduceData; answer: DataProduced };
   raiseHand: { data: RaiseHand; answer: Empty };

@@ -238,9 +238,12 @@ pub struct Knocked<'a> {
 /// `admitted`: the `join` that was answered with `waiting` has succeeded.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
 pub struct Admitted<'a> {
     /// Everybody who was there already.
     pub peers: Vec<Peer<'a>>,
+    /// How the client is called here: by its token if that says so.
+    pub display_name: &'a str,
     /// What the client is.
     pub role: Role,
     /// What the client may do.

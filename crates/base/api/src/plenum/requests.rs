@@ -108,9 +108,12 @@ pub enum Subscription {
 /// Answer to `join`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
 pub struct Joined<'a> {
     /// Everybody who was there already.
     pub peers: Vec<Peer<'a>>,
+    /// How the client is called here: by its token if that says so.
+    pub display_name: &'a str,
     /// What the client is.
     pub role: Role,
     /// What the client may do.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use ts_rs::{Config, TS};
 
 use super::{
-    ActiveSpeaker, Admitted, ConnectTransport, Consume, Consumed, ConsumerLayersChanged,
+    ActiveSpeaker, Admitted, CloseWord, ConnectTransport, Consume, Consumed, ConsumerLayersChanged,
     ConsumerNotice, ConsumerReference, ConsumerReferences, ConsumerScore, ConsumerScoreNotice,
     ConsumersClosed, CreateTransport, CurrentLayers, DataConsumerNotice, DataProduced,
     DataProducer, DataProducerAdded, DataProducerNotice, DataProducerRemoved, Direction, Draining,
@@ -80,7 +80,7 @@ macro_rules! each {
 
 impl Module {
     fn declare_all(&mut self) {
-        each!(self.declare: Empty, Role, Grants, IceServer);
+        each!(self.declare: Empty, Role, Grants, IceServer, CloseWord);
         each!(self.declare: Welcome<'_>, SessionTicket<'_>, Transports, Transport, Room<'_>, Peer<'_>, Producer<'_>, DataProducer<'_>);
         each!(self.declare: Join, ConnectTransport, CreateTransport, Direction, Subscription, Joined<'_>, Waiting);
         each!(self.declare: Produce, Produced, ProduceData, DataProduced, ProducerReference);
@@ -128,6 +128,7 @@ impl Module {
         row("mute", self.name::<Mute>(), &done);
         row("pauseConsumers", self.name::<ConsumerReferences>(), &done);
         row("pauseProducer", self.name::<ProducerReference>(), &done);
+        row("ping", done.clone(), &done);
         row("produce", self.name::<Produce>(), &self.name::<Produced>());
         row(
             "produceData",

@@ -28,6 +28,9 @@ pub struct Welcome<'a> {
     /// Who the client is here.
     #[cfg_attr(feature = "ts", ts(type = "string"))]
     pub peer_id: &'a PeerId,
+    /// How the client is called here whatever it says; absent when its token leaves that to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<&'a str>,
     /// What the client is; absent while the room has not decided, until it joins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,

@@ -103,6 +103,7 @@ impl Room {
                 request,
                 result: Ok(PeerReply::Joined {
                     peers,
+                    display_name: name.clone(),
                     role,
                     grants,
                 }),
@@ -111,6 +112,7 @@ impl Room {
                 session,
                 event: PeerEvent::Admitted {
                     peers,
+                    display_name: name.clone(),
                     role,
                     grants,
                 },

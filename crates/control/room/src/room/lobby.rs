@@ -55,7 +55,7 @@ impl Room {
             effects.push(Effect::Reply {
                 session,
                 request,
-                result: Err(RoomError::new(kind, reason.as_str())),
+                result: Err(RoomError::ending(kind, reason)),
             });
         }
         self.leave(session, Some(reason), effects);

@@ -16,7 +16,7 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{
-    closing::{DO_NOT_RETURN, Ending, NO_SESSION, NOTHING_TO_RESUME},
+    closing::{Ending, no_session, resumed_elsewhere},
     entrance::{Advance, Entrance},
     incoming::{Answer, Asked, decode_refused, decode_request},
     jobs::{Jobs, Progress},
@@ -217,6 +217,7 @@ impl Client {
                 return Err(Ending::Left);
             }
             Asked::Migrated => self.release(id).await,
+            Asked::Ping => self.link.answer(id, &outgoing::done(id)),
             Asked::Join { .. } | Asked::Room { .. } if self.is_between_rooms() => {
                 self.link.answer(id, &outgoing::between_rooms(id));
             }
@@ -428,13 +429,14 @@ impl Client {
             Taken::After(before) => {
                 debug!(seen = resumption.seen, "resumed");
                 if let Some(before) = before {
-                    let reason = "the session goes on over another connection";
-                    tokio::spawn(before.close(DO_NOT_RETURN, reason));
+                    let (code, reason) = resumed_elsewhere();
+                    tokio::spawn(before.close(code, reason));
                 }
                 Ok(())
             }
             Taken::NotPossible(wire) => {
-                tokio::spawn(wire.close(NOTHING_TO_RESUME, NO_SESSION));
+                let (code, reason) = no_session();
+                tokio::spawn(wire.close(code, reason));
                 Err(Ending::Forgotten)
             }
         }

@@ -113,6 +113,7 @@ impl Entrance {
             version,
             session,
             peer_id: &admission.peer,
+            display_name: admission.name.as_deref(),
             role: Some(room.role),
             grants: &room.grants,
             router_rtp_capabilities: self.capabilities.as_deref()?,

@@ -38,6 +38,8 @@ pub(super) enum Asked {
     Leave,
     /// It has what it needs after its room has moved.
     Migrated,
+    /// A sign of life, of both sides.
+    Ping,
 }
 
 /// How replies of the room become an answer.
@@ -101,6 +103,7 @@ pub(super) fn decode_request(method: &str, data: &str) -> Result<Asked, RoomErro
             let producer = parse("producer", &producer_id)?;
             PeerRequest::PauseProducer { producer }
         }
+        "ping" => return Ok(Asked::Ping),
         "produce" => call.produce()?,
         "produceData" => call.produce_data()?,
         "raiseHand" => {

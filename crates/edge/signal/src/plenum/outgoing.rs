@@ -17,6 +17,7 @@ use plenum_room::{
 use serde_json::Number;
 use tracing::warn;
 
+use super::closing::word_of;
 use crate::protoo::{
     message::{error_response, notification, ok_response, request},
     unix_milliseconds,
@@ -54,9 +55,11 @@ pub(super) fn resumed(last_request_id: u64, unanswered: Vec<u64>) -> String {
     notification("resumed", &data)
 }
 
-/// A request was refused.
+/// A request was refused. If that is the end, programs understand why.
 pub(super) fn refusal(id: u64, error: &RoomError) -> String {
-    error_response(&Number::from(id), error.kind.code(), &error.reason)
+    let whole = error.ending.map(|end| word_of(end).with(&error.reason));
+    let reason = whole.as_deref().unwrap_or(&error.reason);
+    error_response(&Number::from(id), error.kind.code(), reason)
 }
 
 /// A request came to nobody, or to a room that is given up.
@@ -111,12 +114,14 @@ pub(super) fn reply(id: u64, reply: &PeerReply) -> String {
         }
         PeerReply::Joined {
             peers,
+            display_name,
             role,
             grants,
         } => ok_response(
             id,
             &words::Joined {
                 peers: peers.iter().map(peer).collect(),
+                display_name,
                 role: *role,
                 grants,
             },
@@ -298,9 +303,10 @@ fn about_own(event: &PeerEvent) -> Option<String> {
     Some(match event {
         PeerEvent::Admitted {
             peers,
+            display_name,
             role,
             grants,
-        } => admitted(peers, *role, *grants),
+        } => admitted(peers, display_name, *role, *grants),
         PeerEvent::DataProducerClosed { data_producer } => notification(
             "dataProducerClosed",
             &words::DataProducerNotice {
@@ -339,10 +345,11 @@ fn about_own(event: &PeerEvent) -> Option<String> {
     })
 }
 
-fn admitted(peers: &[PeerInfo], role: Role, grants: Grants) -> String {
+fn admitted(peers: &[PeerInfo], display_name: &str, role: Role, grants: Grants) -> String {
     let peers = peers.iter().map(peer).collect();
     let data = words::Admitted {
         peers,
+        display_name,
         role,
         grants: &grants,
     };

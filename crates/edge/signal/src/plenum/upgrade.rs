@@ -11,17 +11,12 @@ use axum::{
     http::{HeaderMap, Response, Uri},
     response::IntoResponse as _,
 };
-use plenum_api::error::ErrorKind;
+use plenum_api::{error::ErrorKind, plenum::CloseWord};
 use plenum_room::{Admission, Door};
 use serde::Deserialize;
 use tracing::{Instrument as _, debug, info_span};
 
-use super::{
-    client::Client,
-    closing::{NO_SESSION, NOTHING_TO_RESUME},
-    moving::Home,
-    sessions::Resumption,
-};
+use super::{client::Client, closing::no_session, moving::Home, sessions::Resumption};
 use crate::{
     Edge,
     admission::{Denied, Knock, bearer},
@@ -143,12 +138,14 @@ fn resume(edge: &Edge, websocket: WebSocketUpgrade, token: &str, seen: u64) -> R
 
 async fn close(resumption: Resumption, settings: &crate::Settings) {
     let wire = Wire::new(resumption.socket, settings);
-    wire.close(NOTHING_TO_RESUME, NO_SESSION).await;
+    let (code, reason) = no_session();
+    wire.close(code, reason).await;
 }
 
 fn deny(edge: &Edge, websocket: WebSocketUpgrade, denied: &Denied) -> Response<Body> {
     let code = denied.kind.close_code();
-    let reason = Utf8Bytes::from(shortened(&denied.reason));
+    let reason = CloseWord::from(denied.kind).with(&denied.reason);
+    let reason = Utf8Bytes::from(shortened(&reason));
     let settings = Arc::clone(&edge.settings);
     websocket.on_upgrade(move |socket| async move {
         Wire::new(socket, &settings).close(code, reason).await;

@@ -224,6 +224,7 @@ async fn refusals_have_codes_of_their_own_and_leave_the_session_usable() {
     let node = Node::start().await;
     let mut ada = Caller::connect(node.port, "room", "ada").await;
     ada.join("Ada").await;
+    assert_eq!(ada.ask("ping", json!({})).await, Ok(json!({})));
     for (method, data, code) in [
         ("noSuchMethod", json!({}), 400),
         ("produce", json!({"transportId": 7}), 400),
@@ -234,7 +235,9 @@ async fn refusals_have_codes_of_their_own_and_leave_the_session_usable() {
         assert_eq!(refused.0, code, "{method}: {}", refused.1);
     }
     for query in ["room=&peer=a", "peer=a", "room=r&namespace=a/b"] {
-        assert_eq!(Caller::refused(node.port, query).await.0, 4000, "{query}");
+        let (code, reason) = Caller::refused(node.port, query).await;
+        assert_eq!(code, 4000, "{query}");
+        assert!(reason.starts_with("badRequest: "), "{reason}");
     }
     let nameless = Caller::connect_to(node.port, "room=r").await;
     assert!(
@@ -246,5 +249,7 @@ async fn refusals_have_codes_of_their_own_and_leave_the_session_usable() {
     data["transports"][0]["dtlsParameters"]["fingerprints"] = json!([]);
     let mut nameless = nameless;
     nameless.request("join", data).await;
-    assert_eq!(nameless.closed().await.0, 4000);
+    let (code, reason) = nameless.closed().await;
+    assert_eq!(code, 4000);
+    assert!(reason.starts_with("badTransport: "), "{reason}");
 }

@@ -110,8 +110,12 @@ async fn hosts_let_in_and_send_away() {
     );
     let admitted = bob.notified("admitted").await;
     assert_eq!(
-        (&admitted["peers"][0]["peerId"], &admitted["role"]),
-        (&json!("ada"), &json!("speaker"))
+        (
+            &admitted["peers"][0]["peerId"],
+            &admitted["role"],
+            &admitted["displayName"]
+        ),
+        (&json!("ada"), &json!("speaker"), &json!("Bob"))
     );
     assert_eq!(ada.notified("knockGone").await, json!({"peerId": "bob"}));
 
@@ -139,12 +143,24 @@ async fn hosts_let_in_and_send_away() {
         ada.ask("refuse", json!({"peerId": "eve"})).await,
         Ok(json!({}))
     );
-    assert_eq!(eve.closed().await.0, 4403);
+    let ended = |(code, reason): (u16, String)| {
+        let (word, _) = reason.split_once(": ").expect("a word");
+        (code, word.to_owned())
+    };
+    assert_eq!(ended(eve.closed().await), (4403, "refused".to_owned()));
     assert_eq!(
         ada.ask("kick", json!({"peerId": "bob"})).await,
         Ok(json!({}))
     );
-    assert_eq!(bob.closed().await.0, 4403);
+    assert_eq!(ended(bob.closed().await), (4403, "kicked".to_owned()));
+    // Who may not come in hears why in the refusal too.
+    let lock = json!({"lobby": false, "locked": true});
+    assert_eq!(ada.ask("setRoom", lock).await, Ok(json!({})));
+    let mut dan = Caller::connect(node.port, "room", "dan").await;
+    let join = dan.join_data("Dan", &dan.any_certificate());
+    let (code, reason) = dan.ask("join", join).await.expect_err("locked");
+    assert_eq!((code, reason.starts_with("locked: ")), (403, true));
+    assert_eq!(ended(dan.closed().await), (4403, "locked".to_owned()));
     assert_eq!(ada.ask("closeRoom", json!({})).await, Ok(json!({})));
-    assert_eq!(ada.closed().await.0, 4000);
+    assert_eq!(ended(ada.closed().await), (4000, "roomClosed".to_owned()));
 }

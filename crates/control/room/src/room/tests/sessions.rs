@@ -21,6 +21,7 @@ fn a_joining_peer_learns_who_is_there_and_the_others_learn_of_it() {
         reply,
         Ok(PeerReply::Joined {
             peers: vec![info("alice", "alice", Role::Host)],
+            display_name: "Bob".to_owned(),
             role: Role::Speaker,
             grants: Grants::default(),
         })

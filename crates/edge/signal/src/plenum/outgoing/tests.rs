@@ -180,11 +180,12 @@ fn events_have_the_names_of_the_protocol() {
         (
             PeerEvent::Admitted {
                 peers: vec![info()],
+                display_name: "Bob".to_owned(),
                 role: Role::Speaker,
                 grants: Grants::default(),
             },
             "admitted",
-            json!({"peers": [ada()], "role": "speaker", "grants": grants}),
+            json!({"peers": [ada()], "displayName": "Bob", "role": "speaker", "grants": grants}),
         ),
         (
             PeerEvent::Knock {

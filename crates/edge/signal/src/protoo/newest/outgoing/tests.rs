@@ -158,6 +158,7 @@ fn peers_are_described_alike_everywhere() {
     assert_eq!(
         replied(&PeerReply::Joined {
             peers: vec![ada()],
+            display_name: "Bob".to_owned(),
             role: Role::Speaker,
             grants: Grants::default(),
         }),
