@@ -1,8 +1,10 @@
 //! How large what is kept may be. A registry is shared by everybody: one node's mistake must not fill it.
 
+use std::time::Duration;
+
 use plenum_ids::{NamespaceId, NodeEpoch, NodeId, PeerId, RoomEpoch, RoomName};
 
-use crate::{NodeRecord, RegistryError};
+use crate::{ClaimRequest, Joins, NodeRecord, RegistryError};
 
 /// Bytes of a node's, room's or peer's name. The longest that signalling takes is shorter.
 pub const MAX_NAME: usize = 512;
@@ -18,6 +20,46 @@ pub const MAX_TOPIC: usize = 2 * MAX_NAME;
 pub const MAX_MESSAGE: usize = 64 * 1024;
 /// Highest epoch that a registry gives or takes: numbers in Redis' scripts are doubles, exact up to here.
 pub const MAX_EPOCH: u64 = (1 << 53) - 2;
+
+/// How long a registry remembers the epoch of a room that nobody has. A process that comes back after a longer pause
+/// finds its lease gone for so long that it needs no epoch to know.
+pub(crate) const KEEP_ROOMS: Duration = Duration::from_hours(1);
+/// How long a registry remembers the epoch of a node that is gone: longer than a repair takes. A node that comes back
+/// later remembers its epoch itself, or nobody remembers it.
+pub(crate) const KEEP_NODES: Duration = Duration::from_hours(30 * 24);
+
+pub(crate) fn claim(request: &ClaimRequest) -> Result<(), RegistryError> {
+    room(&request.room)?;
+    room_epoch(request.at_least)?;
+    length(
+        "a list of candidates",
+        request.candidates.len(),
+        MAX_CANDIDATES,
+    )?;
+    request.candidates.iter().try_for_each(node)?;
+    match &request.joins {
+        Joins::At(at) => node(at),
+        Joins::Home | Joins::Nowhere => Ok(()),
+    }
+}
+
+pub(crate) fn part(name: &RoomName, of: &NodeId, epoch: NodeEpoch) -> Result<(), RegistryError> {
+    room(name)?;
+    node(of)?;
+    node_epoch(epoch)
+}
+
+pub(crate) fn note(note: &str) -> Result<(), RegistryError> {
+    length("a note about a peer", note.len(), MAX_PEER_NOTE)
+}
+
+pub(crate) fn topic(topic: &str) -> Result<(), RegistryError> {
+    length("a topic", topic.len(), MAX_TOPIC)
+}
+
+pub(crate) fn message(message: &[u8]) -> Result<(), RegistryError> {
+    length("a message", message.len(), MAX_MESSAGE)
+}
 
 pub(crate) fn node(node: &NodeId) -> Result<(), RegistryError> {
     name("a node's name", node.as_str())

@@ -17,6 +17,7 @@
 mod bounds;
 mod bus;
 mod error;
+mod memory;
 mod node;
 mod registry;
 mod room;
@@ -26,6 +27,7 @@ pub use bounds::{
 };
 pub use bus::{Bus, BusEvent, Subscription};
 pub use error::RegistryError;
+pub use memory::Memory;
 pub use node::{Incarnation, Lease, Leases, NodeAddresses, NodeRecord, NodeView, NodesView};
 pub use registry::{Answer, Registered, Registry, Renewed, Sweep, Swept};
 pub use room::{Claim, ClaimRequest, Joins, PartMark, PeerPlace, RoomHome, RoomPart, RoomRecord};
