@@ -3,10 +3,12 @@
 use plenum_api::grants::{Grants, Role};
 use plenum_ids::{ConsumerId, DataProducerId, PeerId, ProducerId, TransportId};
 use plenum_params::media::MediaKind;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Input of [`crate::Room::administer`].
-#[derive(Clone, Debug, PartialEq)]
+/// Input of [`crate::Room::administer`], also on its way to another node's part of the room.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum AdminCommand {
     /// Lets in somebody who waits in the lobby.

@@ -11,18 +11,21 @@ use plenum_params::{
     rtp_parameters::{RtpCapabilities, RtpParameters},
     transport::{DtlsParameters, PlainRemote, SrtpParameters, SrtpSuite},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
     admission::Admission,
     effect::{AskId, OpId},
+    remote::{
+        Home, NodeAskId, NodeFailure, NodeKey, NodeReply, NodeRequest, PipeOffer, RemoteChange,
+    },
     subscription::Subscription,
 };
 
 /// Where a part of the room lives: one router at one worker. Chosen by the host, given once among the places that a room
 /// has at a time; the room is made with [`PlaceId::FIRST`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PlaceId(pub u16);
 
@@ -104,6 +107,40 @@ pub enum Command {
     ClosePlace {
         /// Which place.
         place: PlaceId,
+    },
+    /// Where what concerns the room as a whole is decided from now on. Only for rooms that live on several nodes
+    /// ([`crate::RoomConfig::shared`]), as all that follows.
+    Home(Home),
+    /// Another node answered [`crate::Effect::AskNode`]. Each of them is answered once, if only with
+    /// [`NodeFailure::Lost`].
+    NodeAnswers {
+        /// Which request.
+        op: OpId,
+        /// What it said.
+        result: Result<NodeReply, NodeFailure>,
+    },
+    /// Another node's part asks this one.
+    NodeAsks {
+        /// To be answered with [`crate::Effect::AnswerNode`]; `None`: it was only told ([`crate::Effect::TellNode`]).
+        ask: Option<NodeAskId>,
+        /// Which node; the host knows it from the link.
+        node: NodeKey,
+        /// What it asks.
+        request: NodeRequest,
+    },
+    /// The near end of a pipe to another node was made, or not ([`crate::Effect::OpenNearEnd`]).
+    PipeOffered {
+        /// Which request.
+        op: OpId,
+        /// What the far end must know.
+        result: Result<Box<PipeOffer>, WorkerFailure>,
+    },
+    /// Another node's part has told something of itself.
+    Remote {
+        /// Which node.
+        node: NodeKey,
+        /// What it told.
+        change: RemoteChange,
     },
     /// Time passed; see [`crate::Room::poll_timeout`].
     Tick,

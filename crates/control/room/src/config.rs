@@ -1,12 +1,16 @@
 //! What a room is made with.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use plenum_api::grants::{Grants, Role};
 use plenum_ids::{PeerId, RouterId};
 use plenum_params::{rtp_parameters::RtpCapabilities, transport::WebRtcTransportOptions};
 
-use crate::info::RoomProperties;
+use crate::{info::RoomProperties, remote::NodeKey};
 
 /// Settings of a room; they do not change in its life.
 #[derive(Clone, Debug)]
@@ -34,6 +38,21 @@ pub struct RoomConfig {
     pub properties: RoomProperties,
     /// Who was in the room before it moved here, and is on the way.
     pub returning: BTreeMap<PeerId, Returning>,
+    /// The room may have parts at other nodes. `None`: it is whole, and pays nothing.
+    pub shared: Option<SharedRoom>,
+}
+
+/// What a part of a room that may live on several nodes must know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "callers fill it")]
+pub struct SharedRoom {
+    /// The node of this part.
+    pub node: NodeKey,
+    /// A moment …
+    pub now: Instant,
+    /// … and what the node's clock showed then, in milliseconds since 1970. Jumps of the clock in the life of a room do not
+    /// matter.
+    pub clock_ms: u64,
 }
 
 /// What somebody was in a room that has moved.
@@ -76,6 +95,7 @@ impl RoomConfig {
             volume_interval: DEFAULT_VOLUME_INTERVAL,
             properties: RoomProperties::default(),
             returning: BTreeMap::new(),
+            shared: None,
         }
     }
 }

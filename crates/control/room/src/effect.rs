@@ -27,6 +27,10 @@ use crate::{
     event::PeerEvent,
     happening::RoomEvent,
     info::{PeerInfo, RoomSnapshot},
+    remote::{
+        FarEnd, NearEnd, NodeAskId, NodeFailure, NodeKey, NodeReply, NodeRequest, PartChange,
+        PartHint,
+    },
 };
 
 /// A request to a worker that is to be answered with [`crate::Command::WorkerAnswer`]. Unique in a room's life.
@@ -75,6 +79,50 @@ pub enum Effect {
     },
     /// Something that others than those in the room may want to know of.
     Happened(RoomEvent),
+    /// Ask another node's part of the room and report its answer as [`crate::Command::NodeAnswers`]. What is asked and told of
+    /// a node reaches it in order, unless the connection breaks; then both fetch each other's snapshot when it is back.
+    AskNode {
+        /// Repeated in the answer.
+        op: OpId,
+        /// Which node.
+        node: NodeKey,
+        /// The request. An [`crate::OpenPipe`] is completed by the host.
+        request: NodeRequest,
+    },
+    /// The same without an answer.
+    TellNode {
+        /// Which node.
+        node: NodeKey,
+        /// The request.
+        request: NodeRequest,
+    },
+    /// Answer another node's request.
+    AnswerNode {
+        /// Which request.
+        ask: NodeAskId,
+        /// The answer.
+        result: Result<NodeReply, NodeFailure>,
+    },
+    /// Make the half of a pipe to another node that is at its producer's worker, answered with
+    /// [`crate::Command::PipeOffered`].
+    OpenNearEnd {
+        /// Repeated in the answer.
+        op: OpId,
+        /// What is needed for it.
+        pipe: Box<NearEnd>,
+    },
+    /// Make the half of a pipe from another node that is here, answered with [`crate::Command::WorkerAnswer`] like any request
+    /// to a worker.
+    OpenFarEnd {
+        /// Repeated in the answer.
+        op: OpId,
+        /// What is needed for it.
+        pipe: Box<FarEnd>,
+    },
+    /// The next fact of this part's log, for all other parts.
+    Publish(Box<PartChange>),
+    /// Something for all other parts that may get lost.
+    PublishHint(PartHint),
     /// The room has ended, after `Close` or because its last place was lost. No effect follows except `CloseSession` for late arrivals.
     RoomClosed,
     /// The last session left. The host sends `Close`, unless another session is already on its way to this room.

@@ -37,6 +37,8 @@ mod effect;
 mod event;
 mod happening;
 mod info;
+#[expect(dead_code, unused_imports, reason = "what rooms do with it comes next")]
+mod remote;
 mod room;
 mod state;
 mod subscription;
@@ -48,7 +50,7 @@ pub use close_reason::CloseReason;
 pub use command::{Audience, Command, PeerRequest, PlaceId, RequestId, SessionId, WorkerFailure};
 pub use config::{
     DEFAULT_ANNOUNCE_UP_TO, DEFAULT_JOIN_TIMEOUT, DEFAULT_VOLUME_INTERVAL, Limits,
-    MAX_CONSUMER_REPLICAS, Returning, RoomConfig,
+    MAX_CONSUMER_REPLICAS, Returning, RoomConfig, SharedRoom,
 };
 pub use effect::{
     AskId, ClientRequest, DataPipeRequest, DataStats, Effect, NewConsumer, NewDataConsumer, OpId,
@@ -57,6 +59,12 @@ pub use effect::{
 pub use event::PeerEvent;
 pub use happening::RoomEvent;
 pub use info::{DataProducerInfo, PeerInfo, ProducerInfo, RoomProperties, RoomSnapshot};
+pub use remote::{
+    FarEnd, HeldPipe, Home, NearEnd, NodeAskId, NodeFailure, NodeKey, NodeReply, NodeRequest,
+    OpenPipe, PartChange, PartHint, PartSnapshot, PeerOutline, PipeMedium, PipeOffer, PipeSource,
+    PipeStreams, RemoteChange, RemoteDataProducer, RemoteKnock, RemoteMade, RemotePeer,
+    RemoteProducer, RoomState,
+};
 pub use room::{Room, RoomDump};
 pub use subscription::Subscription;
 pub use view::{

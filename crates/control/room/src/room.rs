@@ -220,6 +220,8 @@ impl Room {
             Command::WorkerAnswer { op, result } => {
                 self.handle_worker_answer(now, op, result, effects);
             }
+            // What other nodes say to a room that is whole.
+            _ => {}
         }
         self.tidy(now, effects);
     }

@@ -186,6 +186,13 @@ impl World {
                     continue;
                 }
                 Effect::RoomClosed | Effect::RoomEmpty => {}
+                Effect::AskNode { .. }
+                | Effect::TellNode { .. }
+                | Effect::AnswerNode { .. }
+                | Effect::OpenNearEnd { .. }
+                | Effect::OpenFarEnd { .. }
+                | Effect::Publish(_)
+                | Effect::PublishHint(_) => panic!("a room that is whole: {effect:?}"),
             }
             self.effects.push_back(effect);
         }
