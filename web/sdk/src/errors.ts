@@ -49,8 +49,9 @@ export class EndedError extends Error {
   }
 }
 
-export function refusal(error: unknown): EndKind {
-  return endKind(0, error instanceof Error ? error.message : "");
+export function refusal(error: unknown): End {
+  const reason = error instanceof Error ? error.message : String(error);
+  return { kind: endKind(0, reason), reason };
 }
 
 // The server's codes say whether to come back, and its words why not.

@@ -18,17 +18,12 @@ import type { Peer } from "./peer.js";
 import { Publishing, type PublishOptions } from "./publishing.js";
 import type { RemoteTrack } from "./remote.js";
 import type { ConnectionState, RoomEvents, RoomState } from "./room_events.js";
-import {
-  type Direction,
-  type ProduceData,
-  type ProducerIds,
-  Session,
-  type SessionHost,
-  type SessionOptions,
-} from "./session.js";
+import type { Direction, ProduceData, SessionHost, SessionOptions } from "./session.js";
+import { Sessions } from "./sessions.js";
+import { Shown } from "./shown.js";
 import { pageSeen, watchSeen } from "./visible.js";
 import type { View } from "./watching.js";
-import { type Json, object } from "./wire/frames.js";
+import type { Json } from "./wire/frames.js";
 import {
   type Ask,
   type Grants,
@@ -43,12 +38,6 @@ import {
 } from "./wire/messages.js";
 import { type Ending, Socket } from "./wire/socket.js";
 
-// A room that loses its worker refuses what is asked of it before it says where it goes on.
-const REFUSAL_GRACE_MS = 1_000;
-
-// The server ends what was before a move by itself some time after it is asked to.
-const RELEASE_TIMEOUT_MS = 15_000;
-
 const CONNECTING: ConnectionState = { state: "connecting", attempt: 0, retryAt: 0 };
 
 export class Room extends Emitter<RoomEvents> {
@@ -58,19 +47,14 @@ export class Room extends Emitter<RoomEvents> {
   readonly #address: Address;
   readonly #socket: Socket;
   readonly #health: Health;
-  readonly #host: SessionHost;
+  readonly #sessions: Sessions;
   readonly #attachments: Attachments;
-  readonly #tracks = new Map<string, RemoteTrack>();
+  readonly #shown: Shown;
   readonly #publishing: Publishing;
   readonly #undo: (() => void)[] = [];
   #state: RoomState = "joining";
   #connection = CONNECTING;
   #end: End | undefined;
-  #session: Session | undefined;
-  // Of before the room moved; what is shown or sent may still be theirs.
-  #earlier: Session[] = [];
-  // The server goes on with them until it is told that they are not needed.
-  #gently = false;
   #joinedBefore = false;
   // The name that others know.
   #agreedName: string;
@@ -85,16 +69,21 @@ export class Room extends Emitter<RoomEvents> {
     this.#options = sessionOptions(options);
     const { displayName } = this.#options;
     this.#agreedName = displayName;
-    this.#model = new Model(room, namespace ?? "default", displayName, () => this.#tracks.values());
-    this.#model.self.id = peer;
     this.#attachments = new Attachments(() => this.#watch());
+    this.#shown = new Shown({
+      attachments: this.#attachments,
+      added: (track) => this.emit("trackAdded", track),
+      replaced: (track, before) => this.emit("trackReplaced", track, before),
+      removed: (track) => this.emit("trackRemoved", track),
+    });
+    this.#model = new Model(room, namespace ?? "default", displayName, () => this.tracks.values());
+    this.#model.self.id = peer;
     this.#publishing = new Publishing({
-      session: () => (this.#state === "joined" ? this.#session : undefined),
+      session: () => (this.#state === "joined" ? this.#sessions.current : undefined),
       may: (right) => this.#model.may(right),
       revoked: (local) => this.emit("revoked", local),
     });
     this.#relay();
-    this.#host = this.#sessionHost(makeIdentity());
     this.#socket = new Socket({
       address: (resume) => signallingUrl(this.#address, resume),
       handlers: {
@@ -108,9 +97,18 @@ export class Room extends Emitter<RoomEvents> {
       },
       ...(options.connect ? { connect: options.connect } : {}),
     });
+    this.#sessions = new Sessions({
+      host: this.#sessionHost(makeIdentity()),
+      socket: this.#socket,
+      begun: (session) => {
+        this.#watch();
+        session.seen(pageSeen());
+      },
+      refused: (error) => this.#finish(refusal(error)),
+    });
     this.#health = new Health({
       socket: this.#socket,
-      restartIce: async (direction) => this.#session?.restartIce(direction),
+      restartIce: async (direction) => this.#sessions.current?.restartIce(direction),
       weak: (weak) => this.#weak(weak),
     });
     this.#listen();
@@ -160,7 +158,7 @@ export class Room extends Emitter<RoomEvents> {
 
   // What is received, by consumer.
   get tracks(): ReadonlyMap<string, RemoteTrack> {
-    return this.#tracks;
+    return this.#shown.tracks;
   }
 
   // What is sent, by source.
@@ -211,8 +209,9 @@ export class Room extends Emitter<RoomEvents> {
 
   // Receives what was announced in `Peer.producers`.
   async consume(producerIds: string[]): Promise<RemoteTrack[]> {
-    if (!this.#session) throw new RequestError(0, "not connected");
-    return this.#session.consume(producerIds);
+    const session = this.#sessions.current;
+    if (!session) throw new RequestError(0, "not connected");
+    return session.consume(producerIds);
   }
 
   async unconsume(tracks: RemoteTrack[]): Promise<void> {
@@ -316,16 +315,12 @@ export class Room extends Emitter<RoomEvents> {
 
   // Figures of all tracks in both directions, by the ids of the tracks.
   async stats(): Promise<Map<string, TrackStats>> {
-    const all = new Map<string, TrackStats>();
-    for (const session of [...this.#earlier, this.#session]) {
-      for (const [track, stats] of (await session?.stats()) ?? []) all.set(track, stats);
-    }
-    return all;
+    return this.#sessions.stats();
   }
 
   // The whole reports of the browser.
   async reports(): Promise<Record<Direction, unknown[]>> {
-    return (await this.#session?.reports()) ?? { send: [], recv: [] };
+    return this.#sessions.reports();
   }
 
   // Skips the rest of the waiting time, if a next attempt to connect is being waited for.
@@ -346,15 +341,15 @@ export class Room extends Emitter<RoomEvents> {
       locals: () => this.#publishing.locals.values(),
       mayWrite: () => this.#model.may("data"),
       allowed: (local) => this.#publishing.allowed(local),
-      shown: () => this.#tracks.values(),
+      shown: () => this.tracks.values(),
       joined: (answer) => this.#joined(answer),
       waiting: () => this.#waiting(),
-      added: (track) => this.#added(track),
-      removed: (track) => this.#removed(track),
+      added: (track) => this.#shown.add(track),
+      removed: (track) => this.#shown.remove(track),
       changed: (track) => {
-        if (this.#tracks.get(track.id) === track) this.emit("trackChanged", track);
+        if (this.#shown.has(track)) this.emit("trackChanged", track);
       },
-      replaced: (track) => this.#replaced(track),
+      replaced: (track) => this.#shown.replace(track),
       settled: (kept) => this.#settled(kept),
       media: (direction, state) => this.#health.media(direction, state),
       sendingFailed: (local, error) => this.emit("sendingFailed", local, error),
@@ -371,38 +366,16 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   #welcome(data: Json): void {
-    this.#endSession();
+    this.#endSessions();
     this.#model.welcome(readWelcome(data));
-    void this.#start(data);
-  }
-
-  async #start(data: Json, earlier?: ProducerIds): Promise<void> {
-    const session = new Session(this.#host, readWelcome(data), earlier);
-    this.#session = session;
-    this.#watch();
-    session.seen(pageSeen());
-    try {
-      await session.start();
-    } catch (error) {
-      await this.#startFailed(session, error);
-    }
-  }
-
-  // A refusal by the server is final, a lost answer is not.
-  async #startFailed(session: Session, error: unknown): Promise<void> {
-    const code = error instanceof RequestError ? error.code : undefined;
-    if (code !== 0) await new Promise((resolve) => setTimeout(resolve, REFUSAL_GRACE_MS));
-    if (session.closed || this.#state === "ended") return;
-    if (code === 0) this.#socket.restart();
-    else
-      this.#finish({ kind: refusal(error), reason: error instanceof Error ? error.message : String(error) });
+    this.#sessions.begin(data);
   }
 
   #joined(answer: Json): void {
     const again = this.#joinedBefore;
     this.#joinedBefore = true;
     this.#agreedName = this.#options.displayName;
-    this.#model.joined(readJoined(answer), this.#earlier.length > 0);
+    this.#model.joined(readJoined(answer), this.#sessions.moving);
     this.#state = "joined";
     this.#publishing.revoke();
     this.#up();
@@ -415,57 +388,34 @@ export class Room extends Emitter<RoomEvents> {
     this.emit("waiting");
   }
 
-  // The room goes on elsewhere: joins it there, on the same connection, and keeps what is shown meanwhile.
   #migrate(data: Json): void {
-    const session = this.#session;
-    if (!session) return;
-    this.#health.reset();
-    this.#gently = data.makeBeforeBreak === true;
-    const ids = session.producerIds;
-    if (session.joined) {
-      session.retire(this.#gently);
-      this.#earlier.push(session);
-    } else {
-      session.close();
-    }
-    if (!this.#gently) for (const one of this.#earlier) one.retire(false);
-    this.#session = undefined;
-    void this.#start(object(data.welcome), ids);
+    if (this.#sessions.current) this.#health.reset();
+    this.#sessions.move(data);
   }
 
-  // Everything has arrived anew. Others may still need what is sent as before, until the server knows better.
+  // After a move everything has arrived anew.
   #settled(kept: ReadonlySet<string>): void {
     this.#model.settle();
-    for (const track of [...this.#tracks.values()])
-      if (!kept.has(track.id) || !this.#model.peers.has(track.peerId)) this.#removed(track);
-    const done = this.#earlier;
-    this.#earlier = [];
-    const release = this.#gently
-      ? this.#socket.request("migrated", {}, RELEASE_TIMEOUT_MS).catch(() => undefined)
-      : Promise.resolve();
-    void release.then(() => {
-      for (const session of done) session.close();
-    });
+    this.#shown.clear(({ id, peerId }) => kept.has(id) && this.#model.peers.has(peerId));
+    this.#sessions.moved();
   }
 
   #lost(): void {
-    this.#endSession();
-    for (const track of [...this.#tracks.values()]) this.#removed(track);
+    this.#endSessions();
+    this.#shown.clear();
     this.#state = "joining";
     this.emit("volumes", new Map());
   }
 
-  #endSession(): void {
+  #endSessions(): void {
     this.#health.reset();
-    this.#session?.close();
-    this.#session = undefined;
-    for (const session of this.#earlier) session.close();
-    this.#earlier = [];
+    this.#sessions.end();
   }
 
   async #request(method: string, data: Json): Promise<Json> {
-    if (!this.#session) throw new RequestError(403, "not ready");
-    return this.#session.request(method, data);
+    const session = this.#sessions.current;
+    if (!session) throw new RequestError(403, "not ready");
+    return session.request(method, data);
   }
 
   #notification(method: string, data: Json): void {
@@ -474,7 +424,7 @@ export class Room extends Emitter<RoomEvents> {
       else if (method === "draining") this.emit("draining", Number(data.seconds));
       else if (method === "speakingPeers") this.emit("volumes", readVolumes(data));
       else if (method === "activeSpeaker") this.emit("activeSpeaker", readSpeaker(data));
-      else if (!this.#session?.notification(method, data)) this.#model.notification(method, data);
+      else if (!this.#sessions.current?.notification(method, data)) this.#model.notification(method, data);
     } catch (error) {
       // A notification without what it needs says nothing.
       if (!(error instanceof RequestError)) throw error;
@@ -512,46 +462,23 @@ export class Room extends Emitter<RoomEvents> {
     this.#state = "ended";
     this.#end = end;
     for (const undo of this.#undo) undo();
-    this.#endSession();
+    this.#endSessions();
     this.#socket.close();
     this.#health.close();
-    for (const track of [...this.#tracks.values()]) this.#removed(track);
+    this.#shown.clear();
     this.#attachments.close();
     this.#publishing.close();
     this.#model.clear();
     this.emit("ended", end);
   }
 
-  // ---- Tracks
-
-  #added(track: RemoteTrack): void {
-    this.#tracks.set(track.id, track);
-    this.#attachments.follow(track);
-    this.emit("trackAdded", track);
-  }
-
-  #replaced(track: RemoteTrack): void {
-    const before = [...this.#tracks.values()].find(({ key }) => key === track.key);
-    if (before) this.#tracks.delete(before.id);
-    this.#tracks.set(track.id, track);
-    this.#attachments.follow(track);
-    if (before) this.emit("trackReplaced", track, before);
-    else this.emit("trackAdded", track);
-  }
-
-  #removed(track: RemoteTrack): void {
-    if (this.#tracks.get(track.id) !== track) return;
-    this.#tracks.delete(track.id);
-    this.#attachments.gone(track);
-    this.emit("trackRemoved", track);
-  }
+  // ---- The world around
 
   #watch(): void {
-    if (this.#view) this.#session?.watch(this.#view, "nothing");
-    else this.#session?.watch(this.#attachments.view(), "all");
+    const session = this.#sessions.current;
+    if (this.#view) session?.watch(this.#view, "nothing");
+    else session?.watch(this.#attachments.view(), "all");
   }
-
-  // ---- The world around
 
   #relay(): void {
     const model = this.#model;
@@ -567,7 +494,7 @@ export class Room extends Emitter<RoomEvents> {
     model.on("selfChanged", (self) => {
       if (this.#state === "joined") {
         this.#publishing.revoke();
-        this.#session?.rightsChanged();
+        this.#sessions.current?.rightsChanged();
       }
       this.emit("selfChanged", self);
     });
@@ -583,7 +510,7 @@ export class Room extends Emitter<RoomEvents> {
     on(document, "visibilitychange", () => {
       if (document.visibilityState === "visible") this.#health.networkChanged();
     });
-    this.#undo.push(watchSeen((seen) => this.#session?.seen(seen)));
+    this.#undo.push(watchSeen((seen) => this.#sessions.current?.seen(seen)));
   }
 
   readonly #ask: Ask = (method, data) => this.#socket.request(method, data);
