@@ -20,6 +20,7 @@ export interface SendOptions {
   simulcast: boolean;
   svc: string | undefined;
   forceTcp: boolean;
+  forceTurn: boolean;
   token: string | undefined;
   namespace: string | undefined;
 }
@@ -213,13 +214,14 @@ export class Meeting {
   }
 
   #enter(name: string, peer: string, displayName: string): void {
-    const { codec, forceTcp, token, namespace } = this.#options;
+    const { codec, forceTcp, forceTurn, token, namespace } = this.#options;
     const room = new Room(location.origin, {
       room: name,
       peer,
       displayName,
       codec,
       forceTcp,
+      ...(forceTurn ? { peerConnection: { iceTransportPolicy: "relay" } } : {}),
       token,
       namespace,
     });

@@ -17,6 +17,8 @@ export interface PageParams {
   svc: string | undefined;
   // Media over TCP alone, as behind a firewall that lets no UDP through.
   forceTcp: boolean;
+  // Media through the TURN servers alone, as behind a firewall that lets nothing else through.
+  forceTurn: boolean;
   // Switched on from the beginning.
   mic: boolean;
   camera: boolean;
@@ -49,6 +51,7 @@ export function parseParams(search: string): PageParams {
     simulcast: isOn(query.get("simulcast"), true),
     svc: SCALABILITY_MODE.test(svc) ? svc : undefined,
     forceTcp: isOn(query.get("forceTcp"), false),
+    forceTurn: isOn(query.get("forceTurn"), false),
     mic: isOn(query.get("mic"), true),
     camera: isOn(query.get("camera"), true),
     view: VIEWS.includes(view) ? (view as View) : undefined,

@@ -12,6 +12,7 @@ describe("page parameters", () => {
       simulcast: true,
       svc: undefined,
       forceTcp: false,
+      forceTurn: false,
       mic: true,
       camera: true,
       view: undefined,
@@ -25,7 +26,7 @@ describe("page parameters", () => {
     const search = "?room=My%20Hall&name=%20Ada%20&autojoin=1&codec=H264&simulcast=0&peer=p1";
     expect(
       parseParams(
-        `${search}&svc=L2T3_KEY&forceTcp=true&mic=0&camera=false&view=grid&token=t.o.k&namespace=acme`,
+        `${search}&svc=L2T3_KEY&forceTcp=true&forceTurn=1&mic=0&camera=false&view=grid&token=t.o.k&namespace=acme`,
       ),
     ).toEqual({
       room: "my-hall",
@@ -35,6 +36,7 @@ describe("page parameters", () => {
       simulcast: false,
       svc: "L2T3_KEY",
       forceTcp: true,
+      forceTurn: true,
       mic: false,
       camera: false,
       view: "grid",
