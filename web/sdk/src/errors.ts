@@ -1,5 +1,7 @@
 // What goes wrong between this client and the server.
 
+import type { CloseWord } from "./generated/plenum.js";
+
 // A request that was refused, or was never answered.
 export class RequestError extends Error {
   // As the server says it, after HTTP's: 403 forbidden, 404 not found, 409 a conflict … 0: there was no answer.
@@ -49,22 +51,51 @@ export class EndedError extends Error {
   }
 }
 
-export function refusal(error: unknown): End {
-  const reason = error instanceof Error ? error.message : String(error);
-  return { kind: endKind(0, reason), reason };
+// What programs understand of a reason stands before this, and what people read behind it.
+const AFTER_WORD = ": ";
+
+// Words that are not there yet mean no more than the code that they come with.
+const KINDS: Record<CloseWord, EndKind> = {
+  kicked: "kicked",
+  locked: "locked",
+  refused: "refused",
+  replaced: "replaced",
+  roomClosed: "closed",
+  roomFull: "full",
+  unauthorized: "token",
+  badRequest: "denied",
+  badTransport: "denied",
+  conflict: "denied",
+  forbidden: "denied",
+  internal: "denied",
+  joinTimeout: "denied",
+  left: "denied",
+  moved: "denied",
+  noSession: "denied",
+  notFound: "denied",
+  notImplemented: "denied",
+  restart: "denied",
+  resumed: "denied",
+  tooLarge: "denied",
+  tooMany: "denied",
+  tooSlow: "denied",
+  transportLost: "denied",
+  unavailable: "denied",
+  workerLost: "denied",
+};
+
+// The token is not taken.
+const UNAUTHORIZED = 4401;
+
+// Why the server has closed a connection for good.
+export function ending(code: number, reason: string): End {
+  const [word, ...words] = reason.split(AFTER_WORD);
+  const known = Object.entries(KINDS).find(([name]) => name === word);
+  if (!known) return { kind: code === UNAUTHORIZED ? "token" : "denied", reason };
+  return { kind: known[1], reason: words.join(AFTER_WORD) };
 }
 
-// The server's codes say whether to come back, and its words why not.
-const REASONS: readonly [RegExp, EndKind][] = [
-  [/locked/i, "locked"],
-  [/lobby|refused/i, "refused"],
-  [/replaced/i, "replaced"],
-  [/full/i, "full"],
-  [/closed/i, "closed"],
-  [/sent away|kicked/i, "kicked"],
-];
-
-export function endKind(code: number, reason: string): EndKind {
-  if (code === 4401) return "token";
-  return REASONS.find(([words]) => words.test(reason))?.[1] ?? "denied";
+// Why the server has not let this client join.
+export function refusal(error: unknown): End {
+  return ending(0, error instanceof Error ? error.message : String(error));
 }

@@ -84,14 +84,15 @@ export class Model extends Emitter<ModelEvents> {
     return this.self.role === "host" || this.self.grants.admin;
   }
 
-  welcome({ peerId, role, grants, room }: Welcome): void {
-    this.#changeSelf({ id: peerId, grants, ...(role ? { role } : {}) });
+  welcome({ peerId, displayName, role, grants, room }: Welcome): void {
+    const known = { ...(role ? { role } : {}), ...(displayName === undefined ? {} : { displayName }) };
+    this.#changeSelf({ id: peerId, grants, ...known });
     this.info = room;
     this.emit("roomChanged", room);
   }
 
   // With `moved`, those who have not come along yet stay until the move is over.
-  joined({ peers, role, grants }: Joined, moved: boolean): void {
+  joined({ peers, displayName, role, grants }: Joined, moved: boolean): void {
     this.#present.clear();
     for (const info of peers) {
       if (info.peerId === this.self.id) continue;
@@ -103,6 +104,7 @@ export class Model extends Emitter<ModelEvents> {
     this.#changeSelf({
       ...(role ? { role } : {}),
       ...(grants ? { grants } : {}),
+      ...(displayName === undefined ? {} : { displayName }),
       handRaised: moved && handRaised,
     });
     this.#forgetKnocks();

@@ -246,24 +246,69 @@ describe("Room", () => {
   });
 
   it("tells why it ended", async () => {
-    for (const [code, reason, kind] of [
-      [4403, "sent away by a host", "kicked"],
-      [4403, "the room is locked", "locked"],
-      [4403, "not let in from the lobby", "refused"],
-      [4401, "the token has expired", "token"],
-      [4000, "room closed", "closed"],
-      [4000, "room is full", "full"],
-      [4000, "replaced by a newer connection of the same peer", "replaced"],
-      [4000, "did not join in time", "denied"],
+    for (const [code, said, kind, reason] of [
+      [4403, "kicked: sent away by a host", "kicked", "sent away by a host"],
+      [4403, "locked: the room is locked", "locked", "the room is locked"],
+      [4403, "refused: not let in", "refused", "not let in"],
+      [4401, "unauthorized: the token: expired", "token", "the token: expired"],
+      [4401, "", "token", ""],
+      [4000, "roomClosed: it is over", "closed", "it is over"],
+      [4000, "roomFull: ten are enough", "full", "ten are enough"],
+      [4000, "replaced: by a newer connection", "replaced", "by a newer connection"],
+      [4000, "joinTimeout: did not join in time", "denied", "did not join in time"],
+      // People's words decide nothing.
+      [4403, "forbidden: the room is locked, full and closed", "denied", "the room is locked, full and closed"],
+      [4403, "sleepy: the room sleeps", "denied", "sleepy: the room sleeps"],
+      [4000, "toString: an odd word", "denied", "toString: an odd word"],
     ] as const) {
       open();
       const failed = room.ready;
       wire().tell("welcome", welcome());
-      wire().lose(code, reason);
+      wire().lose(code, said);
       await expect(failed).rejects.toBeInstanceOf(EndedError);
       expect(room.end).toEqual({ kind, reason });
       expect(room.state).toBe("ended");
     }
+  });
+
+  it("tells why it could not join", async () => {
+    for (const [said, end] of [
+      ["locked: the room is locked", { kind: "locked", reason: "the room is locked" }],
+      ["the room is locked", { kind: "denied", reason: "the room is locked" }],
+    ] as const) {
+      open();
+      const failed = expect(room.ready).rejects.toMatchObject({ end });
+      wire().tell("welcome", welcome());
+      await settled();
+      wire().refuse("join", 403, said);
+      await settled(1_000);
+      await failed;
+    }
+  });
+
+  it("has the name that the server gives it", async () => {
+    open();
+    wire().tell("welcome", welcome({ displayName: "Ada Lovelace" }));
+    await settled();
+    expect(room.self.displayName).toBe("Ada Lovelace");
+    wire().answer("join", { peers: [], displayName: "A. Lovelace", role: "speaker", grants: GRANTS });
+    await settled();
+    expect(room.self.displayName).toBe("A. Lovelace");
+    const renaming = room.setDisplayName("Countess");
+    wire().refuse("setDisplayName", 403, "the name is given");
+    await expect(renaming).rejects.toMatchObject({ code: 403 });
+    expect(room.self.displayName).toBe("A. Lovelace");
+  });
+
+  it("keeps a name that was asked for before the answer to joining", async () => {
+    open();
+    wire().tell("welcome", welcome());
+    await settled();
+    const renaming = room.setDisplayName("Countess");
+    wire().answer("join", { peers: [], displayName: "Ada", role: "speaker", grants: GRANTS });
+    wire().answer("setDisplayName");
+    await renaming;
+    expect(room.self.displayName).toBe("Countess");
   });
 
   it("stops what a host takes away, and mutes what a host mutes", async () => {

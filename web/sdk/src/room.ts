@@ -4,7 +4,7 @@ import type { types } from "mediasoup-client";
 import { type Address, randomPeer, signallingUrl } from "./address.js";
 import { Attachments } from "./attach.js";
 import { Chat } from "./chat.js";
-import { type End, EndedError, endKind, RequestError, refusal } from "./errors.js";
+import { type End, EndedError, ending, RequestError, refusal } from "./errors.js";
 import { Emitter } from "./events.js";
 import { Health } from "./health.js";
 import type { LocalTrack } from "./local.js";
@@ -230,6 +230,8 @@ export class Room extends Emitter<RoomEvents> {
     try {
       await this.#ask("setDisplayName", { displayName });
       this.#agreedName = displayName;
+      // The answer to joining may have said the one before meanwhile.
+      if (this.#options.displayName === displayName) this.#model.rename(displayName);
     } catch (error) {
       // Without an answer it may be so, and the next joining says it again. A newer name is not touched.
       const refused = error instanceof RequestError && error.code !== 0;
@@ -374,8 +376,9 @@ export class Room extends Emitter<RoomEvents> {
   #joined(answer: Json): void {
     const again = this.#joinedBefore;
     this.#joinedBefore = true;
-    this.#agreedName = this.#options.displayName;
-    this.#model.joined(readJoined(answer), this.#sessions.moving);
+    const joined = readJoined(answer);
+    this.#agreedName = joined.displayName ?? this.#options.displayName;
+    this.#model.joined(joined, this.#sessions.moving);
     this.#state = "joined";
     this.#publishing.revoke();
     this.#up();
@@ -454,7 +457,7 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   #closedForGood({ code, reason }: Ending): void {
-    this.#finish({ kind: endKind(code, reason), reason });
+    this.#finish(ending(code, reason));
   }
 
   #finish(end: End): void {

@@ -58,6 +58,8 @@ export interface TransportInfo {
 
 export interface Welcome {
   peerId: string;
+  // What the token says; undefined if it leaves that to the client.
+  displayName: string | undefined;
   // Undefined while the room has not decided.
   role: Role | undefined;
   grants: Grants;
@@ -73,6 +75,8 @@ export interface Welcome {
 
 export interface Joined {
   peers: PeerInfo[];
+  // How this client is called in the room.
+  displayName: string | undefined;
   role: Role | undefined;
   grants: Grants | undefined;
 }
@@ -114,6 +118,7 @@ export function readWelcome(data: Json): Welcome {
   const room = object(data.room);
   return {
     peerId: text(data, "peerId"),
+    displayName: readName(data),
     role: readRole(data.role),
     grants: readGrants(data.grants),
     routerRtpCapabilities: data.routerRtpCapabilities as types.RtpCapabilities,
@@ -154,7 +159,7 @@ export function readPeers(data: Json): PeerInfo[] {
 export function readPeer(data: Json): PeerInfo {
   return {
     peerId: text(data, "peerId"),
-    displayName: typeof data.displayName === "string" ? data.displayName : "",
+    displayName: readName(data) ?? "",
     device: object(data.device),
     role: readRole(data.role) ?? "speaker",
     handRaised: data.handRaised === true,
@@ -175,9 +180,14 @@ export function readProducer(data: Json): ProducerInfo {
 export function readJoined(data: Json): Joined {
   return {
     peers: readPeers(data),
+    displayName: readName(data),
     role: readRole(data.role),
     grants: isObject(data.grants) ? readGrants(data.grants) : undefined,
   };
+}
+
+function readName({ displayName }: Json): string | undefined {
+  return typeof displayName === "string" ? displayName : undefined;
 }
 
 export function readRole(value: unknown): Role | undefined {
