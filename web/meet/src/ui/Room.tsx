@@ -81,7 +81,7 @@ function TopBar() {
   );
 }
 
-// At most so many cover the page; the list of people has all of them.
+// At most so many take room from the pictures, whose buttons they leave free; the list of people has all of them.
 const KNOCKS_SHOWN = 3;
 
 function Knocks() {
@@ -89,12 +89,9 @@ function Knocks() {
   const people = usePage((state) => state.people);
   if (people || knocks.length === 0) return null;
   return (
-    <section
-      aria-label="At the door"
-      className="absolute top-16 right-3 z-20 w-[min(22rem,calc(100vw-1.5rem))] space-y-2"
-    >
+    <section aria-label="At the door" className="flex shrink-0 flex-wrap justify-end gap-2">
       {knocks.slice(0, KNOCKS_SHOWN).map((person) => (
-        <div key={person.id} className="rise rounded-2xl shadow-2xl ring-1 ring-white/10">
+        <div key={person.id} className="rise w-full rounded-2xl ring-1 ring-white/10 sm:w-88">
           <Knock person={person} />
         </div>
       ))}
