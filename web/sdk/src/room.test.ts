@@ -257,7 +257,7 @@ describe("Room", () => {
       [4000, "replaced: by a newer connection", "replaced", "by a newer connection"],
       [4000, "joinTimeout: did not join in time", "denied", "did not join in time"],
       // People's words decide nothing.
-      [4403, "forbidden: the room is locked, full and closed", "denied", "the room is locked, full and closed"],
+      [4403, "forbidden: locked, full and closed", "denied", "locked, full and closed"],
       [4403, "sleepy: the room sleeps", "denied", "sleepy: the room sleeps"],
       [4000, "toString: an odd word", "denied", "toString: an odd word"],
     ] as const) {
@@ -451,6 +451,23 @@ describe("Room", () => {
     open({ forceTcp: true });
     await join();
     expect(recv().options.iceCandidates).toEqual([{ protocol: "tcp" }]);
+  });
+
+  it("connects as the page wants it to", async () => {
+    const own = { urls: "turn:own.example.org" };
+    const peerConnection: RTCConfiguration = {
+      iceServers: [own],
+      iceTransportPolicy: "relay",
+      iceCandidatePoolSize: 1,
+    };
+    open({ peerConnection });
+    const handedOut = { urls: "turn:turn.example.org" };
+    await join({}, welcome({ iceServers: [handedOut] }));
+    const { iceServers, iceTransportPolicy, additionalSettings } = recv().options;
+    expect(iceServers).toEqual([handedOut, own]);
+    expect(iceTransportPolicy).toBe("relay");
+    // Among these the library would drop them.
+    expect(additionalSettings).toEqual({ iceCandidatePoolSize: 1, certificates: [expect.anything()] });
   });
 
   it("knows the room, and who waits at its door", async () => {

@@ -298,11 +298,14 @@ export class Session {
   #openTransports(device: Device, { certificate }: Identity): void {
     const { send, recv, iceServers } = this.#welcome;
     const { forceTcp, peerConnection } = this.#host.options;
+    // The library takes these two by themselves, and drops them among the rest.
+    const { iceServers: own = [], iceTransportPolicy, ...rest } = peerConnection;
     const options = ({ iceCandidates, ...info }: TransportInfo): types.TransportOptions => ({
       ...info,
       iceCandidates: forceTcp ? iceCandidates.filter(({ protocol }) => protocol === "tcp") : iceCandidates,
-      iceServers,
-      additionalSettings: { ...peerConnection, certificates: [certificate] },
+      iceServers: [...iceServers, ...own],
+      ...(iceTransportPolicy ? { iceTransportPolicy } : {}),
+      additionalSettings: { ...rest, certificates: [certificate] },
     });
     this.#makeSend = (info) => device.createSendTransport(options(info));
     this.#recv = recv && device.createRecvTransport(options(recv));
