@@ -4,14 +4,17 @@
 //!   are out of the question come back with the [`Refusal`]; of those that are in it, each [`Candidate`] says what its
 //!   points are made of. Nothing is claimed here: that is the registry's, in one step.
 //! * [`tree`] says which node takes a broadcast from which.
+//! * [`geo`] says where an address is.
 //!
 //! *Invariant: no sockets, tasks, clock or randomness. The same arguments give the same ranking, in whatever order the
-//! nodes were given, on every node of a cluster.* //!
+//! nodes were given, on every node of a cluster.* Only [`geo::Database`] reads files, when it is told to.
+//!
 //! Points have one unit: **ten points are about one millisecond of round trip** to the client. What else counts is
 //! weighed by how many milliseconds it is worth ([`Weights`]).
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
+pub mod geo;
 mod names;
 mod node;
 mod rank;
