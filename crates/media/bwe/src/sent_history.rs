@@ -105,11 +105,22 @@ impl SentHistory {
                 || !(slot.state == State::Outstanding
                     && sent.saturating_sub(slot.sent) < KEEP_MICROS))
         {
-            *slot = packet;
+            let forgotten = mem::replace(slot, packet);
+            self.forget(forgotten);
             return sequence;
         }
         self.record_growing(packet);
         sequence
+    }
+
+    /// A packet is not remembered any more: if no feedback has covered it, none will.
+    fn forget(&mut self, packet: SentPacket) {
+        let is_covered = self
+            .uncovered
+            .is_none_or(|first| packet.sequence.wrapping_sub(first).cast_signed() < 0);
+        if packet.state != State::Empty && !is_covered {
+            self.in_flight = self.in_flight.saturating_sub(packet.size.into());
+        }
     }
 
     /// What an answer of the receiver means; `None` for a packet that is not remembered or was answered before.
@@ -192,6 +203,7 @@ impl SentHistory {
     pub(crate) fn release_idle(&mut self, now: u64) {
         if now.saturating_sub(self.newest_sent) >= IDLE_MICROS {
             self.slots = Vec::new();
+            self.in_flight = 0;
         }
     }
 
@@ -227,7 +239,8 @@ impl SentHistory {
             }
         }
         if let Some(slot) = self.slot(packet.sequence) {
-            *slot = packet;
+            let forgotten = mem::replace(slot, packet);
+            self.forget(forgotten);
         }
     }
 }
@@ -281,6 +294,29 @@ mod tests {
         assert_eq!(history.in_flight(), 0);
         history.cover(packet.sequence.wrapping_add(1000));
         assert_eq!(history.in_flight(), 0, "never sent");
+    }
+
+    #[test]
+    fn what_is_forgotten_without_an_answer_is_not_in_flight() {
+        let mut history = SentHistory::default();
+        let mut number = 0;
+        let mut send = |history: &mut SentHistory, at, count| {
+            for _ in 0..count {
+                history.record(at, number, 100);
+                number = number.wrapping_add(1);
+            }
+        };
+        send(&mut history, 0, FIRST_SLOTS);
+        assert_eq!(history.in_flight(), 6400);
+        send(&mut history, KEEP_MICROS, FIRST_SLOTS);
+        assert_eq!(history.in_flight(), 6400, "the first ones were forgotten");
+        history.answer(70, true);
+        history.cover(70);
+        assert_eq!(history.in_flight(), 5700);
+        send(&mut history, 3 * KEEP_MICROS, 10 * MAX_SLOTS);
+        assert_eq!(history.in_flight(), 100 * MAX_SLOTS as u64);
+        history.release_idle(3 * KEEP_MICROS + IDLE_MICROS);
+        assert_eq!(history.in_flight(), 0);
     }
 
     #[test]

@@ -34,8 +34,10 @@ pub(crate) struct Congestion {
     is_heard: bool,
     /// What would be sent if there were room.
     wanted: Bitrate,
-    /// Estimate that is in force for the pacer.
-    paced: Option<Bitrate>,
+    /// Estimate that is in force for the pacer, and what was granted then if that is more.
+    paced: Option<(Bitrate, Bitrate)>,
+    /// What pictures take that were chosen however little the path is said to carry: paced by less, they would pile up.
+    granted: Bitrate,
     pub(crate) probing: Probing,
     pub(crate) allocation: Allocation,
 }
@@ -64,6 +66,7 @@ impl Congestion {
             is_heard: false,
             wanted: Bitrate::ZERO,
             paced: None,
+            granted: Bitrate::ZERO,
             probing: Probing::default(),
             allocation: Allocation::default(),
         }
@@ -205,6 +208,16 @@ impl Congestion {
         self.wanted
     }
 
+    /// What may be granted at most.
+    pub(crate) fn max(&self) -> Bitrate {
+        self.config.max
+    }
+
+    /// Pictures that take so much were chosen whatever the path is said to carry.
+    pub(crate) fn set_granted(&mut self, granted: Bitrate) {
+        self.granted = granted.min(self.config.max);
+    }
+
     /// What the path carries; `None`: nobody knows.
     pub(crate) fn estimate(&self, now: Instant) -> Option<Bitrate> {
         let estimator = self.estimator.as_ref()?;
@@ -232,10 +245,11 @@ impl Congestion {
     /// `true` when it changed.
     pub(crate) fn apply(&mut self, now: Instant, pacer: &mut Pacer) -> bool {
         let estimate = self.estimate(now);
-        let is_changed = self.paced != estimate;
-        if is_changed {
-            self.paced = estimate;
-            pacer.set_estimate(now, estimate.map(Bitrate::bps));
+        let paced = estimate.map(|estimate| (estimate, self.granted.max(estimate)));
+        let is_changed = self.paced.map(|(estimate, _)| estimate) != estimate;
+        if self.paced != paced {
+            self.paced = paced;
+            pacer.set_estimate(now, estimate.map(Bitrate::bps), self.granted.bps());
         }
         self.allocation.handle_estimate(now, estimate);
         is_changed

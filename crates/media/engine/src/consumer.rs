@@ -8,7 +8,7 @@ use std::{
 use plenum_ids::ConsumerId;
 use plenum_params::{
     event::{ConsumerScore, Layers},
-    media::{CodecKind, SendParameters},
+    media::{CodecKind, MediaKind, SendParameters},
     trace::TraceTypes,
 };
 
@@ -23,6 +23,7 @@ use plenum_prefetch::prefetch;
 
 mod dependency;
 mod header;
+mod key_frame;
 mod outline;
 mod picture_ids;
 mod redundancy;
@@ -30,6 +31,7 @@ mod selector;
 mod sent_window;
 mod switching;
 
+use key_frame::{BegunKey, LastKey};
 use outline::{Format, Outline};
 use picture_ids::PictureIds;
 use redundancy::Redundancy;
@@ -85,8 +87,8 @@ pub(crate) struct Consumer {
     /// Whether the last frame sent goes on.
     frame_is_open: bool,
     missed_key_frame: bool,
-    /// The last key frame: its first outgoing number, the sender's timestamp, and when one of its packets last left.
-    last_key: Option<(u64, u32, Instant)>,
+    last_key: Option<LastKey>,
+    begun_key: Option<BegunKey>,
     /// The first outgoing number since a stream began, until it was asked for.
     begun: Option<u64>,
     /// Only where there are layers to choose.
@@ -222,6 +224,7 @@ impl Consumer {
             frame_is_open: false,
             missed_key_frame: false,
             last_key: None,
+            begun_key: None,
             begun: None,
             selector: layered.then(Selector::default),
             picture_ids: has_picture_ids.then(PictureIds::default),
@@ -289,6 +292,12 @@ impl Consumer {
         self.map.prefetch();
         self.sent.prefetch();
         self.rate.prefetch();
+    }
+
+    /// Whether it is sound that the estimate of the path knows nothing of: that is of what is numbered for the transport.
+    #[inline]
+    pub(crate) fn is_beside_estimate(&self) -> bool {
+        self.outline.kind == MediaKind::Audio && !self.template.is_sequenced()
     }
 
     /// The RTP timestamp of the newest packet.
@@ -381,12 +390,8 @@ impl Consumer {
         if out >= self.highest_out {
             self.advance(now, out, meta);
         }
-        if meta.sync_point
-            && self
-                .last_key
-                .is_none_or(|(_, last, _)| last != meta.timestamp)
-        {
-            self.last_key = Some((out, meta.timestamp, now));
+        if meta.sync_point {
+            self.note_key_frame(now, out, meta.timestamp);
         }
         Some(Accepted { out, filler: false })
     }
@@ -527,30 +532,6 @@ impl Consumer {
     /// Last outgoing sequence number and RTP timestamp, once something was sent.
     pub(crate) fn last_sent(&self) -> Option<(u64, Instant)> {
         self.last_sent.map(|at| (self.highest_out, at))
-    }
-
-    /// Whether a packet is of the last key frame.
-    pub(crate) fn is_of_key_frame(&self, out: u64, timestamp: u32) -> bool {
-        self.last_key
-            .is_some_and(|(first, at, _)| out >= first && timestamp == at)
-    }
-
-    /// Whether a packet is of the last key frame, or comes before it.
-    pub(crate) fn is_up_to_key_frame(&self, out: u64, timestamp: u32) -> bool {
-        self.last_key
-            .is_some_and(|(first, at, _)| out < first || timestamp == at)
-    }
-
-    /// A packet of the last key frame leaves only now.
-    pub(crate) fn key_frame_leaves(&mut self, now: Instant) {
-        if let Some((.., left)) = &mut self.last_key {
-            *left = now;
-        }
-    }
-
-    /// When a packet of the last key frame last left.
-    pub(crate) fn key_frame_left(&self) -> Option<Instant> {
-        self.last_key.map(|(.., left)| left)
     }
 
     /// The outgoing number that everything so far is below.

@@ -8,7 +8,7 @@ use crate::{
     batch::SendBatch,
     engine::Engine,
     group_plan::{Group, plan_groups},
-    pacer::{Item, ItemKind},
+    pacer::{Item, ItemKind, Load},
 };
 
 mod collect;
@@ -31,10 +31,8 @@ pub(crate) struct FanOut {
     /// Repetitions under their own sequence number, until the others are collected.
     repetitions: Vec<Item>,
     sizes: Vec<u16>,
-    /// Bytes of `items` and `repetitions`.
-    bytes: usize,
-    /// Those of sound among them.
-    sound: usize,
+    /// What `items` and `repetitions` come to.
+    load: Load,
     groups: Vec<Group>,
     next_group: usize,
     next_item: usize,
@@ -103,10 +101,7 @@ impl FanOut {
     }
 
     fn push(&mut self, item: Item) {
-        self.bytes += usize::from(item.size);
-        if item.kind == ItemKind::Audio {
-            self.sound += usize::from(item.size);
-        }
+        self.load.add(&item);
         if item.kind == ItemKind::Repetition {
             self.repetitions.push(item);
         } else {
@@ -118,7 +113,7 @@ impl FanOut {
     fn clear_items(&mut self) {
         self.items.clear();
         self.repetitions.clear();
-        (self.bytes, self.sound) = (0, 0);
+        self.load = Load::default();
         self.sizes.clear();
         self.groups.clear();
         self.next_group = 0;
@@ -189,11 +184,11 @@ impl Engine {
             self.request_key_frame_for(now, consumer);
         }
         self.collect_retransmissions(now, key, overhead);
-        let (bytes, sound) = (self.fan_out.bytes, self.fan_out.sound);
+        let load = self.fan_out.load;
         let admitted = self.transports.get_mut(key).is_some_and(|transport| {
             !transport.congestion.probing.is_active()
                 && transport.congestion.has_room(now)
-                && transport.pacer.admit(now, bytes, sound)
+                && transport.pacer.admit(now, load)
         });
         if !admitted {
             self.pace(now, key, overhead);

@@ -327,7 +327,13 @@ impl Engine {
             .is_some_and(|left| now.saturating_duration_since(left) < round_trip * 2);
         consumer.current_stream().is_some()
             && (is_young
-                || key_frame_waits(&transport.pacer, consumer_key as u32, consumer, producer))
+                || key_frame_waits(
+                    now,
+                    &transport.pacer,
+                    consumer_key as u32,
+                    consumer,
+                    producer,
+                ))
     }
 
     /// Everything of one transport that is due, and when it wants to be called again.

@@ -35,11 +35,34 @@ const RESUME_AGE: Duration = Duration::from_millis(100);
 /// Packets that wait at most: about two seconds at 10 Mbit/s.
 const MAX_WAITING: usize = 2048;
 
+/// Bytes that are to leave at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Load {
+    all: usize,
+    sound: usize,
+    /// Sound that is not in the estimate.
+    beside: usize,
+}
+
+impl Load {
+    /// Counts a packet.
+    #[inline]
+    pub(crate) fn add(&mut self, item: &Item) {
+        let size = usize::from(item.size);
+        self.all += size;
+        if item.is_sound() {
+            self.sound += size;
+            self.beside += if item.beside { size } else { 0 };
+        }
+    }
+}
+
 /// The pacer of one transport.
 #[derive(Debug, Default)]
 pub(crate) struct Pacer {
     budget: Budget,
-    /// What sound has for itself, once the path is measured; only what is beyond it costs the pictures something.
+    /// What sound has for itself, once the path is measured. Beyond it only sound that is in the estimate costs the
+    /// pictures something.
     sound: Option<Budget>,
     repairs: Repairs,
     pub(crate) bursts: Bursts,
@@ -71,26 +94,28 @@ impl Pacer {
         self.bursts.prefetch();
     }
 
-    /// Whether nothing waits, and `bytes` may leave at once, `sound` of them sound; then they are spent.
+    /// Whether nothing waits, and all of it may leave at once; then it is spent.
     #[inline]
-    pub(crate) fn admit(&mut self, now: Instant, bytes: usize, sound: usize) -> bool {
+    pub(crate) fn admit(&mut self, now: Instant, load: Load) -> bool {
         if !self.queue.is_empty() || !self.held.is_empty() {
             return false;
         }
-        let mut paced = bytes;
-        if sound > 0
-            && self
-                .sound
-                .as_mut()
-                .is_some_and(|own| own.covers(now, sound))
+        let mut own = 0;
+        if load.sound > 0
+            && let Some(sound) = &mut self.sound
         {
-            paced -= sound.min(bytes);
+            if sound.covers(now, load.sound) {
+                own = load.sound;
+            } else if load.beside > 0 {
+                return false;
+            }
         }
+        let paced = load.all - own;
         let admitted = paced == 0 || self.budget.covers(now, paced);
         if admitted {
-            if let Some(own) = self.sound.as_mut().filter(|_| paced < bytes) {
-                own.spend(bytes - paced);
-                self.bursts.add(now, bytes - paced);
+            if let Some(sound) = self.sound.as_mut().filter(|_| own > 0) {
+                sound.spend(own);
+                self.bursts.add(now, own);
             }
             if paced > 0 {
                 self.spend(now, paced);
@@ -106,11 +131,22 @@ impl Pacer {
         self.bursts.add(now, bytes);
     }
 
-    /// The path carries this many bits per second; `None`: nobody knows.
-    pub(crate) fn set_estimate(&mut self, now: Instant, bits_per_second: Option<u64>) {
-        self.budget.set_estimate(now, bits_per_second);
-        let sound = self.sound.unwrap_or_else(Budget::for_sound);
-        self.sound = bits_per_second.map(|_| sound);
+    /// The path carries this many bits per second; `None`: nobody knows. Pictures that take `granted` were chosen whatever
+    /// the path is said to carry.
+    pub(crate) fn set_estimate(
+        &mut self,
+        now: Instant,
+        bits_per_second: Option<u64>,
+        granted: u64,
+    ) {
+        let paced = bits_per_second.map(|bits| bits.max(granted));
+        self.budget.set_estimate(now, paced);
+        let sound = self.sound;
+        self.sound = paced.map(|bits| {
+            let mut sound = sound.unwrap_or_else(Budget::for_sound);
+            sound.set_sound_estimate(now, bits);
+            sound
+        });
         self.repairs.set_estimate(now, bits_per_second);
     }
 
@@ -140,9 +176,11 @@ impl Pacer {
     pub(crate) fn pop(&mut self, now: Instant, extra: usize, has_room: bool) -> Option<Item> {
         let is_open = self.budget.is_open(now) && has_room;
         // Sound is little, and worth most in time: what is beyond its own leaves even on credit, which video then pays back.
+        let credit = self.budget.has_credit(now);
         let sound = self.sound.as_mut();
-        let audio = sound.is_some_and(|sound| sound.is_open(now)) || self.budget.has_credit(now);
-        self.queue.pop(is_open || extra > 0 && has_room, audio)
+        let audio = sound.map_or(credit, |sound| sound.is_open(now));
+        self.queue
+            .pop(is_open || extra > 0 && has_room, audio, credit)
     }
 
     /// The packet that was taken last does leave; `extra` and `has_room` are what they were then.
@@ -150,9 +188,9 @@ impl Pacer {
         let size = usize::from(item.size);
         // Sound that pictures paid for would leave them nothing on a path that is thought to be narrow, and without pictures
         // that are reported on, nothing would ever tell that it is not.
-        if item.kind == ItemKind::Audio
+        if item.is_sound()
             && let Some(sound) = self.sound.as_mut()
-            && sound.is_open(now)
+            && (item.beside || sound.is_open(now))
         {
             sound.spend(size);
             self.bursts.add(now, size);
@@ -185,7 +223,7 @@ impl Pacer {
 
     /// Whether too much waits, or waits too long.
     pub(crate) fn overflowing(&self, now: Instant) -> bool {
-        self.queue.len() > MAX_WAITING
+        self.is_full()
             || self
                 .queue
                 .video_since()
@@ -209,9 +247,9 @@ impl Pacer {
         self.queue.video_of(consumer)
     }
 
-    /// Whether packets of a consumer wait to be sent again.
-    pub(crate) fn repairs(&self, consumer: u32) -> bool {
-        self.queue.repairs(consumer)
+    /// Whether packets of a consumer wait to be sent again, and not for too long.
+    pub(crate) fn repairs(&self, now: Instant, consumer: u32) -> bool {
+        self.queue.repairs(consumer, now.checked_sub(MAX_VIDEO_AGE))
     }
 
     /// Lets others' video pass what waits of a consumer.
@@ -235,6 +273,16 @@ impl Pacer {
             Some((_, until)) => *until = end.max(*until),
             None => self.abandoned.push((consumer, end)),
         }
+    }
+
+    /// Whether anybody's video is cut off.
+    pub(crate) fn holds_any(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Whether more waits than may, however old it is.
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.len() > MAX_WAITING
     }
 
     /// Whether a consumer's video is cut off.

@@ -219,9 +219,9 @@ impl Engine {
         let Some(entry) = transport.receive.find(ssrc) else {
             return false;
         };
-        let (producer, index) = (entry.target.producer, usize::from(entry.target.stream));
+        let (producer_key, index) = (entry.target.producer, usize::from(entry.target.stream));
         let is_media = !entry.target.retransmission;
-        let Some(producer) = self.producers.get_mut(producer) else {
+        let Some(producer) = self.producers.get_mut(producer_key) else {
             return false;
         };
         let (kind, encoding) = (
@@ -236,14 +236,12 @@ impl Engine {
             }
             stream.ssrc_changed = Some(now);
             stream.restart(kind, encoding);
-            for &consumer in &producer.consumers {
-                if let Some(consumer) = self.consumers.get_mut(consumer) {
-                    consumer.restart();
-                }
-            }
         }
         entry.inbound = InboundStream::new();
         plain.resumption = None;
+        if is_media {
+            self.restart_consumers(now, producer_key);
+        }
         true
     }
 

@@ -285,7 +285,7 @@ impl Engine {
         let header = RtpHeader::parse(data).ok()?;
         let wire_len = data.len();
         let session = transport.srtp.as_mut()?;
-        let (opened, target) = if let Some(entry) = transport.receive.find(header.ssrc) {
+        let (transport, opened, target) = if let Some(entry) = transport.receive.find(header.ssrc) {
             let opened = session
                 .opener
                 .open_rtp(&mut entry.inbound, data, header.header_len);
@@ -297,7 +297,8 @@ impl Engine {
                     None
                 };
             }
-            (opened.ok()?, entry.target)
+            let target = entry.target;
+            (transport, opened.ok()?, target)
         } else if transport.trunk.is_some() {
             // The node declares all of a trunk's.
             return None;
@@ -318,17 +319,9 @@ impl Engine {
                 return None;
             }
             if learn(&mut self.producers, now, target, header.ssrc) {
-                let consumers = self
-                    .producers
-                    .get(target.producer)
-                    .map(|producer| producer.consumers.as_slice());
-                for &consumer in consumers.unwrap_or_default() {
-                    if let Some(consumer) = self.consumers.get_mut(consumer) {
-                        consumer.restart();
-                    }
-                }
+                self.restart_consumers(now, target.producer);
             }
-            (opened, target)
+            (self.transports.get_mut(key)?, opened, target)
         };
         transport
             .received

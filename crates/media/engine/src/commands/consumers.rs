@@ -176,6 +176,20 @@ impl Engine {
         Ok(())
     }
 
+    /// The numbers of a producer's stream begin anew: whoever gets it goes on with the next key frame. What was asked of the
+    /// stream before was forgotten with it.
+    #[cold]
+    pub(crate) fn restart_consumers(&mut self, now: Instant, producer: usize) {
+        let consumers = self.producers.get(producer);
+        let consumers = consumers.map(|producer| producer.consumers.clone());
+        for key in consumers.unwrap_or_default() {
+            if let Some(consumer) = self.consumers.get_mut(key) {
+                consumer.restart();
+                self.request_key_frame_for(now, key);
+            }
+        }
+    }
+
     /// Asks for a key frame of the stream that a consumer forwards or waits for, unless it can do with the last one.
     pub(crate) fn request_key_frame_for(&mut self, now: Instant, key: usize) {
         if self.start_with_past(now, key) {

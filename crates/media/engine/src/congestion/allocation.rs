@@ -52,6 +52,10 @@ const PLANNED_PERCENT: u64 = 106;
 /// Chromium gives them.
 const LEAST: Bitrate = Bitrate::from_kbps(150);
 
+/// While pictures wait for longer than this there is something to be gained, though everything was chosen that is wanted:
+/// half of what they may wait.
+const STARVING: Duration = Duration::from_secs(1);
+
 /// What has to be there for something to be chosen that is not sent yet, in percent of what it costs: the division's
 /// headroom of 1.12, rounded up.
 const WITH_HEADROOM_PERCENT: u64 = 113;
@@ -170,12 +174,14 @@ impl Engine {
         let budget = estimate.map_or(Bitrate::MAX, |estimate| {
             percent(estimate, PLANNED_PERCENT) - division.audio
         });
-        division.choose(budget.max(division.least()));
+        division.choose(budget.max(division.least().min(congestion.max())));
         let allocation = &mut congestion.allocation;
         division.hold(now, allocation);
-        let demand = division.demand();
+        let starves = transport.pacer.video_age(now) > STARVING;
+        let demand = division.demand(starves);
         allocation.done = Some((now, estimate));
         allocation.satisfied = demand.next_step.is_none().then_some(demand.sending);
+        congestion.set_granted(division.granted(demand.sending));
         congestion.set_demand(now, demand);
         for index in 0..self.division.candidates.len() {
             let Some((consumer_key, target)) = self.division.choice(index) else {
@@ -214,6 +220,9 @@ impl Engine {
                 .pacer
                 .cut_off(consumer_key as u32, consumer.next_out());
             consumer.resync();
+            if let Some(producer) = self.producers.get(consumer.producer) {
+                self.events.extend(consumer.announce_layers(producer));
+            }
             // It goes on when the pacer next looks, which may be long if nothing else is sent.
             self.fan_out.enqueue(consumer.transport);
         }
@@ -367,6 +376,17 @@ impl Division {
         }
     }
 
+    /// What was chosen of pictures, if it is so little that it was chosen whatever the path is said to carry. Of more than
+    /// that a part would not be worth anything.
+    fn granted(&self, sending: Bitrate) -> Bitrate {
+        let pictures = sending - self.audio;
+        if pictures <= LEAST {
+            pictures
+        } else {
+            Bitrate::ZERO
+        }
+    }
+
     /// Chooses an option for every candidate.
     fn choose(&mut self, budget: Bitrate) {
         let mut requests = recycle(std::mem::take(&mut self.requests));
@@ -429,8 +449,8 @@ impl Division {
         allocation.request(until);
     }
 
-    /// What is sent, what would be, and what the next step takes.
-    fn demand(&self) -> Demand {
+    /// What is sent, what would be, and what the next step takes. While what was chosen does not leave it is a step itself.
+    fn demand(&self, starves: bool) -> Demand {
         let (mut wanted, mut sending) = (self.audio, self.audio);
         let mut step: Option<(Reverse<u8>, Bitrate)> = None;
         for (candidate, &chosen) in self.candidates.iter().zip(&self.chosen) {
@@ -444,9 +464,10 @@ impl Division {
                 step = Some(step.map_or(offer, |step| step.min(offer)));
             }
         }
+        let next_step = step.map(|(_, more)| sending + more);
         Demand {
             wanted,
-            next_step: step.map(|(_, more)| sending + more),
+            next_step: next_step.or(starves.then_some(sending)),
             sending,
         }
     }

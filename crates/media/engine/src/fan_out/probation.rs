@@ -113,6 +113,7 @@ impl<'a> Source<'a> {
             stream: 0,
             kind: ItemKind::Padding,
             filler: false,
+            beside: false,
             size: (header + payload + overhead) as u16,
             sequence: 0,
             out: 0,

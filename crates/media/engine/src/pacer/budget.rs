@@ -44,13 +44,20 @@ const TRUNK_RATE: u64 = 500_000_000;
 /// so that what several workers send to one at a time fits.
 const TRUNK_DEPTH: u64 = 1 << 20;
 
-/// Bytes per second that sound has beside what the estimate gives the pictures: eight who speak at once, 40 kbit/s each with
-/// headers. Browsers do not number sound, so that the estimate is of the pictures alone. libwebrtc paces no sound at all, and no selective forwarder holds it back: an estimate below it is more often that of a
-/// receiver without a processor to spare than of such a path, and half of a voice is worth nothing.
-const SOUND_RATE: u64 = 40_000;
+/// Bytes per second that sound has beside what the estimate gives the pictures, whatever that is: sixteen who speak at once,
+/// 40 kbit/s each with headers. Browsers do not number sound, so that the estimate is of the pictures alone. libwebrtc paces
+/// no sound at all, and no selective forwarder holds it back: an estimate below it is more often that of a receiver without a
+/// processor to spare than of such a path, and half of a voice is worth nothing.
+const SOUND_RATE: u64 = 80_000;
 
-/// What eight who speak at once send in 60 ms, their longest packets.
-const SOUND_DEPTH: u64 = 2400;
+/// What sixteen who speak at once send in 60 ms, their longest packets.
+const SOUND_DEPTH: u64 = 4800;
+
+/// Where pictures have more than that, sound may have as much as they, and this part of it at once: one packet of 20 ms each.
+const SOUND_BURST: Duration = Duration::from_millis(20);
+
+/// No more of it leaves at once: packets of a hundred who speak.
+const MAX_SOUND_DEPTH: u64 = 12_000;
 
 /// Level and rate are kept in billionths of a byte, so that any number of short steps adds up to the same as a long one.
 const SCALE: i64 = 1_000_000_000;
@@ -118,6 +125,15 @@ impl Budget {
         };
         (self.rate, self.depth) = (rate, depth);
         self.level = self.level.min(depth.cast_signed() * SCALE);
+    }
+
+    /// Pictures may have so many bits per second; sound has as much for itself, and some in any case.
+    pub(crate) fn set_sound_estimate(&mut self, now: Instant, bits_per_second: u64) {
+        self.fill(now);
+        self.rate = (bits_per_second / 8).clamp(SOUND_RATE, MAX_RATE);
+        let burst = self.rate * SOUND_BURST.as_millis() as u64 / 1000;
+        self.depth = burst.clamp(SOUND_DEPTH, MAX_SOUND_DEPTH);
+        self.level = self.level.min(self.depth.cast_signed() * SCALE);
     }
 
     /// Adds what flowed in since the last time.

@@ -27,12 +27,22 @@ pub(crate) struct Item {
     pub(crate) kind: ItemKind,
     /// Only the header is sent, to fill a gap in the numbers.
     pub(crate) filler: bool,
+    /// Sound without transport-wide numbers: what is estimated is what comes through beside it.
+    pub(crate) beside: bool,
     /// Protected size.
     pub(crate) size: u16,
     /// The producer's extended sequence number.
     pub(crate) sequence: u64,
     /// The outgoing extended sequence number.
     pub(crate) out: u64,
+}
+
+impl Item {
+    /// Whether it is sound, for the first time or again.
+    #[inline]
+    pub(crate) fn is_sound(&self) -> bool {
+        self.kind == ItemKind::Audio || self.beside
+    }
 }
 
 /// Entries that a queue keeps memory for while it is empty.
@@ -85,10 +95,11 @@ impl PacedQueue {
         self.bytes += usize::from(item.size);
     }
 
-    /// Takes the most urgent packet: sound if `audio`, others if `open`.
-    pub(super) fn pop(&mut self, open: bool, audio: bool) -> Option<Item> {
-        let queue = if !self.audio.is_empty() {
-            Some(&mut self.audio).filter(|_| audio)
+    /// Takes the most urgent packet: sound if `audio`, or on `credit` if it is in the estimate; others if `open`.
+    pub(super) fn pop(&mut self, open: bool, audio: bool, credit: bool) -> Option<Item> {
+        let sound = self.audio.front();
+        let queue = if sound.is_some_and(|(_, item)| audio || credit && !item.beside) {
+            Some(&mut self.audio)
         } else if !open {
             None
         } else if self.retransmissions.is_empty() {
@@ -135,10 +146,10 @@ impl PacedQueue {
         all.filter(move |item| item.consumer == consumer)
     }
 
-    /// Whether retransmissions of a consumer wait.
-    pub(super) fn repairs(&self, consumer: u32) -> bool {
+    /// Whether retransmissions of a consumer wait that came after `since`.
+    pub(super) fn repairs(&self, consumer: u32, since: Option<Instant>) -> bool {
         let mut waiting = self.retransmissions.iter();
-        waiting.any(|(_, item)| item.consumer == consumer)
+        waiting.any(|(at, item)| item.consumer == consumer && since.is_none_or(|since| *at > since))
     }
 
     /// Puts what waits of a consumer's video behind that of others.

@@ -10,9 +10,19 @@ fn item(consumer: u32, kind: ItemKind, size: u16, out: u64) -> Item {
         stream: 0,
         kind,
         filler: false,
+        beside: false,
         size,
         sequence: out,
         out,
+    }
+}
+
+/// Pictures and sound, some of it beside the estimate.
+fn load(pictures: usize, sound: usize, beside: usize) -> Load {
+    Load {
+        all: pictures + sound + beside,
+        sound: sound + beside,
+        beside,
     }
 }
 
@@ -31,10 +41,10 @@ fn release(pacer: &mut Pacer, now: Instant) -> Vec<Item> {
 fn what_the_budget_covers_does_not_wait() {
     let now = Instant::now();
     let mut pacer = Pacer::default();
-    assert!(pacer.admit(now, 20_000, 0));
-    assert!(pacer.admit(now, 12_000, 0));
-    assert!(!pacer.admit(now, 2_000, 0));
-    assert!(pacer.admit(now + MS, 2_000, 0));
+    assert!(pacer.admit(now, load(20_000, 0, 0)));
+    assert!(pacer.admit(now, load(12_000, 0, 0)));
+    assert!(!pacer.admit(now, load(2_000, 0, 0)));
+    assert!(pacer.admit(now + MS, load(2_000, 0, 0)));
     assert_eq!(pacer.next_release(now), None);
 }
 
@@ -42,7 +52,7 @@ fn what_the_budget_covers_does_not_wait() {
 fn sound_and_repairs_that_wait_are_bounded() {
     let now = Instant::now();
     let mut pacer = Pacer::default();
-    pacer.set_estimate(now, Some(1));
+    pacer.set_estimate(now, Some(1), 0);
     for out in 0..10_000 {
         pacer.push(now, item(1, ItemKind::Audio, 100, out));
         pacer.push(now, item(1, ItemKind::Retransmission, 100, out));
@@ -50,7 +60,7 @@ fn sound_and_repairs_that_wait_are_bounded() {
     assert_eq!(pacer.len(), 2048 + 512);
     assert_eq!(pacer.queue.bytes(), 100 * pacer.len());
     // What is left of the sound is the newest.
-    let next = pacer.queue.pop(true, true).expect("it waits");
+    let next = pacer.queue.pop(true, true, true).expect("it waits");
     assert_eq!((next.kind, next.out), (ItemKind::Audio, 10_000 - 2048));
 }
 
@@ -77,16 +87,16 @@ fn sound_leaves_before_repairs_and_these_before_pictures() {
 fn sound_leaves_on_credit_and_video_pays_it_back() {
     let now = Instant::now();
     let mut pacer = Pacer::default();
-    pacer.set_estimate(now, Some(600_000));
+    pacer.set_estimate(now, Some(600_000), 0);
     pacer.push(now, item(1, ItemKind::Video, 1400, 0));
-    for out in 1..=46 {
+    for out in 1..=62 {
         pacer.push(now, item(2, ItemKind::Audio, 150, out));
     }
     let released = release(&mut pacer, now);
     assert_eq!(
         released.len(),
-        46,
-        "6900 bytes of sound against 2400 of its own and a depth of 3000"
+        62,
+        "9300 bytes of sound against 4800 of its own and a depth of 3000"
     );
     let next = pacer.next_release(now).expect("video waits");
     assert!(release(&mut pacer, now + (next - now) * 9 / 10).is_empty());
@@ -97,14 +107,14 @@ fn sound_leaves_on_credit_and_video_pays_it_back() {
 fn pictures_do_not_pay_for_a_voice() {
     let mut now = Instant::now();
     let mut pacer = Pacer::default();
-    pacer.set_estimate(now, Some(30_000));
+    pacer.set_estimate(now, Some(30_000), 0);
     let mut pictures = 0;
     // 48 kb/s of sound, admitted or paced, and 24 kb/s of pictures, for ten seconds.
     for turn in 0..500 {
         if turn % 20 == 10 {
             pacer.push(now, item(1, ItemKind::Video, 1200, turn));
         }
-        if !pacer.admit(now, 120, 120) {
+        if !pacer.admit(now, load(0, 120, 0)) {
             pacer.push(now, item(2, ItemKind::Audio, 120, turn));
         }
         let released = release(&mut pacer, now);
@@ -118,10 +128,72 @@ fn pictures_do_not_pay_for_a_voice() {
 }
 
 #[test]
+fn pictures_do_not_pay_for_more_voices_than_sound_may_have() {
+    let mut now = Instant::now();
+    let mut pacer = Pacer::default();
+    pacer.set_estimate(now, Some(30_000), 0);
+    let (mut pictures, mut voices) = (0, 0);
+    // 960 kb/s of sound that the estimate knows nothing of, and 24 kb/s of pictures, for ten seconds.
+    for turn in 0..500 {
+        if turn % 20 == 10 {
+            pacer.push(now, item(1, ItemKind::Video, 1200, turn));
+        }
+        assert!(!pacer.admit(now, load(0, 0, 20 * 120)) || turn < 10);
+        for voice in 0..20 {
+            let mut sound = item(2, ItemKind::Audio, 120, 20 * turn + voice);
+            sound.beside = true;
+            pacer.push(now, sound);
+        }
+        for item in release(&mut pacer, now) {
+            pictures += u32::from(item.kind == ItemKind::Video);
+            voices += u32::from(item.kind == ItemKind::Audio);
+        }
+        now += 20 * MS;
+    }
+    assert!(pictures >= 24, "{pictures} of 25 pictures left");
+    assert!((6600..6800).contains(&voices), "{voices} leave at 80 kB/s");
+}
+
+#[test]
+fn sound_beside_the_estimate_is_admitted_on_its_own() {
+    let now = Instant::now();
+    let mut pacer = Pacer::default();
+    pacer.set_estimate(now, Some(100_000), 0);
+    assert!(!pacer.admit(now, load(0, 0, 5000)), "more than its own");
+    assert!(pacer.admit(now, load(2500, 0, 4000)));
+    assert!(pacer.admit(now, load(500, 0, 800)), "3000 for pictures");
+    assert!(!pacer.admit(now, load(1, 0, 0)) && !pacer.admit(now, load(0, 0, 1)));
+}
+
+#[test]
+fn what_was_granted_drains_though_the_path_is_said_to_carry_less() {
+    let mut now = Instant::now();
+    let mut pacer = Pacer::default();
+    pacer.set_estimate(now, Some(30_000), 150_000);
+    // 144 kb/s.
+    for out in 0..300 {
+        pacer.push(now, item(1, ItemKind::Video, 600, out));
+        release(&mut pacer, now);
+        assert!(pacer.video_age(now) < 100 * MS);
+        now += 33 * MS;
+    }
+}
+
+#[test]
+fn old_repairs_do_not_count() {
+    let now = Instant::now();
+    let mut pacer = Pacer::default();
+    pacer.push(now, item(1, ItemKind::Retransmission, 1200, 0));
+    assert!(pacer.repairs(now, 1) && !pacer.repairs(now, 2));
+    assert!(pacer.repairs(now + 1999 * MS, 1));
+    assert!(!pacer.repairs(now + 2001 * MS, 1));
+}
+
+#[test]
 fn a_consumer_that_waits_too_long_is_cut_off_and_resumed() {
     let now = Instant::now();
     let mut pacer = Pacer::default();
-    pacer.set_estimate(now, Some(100_000));
+    pacer.set_estimate(now, Some(100_000), 0);
     for out in 0..40 {
         pacer.push(now, item(7, ItemKind::Video, 1200, out));
         pacer.push(now, item(8, ItemKind::Video, 100, out));
@@ -171,7 +243,7 @@ proptest! {
         let start = Instant::now();
         let mut now = start;
         let mut pacer = Pacer::default();
-        pacer.set_estimate(now, estimate);
+        pacer.set_estimate(now, estimate, 0);
         let budget = pacer.tick_bytes();
         let mut sent: Vec<(Instant, usize)> = Vec::new();
         let (mut pushed, mut left) = (0usize, 0usize);

@@ -363,3 +363,29 @@ fn a_stream_that_changes_its_ssrc_goes_on_at_its_next_key_frame() {
         "{numbers:?}"
     );
 }
+
+#[test]
+fn a_stream_that_changes_its_ssrc_is_asked_for_a_key_frame() {
+    let mut world = World::new();
+    let sender = world.add_connected_peer();
+    let receiver = world.add_connected_peer();
+    let producer = world.produce(sender, 10, vp8(vec![simulcast("r0")]));
+    world.consume(receiver, 20, producer, vp8_receiver(5000));
+    let asked = |world: &World| world.peers[sender].key_frame_requests.get(&301).copied();
+    for ssrc in [300, 301] {
+        world.peers[sender].add_sender(SendStream::new(ssrc, None));
+        for number in 0..30 {
+            let packet = Vp8Packet {
+                ssrc,
+                rid: Some("r0"),
+                // The encoder does not know that somebody has to begin anew, until it is told.
+                key_frame: number == 0 && ssrc == 300,
+                first: true,
+                ..packet(number)
+            };
+            world.peers[sender].send_rtp(&packet.write());
+            world.run(Duration::from_millis(33));
+        }
+    }
+    assert!(asked(&world).is_some_and(|asked| asked > 0));
+}

@@ -30,6 +30,8 @@ struct Show {
     answered: u32,
     /// What is forwarded to each consumer.
     layers: Vec<Option<u8>>,
+    /// How often it was told that nothing is.
+    gone: u32,
 }
 
 impl Show {
@@ -58,6 +60,7 @@ impl Show {
             frame: 0,
             answered: 0,
             layers: vec![None; producers as usize],
+            gone: 0,
         }
     }
 
@@ -73,6 +76,7 @@ impl Show {
                         .filter(|(number, _)| consumer == ConsumerId::from_u128(100 + number));
                     let (_, layer) = found.next().expect("one of ours");
                     *layer = layers.map(|layers| layers.spatial);
+                    self.gone += u32::from(layers.is_none());
                 }
             }
         }
@@ -188,6 +192,32 @@ fn what_does_not_fit_a_limit_is_paused_and_comes_back() {
         show.run(S);
     }
     assert_eq!(show.layers, [Some(2); 4]);
+}
+
+#[test]
+fn who_is_cut_off_is_told_that_nothing_comes() {
+    let mut show = Show::new(1, remb_only);
+    let receiver = &mut show.world.peers[Show::RECEIVER];
+    receiver.send_rtcp(|writer| writer.remb(1, 50_000_000, &[5000]).is_ok());
+    show.run(2 * S);
+    show.limit(Some(100_000));
+    show.run(3 * S);
+    assert!(
+        show.layers[0].is_none_or(|layer| layer == 0),
+        "{:?}",
+        show.layers
+    );
+    let before = show.gone;
+    show.run(10 * S);
+    let gone = show.gone - before;
+    assert!(gone > 0, "the lowest takes more than twice what there is");
+    show.limit(None);
+    for _ in 0..10 {
+        let receiver = &mut show.world.peers[Show::RECEIVER];
+        receiver.send_rtcp(|writer| writer.remb(1, 50_000_000, &[5000]).is_ok());
+        show.run(S);
+    }
+    assert_eq!(show.layers, [Some(2)]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod foreign;
 mod instant_start;
 mod layers;
 mod limits;
+mod narrow;
 mod observers;
 mod pacing;
 mod plain;
