@@ -467,7 +467,7 @@ impl Division {
         let next_step = step.map(|(_, more)| sending + more);
         Demand {
             wanted,
-            next_step: next_step.or(starves.then_some(sending)),
+            next_step: next_step.or_else(|| starves.then_some(sending)),
             sending,
         }
     }
