@@ -8,7 +8,7 @@ export default defineConfig({
   fullyParallel: false,
   forbidOnly: true,
   timeout: 120_000,
-  // One known flaky test (docs/flakes.md, "Open"); a retry is reported as flaky. To go when that is found.
+  // What is known to be flaky stands in docs/flakes.md, "Open"; a retry is reported as flaky. To go when that is found.
   retries: 1,
   expect: { timeout: 15_000 },
   reporter: [["list"]],
