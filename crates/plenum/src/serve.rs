@@ -57,7 +57,7 @@ pub(crate) fn run(args: &ServeArgs, started: Instant) -> anyhow::Result<ExitCode
         (None, plenum_telemetry::init_changeable(level, format)?)
     };
     let log = NodeLog::new(level, move |level| {
-        log.set(level).map_err(|err| plenum_telemetry::chain(&err))
+        log.set(level).map_err(|err| plenum_api::error::chain(&err))
     });
     raise_open_files_limit();
     for advice in checks::advice(&config) {

@@ -44,6 +44,9 @@ pub struct NamespaceStatus {
 pub struct RoomList {
     /// By namespace and name.
     pub rooms: Vec<RoomSummary>,
+    /// Where the rest begins, for `cursor`; absent: these were all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// One room in a list.

@@ -118,9 +118,30 @@ impl ErrorBody {
     }
 }
 
+/// An error and its causes in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_told_with_what_lies_behind_it() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("no way in")]
+        struct Outer(#[source] std::io::Error);
+
+        let inner = std::io::Error::other("the door is shut");
+        assert_eq!(chain(&inner), "the door is shut");
+        assert_eq!(chain(&Outer(inner)), "no way in: the door is shut");
+    }
 
     #[test]
     fn codes_are_distinct_and_classic_knows_only_two() {

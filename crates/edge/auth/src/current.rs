@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use plenum_api::error::chain;
 use tokio::{sync::Notify, time::sleep};
 use tracing::{info, warn};
 
@@ -140,7 +141,7 @@ impl Verifier {
                 self.from_files.store(Arc::new(keys));
                 self.refresh.note_stamps(stamps);
             }
-            Err(err) => warn!(err = display(&err), "keys of tokens stay as they were"),
+            Err(err) => warn!(err = chain(&err), "keys of tokens stay as they were"),
         }
     }
 
@@ -164,7 +165,7 @@ impl Verifier {
 }
 
 async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<keys::Key>, String> {
-    let failed = |err: reqwest::Error| display(&err);
+    let failed = |err: reqwest::Error| chain(&err);
     let response = client.get(url).send().await.map_err(failed)?;
     let mut response = response.error_for_status().map_err(failed)?;
     let mut body = Vec::new();
@@ -175,18 +176,6 @@ async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<keys::Key>, St
         body.extend_from_slice(&chunk);
     }
     jwks::parse(&body, jwks::Source::Url).map_err(str::to_owned)
-}
-
-/// An error with what lies behind it.
-fn display(err: &dyn std::error::Error) -> String {
-    let mut text = err.to_string();
-    let mut source = err.source();
-    while let Some(err) = source {
-        text.push_str(": ");
-        text.push_str(&err.to_string());
-        source = err.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -80,6 +80,24 @@ impl Guest {
         (Self { orders, end }, reader)
     }
 
+    /// One whose room is a function.
+    #[cfg(test)]
+    pub(crate) fn of_answers(
+        mut answer: impl FnMut(PeerRequest) -> Result<PeerReply, RoomError> + Send + 'static,
+    ) -> Self {
+        let (orders, mut inbox) = mpsc::channel(ORDERS);
+        let (end_tx, end) = watch::channel(None);
+        tokio::spawn(async move {
+            while let Some(order) = inbox.recv().await {
+                if let Order::Request { body, reply } = order {
+                    let _ = reply.send(answer(*body));
+                }
+            }
+            drop(end_tx);
+        });
+        Self { orders, end }
+    }
+
     /// Asks the room for something and waits for the answer.
     pub(crate) async fn request(&self, body: PeerRequest) -> Result<PeerReply, RoomError> {
         let (reply, answer) = oneshot::channel();

@@ -3,7 +3,7 @@
 use std::{
     future::{Future, ready},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -105,6 +105,10 @@ impl Doorman {
             debug!(%err, "no TCP_NODELAY");
         }
         let ip = stream.peer_addr()?.ip();
+        self.count(stream, ip)
+    }
+
+    fn count(&self, stream: TcpStream, ip: IpAddr) -> io::Result<Counted> {
         let proxies = &self.settings.trusted_proxies;
         // A proxy has the connections of all its clients.
         let place = if proxies.iter().any(|network| network.contains(ip)) {
@@ -232,6 +236,33 @@ mod tests {
         tokio::spawn(async move { serve(listener, doorman, Some(&tls), router, pending()).await });
         // The header of a record that never comes (RFC 8446 §5.1).
         assert!(heard(address, &[22, 3, 1, 1, 0]).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_address_has_so_many_connections_and_one_that_ends_makes_room() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let address = listener.local_addr().expect("bound");
+        let limits = AddressLimits {
+            connections: 2,
+            ..AddressLimits::default()
+        };
+        let doorman = Doorman {
+            addresses: Arc::new(Addresses::new(limits, Instant::now())),
+            settings: Arc::new(Settings::default()),
+        };
+        // Connections of this machine are not counted, so that these are said to be another one's.
+        let stranger = IpAddr::from([192, 0, 2, 1]);
+        let come = async |ip| {
+            let _client = TcpStream::connect(address).await.expect("listens");
+            let (stream, _) = listener.accept().await.expect("accepts");
+            doorman.count(stream, ip)
+        };
+        let first = come(stranger).await.expect("taken");
+        let _second = come(stranger).await.expect("taken");
+        come(stranger).await.expect_err("one too many");
+        come(IpAddr::from([192, 0, 2, 2])).await.expect("another");
+        drop(first);
+        come(stranger).await.expect("taken again");
     }
 
     #[tokio::test]

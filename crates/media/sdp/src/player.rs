@@ -11,7 +11,7 @@ use plenum_params::{
 use crate::{Error, Section, producer::common_feedback};
 
 /// What a section can play, once in the router's numbers and once in its own.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Player {
     /// Capabilities in the router's numbers, for choosing what to consume.

@@ -94,6 +94,16 @@ async fn keys_open_what_their_scopes_and_namespaces_say() {
     assert_eq!(names(&rooms["rooms"], "namespace"), ["acme", "default"]);
     let rooms = seen(READER, "/api/v1/rooms?namespace=default").await;
     assert_eq!(names(&rooms["rooms"], "namespace"), ["default"]);
+    let first = seen(READER, "/api/v1/rooms?limit=1").await;
+    assert_eq!(names(&first["rooms"], "namespace"), ["acme"]);
+    let path = format!(
+        "/api/v1/rooms?cursor={}",
+        first["next"].as_str().expect("more")
+    );
+    let rest = seen(READER, path.as_str()).await;
+    assert_eq!(names(&rest["rooms"], "namespace"), ["default"]);
+    assert_eq!(rest["next"], Value::Null);
+    assert_eq!(seen(READER, "/api/v1/rooms?limit=0").await["code"], 400);
     let namespaces = seen(ACME, "/api/v1/namespaces").await;
     assert_eq!(names(&namespaces["namespaces"], "namespace"), ["acme"]);
     for path in ["/stats", "/workers"] {

@@ -190,3 +190,28 @@ async fn a_token_is_made_with_a_key_pair_as_well() {
     let ada = Client::try_connect(node.port, &target, Some("protoo")).await;
     ada.expect("let in").leave().await;
 }
+
+#[tokio::test]
+async fn a_token_opens_rooms_of_its_namespace_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("token.secret");
+    std::fs::write(&key, SECRET).expect("writes");
+    let keys = format!("auth.keys={}", key.display());
+    let node = Node::start_with(&["--set", "auth.mode=token", "--set", &keys]).await;
+    let of_acme = token(&key, &["--room", "a", "--namespace", "acme"]).await;
+    let connect = async |namespace: &str| {
+        let target = format!("/?roomId=a&peerId=ada&token={of_acme}{namespace}");
+        Client::try_connect_with(node.port, &target, Some("protoo"), &[]).await
+    };
+    let ada = connect("&namespace=acme").await.expect("let in");
+    ada.leave().await;
+    for namespace in ["", "&namespace=default", "&namespace=other"] {
+        assert_eq!(refused(connect(namespace).await).0, 403, "{namespace}");
+    }
+    let wrong = command()
+        .args(["token", "--room", "a", "--namespace", "a/b", "--key"])
+        .arg(&key)
+        .output();
+    let wrong = timeout(PATIENCE, wrong).await.expect("ends in time");
+    assert!(!wrong.expect("runs").status.success());
+}

@@ -71,8 +71,15 @@ impl Room {
                 let result = match result {
                     Ok(answer) => self.settle(work, answer),
                     Err(failure) => {
+                        // A peer's own bounds were looked at before: the worker itself has no more ports or sockets.
+                        let is_worker_full =
+                            matches!(work, Work::CreatePlain(_) | Work::CreateTransport(_));
                         self.undo(work, &failure, effects);
-                        Err(refusal(failure))
+                        let mut error = refusal(failure);
+                        if is_worker_full && error.kind == ErrorKind::TooMany {
+                            error.kind = ErrorKind::Unavailable;
+                        }
+                        Err(error)
                     }
                 };
                 let succeeded = result.is_ok();

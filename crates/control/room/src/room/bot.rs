@@ -12,6 +12,7 @@ use plenum_ipc::message::Request;
 use plenum_params::data::SctpStreamParameters;
 
 use crate::{
+    admission::Door,
     command::{Audience, PlaceId, RequestId, SessionId},
     effect::Effect,
     room::Room,
@@ -138,7 +139,13 @@ impl Room {
         if text.len() > MAX_MESSAGE_BYTES {
             return;
         }
-        let answer: Arc<str> = format!("{} said me: \"{text}\"", membership.display_name).into();
+        let name = &membership.display_name;
+        // As each server of mediasoup-demo says it to its clients.
+        let answer: Arc<str> = if peer.is_some_and(|peer| peer.admission.door == Door::Newest) {
+            format!("{name} told me: '{text}'").into()
+        } else {
+            format!("{name} said me: \"{text}\"").into()
+        };
         if !self.has_patience(now) {
             return;
         }

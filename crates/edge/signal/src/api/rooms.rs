@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Extension, Json, extract::State, http::StatusCode};
 use plenum_api::{
-    admin::{MuteWish, NewRoom, RoomChange, RoomDetail, RoomList, VideoCodec},
+    admin::{MuteWish, NewRoom, RoomChange, RoomDetail, RoomList, RoomSummary, VideoCodec},
     error::ErrorKind,
 };
 use plenum_host::{DEFAULT_EMPTY_TIMEOUT, ForcedCodec, Opening, RoomOptions, RoomPicture};
@@ -94,6 +94,11 @@ pub(super) async fn administer(
 pub(super) struct RoomsQuery {
     /// Only those of this namespace.
     namespace: Option<String>,
+    /// No more than so many, at least one; without it all of them.
+    #[param(minimum = 1)]
+    limit: Option<u32>,
+    /// What `next` said of the rooms before.
+    cursor: Option<String>,
 }
 
 /// Rooms.
@@ -109,11 +114,31 @@ async fn list(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
     Asked(query): Asked<RoomsQuery>,
-) -> Json<RoomList> {
+) -> Answer<Json<RoomList>> {
+    if query.limit == Some(0) {
+        return Err(Refusal::bad_request("limit is at least 1"));
+    }
     let namespace = query.namespace.map(Into::into);
     let mut rooms = edge.host.rooms(namespace.as_ref());
     rooms.retain(|room| caller.sees(&room.namespace));
-    Json(RoomList { rooms })
+    Ok(Json(page(rooms, query.limit, query.cursor.as_deref())))
+}
+
+/// A part of what is sorted. A cursor names the last room before it, so that rooms that come and go meanwhile do not move others
+/// from one part to another.
+fn page(mut rooms: Vec<RoomSummary>, limit: Option<u32>, cursor: Option<&str>) -> RoomList {
+    if let Some(cursor) = cursor {
+        // No namespace has a slash in its name.
+        let (namespace, room) = cursor.split_once('/').unwrap_or((cursor, ""));
+        let seen = |it: &RoomSummary| (&*it.namespace, &*it.room) <= (namespace, room);
+        rooms.drain(..rooms.partition_point(seen));
+    }
+    let limit = limit.map_or(usize::MAX, |limit| limit as usize);
+    let more = rooms.len() > limit;
+    rooms.truncate(limit);
+    let last = rooms.last().filter(|_| more);
+    let next = last.map(|it| format!("{}/{}", it.namespace, it.room));
+    RoomList { rooms, next }
 }
 
 /// A room with everything in it.
@@ -290,4 +315,38 @@ async fn mute(
 ) -> Answer<StatusCode> {
     let (peer, kind) = (None, wish.kind);
     administer(edge, caller, path.name(), AdminCommand::Mute { peer, kind }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_rooms_come_in_parts_also_while_some_go() {
+        let named = [("a", "x"), ("a", "y/z"), ("b", "x"), ("b", "y")];
+        let rooms = |left_out: &str| {
+            let rooms = named.iter().filter(|(_, room)| *room != left_out);
+            let rooms = rooms.map(|(namespace, room)| RoomSummary {
+                namespace: (*namespace).to_owned(),
+                room: (*room).to_owned(),
+                ..RoomSummary::default()
+            });
+            rooms.collect::<Vec<_>>()
+        };
+        let names = |list: &RoomList| {
+            let names = list.rooms.iter();
+            let names = names.map(|it| format!("{}/{}", it.namespace, it.room));
+            names.collect::<Vec<_>>()
+        };
+        let two = Some(2);
+        let first = page(rooms(""), two, None);
+        assert_eq!(names(&first), ["a/x", "a/y/z"]);
+        assert_eq!(first.next.as_deref(), Some("a/y/z"));
+        // Also when the last one is gone.
+        let second = page(rooms("y/z"), two, first.next.as_deref());
+        assert_eq!(names(&second), ["b/x", "b/y"]);
+        assert_eq!(second.next, None);
+        assert_eq!(page(rooms(""), None, None).rooms.len(), 4);
+        assert_eq!(page(rooms(""), two, Some("b/y")).rooms, []);
+    }
 }

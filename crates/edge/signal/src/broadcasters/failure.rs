@@ -71,6 +71,8 @@ impl Failure {
 
     const fn status(&self, generation: Generation) -> u16 {
         match (self.source, generation, self.kind) {
+            // Whoever is to come again has to understand so.
+            (_, _, ErrorKind::Unavailable) => 503,
             (Source::Room, Generation::Classic, _)
             | (Source::Room, Generation::Newest, ErrorKind::NotImplemented) => 500,
             (_, _, kind) => kind.code(),
@@ -87,7 +89,8 @@ impl Failure {
         if self.kind == ErrorKind::Unauthorized {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.source == Source::Door && self.kind.is_retryable() {
+        let comes_again = self.source == Source::Door && self.kind.is_retryable();
+        if comes_again || self.kind == ErrorKind::Unavailable {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
         response
@@ -143,14 +146,20 @@ mod tests {
         let unknown = Failure::not_found("transport", "x");
         let joined = Failure::new(ErrorKind::Conflict, "already joined");
         let door = Failure::from(Denied::new(ErrorKind::Unauthorized, "a token is required"));
+        let full = Failure::from(RoomError::new(ErrorKind::Unavailable, "no port is left"));
         for (failure, classic, newest) in [
             (body, 400, 400),
             (unknown, 500, 404),
             (joined, 500, 409),
             (door, 401, 401),
+            (full.clone(), 503, 503),
         ] {
             assert_eq!(failure.status(Generation::Classic), classic, "{failure:?}");
             assert_eq!(failure.status(Generation::Newest), newest, "{failure:?}");
+        }
+        for generation in [Generation::Classic, Generation::Newest] {
+            let response = full.clone().response(generation);
+            assert!(response.headers().contains_key(header::RETRY_AFTER));
         }
     }
 }

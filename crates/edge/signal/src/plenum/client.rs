@@ -65,10 +65,6 @@ pub(super) struct Client {
 /// What happens goes on, or is the end.
 pub(super) type Step = Result<(), Ending>;
 
-/// Requests of one client to its room that may be unanswered at a time. A room answers all of them in the end, so that
-/// the table can only grow by hurry.
-const MAX_OPEN_REQUESTS: usize = 512;
-
 impl Client {
     /// `session` is what `home` led to, `stages` began with its arrival.
     pub(super) fn new(
@@ -221,7 +217,7 @@ impl Client {
             Asked::Join { .. } | Asked::Room { .. } if self.is_between_rooms() => {
                 self.link.answer(id, &outgoing::between_rooms(id));
             }
-            Asked::Join { .. } | Asked::Room { .. } if self.jobs.open() >= MAX_OPEN_REQUESTS => {
+            Asked::Join { .. } | Asked::Room { .. } if self.jobs.is_full() => {
                 let error = RoomError::new(ErrorKind::TooMany, "too many open requests");
                 self.link.answer(id, &outgoing::refusal(id, &error));
             }
@@ -229,7 +225,7 @@ impl Client {
             Asked::Room { mut parts, answer } => {
                 self.moves.note_requests(&mut parts);
                 match self.jobs.begin(id, parts, answer) {
-                    Ok(requests) => self.ask_room(requests).await,
+                    Ok(()) => self.ask_ready().await,
                     Err(answer) => self.link.answer(id, &answer),
                 }
             }
@@ -259,12 +255,18 @@ impl Client {
         for (transport, connect) in connects {
             // Who was refused may try again with what is connected already.
             if self.connected.insert(transport) {
-                let request = self.jobs.connect();
-                self.ask_room([(request, connect)]).await;
+                self.jobs.connect(connect);
             }
         }
-        if let Ok(requests) = self.jobs.begin(id, vec![join], Answer::Reply) {
-            self.ask_room(requests).await;
+        // It is one part, so that there is something to do.
+        let _ = self.jobs.begin(id, vec![join], Answer::Reply);
+        self.ask_ready().await;
+    }
+
+    /// Asks the room for what it can be asked now.
+    async fn ask_ready(&mut self) {
+        while let Some((request, body)) = self.jobs.ready() {
+            self.ask_room([(request, body)]).await;
         }
     }
 
@@ -286,10 +288,9 @@ impl Client {
         match result {
             Ok(data) => {
                 for consumer in decode_refused(data) {
-                    let request = self.jobs.close();
-                    let close = PeerRequest::CloseConsumer { consumer };
-                    self.ask_room([(request, close)]).await;
+                    self.jobs.close(PeerRequest::CloseConsumer { consumer });
                 }
+                self.ask_ready().await;
                 self.answer(ask, true).await;
             }
             Err(refusal) => {
@@ -310,7 +311,10 @@ impl Client {
             SessionEvent::End(end) => return Err(Ending::Session(end)),
             SessionEvent::Move => self.follow("maintenance", true),
             SessionEvent::Notify(event) => self.notify(&event),
-            SessionEvent::Reply { request, result } => return self.handle_reply(request, result),
+            SessionEvent::Reply { request, result } => {
+                self.handle_reply(request, result)?;
+                self.ask_ready().await;
+            }
             other => debug!(?other, "unknown event"),
         }
         Ok(())

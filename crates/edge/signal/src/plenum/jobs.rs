@@ -1,6 +1,6 @@
 //! Requests of one client that the room is working on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use plenum_api::{error::ErrorKind, plenum::RefusedProducer};
 use plenum_room::{NewConsumer, NewDataConsumer, PeerReply, PeerRequest, RequestId, RoomError};
@@ -12,9 +12,20 @@ use super::{incoming::Answer, outgoing};
 pub(super) struct Jobs {
     /// By the identifiers that the client gave them.
     by_id: BTreeMap<u64, Job>,
+    /// What the room works on.
     parts: HashMap<RequestId, Part>,
+    /// What it is asked when it has answered something, in the order in which the client asked.
+    waiting: VecDeque<(Part, PeerRequest)>,
     next_request: u64,
 }
+
+/// Parts that the room works on at a time. It takes 128 requests of a peer that wait for workers, and refuses what comes
+/// beyond: half of them leave it room for what is asked of it besides, as at the entrance.
+const UNDER_WAY: usize = 64;
+
+/// Parts of one client that may be unanswered at a time when it asks for something more. A room answers all of them in the
+/// end, so that the table can only grow by hurry.
+const MAX_OPEN: usize = 512;
 
 /// What a reply is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +73,20 @@ impl Jobs {
         request
     }
 
-    /// Requests to the room that have not been replied to.
-    pub(super) fn open(&self) -> usize {
-        self.parts.len()
+    /// Whether the client has to wait until some of what it asked for is answered.
+    pub(super) fn is_full(&self) -> bool {
+        self.parts.len() + self.waiting.len() >= MAX_OPEN
+    }
+
+    /// What to ask of the room now, if anything.
+    pub(super) fn ready(&mut self) -> Option<(RequestId, PeerRequest)> {
+        if self.parts.len() >= UNDER_WAY {
+            return None;
+        }
+        let (part, body) = self.waiting.pop_front()?;
+        let request = self.next_request();
+        self.parts.insert(request, part);
+        Some((request, body))
     }
 
     /// Whether this request of the client is being worked on.
@@ -72,13 +94,13 @@ impl Jobs {
         self.by_id.contains_key(&id)
     }
 
-    /// Takes a request of the client: what is to be asked of the room, or the answer if that is nothing.
+    /// Takes a request of the client, or gives the answer if there is nothing to be asked of the room.
     pub(super) fn begin(
         &mut self,
         id: u64,
         parts: Vec<PeerRequest>,
         answer: Answer,
-    ) -> Result<Vec<(RequestId, PeerRequest)>, String> {
+    ) -> Result<(), String> {
         let job = Job {
             missing: parts.len(),
             answer,
@@ -93,25 +115,19 @@ impl Jobs {
         }
         self.by_id.insert(id, job);
         let parts = parts.into_iter().enumerate();
-        Ok(parts
-            .map(|(index, body)| (self.part(Part::Job(id, index)), body))
-            .collect())
+        self.waiting
+            .extend(parts.map(|(index, body)| (Part::Job(id, index), body)));
+        Ok(())
     }
 
-    /// A number for connecting a transport before a join.
-    pub(super) fn connect(&mut self) -> RequestId {
-        self.part(Part::Connect)
+    /// Connects a transport before a join.
+    pub(super) fn connect(&mut self, connect: PeerRequest) {
+        self.waiting.push_back((Part::Connect, connect));
     }
 
-    /// A number for closing something that the client refused.
-    pub(super) fn close(&mut self) -> RequestId {
-        self.part(Part::Unwanted)
-    }
-
-    fn part(&mut self, part: Part) -> RequestId {
-        let request = self.next_request();
-        self.parts.insert(request, part);
-        request
+    /// Closes something that the client refused.
+    pub(super) fn close(&mut self, close: PeerRequest) {
+        self.waiting.push_back((Part::Unwanted, close));
     }
 
     /// Takes a reply of the room.
@@ -147,6 +163,7 @@ impl Jobs {
     /// Gives everything up: which requests are to be answered otherwise.
     pub(super) fn drain(&mut self) -> Vec<u64> {
         self.parts.clear();
+        self.waiting.clear();
         let jobs = std::mem::take(&mut self.by_id);
         jobs.into_keys().collect()
     }
@@ -203,8 +220,45 @@ mod tests {
     }
 
     fn begin(jobs: &mut Jobs, id: u64, count: u128, answer: Answer) -> Vec<RequestId> {
-        let requests = jobs.begin(id, parts(count), answer).expect("work");
-        requests.into_iter().map(|(request, _)| request).collect()
+        jobs.begin(id, parts(count), answer).expect("work");
+        ready(jobs)
+    }
+
+    fn ready(jobs: &mut Jobs) -> Vec<RequestId> {
+        let ready = std::iter::from_fn(|| jobs.ready());
+        ready.map(|(request, _)| request).collect()
+    }
+
+    #[test]
+    fn the_room_is_asked_for_no_more_than_it_takes_until_it_has_answered() {
+        let mut jobs = Jobs::default();
+        let mut under_way: VecDeque<_> = begin(&mut jobs, 7, 200, Answer::Rest).into();
+        jobs.begin(8, parts(1), Answer::Reply).expect("work");
+        let (mut answered, mut done) = (0, Vec::new());
+        while let Some(request) = under_way.pop_front() {
+            assert!(under_way.len() < UNDER_WAY);
+            answered += 1;
+            if let Progress::Done { id, .. } = jobs.handle_reply(request, Ok(PeerReply::Done)) {
+                done.push((id, answered));
+            }
+            under_way.extend(ready(&mut jobs));
+        }
+        // What came later is done later, and everything is.
+        assert_eq!(done, [(7, 200), (8, 201)]);
+    }
+
+    #[test]
+    fn who_asks_for_more_than_is_answered_has_to_wait() {
+        let mut jobs = Jobs::default();
+        for id in 0..512 {
+            assert!(!jobs.is_full());
+            jobs.begin(id, parts(1), Answer::Reply).expect("work");
+        }
+        assert!(jobs.is_full());
+        let requests = ready(&mut jobs);
+        assert!(jobs.is_full());
+        jobs.handle_reply(requests[0], Ok(PeerReply::Done));
+        assert!(!jobs.is_full());
     }
 
     #[test]
@@ -227,7 +281,7 @@ mod tests {
             parse(&answer),
             json!({"response": true, "id": 7, "ok": true, "data": {}})
         );
-        assert_eq!(jobs.open(), 0);
+        assert!(jobs.parts.is_empty());
         assert!(!jobs.contains(7));
     }
 

@@ -1,14 +1,16 @@
 //! One receiver of events: what it gets, and the way there.
 
 use std::{
-    error::Error,
     fmt,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use plenum_api::webhook::{DeadLetterInfo, WebhookStatus};
+use plenum_api::{
+    error::chain,
+    webhook::{DeadLetterInfo, WebhookStatus},
+};
 use reqwest::{Client, StatusCode, Url, header};
 use tokio::sync::Notify;
 
@@ -225,13 +227,7 @@ fn unreachable(err: reqwest::Error) -> Failure {
         "no answer in time".to_owned()
     } else {
         // The address may have secrets in it.
-        let err = err.without_url();
-        let first: &(dyn Error + 'static) = &err;
-        let causes = std::iter::successors(Some(first), |err| (*err).source());
-        causes
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": ")
+        chain(&err.without_url())
     };
     Failure {
         reason,

@@ -1,10 +1,14 @@
 //! WHEP: a client that plays what somebody publishes.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
+use plenum_api::error::ErrorKind;
 use plenum_ids::{ConsumerId, PeerId, ProducerId, TransportId};
 use plenum_params::ortc;
 use plenum_room::{Door, PeerEvent, PeerInfo, PeerReply, PeerRequest, ProducerInfo};
 use plenum_sdp::{AnswerSection, Offer, Player, Section, Stream};
+use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument as _, debug, info_span};
 
 use super::{
@@ -56,6 +60,8 @@ pub(super) async fn start(
         current: wanted.clone(),
         wanted,
         slots: players.into_iter().map(Slot::new).collect(),
+        failures: 0,
+        retry_at: None,
     };
     playing.fill().await;
     let sections = playing.answer(&offer);
@@ -111,7 +117,18 @@ struct Playing {
     catalog: Vec<ProducerInfo>,
     /// One per media section.
     slots: Vec<Slot>,
+    /// How often in a row something could not be played that is there.
+    failures: u32,
+    /// When that is tried again.
+    retry_at: Option<Instant>,
 }
+
+/// What could not be played is tried again after a second, then after twice as long each time: a worker that is behind or has
+/// no ports left is so for seconds.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Six times twice as long: a minute. What nobody can help is not asked for all the time.
+const MAX_DOUBLINGS: u32 = 6;
 
 /// A media section, and what goes out on it.
 struct Slot {
@@ -121,6 +138,8 @@ struct Slot {
     producer: Option<ProducerId>,
     /// What the answer tells of the first one.
     stream: Option<Stream>,
+    /// Whether the room could not make the consumer, for now.
+    failed: bool,
 }
 
 impl Slot {
@@ -130,6 +149,7 @@ impl Slot {
             consumer: None,
             producer: None,
             stream: None,
+            failed: false,
         }
     }
 
@@ -149,6 +169,27 @@ impl Playing {
         for index in 0..self.slots.len() {
             self.fill_slot(index).await;
         }
+        self.plan();
+    }
+
+    /// Tries again what the room could not do. What the client has closed stays closed.
+    async fn retry(&mut self) {
+        for index in 0..self.slots.len() {
+            if self.slots.get(index).is_some_and(|slot| slot.failed) {
+                self.fill_slot(index).await;
+            }
+        }
+        self.plan();
+    }
+
+    fn plan(&mut self) {
+        if self.slots.iter().any(|slot| slot.failed) {
+            let wait = RETRY * 2_u32.pow(self.failures.min(MAX_DOUBLINGS));
+            self.failures = self.failures.saturating_add(1);
+            self.retry_at = Some(Instant::now() + wait);
+        } else {
+            (self.failures, self.retry_at) = (0, None);
+        }
     }
 
     fn newest(&self) -> Option<PeerId> {
@@ -161,9 +202,14 @@ impl Playing {
     }
 
     async fn fill_slot(&mut self, index: usize) {
-        let Some(slot) = self.slots.get(index).filter(|slot| slot.consumer.is_none()) else {
+        let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
+        slot.failed = false;
+        if slot.consumer.is_some() {
+            return;
+        }
+        let slot = &*slot;
         let mut candidates = self.catalog.iter().rev();
         let found = candidates.find(|it| Some(&it.peer) == self.current.as_ref() && slot.plays(it));
         let Some(producer) = found.map(|producer| producer.producer) else {
@@ -186,8 +232,14 @@ impl Playing {
                 }
             }
             Ok(other) => debug!(?other, "the room answered something else"),
-            // Gone in the meantime: what comes next is told.
-            Err(err) => debug!(%err, "cannot play it"),
+            Err(err) => {
+                debug!(%err, "cannot play it");
+                // What is gone is gone, and what comes next is told.
+                let failed = err.kind != ErrorKind::NotFound;
+                if let Some(slot) = self.slots.get_mut(index) {
+                    slot.failed = failed;
+                }
+            }
         }
     }
 
@@ -209,8 +261,15 @@ impl Playing {
     /// Sees to the session until it is over.
     async fn watch(mut self, mut running: Running) {
         debug!("plays");
-        while let Some(event) = running.next().await {
-            self.handle(event).await;
+        loop {
+            let retry_at = self.retry_at;
+            tokio::select! {
+                event = running.next() => match event {
+                    Some(event) => self.handle(event).await,
+                    None => return,
+                },
+                () = at(retry_at) => self.retry().await,
+            }
         }
     }
 
@@ -244,5 +303,88 @@ impl Playing {
                 }
             }
         }
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use plenum_params::{
+        media::MediaKind,
+        rtp_parameters::{RtpCapabilities, RtpParameters},
+    };
+    use plenum_room::RoomError;
+    use serde_json::{Map, json};
+
+    use super::*;
+
+    /// Plays one picture, of a room that answers requests one after the other with these.
+    fn playing(answers: Vec<ErrorKind>) -> Playing {
+        let mut answers = answers.into_iter();
+        let guest = Guest::of_answers(move |_| {
+            let kind = answers.next().unwrap_or(ErrorKind::NotFound);
+            Err(RoomError::new(kind, "no"))
+        });
+        let codec = json!({"mimeType": "video/VP8", "payloadType": 101, "clockRate": 90000});
+        let consumable = json!({"codecs": [codec]});
+        let mut offered = codec.clone();
+        offered["kind"] = json!("video");
+        offered["preferredPayloadType"] = json!(101);
+        let capabilities = json!({"codecs": [offered]});
+        let capabilities: RtpCapabilities = serde_json::from_value(capabilities).expect("valid");
+        let consumable: RtpParameters = serde_json::from_value(consumable).expect("valid");
+        let ada = PeerId::from("ada");
+        let mut player = Player::default();
+        player.capabilities = capabilities;
+        Playing {
+            guest,
+            transport: TransportId::from_u128(1),
+            wanted: None,
+            current: None,
+            catalog: vec![ProducerInfo {
+                peer: ada,
+                producer: ProducerId::from_u128(2),
+                kind: MediaKind::Video,
+                producer_type: ortc::ProducerType::Simple,
+                app_data: Arc::new(Map::new()),
+                paused: false,
+                consumable: Arc::new(consumable),
+            }],
+            slots: vec![Slot::new(player)],
+            failures: 0,
+            retry_at: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_played_now_is_tried_again_until_it_is_gone() {
+        let mut playing = playing(vec![
+            ErrorKind::TooMany,
+            ErrorKind::Unavailable,
+            ErrorKind::NotFound,
+        ]);
+        playing.fill().await;
+        let first = playing.retry_at.expect("tried again");
+        playing.retry().await;
+        let second = playing.retry_at.expect("tried again");
+        assert!(second >= first + RETRY, "later each time");
+        playing.retry().await;
+        assert_eq!((playing.retry_at, playing.failures), (None, 0));
+    }
+
+    #[tokio::test]
+    async fn what_the_client_has_closed_is_not_tried_again() {
+        let mut playing = playing(vec![ErrorKind::NotFound, ErrorKind::TooMany]);
+        playing.fill().await;
+        playing.retry().await;
+        assert_eq!(playing.retry_at, None, "nothing was asked");
     }
 }

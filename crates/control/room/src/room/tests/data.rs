@@ -242,6 +242,31 @@ fn who_writes_to_the_bot_is_answered_when_the_bot_reads() {
 }
 
 #[test]
+fn the_bot_speaks_as_the_server_that_a_client_was_written_for() {
+    for (door, words) in [
+        (Door::Classic, "alice said me: \"hi\""),
+        (Door::Plenum, "alice said me: \"hi\""),
+        (Door::Newest, "alice told me: 'hi'"),
+    ] {
+        let mut world = World::with_data(|_| {});
+        let admission = Admission {
+            door,
+            ..Admission::new("alice".into())
+        };
+        let alice = world.join_as(1, admission, clients::join("alice"));
+        world.run_worker();
+        let told = write(&mut world, alice, (0, Audience::Bot));
+        let data_consumer = ear(&world, told);
+        world.handle(Command::Message {
+            data_consumer,
+            text: "hi".to_owned(),
+        });
+        let said = said(&mut world);
+        assert!(!said.is_empty() && said.iter().all(|(.., text)| text == words));
+    }
+}
+
+#[test]
 fn the_bot_repeats_to_everybody_what_it_is_told() {
     let mut world = World::with_data(|_| {});
     let alice = join(&mut world, 1, "alice");

@@ -101,6 +101,22 @@ fn who_wants_tcp_alone_gets_no_other_candidates() {
 }
 
 #[test]
+fn a_worker_without_ports_is_not_the_fault_of_whoever_asks() {
+    let mut world = World::new();
+    let alice = world.join(1, "alice");
+    world.worker.failures = vec![worker::Failure::Refused];
+    let transport = PeerRequest::CreatePlainTransport {
+        producing: true,
+        consuming: false,
+        rtcp_mux: true,
+        comedia: true,
+        srtp: None,
+    };
+    let refused = world.ask(alice.0, transport).expect_err("no port is left");
+    assert_eq!(refused.kind, ErrorKind::Unavailable);
+}
+
+#[test]
 fn limits_are_kept() {
     let mut world = World::with(|config| {
         config.limits.transports = 3;
