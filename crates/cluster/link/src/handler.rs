@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use plenum_ids::{NodeEpoch, NodeId};
 use serde_json::Value;
 
-use crate::Refusal;
+use crate::{Channel, Refusal};
 
 /// An answer that is being made. It may take its time and does not hold up others. It is made to its end, also when the
 /// link or the one who asked is gone meanwhile.
@@ -39,4 +39,7 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Somebody tells something and expects no answer.
     fn notice(&self, from: Peer, method: String, body: Value);
+
+    /// Somebody opens a channel, and says this with it. Whoever wants none of that closes it; dropping it does, too.
+    fn channel(&self, from: Peer, channel: Channel, opening: Value);
 }

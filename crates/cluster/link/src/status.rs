@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use plenum_ids::{NodeEpoch, NodeId};
+use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::{LinkError, Peer};
 
@@ -24,7 +25,7 @@ pub enum LinkEvent {
         /// Which epoch is connected there, as far as is known.
         by: Option<NodeEpoch>,
     },
-    /// The listener was too slow and has missed some of these: look at `Links::status` again.
+    /// The listener was too slow and has missed some of these: look at [`Links::status`](crate::Links::status) again.
     Missed,
     /// There is one now.
     Up {
@@ -89,6 +90,18 @@ pub struct LinkStatus {
     pub advertised: Option<String>,
     /// Whether this node has dialled.
     pub dialled: bool,
+    /// How it is doing.
+    pub figures: LinkFigures,
+    /// Why none could be made.
+    pub last_failure: Option<LinkError>,
+    /// Why the last one ended.
+    pub last_down: Option<DownReason>,
+}
+
+/// How a connection is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LinkFigures {
     /// Bytes that were written, before encryption.
     pub sent_bytes: u64,
     /// Bytes that were read, after decryption.
@@ -103,8 +116,23 @@ pub struct LinkStatus {
     pub answering: usize,
     /// Channels.
     pub channels: usize,
-    /// Why the last one ended or could not be made.
-    pub last_failure: Option<LinkError>,
-    /// Why the last one ended.
-    pub last_down: Option<DownReason>,
+}
+
+/// What happens, as it happens.
+#[derive(Debug)]
+pub struct LinkEvents(broadcast::Receiver<LinkEvent>);
+
+impl LinkEvents {
+    pub(crate) fn new(events: broadcast::Receiver<LinkEvent>) -> Self {
+        Self(events)
+    }
+
+    /// The next event; `None`: the links are gone. It may be dropped while it waits.
+    pub async fn next(&mut self) -> Option<LinkEvent> {
+        match self.0.recv().await {
+            Ok(event) => Some(event),
+            Err(RecvError::Closed) => None,
+            Err(RecvError::Lagged(_)) => Some(LinkEvent::Missed),
+        }
+    }
 }
