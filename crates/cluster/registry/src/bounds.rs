@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plenum_ids::{NamespaceId, NodeEpoch, NodeId, PeerId, RoomEpoch, RoomName};
 
-use crate::{ClaimRequest, Joins, NodeRecord, RegistryError};
+use crate::{ClaimRequest, Joins, NodeRecord, PartMark, RegistryError};
 
 /// Bytes of a node's, room's or peer's name. The longest that signalling takes is shorter.
 pub const MAX_NAME: usize = 512;
@@ -47,6 +47,14 @@ pub(crate) fn part(name: &RoomName, of: &NodeId, epoch: NodeEpoch) -> Result<(),
     room(name)?;
     node(of)?;
     node_epoch(epoch)
+}
+
+/// A part's mark as it is stored.
+pub(crate) fn mark(mark: &PartMark) -> Result<String, RegistryError> {
+    number("the number of a part's changes", mark.seq)?;
+    serde_json::to_string(mark).map_err(|_| RegistryError::Refused {
+        what: "a part's mark",
+    })
 }
 
 pub(crate) fn note(note: &str) -> Result<(), RegistryError> {

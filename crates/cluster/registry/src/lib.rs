@@ -19,9 +19,11 @@ mod bus;
 mod error;
 mod memory;
 mod node;
+mod redis;
 mod registry;
 mod room;
 
+pub use self::redis::{RedisConfig, RedisConfigError, RedisRegistry, RedisServers, RedisTls};
 pub use bounds::{
     MAX_CANDIDATES, MAX_EPOCH, MAX_MESSAGE, MAX_NAME, MAX_PEER_NOTE, MAX_RECORD, MAX_TOPIC,
 };

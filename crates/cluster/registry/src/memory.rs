@@ -206,6 +206,7 @@ impl Registry for Memory {
     ) -> Answer<'_, ()> {
         self.answer(|state, _| {
             bounds::part(&room, &node, node_epoch)?;
+            bounds::mark(&mark)?;
             state.put_part(room, node, node_epoch, mark)
         })
     }

@@ -1,0 +1,14 @@
+-- ARGV: room, node, node epoch, peer, note
+local room, node, epoch = ARGV[1], ARGV[2], tonumber(ARGV[3])
+fence(node, epoch)
+local key = peers_key(node, room)
+local stored = peers_epoch(node, room)
+if stored and stored > epoch then
+  refuse('FENCED ' .. int(stored))
+end
+if stored and stored < epoch then
+  redis.call('UNLINK', key)
+end
+redis.call('HSET', key, '', int(epoch), ARGV[4], ARGV[5])
+redis.call('SADD', rooms_key(node), room)
+return {}

@@ -1,0 +1,2 @@
+-- ARGV: room
+return { redis.call('HGETALL', room_key(ARGV[1])) }

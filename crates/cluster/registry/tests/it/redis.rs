@@ -1,0 +1,6 @@
+//! What only Redis can do.
+
+mod keys;
+mod loss;
+mod rights;
+mod sentinels;
