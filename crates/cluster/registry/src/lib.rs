@@ -17,6 +17,8 @@
 mod bounds;
 mod bus;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod memory;
 mod node;
 mod redis;

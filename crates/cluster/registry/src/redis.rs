@@ -7,9 +7,9 @@
 //! One connection carries questions and messages. It is watched over: whatever fails, a new one is made, after the
 //! Sentinels have been asked again where there are any, and every topic is subscribed to anew.
 
+pub(crate) mod ask;
 pub(crate) mod replies;
 
-mod ask;
 mod config;
 mod connection;
 mod scripts;

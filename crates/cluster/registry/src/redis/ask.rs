@@ -124,8 +124,15 @@ impl RedisRegistry {
     ) -> Result<T, RegistryError> {
         let shared = &self.inner.shared;
         let act = async {
-            let mut live = shared.live().await;
-            act(&mut live).await
+            let (mut live, mut changes) = shared.live().await;
+            tokio::select! {
+                biased;
+                answer = act(&mut live) => answer,
+                // Nobody reads that connection any more.
+                _ = changes.changed() => Err(RegistryError::Unreachable {
+                    reason: "the connection was lost".to_owned(),
+                }),
+            }
         };
         let answer = timeout(self.inner.deadline, act).await;
         let answer = answer.unwrap_or_else(|_| Err(shared.unreachable()));

@@ -138,11 +138,9 @@ impl Source {
         let Kind::Sentinels { sentinels, .. } = &mut self.kind else {
             return Ok(true);
         };
-        // Sentinels that are all away are no reason to leave a server that answers.
-        Ok(match sentinels.master().await {
-            Ok(master) => live.address.as_ref() == Some(&master),
-            Err(_) => true,
-        })
+        // A Sentinel that is away is no reason to leave a server that answers.
+        let master = sentinels.glance().await;
+        Ok(master.is_none() || master == live.address)
     }
 }
 

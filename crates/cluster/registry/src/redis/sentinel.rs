@@ -36,6 +36,15 @@ impl Sentinels {
         Err(ConnectError::Sentinels(reason))
     }
 
+    /// Where the next Sentinel says that the master is: a question that takes no longer than one of them may.
+    pub(super) async fn glance(&mut self) -> Option<(String, u16)> {
+        let master = self.ask().await.ok().flatten();
+        if master.is_none() {
+            self.pass_on();
+        }
+        master
+    }
+
     /// Another one is asked next.
     pub(super) fn pass_on(&mut self) {
         self.connection = None;

@@ -46,12 +46,13 @@ impl Default for Shared {
 }
 
 impl Shared {
-    /// The present connection, or the next one.
-    pub(super) async fn live(&self) -> Live {
+    /// The present connection, or the next one, and what changes when it is given up.
+    pub(super) async fn live(&self) -> (Live, watch::Receiver<Option<Live>>) {
         let mut changes = self.live.subscribe();
         loop {
-            if let Some(live) = changes.borrow_and_update().as_ref() {
-                return live.clone();
+            let live = changes.borrow_and_update().clone();
+            if let Some(live) = live {
+                return (live, changes);
             }
             // The sender is `self`: it is not gone.
             let _ = changes.changed().await;

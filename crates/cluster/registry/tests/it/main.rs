@@ -2,5 +2,6 @@
 #![expect(clippy::print_stderr, reason = "bounds are printed, not asserted")]
 
 mod contract;
+mod memory;
 mod place;
 mod redis;

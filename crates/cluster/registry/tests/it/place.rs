@@ -211,19 +211,26 @@ impl Sentinel {
     }
 }
 
+/// Servers close connections when their place changes: then it is asked again.
 async fn ask<T: redis::FromRedisValue>(port: u16, words: &[&str]) -> T {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).expect("an address");
     let patience = redis::AsyncConnectionConfig::new()
         .set_connection_timeout(Some(BOUND))
         .set_response_timeout(Some(BOUND));
-    let connection = client.get_multiplexed_async_connection_with_config(&patience);
-    let mut connection = connection.await.expect("a connection");
     let mut command = redis::cmd(words[0]);
     command.arg(&words[1..]);
-    command
-        .query_async(&mut connection)
-        .await
-        .expect("an answer")
+    eventually("an answer", async || {
+        let connection = client.get_multiplexed_async_connection_with_config(&patience);
+        let answer = match connection.await {
+            Ok(mut connection) => command.query_async(&mut connection).await,
+            Err(err) => Err(err),
+        };
+        match answer {
+            Err(err) if err.is_io_error() => None,
+            answer => Some(answer.expect("an answer")),
+        }
+    })
+    .await
 }
 
 fn spawn(port: u16, dir: &Path, args: &[String]) -> Child {
