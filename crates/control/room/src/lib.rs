@@ -37,7 +37,6 @@ mod effect;
 mod event;
 mod happening;
 mod info;
-#[expect(dead_code, unused_imports, reason = "what rooms do with it comes next")]
 mod remote;
 mod room;
 mod state;
@@ -69,5 +68,5 @@ pub use room::{Room, RoomDump};
 pub use subscription::Subscription;
 pub use view::{
     ConsumerView, DataConsumerView, DataProducerView, PeerState, PeerView, PlaceView, ProducerView,
-    RoomView, TransportView,
+    RemotePeerView, RoomView, TransportView,
 };

@@ -28,7 +28,9 @@ use crate::{command::Audience, info::RoomProperties};
 pub use pipes::{FarEnd, NearEnd, PipeMedium, PipeOffer, PipeSource, PipeStreams};
 pub use requests::{Home, NodeAskId, NodeFailure, NodeReply, NodeRequest, OpenPipe};
 
-pub(crate) use checks::{check_change, check_hint, check_request, check_snapshot};
+pub(crate) use checks::{
+    check_change, check_hint, check_offer, check_request, check_snapshot, may_grow, may_have_more,
+};
 pub(crate) use differences::{differences, is_newer};
 
 /// One start of a node. What an earlier one owned is gone.

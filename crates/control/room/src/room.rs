@@ -18,6 +18,7 @@ mod pipes;
 mod places;
 mod plain;
 mod producers;
+mod remote;
 mod requests;
 mod rights;
 mod sessions;
@@ -43,7 +44,10 @@ use crate::{
     effect::{AskId, Effect, OpId, PeerReply, RoomError},
     event::PeerEvent,
     info::RoomProperties,
-    room::{away::Away, batches::Batch, bot::Patience, speakers::Speakers, subscriptions::Floor},
+    room::{
+        away::Away, batches::Batch, bot::Patience, remote::Remote, speakers::Speakers,
+        subscriptions::Floor,
+    },
     state::{
         Asked, BatchId, Bot, Consumer, DataConsumer, DataProducer, Made, Op, Peer, Place, Producer,
         Timer, Transport,
@@ -117,6 +121,8 @@ pub struct Room {
     disappointed: Vec<(SessionId, RequestId)>,
     /// A host went, or is none any more, in the command at hand.
     host_left: bool,
+    /// Of a room that may have parts at other nodes.
+    remote: Option<Box<Remote>>,
     next_op: u64,
     next_ask: u64,
     next_batch: u64,
@@ -131,11 +137,14 @@ impl Room {
     pub fn new(mut config: RoomConfig, seed: [u8; 32], effects: &mut Vec<Effect>) -> Self {
         config.consumer_replicas = config.consumer_replicas.min(MAX_CONSUMER_REPLICAS);
         let router = config.router;
+        let mut rng = StdRng::from_seed(seed);
+        let shared = config.shared.take();
         let mut room = Self {
+            remote: shared.map(|shared| Box::new(Remote::new(shared, &mut rng))),
             properties: config.properties.clone(),
             returning: std::mem::take(&mut config.returning),
             config,
-            rng: StdRng::from_seed(seed),
+            rng,
             ended: None,
             places: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -190,6 +199,7 @@ impl Room {
             }
             return;
         }
+        self.note_time(now);
         match command {
             Command::ClientAnswer { ask, accepted } => {
                 self.handle_client_answer(ask, accepted, effects);
@@ -220,10 +230,19 @@ impl Room {
             Command::WorkerAnswer { op, result } => {
                 self.handle_worker_answer(now, op, result, effects);
             }
-            // What other nodes say to a room that is whole.
-            _ => {}
+            Command::Home(home) => self.handle_home(home),
+            Command::NodeAnswers { op, result } => {
+                self.handle_node_answer(now, op, result, effects);
+            }
+            Command::NodeAsks { ask, node, request } => {
+                self.handle_node_request(ask, &node, request, effects);
+            }
+            Command::PipeOffered { op, result } => self.handle_offer(op, result, effects),
+            Command::Remote { node, change } => self.handle_remote(now, &node, change, effects),
         }
-        self.tidy(now, effects);
+        if self.ended.is_none() {
+            self.tidy(now, effects);
+        }
     }
 
     /// What is left to do when a command has been carried out to its end.
@@ -233,8 +252,10 @@ impl Room {
         self.ask_batches(effects);
         self.note_idle_pipes(now);
         self.close_idle_data_pipes(effects);
+        self.note_idle_inlets(now, effects);
         self.close_idle_bots(effects);
         self.tell_disappointed(effects);
+        self.publish_changes(effects);
     }
 
     /// When [`Command::Tick`] is due.
@@ -298,6 +319,9 @@ impl Room {
                     self.host_left = true;
                 }
                 Timer::Pipe(producer, place) => self.handle_pipe_timer(producer, place, effects),
+                Timer::Inlet(source) => self.handle_inlet_timer(source, effects),
+                Timer::Retry(source) => self.handle_retry(source, effects),
+                Timer::Hearing => self.handle_hearing_timer(now, effects),
             }
         }
     }
@@ -325,7 +349,8 @@ impl Room {
         for op in std::mem::take(&mut self.ops).into_values() {
             if let Op::Request {
                 session, request, ..
-            } = op
+            }
+            | Op::Decide { session, request } = op
             {
                 let error = RoomError::ending(ErrorKind::Unavailable, reason);
                 effects.push(Effect::Reply {
@@ -365,6 +390,7 @@ impl Room {
         self.away.clear();
         self.producing.clear();
         self.timers.clear();
+        self.remote = None;
         for (place, Place { router, .. }) in std::mem::take(&mut self.places) {
             effects.push(Effect::Worker {
                 place,

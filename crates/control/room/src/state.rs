@@ -26,6 +26,7 @@ use crate::{
     admission::Admission,
     command::{PlaceId, RequestId, SessionId},
     effect::{AskId, OpId},
+    remote::{NodeKey, PipeSource},
     subscription::Subscription,
 };
 
@@ -122,6 +123,12 @@ pub(crate) enum Timer {
     Returned,
     /// Nobody has needed a producer at a place for long enough.
     Pipe(ProducerId, PlaceId),
+    /// Nobody here has needed what comes from another node for long enough.
+    Inlet(PipeSource),
+    /// It is asked for again.
+    Retry(PipeSource),
+    /// Another node has not told for some time who can be heard there.
+    Hearing,
 }
 
 /// Whether the worker has confirmed an object. The client hears of it only then.
@@ -246,9 +253,10 @@ const MID_WRAP: u32 = 100_000_000;
 )]
 pub(crate) struct Producer {
     pub(crate) session: SessionId,
-    /// Where it comes in.
-    pub(crate) place: PlaceId,
-    pub(crate) transport: TransportId,
+    /// Where it comes in; `None`: it is another node's, and has not been brought here.
+    pub(crate) place: Option<PlaceId>,
+    /// `None`: it is another node's.
+    pub(crate) transport: Option<TransportId>,
     pub(crate) presence: Presence,
     pub(crate) kind: MediaKind,
     /// How many streams and layers it sends.
@@ -273,6 +281,13 @@ pub(crate) struct Producer {
     pub(crate) consumers: BTreeSet<(SessionId, ConsumerId)>,
     /// To the places where others consume it.
     pub(crate) pipes: BTreeMap<PlaceId, Pipe>,
+}
+
+impl Producer {
+    /// Whether its owner is at another node.
+    pub(crate) const fn is_far(&self) -> bool {
+        self.transport.is_none()
+    }
 }
 
 /// What a producer comes from.
@@ -410,6 +425,17 @@ pub(crate) enum Op {
     OpenDataPipe(DataProducerId, PlaceId),
     /// A producer is brought to a place.
     OpenPipe(ProducerId, PlaceId),
+    /// Another node decides something that a client asked for.
+    Decide {
+        session: SessionId,
+        request: RequestId,
+    },
+    /// The near end of a pipe to another node.
+    OpenFeed(FeedKey),
+    /// Another node is asked for something that comes in there.
+    AskInlet(PipeSource),
+    /// The far end of a pipe from another node.
+    OpenInlet(PipeSource),
     /// The worker's answer answers a client.
     Request {
         session: SessionId,
@@ -419,6 +445,9 @@ pub(crate) enum Op {
     /// A consumer is set going.
     Start(ConsumerId),
 }
+
+/// A pipe that another node's part takes: the node, the life of its part, and its number there.
+pub(crate) type FeedKey = (NodeKey, u64, u64);
 
 /// What to do when the worker has answered a client's request, besides telling the client.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use plenum_api::grants::{Grants, Role};
 use plenum_ids::{
-    ConsumerId, DataConsumerId, DataProducerId, PeerId, ProducerId, RouterId, TransportId,
+    ConsumerId, DataConsumerId, DataProducerId, NodeId, PeerId, ProducerId, RouterId, TransportId,
 };
 use plenum_params::media::MediaKind;
 use serde::Serialize;
@@ -28,6 +28,36 @@ pub struct RoomView {
     pub places: Vec<PlaceView>,
     /// Everybody who is connected; who has been so longest comes first.
     pub peers: Vec<PeerView>,
+    /// Those who have joined at other nodes, as far as this one knows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remote_peers: Vec<RemotePeerView>,
+}
+
+/// Somebody who has joined at another node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::exhaustive_structs, reason = "figures")]
+pub struct RemotePeerView {
+    /// Who.
+    pub peer_id: PeerId,
+    /// Where.
+    pub node: NodeId,
+    /// When it joined, in milliseconds since 1970 by that node's clock.
+    pub joined_at: u64,
+    /// Where it comes from.
+    pub remote: Option<IpAddr>,
+    /// Name to show.
+    pub display_name: String,
+    /// What it is.
+    pub role: Role,
+    /// What it was given, its role not considered.
+    pub grants: Grants,
+    /// It would like to speak.
+    pub hand_raised: bool,
+    /// What it sends, oldest first.
+    pub producers: Vec<ProducerId>,
+    /// Those of them that are brought here.
+    pub piped: Vec<ProducerId>,
 }
 
 /// One place of a room.

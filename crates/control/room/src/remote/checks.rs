@@ -105,7 +105,9 @@ pub(crate) fn check_request(request: &NodeRequest) -> Result<(), Unfit> {
             check_command(command)
         }
         NodeRequest::Appoint { peer, .. } => check_peer_id(peer),
-        NodeRequest::ClosePipe { .. } | NodeRequest::Unknown => Ok(()),
+        NodeRequest::ClosePipe { .. } | NodeRequest::PipeGone { .. } | NodeRequest::Unknown => {
+            Ok(())
+        }
     }
 }
 

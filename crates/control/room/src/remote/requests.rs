@@ -39,6 +39,11 @@ pub enum NodeRequest {
         /// One for each stream.
         wanted: Vec<bool>,
     },
+    /// A pipe that the told part takes is gone at its near end. Told.
+    PipeGone {
+        /// Its number.
+        pipe: u64,
+    },
     /// → [`NodeReply::Done`]; something that hosts decide. About a peer it is asked of the node that has the peer, about the
     /// room of its home. Asked.
     Decide {

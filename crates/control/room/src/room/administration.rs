@@ -12,7 +12,7 @@ use crate::{
     effect::{Effect, PeerReply, RoomError},
     event::PeerEvent,
     happening::RoomEvent,
-    room::{Outcome, Room, requests::check_size},
+    room::{Outcome, Room, remote::Responsible, requests::check_size},
 };
 
 impl Room {
@@ -26,9 +26,31 @@ impl Room {
         if let Some(reason) = self.ended {
             return Err(RoomError::new(ErrorKind::NotFound, reason.as_str()));
         }
-        let result = self.decide(command, effects);
-        self.tidy(now, effects);
+        self.note_time(now);
+        let result = self.administer_anywhere(command, effects);
+        if self.ended.is_none() {
+            self.tidy(now, effects);
+        }
         result
+    }
+
+    /// What another node has to do is told to it; what becomes of it shows.
+    fn administer_anywhere(
+        &mut self,
+        command: AdminCommand,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), RoomError> {
+        match self.responsible(&command)? {
+            Responsible::This => self.decide(command, effects),
+            Responsible::All => {
+                self.tell_decision((None, None), &command, effects);
+                self.decide(command, effects)
+            }
+            Responsible::Other(node) => {
+                self.tell_decision((None, Some(node)), &command, effects);
+                Ok(())
+            }
+        }
     }
 
     /// A client asks for something that hosts decide.
@@ -39,6 +61,17 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) -> Outcome {
         self.check_decides(session)?;
+        match self.responsible(&command)? {
+            Responsible::Other(node) => {
+                self.forward_decision((session, request), node, command, effects);
+                return Ok(None);
+            }
+            Responsible::All => {
+                let by = self.name_of(session).cloned();
+                self.tell_decision((by, None), &command, effects);
+            }
+            Responsible::This => {}
+        }
         if let AdminCommand::SetGrants { peer, grants } = &command {
             self.check_gives(session, peer, *grants)?;
         }
@@ -59,14 +92,17 @@ impl Room {
         Ok((!ends).then_some(PeerReply::Done))
     }
 
-    fn decide(
+    pub(super) fn decide(
         &mut self,
         command: AdminCommand,
         effects: &mut Vec<Effect>,
     ) -> Result<(), RoomError> {
         match command {
             AdminCommand::Admit { peer } => self.admit(&peer, effects)?,
-            AdminCommand::Close => self.end(CloseReason::RoomClosed, effects),
+            AdminCommand::Close => {
+                self.publish_end(effects);
+                self.end(CloseReason::RoomClosed, effects);
+            }
             AdminCommand::CloseConsumer { consumer } => self.take_consumer(consumer, effects)?,
             AdminCommand::CloseDataProducer { data_producer } => {
                 self.take_data_producer(data_producer, effects)?;
@@ -115,7 +151,12 @@ impl Room {
         Ok(())
     }
 
-    fn tell_room_changed(&self, effects: &mut Vec<Effect>) {
+    fn tell_room_changed(&mut self, effects: &mut Vec<Effect>) {
+        self.publish_properties();
+        self.tell_properties(effects);
+    }
+
+    pub(super) fn tell_properties(&self, effects: &mut Vec<Effect>) {
         let properties = &self.properties;
         effects.push(Effect::Happened(RoomEvent::RoomChanged(properties.clone())));
         for session in self.featured.iter().copied() {

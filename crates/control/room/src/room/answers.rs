@@ -92,6 +92,7 @@ impl Room {
                     self.follow_up(work, effects);
                 }
             }
+            Some(Op::OpenInlet(source)) => self.handle_far_end(now, source, result, effects),
             Some(Op::Start(consumer)) => {
                 self.settle_consumer(consumer);
                 if result.is_ok() {
@@ -99,7 +100,8 @@ impl Room {
                 }
             }
             // Without an entry the asker is gone, and what it asked for was undone when it went. What was not muted goes on.
-            Some(Op::Mute(_)) | None => {}
+            // What is another node's to answer does not come this way.
+            Some(Op::Mute(_) | Op::Decide { .. } | Op::OpenFeed(_) | Op::AskInlet(_)) | None => {}
         }
     }
 
@@ -223,18 +225,19 @@ impl Room {
                 self.close_if_unsure(place, failure, close, effects);
             }
             Work::Produce(id) => {
-                let place = self.forget_producer(id, effects).map(|it| it.place);
+                let place = self.forget_producer(id, effects).and_then(|it| it.place);
                 let close = Request::CloseProducer { producer: id };
                 self.close_if_unsure(place, failure, close, effects);
             }
             Work::ProduceData(id) => {
-                let place = self.forget_data_producer(id, effects).map(|it| it.place);
+                let place = self.forget_data_producer(id, effects);
+                let place = place.and_then(|it| it.place);
                 let close = Request::CloseDataProducer { data_producer: id };
                 self.close_if_unsure(place, failure, close, effects);
             }
             Work::Listen(data_producer) => {
                 let place = self.forget_data_producer(data_producer, effects);
-                if let Some(place) = place.map(|it| it.place) {
+                if let Some(place) = place.and_then(|it| it.place) {
                     let close = Request::CloseDataProducer { data_producer };
                     self.tell_worker(place, close, effects);
                 }
@@ -329,7 +332,9 @@ impl Room {
                 let event = PeerEvent::MediaStarted { transport };
                 self.tell_owner(transport, event, effects);
             }
-            Event::ProducerScore { producer, scores } if self.is_origin(producer, place) => {
+            Event::ProducerScore { producer, scores }
+                if self.is_origin(producer, place) && !self.is_far(producer) =>
+            {
                 self.score_producer(producer, scores, effects);
             }
             Event::ConsumerScore {
@@ -377,7 +382,7 @@ impl Room {
     /// Whether a producer comes in at a place, and is not just piped there.
     fn is_origin(&self, producer: ProducerId, place: PlaceId) -> bool {
         let producer = self.producers.get(&producer);
-        producer.is_some_and(|producer| producer.place == place)
+        producer.is_some_and(|producer| producer.place == Some(place))
     }
 
     fn settle_consumer(&mut self, id: ConsumerId) {
@@ -386,7 +391,7 @@ impl Room {
         }
     }
 
-    fn score_producer(
+    pub(super) fn score_producer(
         &mut self,
         id: ProducerId,
         scores: Vec<plenum_params::event::EncodingScore>,
@@ -396,7 +401,7 @@ impl Room {
             return;
         };
         producer.scores.clone_from(&scores);
-        if producer.presence == Presence::Confirmed {
+        if producer.presence == Presence::Confirmed && !producer.is_far() {
             effects.push(Effect::Notify {
                 session: producer.session,
                 event: PeerEvent::ProducerScore {
@@ -406,6 +411,8 @@ impl Room {
             });
         }
         self.tell_pipes_scores(id, effects);
+        self.tell_inlet_scores(id, effects);
+        self.touch_producer(id);
     }
 
     /// Clients ask about layers only where there is more than one.
@@ -449,7 +456,7 @@ fn gone() -> RoomError {
 }
 
 /// A worker's refusal in the words of clients.
-fn refusal(failure: WorkerFailure) -> RoomError {
+pub(super) fn refusal(failure: WorkerFailure) -> RoomError {
     let error = match failure {
         WorkerFailure::Lost => {
             return RoomError::new(ErrorKind::Unavailable, "the media worker does not answer");

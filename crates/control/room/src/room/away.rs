@@ -118,7 +118,7 @@ impl Room {
     /// and connects again. Who waits at the door has none.
     pub(super) fn is_full_for(&self, peer: &PeerId) -> bool {
         let limit = self.seats();
-        if self.sessions.len() + self.away.len() < limit {
+        if self.sessions.len() + self.away.len() + self.far_count() < limit {
             return false;
         }
         let sits = |it: &&Peer| {
@@ -127,7 +127,8 @@ impl Room {
             is_member && it.id != *peer && !self.away.names.contains_key(&it.id)
         };
         let away = self.away.names().filter(|name| *name != peer);
-        self.sessions.values().filter(sits).count() + away.count() >= limit
+        let seated = self.sessions.values().filter(sits).count() + away.count();
+        seated + self.far_others(peer) >= limit
     }
 
     /// Whether as many are at the door as may be there.

@@ -15,6 +15,7 @@ use crate::{
     admission::Door,
     command::{Audience, PlaceId, RequestId, SessionId},
     effect::Effect,
+    remote::PartHint,
     room::Room,
     state::{Bot, DataProducer, Presence, Work},
 };
@@ -84,7 +85,7 @@ impl Room {
         let producer = self.data_producers.get(&id);
         let Some(place) = producer
             .filter(|it| it.audience == Audience::Bot)
-            .map(|it| it.place)
+            .and_then(|it| it.place)
         else {
             return false;
         };
@@ -149,11 +150,18 @@ impl Room {
         if !self.has_patience(now) {
             return;
         }
+        let text = answer.as_ref().to_owned();
+        self.hint(PartHint::Said { text }, effects);
+        self.repeat(&answer, effects);
+    }
+
+    /// The bot says something to everybody here.
+    pub(super) fn repeat(&self, answer: &Arc<str>, effects: &mut Vec<Effect>) {
         for (place, bot) in &self.bots {
             effects.push(Effect::SendMessage {
                 place: *place,
                 data_producer: bot.voice,
-                text: Arc::clone(&answer),
+                text: Arc::clone(answer),
             });
         }
     }
@@ -189,8 +197,8 @@ impl Room {
 fn voice(place: PlaceId, bot: Bot) -> DataProducer {
     DataProducer {
         session: None,
-        place,
-        transport: bot.transport,
+        place: Some(place),
+        transport: Some(bot.transport),
         presence: Presence::Confirmed,
         stream: SctpStreamParameters::reliable(0),
         label: "bot".to_owned(),

@@ -11,14 +11,16 @@ use crate::{
     event::PeerEvent,
     happening::RoomEvent,
     info::{DataProducerInfo, PeerInfo, ProducerInfo, RoomSnapshot},
-    room::Room,
+    room::{Room, remote::Dirty},
     state::{DataProducer, MediaSource, Presence, Producer},
 };
 
 impl Room {
     /// A peer as the others see it, once it has joined, without what it sends and writes.
     pub(super) fn peer_outline(&self, session: SessionId) -> Option<PeerInfo> {
-        let peer = self.sessions.get(&session)?;
+        let Some(peer) = self.sessions.get(&session) else {
+            return self.far_outline(session);
+        };
         let membership = peer.membership.as_ref()?;
         Some(PeerInfo {
             peer: peer.id.clone(),
@@ -50,7 +52,7 @@ impl Room {
     fn producer_info(&self, id: ProducerId) -> Option<ProducerInfo> {
         let producer = self.producers.get(&id).filter(|it| it.told)?;
         Some(ProducerInfo {
-            peer: self.sessions.get(&producer.session)?.id.clone(),
+            peer: self.name_of(producer.session)?.clone(),
             producer: id,
             kind: producer.kind,
             producer_type: producer.form,
@@ -63,7 +65,7 @@ impl Room {
     fn data_producer_info(&self, id: DataProducerId) -> Option<DataProducerInfo> {
         let producer = self.data_producers.get(&id).filter(|it| it.told)?;
         Some(DataProducerInfo {
-            peer: self.sessions.get(&producer.session?)?.id.clone(),
+            peer: self.name_of(producer.session?)?.clone(),
             data_producer: id,
             label: producer.label.clone(),
             protocol: producer.protocol.clone(),
@@ -95,7 +97,7 @@ impl Room {
         RoomSnapshot {
             properties: self.properties.clone(),
             peers: self.others(session),
-            joined: self.joined.len(),
+            joined: self.joined.len() + self.far_count(),
             role,
             grants,
         }
@@ -107,16 +109,20 @@ impl Room {
             return;
         };
         producer.told = true;
+        let is_far = producer.is_far();
         let (session, screen) = (producer.session, producer.source == MediaSource::Screen);
         let Some(info) = self.producer_info(id) else {
             return;
         };
-        effects.push(Effect::Happened(RoomEvent::ProducerAdded {
-            peer_id: info.peer.clone(),
-            producer_id: id,
-            kind: info.kind,
-            screen,
-        }));
+        if !is_far {
+            self.touch(Dirty::Producer(session, id));
+            effects.push(Effect::Happened(RoomEvent::ProducerAdded {
+                peer_id: info.peer.clone(),
+                producer_id: id,
+                kind: info.kind,
+                screen,
+            }));
+        }
         self.tell_catalogs(session, &PeerEvent::ProducerAdded(info), effects);
     }
 
@@ -133,10 +139,12 @@ impl Room {
         let Some(peer) = self.owner(producer.session) else {
             return;
         };
-        effects.push(Effect::Happened(RoomEvent::ProducerRemoved {
-            peer_id: peer.clone(),
-            producer_id: id,
-        }));
+        if !producer.is_far() {
+            effects.push(Effect::Happened(RoomEvent::ProducerRemoved {
+                peer_id: peer.clone(),
+                producer_id: id,
+            }));
+        }
         let producer_gone = PeerEvent::ProducerRemoved { peer, producer: id };
         self.tell_catalogs(producer.session, &producer_gone, effects);
     }
@@ -167,6 +175,9 @@ impl Room {
             return;
         };
         producer.told = true;
+        if !producer.is_far() {
+            self.touch_data(Some(session), id);
+        }
         if let Some(info) = self.data_producer_info(id) {
             self.tell_catalogs(session, &PeerEvent::DataProducerAdded(info), effects);
         }
@@ -190,7 +201,7 @@ impl Room {
     }
 
     fn owner(&self, session: SessionId) -> Option<PeerId> {
-        self.sessions.get(&session).map(|peer| peer.id.clone())
+        self.name_of(session).cloned()
     }
 
     /// Tells those with a catalog something of a peer that they see.

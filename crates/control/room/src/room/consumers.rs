@@ -18,7 +18,8 @@ use crate::{
     command::{PlaceId, SessionId},
     effect::{AskId, ClientRequest, Effect, NewConsumer, OpId, RoomError},
     event::PeerEvent,
-    room::Room,
+    remote::PipeSource,
+    room::{Room, remote::Sink},
     state::{Asked, Choice, Consumer, Op, Presence, Producer, Stage, Transport},
 };
 
@@ -109,11 +110,15 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) -> Result<(), RoomError> {
         let (place, consumer, request) = self.new_consumer(to, producer, wish)?;
-        let origin = self.producers.get(&producer).map(|origin| origin.place);
-        if origin == Some(place) {
-            self.request_consumer(place, consumer, request, effects);
-        } else {
-            self.consume_piped((producer, place), consumer, request, effects);
+        match self.producers.get(&producer).and_then(|it| it.place) {
+            Some(origin) if origin == place => {
+                self.request_consumer(place, consumer, request, effects);
+            }
+            Some(_) => self.consume_piped((producer, place), consumer, request, effects),
+            None => {
+                let source = PipeSource::Producer(producer);
+                self.consume_far((source, place), (Sink::Media(consumer), request), effects);
+            }
         }
         Ok(())
     }
@@ -278,9 +283,10 @@ impl Room {
 
     /// What a client must know of a consumer that the worker has made, which is at the next stage then.
     pub(super) fn describe_consumer(&mut self, id: ConsumerId, next: Stage) -> Option<NewConsumer> {
+        let producer = self.consumers.get(&id)?.producer;
+        let producer = self.producers.get(&producer)?;
+        let owner = self.name_of(producer.session)?.clone();
         let consumer = self.consumers.get_mut(&id)?;
-        let producer = self.producers.get(&consumer.producer)?;
-        let owner = self.sessions.get(&producer.session)?;
         let stage = std::mem::replace(&mut consumer.stage, next);
         let (Stage::Requested(parameters) | Stage::Ready(parameters)) = stage else {
             consumer.stage = stage;
@@ -288,7 +294,7 @@ impl Room {
         };
         let score = consumer.score.clone();
         Some(NewConsumer {
-            peer: owner.id.clone(),
+            peer: owner,
             transport: consumer.transport,
             consumer: id,
             producer: consumer.producer,
@@ -421,6 +427,7 @@ impl Room {
             producer.consumers.remove(&(consumer.session, id));
         }
         self.release_pipe(consumer.producer, consumer.place);
+        self.release_inlet(PipeSource::Producer(consumer.producer));
         if let Some(request) = consumer.choice.and_then(|choice| choice.request) {
             self.disappointed.push((consumer.session, request));
         }

@@ -15,6 +15,7 @@ use crate::{
     command::{Audience, RequestId, SessionId},
     effect::{Effect, RoomError},
     event::PeerEvent,
+    remote::PipeSource,
     room::{
         Outcome, Room,
         requests::{check_size, not_joined, with_peer_id},
@@ -66,8 +67,8 @@ impl Room {
             id,
             DataProducer {
                 session: Some(session),
-                place,
-                transport: source.transport,
+                place: Some(place),
+                transport: Some(source.transport),
                 presence: Presence::Requested,
                 stream: source.stream,
                 label: source.label,
@@ -120,7 +121,7 @@ impl Room {
     /// room of more peers than that, where everybody writing to everybody would be thousands of channels for each who comes,
     /// it must send something to be seen or heard as well.
     pub(super) fn is_read(&self, owner: SessionId) -> bool {
-        let is_small = self.joined.len() <= self.config.announce_up_to;
+        let is_small = self.joined.len() + self.far_count() <= self.config.announce_up_to;
         self.announced.contains(&owner) && (is_small || self.producing.contains_key(&owner))
     }
 
@@ -135,7 +136,12 @@ impl Room {
         }
     }
 
-    fn offer_data(&mut self, id: DataProducerId, owner: SessionId, effects: &mut Vec<Effect>) {
+    pub(super) fn offer_data(
+        &mut self,
+        id: DataProducerId,
+        owner: SessionId,
+        effects: &mut Vec<Effect>,
+    ) {
         let others = self.joined.iter().copied();
         let others: Vec<_> = others.filter(|session| *session != owner).collect();
         for session in others {
@@ -165,8 +171,14 @@ impl Room {
         for (place, pipe) in &producer.pipes {
             self.close_far_data_end(id, *place, pipe, effects);
         }
-        if let Some(ear) = producer.ear {
-            self.forget_ear(producer.place, ear);
+        if let (Some(place), Some(ear)) = (producer.place, producer.ear) {
+            self.forget_ear(place, ear);
+        }
+        if producer.is_far() {
+            self.close_inlet(PipeSource::DataProducer(id), effects);
+        } else {
+            self.forget_feeds(PipeSource::DataProducer(id), effects);
+            self.touch_data(producer.session, id);
         }
         if let Some(session) = producer.session
             && let Some(own) = self.producing_data.get_mut(&session)
@@ -176,7 +188,10 @@ impl Room {
                 self.producing_data.remove(&session);
             }
         }
-        if let Some(transport) = self.transports.get_mut(&producer.transport) {
+        let transport = producer
+            .transport
+            .and_then(|it| self.transports.get_mut(&it));
+        if let Some(transport) = transport {
             transport.data_producers.retain(|other| *other != id);
         }
         Some(producer)
@@ -188,14 +203,18 @@ impl Room {
         id: DataProducerId,
         effects: &mut Vec<Effect>,
     ) -> Result<(), RoomError> {
-        let owned = |it: &DataProducer| it.presence == Presence::Confirmed && it.session.is_some();
+        let owned = |it: &DataProducer| {
+            it.presence == Presence::Confirmed && it.session.is_some() && !it.is_far()
+        };
         let is_there = self.data_producers.get(&id).is_some_and(owned);
         let gone = is_there.then(|| self.forget_data_producer(id, effects));
         let Some(producer) = gone.flatten() else {
             return Err(RoomError::not_found("dataProducer", &id.to_string()));
         };
-        let request = Request::CloseDataProducer { data_producer: id };
-        self.tell_worker(producer.place, request, effects);
+        if let Some(place) = producer.place {
+            let request = Request::CloseDataProducer { data_producer: id };
+            self.tell_worker(place, request, effects);
+        }
         if let Some(session) = producer.session {
             let event = PeerEvent::DataProducerClosed { data_producer: id };
             effects.push(Effect::Notify { session, event });

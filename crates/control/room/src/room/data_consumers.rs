@@ -9,7 +9,8 @@ use crate::{
     command::{Audience, PlaceId, RequestId, SessionId},
     effect::{AskId, ClientRequest, Effect, NewDataConsumer, PeerReply, RoomError},
     event::PeerEvent,
-    room::Room,
+    remote::PipeSource,
+    room::{Room, remote::Sink},
     state::{Asked, DataConsumer, DataStage, Op, Presence},
 };
 
@@ -56,10 +57,15 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) -> Option<()> {
         let (place, consumer, request) = self.new_data_consumer(to, id, request)?;
-        if self.data_producers.get(&id).map(|origin| origin.place) == Some(place) {
-            self.request_data_consumer(place, consumer, request, effects);
-        } else {
-            self.consume_piped_data((id, place), consumer, request, effects);
+        match self.data_producers.get(&id).and_then(|it| it.place) {
+            Some(origin) if origin == place => {
+                self.request_data_consumer(place, consumer, request, effects);
+            }
+            Some(_) => self.consume_piped_data((id, place), consumer, request, effects),
+            None => {
+                let source = PipeSource::DataProducer(id);
+                self.consume_far((source, place), (Sink::Data(consumer), request), effects);
+            }
         }
         Some(())
     }
@@ -186,12 +192,14 @@ impl Room {
         id: DataConsumerId,
         next: DataStage,
     ) -> Option<NewDataConsumer> {
+        let producer = self.data_consumers.get(&id)?.data_producer;
+        let producer = self.data_producers.get(&producer)?;
+        let owner = producer.session.and_then(|owner| self.name_of(owner));
+        let owner = owner.cloned();
         let consumer = self.data_consumers.get_mut(&id)?;
-        let producer = self.data_producers.get(&consumer.data_producer)?;
-        let owner = producer.session.and_then(|owner| self.sessions.get(&owner));
         consumer.stage = next;
         Some(NewDataConsumer {
-            peer: owner.map(|owner| owner.id.clone()),
+            peer: owner,
             transport: consumer.transport,
             data_consumer: id,
             data_producer: consumer.data_producer,
@@ -256,6 +264,7 @@ impl Room {
             }
         }
         self.release_data_pipe(consumer.data_producer, consumer.place);
+        self.release_inlet(PipeSource::DataProducer(consumer.data_producer));
         if let Some(request) = consumer.request {
             self.disappointed.push((consumer.session, request));
         }

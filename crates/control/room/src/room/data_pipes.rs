@@ -7,6 +7,7 @@ use plenum_ipc::message::Request;
 use crate::{
     command::PlaceId,
     effect::{DataPipeRequest, Effect, OpId},
+    remote::PipeSource,
     room::Room,
     state::{DataPipe, DataPipeStage, Op},
 };
@@ -48,7 +49,9 @@ impl Room {
     ) {
         let consumer = DataConsumerId::from_u128(self.fresh_id());
         let router = self.places.get(&to).map(|place| place.router);
-        let (Some(router), Some(producer)) = (router, self.data_producers.get_mut(&id)) else {
+        let producer = self.data_producers.get_mut(&id);
+        let origin = producer.and_then(|it| Some((it.place?, it)));
+        let (Some(router), Some((from, producer))) = (router, origin) else {
             return;
         };
         let op = OpId(self.next_op);
@@ -58,7 +61,7 @@ impl Room {
             op,
             pipe: Box::new(DataPipeRequest {
                 data_producer: id,
-                from: producer.place,
+                from,
                 to,
                 router,
                 stream: producer.stream,
@@ -114,7 +117,7 @@ impl Room {
     }
 
     /// Takes a pipe out of the books and closes both its ends, made or not. Its data consumers are the caller's to forget.
-    fn close_data_pipe(
+    pub(super) fn close_data_pipe(
         &mut self,
         id: DataProducerId,
         to: PlaceId,
@@ -124,7 +127,10 @@ impl Room {
         let from = producer.place;
         let pipe = producer.pipes.remove(&to)?;
         let data_consumer = pipe.consumer;
-        self.tell_worker(from, Request::CloseDataConsumer { data_consumer }, effects);
+        if let Some(from) = from {
+            self.tell_worker(from, Request::CloseDataConsumer { data_consumer }, effects);
+        }
+        self.release_inlet(PipeSource::DataProducer(id));
         self.close_far_data_end(id, to, &pipe, effects);
         Some(pipe)
     }

@@ -15,6 +15,7 @@ use crate::{
     room::{
         Outcome, Room,
         lobby::Gate,
+        remote::Dirty,
         requests::{check_size, not_joined},
     },
     state::{Membership, Timer},
@@ -91,11 +92,13 @@ impl Room {
         self.host_left |= was_host && role != Role::Host;
         if is_hidden && before.take().is_some() {
             // It is not seen to be back.
-            let event = PeerEvent::PeerClosed { peer: id };
+            let event = PeerEvent::PeerClosed { peer: id.clone() };
             self.tell_joined(None, &event, effects);
         }
+        self.take_over(session, &id, effects);
         let peers = self.others(session);
         self.joined.insert(session);
+        self.touch(Dirty::Peer(session));
         self.note_member(session, (features, catalog));
         effects.push(match request {
             Some(request) => Effect::Reply {
@@ -125,7 +128,7 @@ impl Room {
                 self.tell_name(session, before.display_name, effects);
             }
             self.tell_changes(session, (before.role, before.hand_raised), effects);
-        } else if self.joined.len() + self.away.len() <= self.config.announce_up_to {
+        } else if self.population() <= self.config.announce_up_to {
             self.announce_peer(session, effects);
         }
         self.consume_all(session, effects);
@@ -149,6 +152,7 @@ impl Room {
         if peer.is_none_or(|it| it.membership.is_none() || it.admission.grants.hidden) {
             return;
         }
+        self.touch(Dirty::Peer(session));
         if self.announced.insert(session)
             && let Some(info) = self.peer_info(session)
         {
@@ -178,6 +182,7 @@ impl Room {
             request,
             result: Ok(PeerReply::Done),
         });
+        self.touch(Dirty::Peer(session));
         self.tell_name(session, old, effects);
         Ok(None)
     }

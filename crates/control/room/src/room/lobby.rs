@@ -11,7 +11,7 @@ use crate::{
     effect::{Effect, PeerReply, RoomError},
     event::PeerEvent,
     happening::RoomEvent,
-    room::{Room, moderation::no_peer, rights::decides},
+    room::{Room, moderation::no_peer, remote::Dirty, rights::decides},
     state::{Knock, Membership, Peer, Timer},
 };
 
@@ -85,6 +85,7 @@ impl Room {
             until,
         }));
         self.knocks.insert(session);
+        self.touch(Dirty::Knock(session));
         self.timers
             .extend(until.map(|due| (due, Timer::Knock(session))));
         if features {
@@ -117,6 +118,7 @@ impl Room {
                 effects.push(Effect::Notify { session, event });
             }
         }
+        self.tell_far_knocks_to(session, effects);
     }
 
     pub(super) fn admit(
@@ -152,7 +154,7 @@ impl Room {
             self.admit_all(effects);
         }
         // Behind a lock nobody was made host.
-        self.host_left |= self.joined.is_empty();
+        self.host_left |= self.joined.is_empty() && self.far_count() == 0;
     }
 
     fn admit_all(&mut self, effects: &mut Vec<Effect>) {
@@ -212,6 +214,7 @@ impl Room {
             peer: peer.id.clone(),
         };
         self.knocks.remove(&session);
+        self.touch(Dirty::Knock(session));
         if let Some(due) = knock.until {
             self.timers.remove(&(due, Timer::Knock(session)));
         }
@@ -219,7 +222,7 @@ impl Room {
         Some(knock)
     }
 
-    fn tell_deciders(&self, event: &PeerEvent, effects: &mut Vec<Effect>) {
+    pub(super) fn tell_deciders(&self, event: &PeerEvent, effects: &mut Vec<Effect>) {
         for session in self.deciders.intersection(&self.featured).copied() {
             effects.push(Effect::Notify {
                 session,

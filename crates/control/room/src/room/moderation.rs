@@ -11,7 +11,7 @@ use crate::{
     effect::{Effect, RoomError},
     event::PeerEvent,
     happening::RoomEvent,
-    room::{Room, rights::publishes},
+    room::{Room, remote::Dirty, rights::publishes},
     state::{Made, Op, Presence},
 };
 
@@ -43,7 +43,7 @@ impl Room {
         let own = self.producing.iter();
         let meant = own.filter(|(session, _)| match owner {
             Some(owner) => **session == owner,
-            None => !self.hosts.contains(session),
+            None => !self.hosts.contains(session) && self.is_here(**session),
         });
         let producers: Vec<_> = meant.flat_map(|(_, own)| own.iter().copied()).collect();
         for id in producers {
@@ -61,11 +61,10 @@ impl Room {
     /// Has the worker pause a producer that a host wished muted, once the worker has made it.
     pub(super) fn mute_if_wished(&mut self, id: ProducerId, effects: &mut Vec<Effect>) {
         let producer = self.producers.get_mut(&id);
-        let producer = producer.filter(|it| it.presence == Presence::Confirmed);
-        let Some(producer) = producer else {
+        let producer = producer.filter(|it| it.presence == Presence::Confirmed && !it.is_far());
+        let Some((place, producer)) = producer.and_then(|it| Some((it.place?, it))) else {
             return;
         };
-        let place = producer.place;
         if std::mem::take(&mut producer.mute_wished) {
             let request = Request::PauseProducer { producer: id };
             self.ask_worker(place, Op::Mute(id), request, effects);
@@ -93,17 +92,15 @@ impl Room {
     ) -> Result<(), RoomError> {
         let confirmed = |id| {
             let producer = self.producers.get(&id);
-            producer.is_some_and(|it| it.presence == Presence::Confirmed)
+            producer.is_some_and(|it| it.presence == Presence::Confirmed && !it.is_far())
         };
         let gone = confirmed(id).then(|| self.forget_producer(id, effects));
         let Some(producer) = gone.flatten() else {
             return Err(RoomError::not_found("producer", &id.to_string()));
         };
-        self.tell_worker(
-            producer.place,
-            Request::CloseProducer { producer: id },
-            effects,
-        );
+        if let Some(place) = producer.place {
+            self.tell_worker(place, Request::CloseProducer { producer: id }, effects);
+        }
         effects.push(Effect::Notify {
             session: producer.session,
             event: PeerEvent::ProducerClosed { producer: id },
@@ -147,6 +144,7 @@ impl Room {
             role,
         }));
         self.note_standing(session);
+        self.touch(Dirty::Peer(session));
         let event = PeerEvent::RoleChanged { peer, role };
         self.tell_featured(session, &event, effects);
         self.apply_grants(session, before, effects);
@@ -174,12 +172,13 @@ impl Room {
             grants,
         }));
         self.note_standing(session);
+        self.touch(Dirty::Peer(session));
         if grants.hidden && self.announced.remove(&session) {
             let event = PeerEvent::PeerClosed { peer: id.clone() };
             self.tell_joined(Some(session), &event, effects);
         }
         self.apply_grants(session, could, effects);
-        let is_small = self.joined.len() + self.away.len() <= self.config.announce_up_to;
+        let is_small = self.population() <= self.config.announce_up_to;
         if before.hidden && !grants.hidden && is_small {
             self.announce_peer(session, effects);
             self.publish_all_data(session, effects);
@@ -257,6 +256,7 @@ impl Room {
         }
         let peer_id = id.clone();
         effects.push(Effect::Happened(RoomEvent::HandRaised { peer_id, raised }));
+        self.touch(Dirty::Peer(session));
         let event = PeerEvent::HandRaised { peer: id, raised };
         self.tell_featured(session, &event, effects);
     }
@@ -286,7 +286,12 @@ impl Room {
     }
 
     /// Tells those who understand it something of a peer, if they know the peer; the peer itself, too.
-    fn tell_featured(&self, of: SessionId, event: &PeerEvent, effects: &mut Vec<Effect>) {
+    pub(super) fn tell_featured(
+        &self,
+        of: SessionId,
+        event: &PeerEvent,
+        effects: &mut Vec<Effect>,
+    ) {
         let is_known = self.announced.contains(&of);
         let featured = self.featured.iter().copied();
         for session in featured.filter(|to| is_known || *to == of) {
@@ -308,6 +313,7 @@ impl Room {
             return;
         }
         change(self.made.entry(peer.clone()).or_default());
+        self.touch_made(peer);
     }
 }
 

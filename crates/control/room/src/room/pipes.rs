@@ -10,15 +10,16 @@ use plenum_params::{media::MAX_STREAMS, rtp_parameters::RtpParameters};
 use crate::{
     command::PlaceId,
     effect::{Effect, OpId, PipeRequest},
+    remote::PipeSource,
     room::Room,
     state::{Op, Pipe, PipeStage, PipeStream, Timer},
 };
 
 /// Somebody who reloads the page is back sooner, and finds the pipe. Meanwhile nothing flows through it, as nobody wants it.
-const LINGER: Duration = Duration::from_secs(5);
+pub(super) const LINGER: Duration = Duration::from_secs(5);
 
 /// A trunk may have broken under the first attempt, with a worker that is replaced.
-const ATTEMPTS: u8 = 3;
+pub(super) const ATTEMPTS: u8 = 3;
 
 impl Room {
     /// Asks for a consumer at a place where the producer does not come in, now or when it has got there.
@@ -62,7 +63,9 @@ impl Room {
             .map(|_| ConsumerId::from_u128(self.fresh_id()))
             .collect();
         let router = self.places.get(&to).map(|place| place.router);
-        let (Some(router), Some(producer)) = (router, self.producers.get_mut(&id)) else {
+        let producer = self.producers.get_mut(&id);
+        let origin = producer.and_then(|it| Some((it.place?, it)));
+        let (Some(router), Some((from, producer))) = (router, origin) else {
             return;
         };
         let op = OpId(self.next_op);
@@ -72,7 +75,7 @@ impl Room {
             op,
             pipe: Box::new(PipeRequest {
                 producer: id,
-                from: producer.place,
+                from,
                 to,
                 router,
                 kind: producer.kind,
@@ -98,7 +101,12 @@ impl Room {
     }
 
     /// Consumers behind a pipe hear how well the producer comes in, and not how well the trunk does.
-    fn tell_origin_scores(&self, id: ProducerId, to: PlaceId, effects: &mut Vec<Effect>) {
+    pub(super) fn tell_origin_scores(
+        &self,
+        id: ProducerId,
+        to: PlaceId,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(producer) = self.producers.get(&id) else {
             return;
         };
@@ -144,8 +152,10 @@ impl Room {
         let stage = std::mem::replace(&mut pipe.stage, PipeStage::Open);
         let wanted = pipe.streams.iter().filter(|stream| stream.wanted);
         let wanted: Vec<_> = wanted.map(|stream| stream.consumer).collect();
-        for consumer in wanted {
-            self.tell_worker(from, Request::ResumeConsumer { consumer }, effects);
+        if let Some(from) = from {
+            for consumer in wanted {
+                self.tell_worker(from, Request::ResumeConsumer { consumer }, effects);
+            }
         }
         self.tell_pipe_paused(id, to, paused, effects);
         if let PipeStage::Opening(_, waiting) = stage {
@@ -174,7 +184,7 @@ impl Room {
     }
 
     /// Takes a pipe out of the books and closes both its ends, made or not. Its consumers are the caller's to forget.
-    fn close_pipe(
+    pub(super) fn close_pipe(
         &mut self,
         id: ProducerId,
         to: PlaceId,
@@ -183,11 +193,14 @@ impl Room {
         let producer = self.producers.get_mut(&id)?;
         let from = producer.place;
         let pipe = producer.pipes.remove(&to)?;
-        for stream in &pipe.streams {
-            let consumer = stream.consumer;
-            self.tell_worker(from, Request::CloseConsumer { consumer }, effects);
+        if let Some(from) = from {
+            for stream in &pipe.streams {
+                let consumer = stream.consumer;
+                self.tell_worker(from, Request::CloseConsumer { consumer }, effects);
+            }
         }
         self.close_far_end(id, to, &pipe, effects);
+        self.release_inlet(PipeSource::Producer(id));
         Some(pipe)
     }
 
@@ -268,7 +281,7 @@ impl Room {
             return;
         };
         let from = producer.place;
-        let Some(pipe) = producer.pipes.get_mut(&place) else {
+        let (Some(from), Some(pipe)) = (from, producer.pipes.get_mut(&place)) else {
             return;
         };
         let is_open = matches!(pipe.stage, PipeStage::Open);

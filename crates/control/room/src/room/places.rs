@@ -64,6 +64,7 @@ impl Room {
         };
         if self.is_idle(place) {
             self.close_pipes_to(place, effects);
+            self.move_inlets(place, effects);
             self.tell_worker(place, Request::CloseRouter { router }, effects);
             self.forget_place(place);
             effects.push(Effect::PlaceClosed { place });
@@ -93,5 +94,6 @@ impl Room {
             self.leave(session, Some(CloseReason::RouterLost), effects);
         }
         self.close_pipes_to(place, effects);
+        self.move_inlets(place, effects);
     }
 }

@@ -15,8 +15,10 @@ use crate::{
     command::{RequestId, SessionId},
     effect::{Effect, RoomError},
     event::PeerEvent,
+    remote::PipeSource,
     room::{
         Outcome, Room,
+        remote::Dirty,
         requests::{check_size, not_joined, with_peer_id},
     },
     state::{Consumer, MediaSource, Presence, Producer, Work},
@@ -77,8 +79,8 @@ impl Room {
             id,
             Producer {
                 session,
-                place: transport.place,
-                transport: source.transport,
+                place: Some(transport.place),
+                transport: Some(source.transport),
                 presence: Presence::Requested,
                 kind,
                 form,
@@ -171,14 +173,13 @@ impl Room {
         }
         let producer = self.producers.remove(&id)?;
         self.tell_producer_gone(id, &producer, effects);
-        if let Some(place) = self.places.get_mut(&producer.place) {
-            place.producers = place.producers.saturating_sub(1);
-        }
-        if producer.voice {
-            self.forget_voice(producer.place, id, effects);
-        }
         for (place, pipe) in &producer.pipes {
             self.close_far_end(id, *place, pipe, effects);
+        }
+        if producer.is_far() {
+            self.close_inlet(PipeSource::Producer(id), effects);
+        } else {
+            self.forget_source(&producer, id, effects);
         }
         if let Some(own) = self.producing.get_mut(&producer.session) {
             own.retain(|other| *other != id);
@@ -189,13 +190,31 @@ impl Room {
         if producer.source == MediaSource::Camera && !self.has_camera(producer.session) {
             self.floor.leave(producer.session);
         }
-        if let Some(transport) = self.transports.get_mut(&producer.transport) {
-            transport.producers.retain(|other| *other != id);
-        }
         Some(producer)
     }
 
-    fn has_camera(&self, session: SessionId) -> bool {
+    /// What there is of a producer where it comes in.
+    fn forget_source(&mut self, producer: &Producer, id: ProducerId, effects: &mut Vec<Effect>) {
+        self.touch(Dirty::Producer(producer.session, id));
+        self.forget_feeds(PipeSource::Producer(id), effects);
+        let transport = producer
+            .transport
+            .and_then(|it| self.transports.get_mut(&it));
+        if let Some(transport) = transport {
+            transport.producers.retain(|other| *other != id);
+        }
+        let Some(at) = producer.place else {
+            return;
+        };
+        if let Some(place) = self.places.get_mut(&at) {
+            place.producers = place.producers.saturating_sub(1);
+        }
+        if producer.voice {
+            self.forget_voice(at, id, effects);
+        }
+    }
+
+    pub(super) fn has_camera(&self, session: SessionId) -> bool {
         let own = self.producing.get(&session).into_iter().flatten();
         let mut own = own.filter_map(|id| self.producers.get(id));
         own.any(|it| it.source == MediaSource::Camera && it.presence == Presence::Confirmed)
@@ -216,6 +235,7 @@ impl Room {
         if producer.demand != encodings {
             producer.demand = encodings;
             self.tell_demand(id, effects);
+            self.tell_inlet_demand(id, effects);
         }
     }
 
@@ -274,7 +294,9 @@ impl Room {
             });
         }
         self.tell_pipes_paused(id, paused, effects);
+        self.tell_inlet_paused(id, paused, effects);
         self.tell_catalogs_paused(id, effects);
+        self.touch_producer(id);
     }
 }
 

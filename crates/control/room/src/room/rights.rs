@@ -47,6 +47,7 @@ impl Room {
             && self.hosts.is_empty()
             && !self.away.has_host()
             && !expected.any(|it| it.role == Role::Host)
+            && self.may_appoint()
     }
 
     /// Whether a session may decide about the room and the others.
@@ -70,14 +71,26 @@ impl Room {
         to: &PeerId,
         grants: Grants,
     ) -> Result<(), RoomError> {
+        let giver = self.sessions.get(&session);
+        giver.map_or(Ok(()), |giver| {
+            self.check_gives_from(giver.admission.grants, to, grants)
+        })
+    }
+
+    /// The same for somebody who has these grants, wherever that is.
+    pub(super) fn check_gives_from(
+        &self,
+        giver: Grants,
+        to: &PeerId,
+        grants: Grants,
+    ) -> Result<(), RoomError> {
         let receiver = self.session_of(to)?;
-        let (giver, receiver) = (self.sessions.get(&session), self.sessions.get(&receiver));
-        let (Some(giver), Some(receiver)) = (giver, receiver) else {
+        let Some(receiver) = self.sessions.get(&receiver) else {
             return Ok(());
         };
         let mut allowed = receiver.admission.grants.or(receiver.door_grants);
         if receiver.admission.role.is_none() {
-            allowed = allowed.or(giver.admission.grants);
+            allowed = allowed.or(giver);
         }
         if grants.and(allowed) == grants {
             return Ok(());
@@ -171,20 +184,25 @@ impl Room {
             peer.is_some_and(|peer| may_be_host(peer) && !self.was_made(&peer.id))
         };
         let heir = joined.into_iter().find(eligible);
+        if self.appoint_far(heir, effects) {
+            return;
+        }
         match heir {
             Some(heir) => self.change_role(heir, Role::Host, effects),
-            None if self.joined.is_empty() => self.admit_heir(may_be_host, effects),
+            None if self.joined.is_empty() && self.far_count() == 0 => {
+                self.admit_heir(may_be_host, effects)
+            }
             None => {}
         }
     }
 
-    fn was_made(&self, peer: &PeerId) -> bool {
+    pub(super) fn was_made(&self, peer: &PeerId) -> bool {
         self.made.get(peer).is_some_and(|made| made.role.is_some())
     }
 }
 
 /// Whether nobody has said what a peer is, and somebody who could decide sits there.
-fn may_be_host(peer: &Peer) -> bool {
+pub(super) fn may_be_host(peer: &Peer) -> bool {
     let admission = &peer.admission;
     admission.role.is_none() && admission.door.leads_to_people() && !admission.grants.hidden
 }

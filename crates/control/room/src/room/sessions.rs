@@ -12,7 +12,7 @@ use crate::{
     effect::Effect,
     event::PeerEvent,
     happening::RoomEvent,
-    room::{Room, away},
+    room::{Room, away, remote::Dirty},
     state::{Peer, Timer},
 };
 
@@ -33,6 +33,8 @@ impl Room {
         let before = before.and_then(|peer| Some(peer.membership.as_ref()?.role));
         let moved = self.returning.remove(&peer);
         let before = before.or_else(|| moved.map(|moved| moved.role));
+        // It comes from another node.
+        let before = before.or_else(|| self.far_role_of(&peer));
         let role_before = before.map(|before| admission.role.map_or(before, |it| it.min(before)));
         if let Some(grants) = moved.and_then(|moved| moved.grants) {
             self.remember(&peer, |made| made.grants = Some(grants));
@@ -143,6 +145,7 @@ impl Room {
             effects.push(Effect::Happened(RoomEvent::PeerLeft { peer_id, reason }));
         }
         self.names.remove(&peer.id);
+        self.touch(Dirty::Peer(session));
         if let Some(place) = self.places.get_mut(&peer.place) {
             place.sessions = place.sessions.saturating_sub(1);
         }

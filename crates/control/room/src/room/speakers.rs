@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Instant,
 };
 
 use plenum_ids::{PeerId, ProducerId, RtpObserverId};
@@ -14,6 +15,7 @@ use crate::{
     command::{PlaceId, SessionId},
     effect::Effect,
     event::PeerEvent,
+    remote::{NodeKey, PartHint},
     room::Room,
 };
 
@@ -37,6 +39,18 @@ pub(super) struct Speakers {
     told_loudest: bool,
     /// Who has the floor.
     dominant: Option<PeerId>,
+    /// Who is heard at other nodes.
+    far: BTreeMap<NodeKey, FarStage>,
+}
+
+/// What another node's part of the room has told of who is heard there.
+#[derive(Debug)]
+pub(super) struct FarStage {
+    /// The loudest first.
+    pub(super) volumes: Vec<(PeerId, i8)>,
+    pub(super) dominant: Option<PeerId>,
+    /// How long this holds.
+    pub(super) until: Option<Instant>,
 }
 
 /// A place where somebody has a voice.
@@ -72,6 +86,24 @@ impl Speakers {
         self.stages.is_empty()
     }
 
+    /// Nodes that have not told anything for too long.
+    pub(super) fn silent(&self, now: Instant) -> Vec<NodeKey> {
+        let far = self.far.iter();
+        let silent = far.filter(|(_, stage)| stage.until.is_some_and(|until| until <= now));
+        silent.map(|(node, _)| node.clone()).collect()
+    }
+
+    /// Whether somebody is heard here.
+    fn is_heard_here(&self) -> bool {
+        self.stages.values().any(|stage| !stage.volumes.is_empty())
+    }
+
+    /// Whether a node sets the pace: nobody is heard here, or at a node before it.
+    fn leads_far(&self, node: &NodeKey) -> bool {
+        let mut loud = self.far.iter().filter(|(_, it)| !it.volumes.is_empty());
+        !self.is_heard_here() && loud.next().is_none_or(|(first, _)| first == node)
+    }
+
     /// Those whom a place has heard last report as often as it hears anybody; one of them sets the pace for all.
     fn leads(&self, place: PlaceId) -> bool {
         let mut loud = self
@@ -85,8 +117,9 @@ impl Speakers {
 impl Room {
     /// A producer with a voice exists.
     pub(super) fn observe(&mut self, producer: ProducerId, effects: &mut Vec<Effect>) {
-        let voice = self.producers.get(&producer).filter(|it| it.voice);
-        let Some(place) = voice.map(|it| it.place) else {
+        let voice = self.producers.get(&producer);
+        let voice = voice.filter(|it| it.voice && !it.is_far());
+        let Some(place) = voice.and_then(|it| it.place) else {
             return;
         };
         if !self.speakers.stages.contains_key(&place) {
@@ -157,8 +190,43 @@ impl Room {
             self.speakers.stages.remove(&place);
         }
         self.choose_dominant(effects);
+        if !self.speakers.is_heard_here() {
+            self.hint_heard(effects);
+        }
         if self.merged_volumes().is_empty() {
             self.tell_volumes(Vec::new(), effects);
+        }
+    }
+
+    /// Tells other nodes who is heard here.
+    fn hint_heard(&self, effects: &mut Vec<Effect>) {
+        let volumes = self.local_volumes();
+        let stages = self.speakers.stages.values();
+        let dominant = stages.filter_map(|stage| self.speaker(stage.dominant?));
+        // Of several places the one whose speaker is the loudest.
+        let loudness = |peer: &PeerId| volumes.iter().position(|(other, _)| other == peer);
+        let dominant = dominant.min_by_key(|peer| loudness(peer).unwrap_or(usize::MAX));
+        let dominant = dominant.cloned();
+        self.hint(PartHint::Heard { volumes, dominant }, effects);
+    }
+
+    /// Another node tells who is heard there.
+    pub(super) fn hear_far(&mut self, node: &NodeKey, stage: FarStage, effects: &mut Vec<Effect>) {
+        self.speakers.far.insert(node.clone(), stage);
+        self.choose_dominant(effects);
+        if self.speakers.leads_far(node) {
+            let volumes = self.merged_volumes();
+            self.tell_volumes(volumes, effects);
+        }
+    }
+
+    /// Nobody is heard at a node any more.
+    pub(super) fn forget_hearing(&mut self, node: &NodeKey, effects: &mut Vec<Effect>) {
+        if self.speakers.far.remove(node).is_some() {
+            self.choose_dominant(effects);
+            if self.merged_volumes().is_empty() {
+                self.tell_volumes(Vec::new(), effects);
+            }
         }
     }
 
@@ -177,6 +245,7 @@ impl Room {
                 stage.volumes = volumes;
                 self.choose_dominant(effects);
                 if self.speakers.leads(place) {
+                    self.hint_heard(effects);
                     let volumes = self.merged_volumes();
                     self.tell_volumes(volumes, effects);
                 }
@@ -203,11 +272,26 @@ impl Room {
 
     fn speaker(&self, producer: ProducerId) -> Option<&PeerId> {
         let session = self.producers.get(&producer)?.session;
-        self.sessions.get(&session).map(|peer| &peer.id)
+        self.name_of(session)
+    }
+
+    /// Of all places and nodes, the loudest first.
+    fn merged_volumes(&self) -> Vec<(PeerId, i8)> {
+        let mut merged = self.local_volumes();
+        if self.speakers.far.is_empty() {
+            return merged;
+        }
+        let far = self.speakers.far.values().flat_map(|stage| &stage.volumes);
+        merged.extend(far.cloned());
+        merged.sort_by(|(peer, volume), (other, than)| (than, peer).cmp(&(volume, other)));
+        let mut named = BTreeSet::new();
+        merged.retain(|(peer, _)| named.insert(peer.clone()));
+        merged.truncate(usize::from(MAX_VOLUMES));
+        merged
     }
 
     /// Of all places, the loudest first; of each peer its loudest voice.
-    fn merged_volumes(&self) -> Vec<(PeerId, i8)> {
+    fn local_volumes(&self) -> Vec<(PeerId, i8)> {
         let heard = self
             .speakers
             .stages
@@ -229,12 +313,12 @@ impl Room {
 
     /// In a room of more peers than are announced to each other, only who can be heard is told, and not each time how loud.
     fn tell_volumes(&mut self, mut volumes: Vec<(PeerId, i8)>, effects: &mut Vec<Effect>) {
-        if self.joined.len() < 2 {
+        if self.joined.len() + self.far_count() < 2 {
             // Nobody is told how loud he is himself.
             volumes.clear();
         }
         let mut names: Vec<_> = volumes.iter().map(|(peer, _)| peer.clone()).collect();
-        let is_large = self.joined.len() > self.config.announce_up_to;
+        let is_large = self.joined.len() + self.far_count() > self.config.announce_up_to;
         let loudest_changed = names.first() != self.speakers.told.first();
         let others_changed = {
             let [mut before, mut now] = [self.speakers.told.clone(), names.clone()];
@@ -283,7 +367,12 @@ impl Room {
                 volume.map_or(i8::MIN, |(_, volume)| *volume),
             ))
         });
-        let candidates: Vec<_> = candidates.collect();
+        let far = self.speakers.far.values().filter_map(|stage| {
+            let peer = stage.dominant.as_ref()?;
+            let volume = stage.volumes.iter().find(|(it, _)| it == peer);
+            Some((peer, volume.map_or(i8::MIN, |(_, volume)| *volume)))
+        });
+        let candidates: Vec<_> = candidates.chain(far).collect();
         let holder = self.speakers.dominant.as_ref();
         let floor = candidates.iter().find(|(peer, _)| Some(*peer) == holder);
         let loudest = candidates.iter().max_by_key(|(_, volume)| *volume);

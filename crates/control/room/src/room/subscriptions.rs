@@ -125,7 +125,7 @@ impl Room {
 
     /// Somebody has the floor.
     pub(super) fn note_spoke(&mut self, peer: &PeerId) {
-        if let Some(session) = self.names.get(peer).copied() {
+        if let Some(session) = self.session_of_all(peer) {
             self.floor.speak(session);
         }
     }

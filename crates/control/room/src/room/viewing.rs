@@ -22,6 +22,7 @@ impl Room {
             properties: self.properties.clone(),
             places: places.map(|place| self.view_place(*place)).collect(),
             peers: peers.map(|(id, peer)| self.view_peer(*id, peer)).collect(),
+            remote_peers: self.view_remote(),
         }
     }
 

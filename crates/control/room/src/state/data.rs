@@ -21,9 +21,10 @@ use crate::{
 pub(crate) struct DataProducer {
     /// `None`: the bot.
     pub(crate) session: Option<SessionId>,
-    /// Where it comes in.
-    pub(crate) place: PlaceId,
-    pub(crate) transport: TransportId,
+    /// Where it comes in; `None`: it is another node's, and has not been brought here.
+    pub(crate) place: Option<PlaceId>,
+    /// `None`: it is another node's.
+    pub(crate) transport: Option<TransportId>,
     pub(crate) presence: Presence,
     /// With a stream of the producing transport.
     pub(crate) stream: SctpStreamParameters,
@@ -40,6 +41,13 @@ pub(crate) struct DataProducer {
     pub(crate) ear: Option<DataConsumerId>,
     /// To the places where others read it.
     pub(crate) pipes: BTreeMap<PlaceId, DataPipe>,
+}
+
+impl DataProducer {
+    /// Whether its owner is at another node.
+    pub(crate) const fn is_far(&self) -> bool {
+        self.transport.is_none()
+    }
 }
 
 /// What somebody writes, as one other peer gets it.

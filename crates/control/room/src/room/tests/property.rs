@@ -240,7 +240,7 @@ fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
                 };
                 let origin = &world.room.producers[&producer];
                 let mut places: Vec<_> = origin.pipes.keys().copied().collect();
-                places.push(origin.place);
+                places.push(origin.place.expect("here"));
                 let place = pick(&places, place).expect("at least one");
                 world.handle(Command::MediaEvent { place, event });
             }
@@ -361,11 +361,11 @@ fn compare(world: &World) {
             "one consumer per peer"
         );
         assert!(
-            world.room.transports[&producer.transport]
+            world.room.transports[&producer.transport.expect("here")]
                 .producers
                 .contains(id)
         );
-        assert!(!producer.pipes.contains_key(&producer.place));
+        assert!(!producer.pipes.contains_key(&producer.place.expect("here")));
         for (place, pipe) in &producer.pipes {
             let consumers = producer.consumers.iter();
             let behind = consumers.filter(|(_, id)| world.room.consumers[id].place == *place);
@@ -396,14 +396,14 @@ fn compare_data(room: &Room) {
         };
         let owners: BTreeSet<_> = readers().map(|it| it.session).collect();
         assert_eq!(owners.len(), producer.consumers.len(), "once for each peer");
-        assert!(!producer.pipes.contains_key(&producer.place));
+        assert!(!producer.pipes.contains_key(&producer.place.expect("here")));
         for (place, pipe) in &producer.pipes {
             let behind = readers().filter(|it| it.place == *place).count();
             assert_eq!(pipe.consumers, behind);
             assert_ne!(behind, 0);
         }
         if producer.session.is_none() {
-            let bot = &room.bots[&producer.place];
+            let bot = &room.bots[&producer.place.expect("here")];
             let ears = room.ears.values().map(|id| &room.data_producers[id]);
             let ears = ears.filter(|it| it.place == producer.place).count();
             assert_eq!((bot.voice, bot.ears), (*id, ears));
@@ -437,7 +437,7 @@ fn compare_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
         [&room.places[&place].router]
     );
     let sessions = room.sessions.values().filter(|peer| peer.place == place);
-    let producers = room.producers.values().filter(|it| it.place == place);
+    let producers = room.producers.values().filter(|it| it.place == Some(place));
     assert_eq!(room.counts_at(place), (sessions.count(), producers.count()));
     let transports = room.transports.iter().filter(|(_, it)| it.place == place);
     let transports = transports.map(|(id, _)| *id);
@@ -449,16 +449,16 @@ fn compare_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
     compare_voices(room, place, worker);
 
     let producers = room.producers.iter();
-    let here = producers.filter(|(_, it)| it.place == place || it.pipes.contains_key(&place));
+    let here = producers.filter(|(_, it)| it.place == Some(place) || it.pipes.contains_key(&place));
     assert!(here.clone().map(|(id, _)| id).eq(worker.producers.keys()));
     // At its own place a worker may have paused it without being able to say so.
-    for (id, producer) in here.filter(|(_, it)| it.place != place) {
+    for (id, producer) in here.filter(|(_, it)| it.place != Some(place)) {
         assert_eq!(worker.producers[id].paused, producer.paused);
     }
 
     let consumers = room.consumers.iter().filter(|(_, it)| it.place == place);
     let mut here: BTreeSet<_> = consumers.map(|(id, _)| *id).collect();
-    let own = room.producers.values().filter(|it| it.place == place);
+    let own = room.producers.values().filter(|it| it.place == Some(place));
     for stream in own
         .flat_map(|it| it.pipes.values())
         .flat_map(|it| &it.streams)
@@ -472,11 +472,14 @@ fn compare_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
 
 fn compare_data_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
     let producers = room.data_producers.iter();
-    let here = producers.filter(|(_, it)| it.place == place || it.pipes.contains_key(&place));
+    let here = producers.filter(|(_, it)| it.place == Some(place) || it.pipes.contains_key(&place));
     assert!(here.map(|(id, _)| id).eq(worker.data_producers.keys()));
     let consumers = room.data_consumers.iter();
     let consumers = consumers.filter(|(_, it)| it.place == place);
-    let own = || room.data_producers.values().filter(|it| it.place == place);
+    let own = || {
+        let all = room.data_producers.values();
+        all.filter(|it| it.place == Some(place))
+    };
     let here: BTreeSet<_> = consumers
         .map(|(id, _)| *id)
         .chain(own().filter_map(|it| it.ear))
@@ -495,7 +498,7 @@ fn compare_data_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
 fn compare_voices(room: &Room, place: PlaceId, worker: &FakeWorker) {
     let own = room.producers.iter();
     let voices = own.filter(|(_, it)| {
-        it.place == place && it.voice && it.presence == crate::state::Presence::Confirmed
+        it.place == Some(place) && it.voice && it.presence == crate::state::Presence::Confirmed
     });
     let voices: BTreeSet<_> = voices.map(|(id, _)| *id).collect();
     let Some((observers, watched)) = room.speakers.voices_at(place) else {
