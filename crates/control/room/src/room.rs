@@ -44,6 +44,7 @@ use crate::{
     effect::{AskId, Effect, OpId, PeerReply, RoomError},
     event::PeerEvent,
     info::RoomProperties,
+    remote::{NodeKey, PipeSource},
     room::{
         away::Away, batches::Batch, bot::Patience, remote::Remote, speakers::Speakers,
         subscriptions::Floor,
@@ -247,6 +248,7 @@ impl Room {
 
     /// What is left to do when a command has been carried out to its end.
     fn tidy(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.settle_departed(effects);
         self.settle_hosts(effects);
         self.settle_floor(effects);
         self.ask_batches(effects);
@@ -297,6 +299,9 @@ impl Room {
             data_consumers: self.data_consumers.keys().copied().collect(),
             observes: !self.speakers.is_empty(),
             pipes: self.pipes().collect(),
+            inlets: self.inlets(),
+            feeds: self.feeds(),
+            far_peers: self.far_names(),
             pending_worker_requests: self.ops.len(),
             pending_client_requests: self.asks.len(),
         }
@@ -481,7 +486,13 @@ pub struct RoomDump {
     pub observes: bool,
     /// Producers at places where they do not come in.
     pub pipes: Vec<(ProducerId, PlaceId)>,
-    /// Requests that a worker has not answered.
+    /// What is brought here from other nodes.
+    pub inlets: Vec<PipeSource>,
+    /// What is brought from here to other nodes.
+    pub feeds: Vec<(NodeKey, PipeSource)>,
+    /// Peers of other nodes.
+    pub far_peers: Vec<PeerId>,
+    /// Requests that a worker or another node has not answered.
     pub pending_worker_requests: usize,
     /// Questions that clients have not answered.
     pub pending_client_requests: usize,

@@ -92,7 +92,9 @@ impl Room {
                     self.follow_up(work, effects);
                 }
             }
-            Some(Op::OpenInlet(source)) => self.handle_far_end(now, source, result, effects),
+            Some(Op::OpenInlet(source)) => {
+                self.handle_far_end(now, source, result.is_ok(), effects);
+            }
             Some(Op::Start(consumer)) => {
                 self.settle_consumer(consumer);
                 if result.is_ok() {

@@ -30,7 +30,7 @@ use crate::{
         Home, NodeKey, PartChange, PipeSource, RemoteKnock, RemoteMade, RemotePeer, RoomState,
     },
     room::Room,
-    state::FeedKey,
+    state::{FeedKey, Producer},
     view::RemotePeerView,
 };
 use feeds::Feed;
@@ -64,6 +64,8 @@ pub(super) struct Remote {
     published: BTreeMap<SessionId, RemotePeer>,
     knocks: BTreeMap<SessionId, RemoteKnock>,
     made: BTreeSet<PeerId>,
+    /// Those who have left here in the command at hand.
+    departed: BTreeSet<PeerId>,
     /// What may have changed in the command at hand.
     dirty: BTreeSet<Dirty>,
     /// The facts of the command at hand that have no object.
@@ -104,7 +106,7 @@ pub(super) enum Dirty {
 }
 
 /// What waits for something that comes from another node.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sink {
     Media(ConsumerId),
     Data(DataConsumerId),
@@ -131,6 +133,7 @@ impl Remote {
             published: BTreeMap::new(),
             knocks: BTreeMap::new(),
             made: BTreeSet::new(),
+            departed: BTreeSet::new(),
             dirty: BTreeSet::new(),
             facts: Vec::new(),
             inlets: BTreeMap::new(),
@@ -218,6 +221,25 @@ impl Room {
         })
     }
 
+    /// What is brought here from other nodes.
+    pub(super) fn inlets(&self) -> Vec<PipeSource> {
+        let remote = self.remote.iter();
+        remote.flat_map(|it| it.inlets.keys().copied()).collect()
+    }
+
+    /// What is brought from here to other nodes.
+    pub(super) fn feeds(&self) -> Vec<(NodeKey, PipeSource)> {
+        let feeds = self.remote.iter().flat_map(|it| &it.feeds);
+        let feeds = feeds.map(|((node, ..), feed)| (node.clone(), feed.source()));
+        feeds.collect()
+    }
+
+    /// Peers of other nodes.
+    pub(super) fn far_names(&self) -> Vec<PeerId> {
+        let remote = self.remote.iter();
+        remote.flat_map(|it| it.names.keys().cloned()).collect()
+    }
+
     pub(super) fn view_remote(&self) -> Vec<RemotePeerView> {
         let Some(remote) = &self.remote else {
             return Vec::new();
@@ -250,6 +272,6 @@ impl Room {
     /// Whether a producer is another node's.
     pub(super) fn is_far(&self, producer: ProducerId) -> bool {
         let producer = self.producers.get(&producer);
-        producer.is_some_and(|producer| producer.is_far())
+        producer.is_some_and(Producer::is_far)
     }
 }

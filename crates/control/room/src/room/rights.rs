@@ -190,7 +190,7 @@ impl Room {
         match heir {
             Some(heir) => self.change_role(heir, Role::Host, effects),
             None if self.joined.is_empty() && self.far_count() == 0 => {
-                self.admit_heir(may_be_host, effects)
+                self.admit_heir(may_be_host, effects);
             }
             None => {}
         }

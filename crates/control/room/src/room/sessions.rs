@@ -141,6 +141,7 @@ impl Room {
             return;
         };
         if peer.membership.is_some() {
+            self.note_departed(&peer.id);
             let peer_id = peer.id.clone();
             effects.push(Effect::Happened(RoomEvent::PeerLeft { peer_id, reason }));
         }

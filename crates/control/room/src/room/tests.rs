@@ -12,6 +12,7 @@ mod pipes;
 mod places;
 mod property;
 mod refusals;
+mod remote;
 mod rights;
 mod sessions;
 mod speakers;
@@ -45,6 +46,7 @@ use crate::{
     effect::{ClientRequest, DataPipeRequest, NewConsumer, NewDataConsumer, PipeRequest},
     happening::RoomEvent,
     info::PeerInfo,
+    remote::PipeOffer,
     subscription::Subscription,
 };
 use worker::FakeWorker;
@@ -75,6 +77,10 @@ struct World {
     data: bool,
     /// Time that the room itself took.
     spent: Duration,
+    /// What the room has for other nodes; `None`: it is whole and must have nothing.
+    outbox: Option<Vec<Effect>>,
+    /// What the host has to say of near ends.
+    offers: VecDeque<(OpId, Result<Box<PipeOffer>, WorkerFailure>)>,
 }
 
 impl World {
@@ -94,7 +100,12 @@ impl World {
         let mut config = RoomConfig::new(RouterId::from_u128(1), Arc::new(capabilities));
         change(&mut config);
         let mut effects = Vec::new();
-        let room = Room::new(config, [3; 32], &mut effects);
+        let outbox = config.shared.is_some().then(Vec::new);
+        let seed = config
+            .shared
+            .as_ref()
+            .map_or(3, |shared| shared.clock_ms as u8);
+        let room = Room::new(config, [seed; 32], &mut effects);
         let mut world = Self {
             room,
             now: Instant::now(),
@@ -111,6 +122,8 @@ impl World {
             happened: Vec::new(),
             data: false,
             spent: Duration::ZERO,
+            outbox,
+            offers: VecDeque::new(),
         };
         world.carry_out(effects);
         world.run_worker();
@@ -189,10 +202,22 @@ impl World {
                 Effect::AskNode { .. }
                 | Effect::TellNode { .. }
                 | Effect::AnswerNode { .. }
-                | Effect::OpenNearEnd { .. }
-                | Effect::OpenFarEnd { .. }
                 | Effect::Publish(_)
-                | Effect::PublishHint(_) => panic!("a room that is whole: {effect:?}"),
+                | Effect::PublishHint(_) => {
+                    let outbox = self.outbox.as_mut();
+                    outbox.expect("a room that is not whole").push(effect);
+                    continue;
+                }
+                Effect::OpenNearEnd { op, pipe } => {
+                    let offer = self.open_near_end(pipe);
+                    self.offers.push_back((*op, offer));
+                    continue;
+                }
+                Effect::OpenFarEnd { op, pipe } => {
+                    let answer = self.open_far_end(pipe);
+                    self.answers.push_back((*op, answer));
+                    continue;
+                }
             }
             self.effects.push_back(effect);
         }
@@ -358,10 +383,13 @@ impl World {
     }
 
     fn answer_one(&mut self) -> bool {
-        let Some((op, result)) = self.answers.pop_front() else {
+        if let Some((op, result)) = self.answers.pop_front() {
+            self.handle(Command::WorkerAnswer { op, result });
+        } else if let Some((op, result)) = self.offers.pop_front() {
+            self.handle(Command::PipeOffered { op, result });
+        } else {
             return false;
-        };
-        self.handle(Command::WorkerAnswer { op, result });
+        }
         true
     }
 

@@ -284,7 +284,7 @@ impl Room {
 impl super::Remote {
     fn held_pipes(&self) -> Vec<HeldPipe> {
         let inlets = self.inlets.values();
-        inlets.map(super::Inlet::held).collect()
+        inlets.filter_map(super::Inlet::held).collect()
     }
 }
 

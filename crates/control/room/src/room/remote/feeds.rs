@@ -33,6 +33,37 @@ enum Ends {
     Data(DataConsumerId),
 }
 
+#[cfg(test)]
+impl Room {
+    /// The pipe consumers of feeds at a place, and whether they run.
+    pub(in crate::room) fn feed_streams(&self, place: PlaceId) -> Vec<(ConsumerId, bool)> {
+        let feeds = self.remote.iter().flat_map(|it| it.feeds.values());
+        let streams = feeds.filter(|feed| feed.place == place);
+        let streams = streams.flat_map(|feed| match &feed.ends {
+            Ends::Media(streams) => streams.as_slice(),
+            Ends::Data(_) => &[],
+        });
+        streams.map(|it| (it.consumer, it.wanted)).collect()
+    }
+
+    /// The same for messages.
+    pub(in crate::room) fn feed_readers(&self, place: PlaceId) -> Vec<DataConsumerId> {
+        let feeds = self.remote.iter().flat_map(|it| it.feeds.values());
+        let readers = feeds.filter(|feed| feed.place == place);
+        let readers = readers.filter_map(|feed| match feed.ends {
+            Ends::Data(consumer) => Some(consumer),
+            Ends::Media(_) => None,
+        });
+        readers.collect()
+    }
+}
+
+impl Feed {
+    pub(super) const fn source(&self) -> PipeSource {
+        self.source
+    }
+}
+
 impl Room {
     /// Another part asks for something that comes in here.
     pub(super) fn open_feed(
@@ -329,26 +360,5 @@ impl Room {
                 });
             }
         }
-    }
-
-    #[cfg(test)]
-    /// The near ends of all pipes, with whether they run.
-    pub(in crate::room) fn feed_ends(
-        &self,
-    ) -> Vec<(
-        PipeSource,
-        PlaceId,
-        Vec<(ConsumerId, bool)>,
-        Option<DataConsumerId>,
-    )> {
-        let feeds = self.remote.iter().flat_map(|it| it.feeds.values());
-        let ends = |feed: &Feed| match &feed.ends {
-            Ends::Media(streams) => {
-                let streams = streams.iter().map(|it| (it.consumer, it.wanted));
-                (feed.source, feed.place, streams.collect(), None)
-            }
-            Ends::Data(consumer) => (feed.source, feed.place, Vec::new(), Some(*consumer)),
-        };
-        feeds.map(ends).collect()
     }
 }

@@ -282,10 +282,10 @@ impl Room {
         let is_fit = own.is_some_and(|own| own != node) && check_request(&request).is_ok();
         let result = match request {
             NodeRequest::OpenPipe(open) if is_fit => {
-                return match ask {
-                    Some(ask) => self.open_feed(ask, node, open, effects),
-                    None => {}
-                };
+                if let Some(ask) = ask {
+                    self.open_feed(ask, node, open, effects);
+                }
+                return;
             }
             NodeRequest::Decide { by, command } if is_fit => {
                 return self.decide_for((ask, node), by.as_ref(), *command, effects);

@@ -70,7 +70,25 @@ impl Room {
             if let Some(own) = own {
                 self.leave(own, Some(CloseReason::Replaced), effects);
             }
-            self.show(node, peer, effects);
+            self.show(&node, peer, effects);
+        }
+    }
+
+    /// Somebody who had joined here has left.
+    pub(in crate::room) fn note_departed(&mut self, peer: &PeerId) {
+        if let Some(remote) = &mut self.remote {
+            remote.departed.insert(peer.clone());
+        }
+    }
+
+    /// Whoever has left here may still be at another node that has never heard that it was here.
+    pub(in crate::room) fn settle_departed(&mut self, effects: &mut Vec<Effect>) {
+        let departed = self
+            .remote
+            .as_mut()
+            .map(|it| std::mem::take(&mut it.departed));
+        for peer in departed.into_iter().flatten() {
+            self.settle_claims(&peer, effects);
         }
     }
 
@@ -79,7 +97,7 @@ impl Room {
         remote.is_some_and(|remote| remote.peer(session).is_some())
     }
 
-    fn show(&mut self, node: NodeKey, peer: &PeerId, effects: &mut Vec<Effect>) {
+    fn show(&mut self, node: &NodeKey, peer: &PeerId, effects: &mut Vec<Effect>) {
         self.give_up(peer, effects);
         let Some(remote) = &mut self.remote else {
             return;
@@ -104,10 +122,10 @@ impl Room {
             self.announce_far(session, effects);
         }
         for id in sent {
-            self.show_producer((&node, peer), id, effects);
+            self.show_producer((node, peer), id, effects);
         }
         for id in written {
-            self.show_data_producer((&node, peer), id, effects);
+            self.show_data_producer((node, peer), id, effects);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Whatever happens in whatever order: no panic, one reply per request, nothing left behind.
 
-mod deciding;
+pub(super) mod deciding;
 
 use plenum_params::{
     event::{Event, Layers},
@@ -9,12 +9,16 @@ use plenum_params::{
 };
 use proptest::prelude::*;
 
-use super::{super::away::AWAY_TIME, worker::Failure, *};
+use super::{
+    super::{away::AWAY_TIME, remote::Sink},
+    worker::Failure,
+    *,
+};
 use deciding::{CHOICES, DECISIONS};
 
 /// One thing that happens; numbers choose among what there is at that moment.
 #[derive(Clone, Debug)]
-enum Happening {
+pub(super) enum Happening {
     Administer(usize, usize),
     Answer,
     ClientAnswer(usize, bool),
@@ -31,7 +35,7 @@ enum Happening {
     WorkerFails(Failure, usize),
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
+pub(super) fn happening() -> impl Strategy<Value = Happening> {
     let number = 0..64_usize;
     let failure = prop_oneof![
         Just(Failure::LostAfter),
@@ -61,7 +65,7 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-fn pick<T: Copy>(list: &[T], index: usize) -> Option<T> {
+pub(super) fn pick<T: Copy>(list: &[T], index: usize) -> Option<T> {
     list.get(index % list.len().max(1)).copied()
 }
 
@@ -195,7 +199,7 @@ fn request(room: &Room, session: SessionId, what: usize, which: usize) -> Option
     })
 }
 
-fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
+pub(super) fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
     let sessions: Vec<_> = world.live.iter().copied().collect();
     match happening.clone() {
         Happening::Administer(what, which) => {
@@ -240,9 +244,10 @@ fn happen(world: &mut World, next_session: &mut u64, happening: &Happening) {
                 };
                 let origin = &world.room.producers[&producer];
                 let mut places: Vec<_> = origin.pipes.keys().copied().collect();
-                places.push(origin.place.expect("here"));
-                let place = pick(&places, place).expect("at least one");
-                world.handle(Command::MediaEvent { place, event });
+                places.extend(origin.place);
+                if let Some(place) = pick(&places, place) {
+                    world.handle(Command::MediaEvent { place, event });
+                }
             }
         }
         Happening::Disconnect(index) => {
@@ -333,7 +338,7 @@ fn hear(world: &mut World, index: usize, volumes: &[(usize, i8)], dominant: bool
 }
 
 /// The room's books and the workers' must tell the same story once every answer has arrived.
-fn compare(world: &World) {
+pub(super) fn compare(world: &World) {
     let dump = world.room.dump();
     let nothing = FakeWorker::default();
     for place in &dump.places {
@@ -361,11 +366,13 @@ fn compare(world: &World) {
             "one consumer per peer"
         );
         assert!(
-            world.room.transports[&producer.transport.expect("here")]
-                .producers
-                .contains(id)
+            producer.is_far()
+                || world.room.transports[&producer.transport.expect("here")]
+                    .producers
+                    .contains(id)
         );
-        assert!(!producer.pipes.contains_key(&producer.place.expect("here")));
+        let entry = producer.place.filter(|it| producer.pipes.contains_key(it));
+        assert_eq!(entry, None);
         for (place, pipe) in &producer.pipes {
             let consumers = producer.consumers.iter();
             let behind = consumers.filter(|(_, id)| world.room.consumers[id].place == *place);
@@ -396,7 +403,8 @@ fn compare_data(room: &Room) {
         };
         let owners: BTreeSet<_> = readers().map(|it| it.session).collect();
         assert_eq!(owners.len(), producer.consumers.len(), "once for each peer");
-        assert!(!producer.pipes.contains_key(&producer.place.expect("here")));
+        let entry = producer.place.filter(|it| producer.pipes.contains_key(it));
+        assert_eq!(entry, None);
         for (place, pipe) in &producer.pipes {
             let behind = readers().filter(|it| it.place == *place).count();
             assert_eq!(pipe.consumers, behind);
@@ -413,9 +421,9 @@ fn compare_data(room: &Room) {
 }
 
 /// Everybody sees the same, at any time: who is announced, and who is away.
-fn compare_sight(world: &World) {
+pub(super) fn compare_sight(world: &World) {
     let room = &world.room;
-    let announced = room.announced.iter().map(|it| &room.sessions[it].id);
+    let announced = room.announced.iter().filter_map(|it| room.name_of(*it));
     let all: Vec<_> = announced.chain(room.away.names()).cloned().collect();
     let seen: BTreeSet<_> = all.iter().cloned().collect();
     assert_eq!(seen.len(), all.len(), "either there or away");
@@ -437,7 +445,8 @@ fn compare_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
         [&room.places[&place].router]
     );
     let sessions = room.sessions.values().filter(|peer| peer.place == place);
-    let producers = room.producers.values().filter(|it| it.place == Some(place));
+    let producers = room.producers.values();
+    let producers = producers.filter(|it| it.place == Some(place) && !it.is_far());
     assert_eq!(room.counts_at(place), (sessions.count(), producers.count()));
     let transports = room.transports.iter().filter(|(_, it)| it.place == place);
     let transports = transports.map(|(id, _)| *id);
@@ -452,11 +461,14 @@ fn compare_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
     let here = producers.filter(|(_, it)| it.place == Some(place) || it.pipes.contains_key(&place));
     assert!(here.clone().map(|(id, _)| id).eq(worker.producers.keys()));
     // At its own place a worker may have paused it without being able to say so.
-    for (id, producer) in here.filter(|(_, it)| it.place != Some(place)) {
+    let piped = here.filter(|(_, it)| it.place != Some(place) || it.is_far());
+    for (id, producer) in piped {
         assert_eq!(worker.producers[id].paused, producer.paused);
     }
 
+    let waiting = room.waiting_sinks();
     let consumers = room.consumers.iter().filter(|(_, it)| it.place == place);
+    let consumers = consumers.filter(|(id, _)| !waiting.contains(&Sink::Media(**id)));
     let mut here: BTreeSet<_> = consumers.map(|(id, _)| *id).collect();
     let own = room.producers.values().filter(|it| it.place == Some(place));
     for stream in own
@@ -467,6 +479,10 @@ fn compare_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
         let sink = &worker.consumers[&stream.consumer];
         assert_eq!(sink.paused, !stream.wanted);
     }
+    for (consumer, wanted) in room.feed_streams(place) {
+        assert!(here.insert(consumer));
+        assert_eq!(worker.consumers[&consumer].paused, !wanted);
+    }
     assert!(here.iter().eq(worker.consumers.keys()));
 }
 
@@ -474,8 +490,10 @@ fn compare_data_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
     let producers = room.data_producers.iter();
     let here = producers.filter(|(_, it)| it.place == Some(place) || it.pipes.contains_key(&place));
     assert!(here.map(|(id, _)| id).eq(worker.data_producers.keys()));
+    let waiting = room.waiting_sinks();
     let consumers = room.data_consumers.iter();
     let consumers = consumers.filter(|(_, it)| it.place == place);
+    let consumers = consumers.filter(|(id, _)| !waiting.contains(&Sink::Data(**id)));
     let own = || {
         let all = room.data_producers.values();
         all.filter(|it| it.place == Some(place))
@@ -484,6 +502,7 @@ fn compare_data_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
         .map(|(id, _)| *id)
         .chain(own().filter_map(|it| it.ear))
         .chain(own().flat_map(|it| it.pipes.values().map(|pipe| pipe.consumer)))
+        .chain(room.feed_readers(place))
         .collect();
     assert!(here.iter().eq(worker.data_consumers.keys()));
     for (id, ear) in own()
@@ -498,7 +517,10 @@ fn compare_data_place(room: &Room, place: PlaceId, worker: &FakeWorker) {
 fn compare_voices(room: &Room, place: PlaceId, worker: &FakeWorker) {
     let own = room.producers.iter();
     let voices = own.filter(|(_, it)| {
-        it.place == Some(place) && it.voice && it.presence == crate::state::Presence::Confirmed
+        it.place == Some(place)
+            && !it.is_far()
+            && it.voice
+            && it.presence == crate::state::Presence::Confirmed
     });
     let voices: BTreeSet<_> = voices.map(|(id, _)| *id).collect();
     let Some((observers, watched)) = room.speakers.voices_at(place) else {
