@@ -93,7 +93,7 @@ impl Channels {
         }
     }
 
-    /// Opens a channel from here.
+    /// Opens a channel from here. One at a time: numbers go out in their order.
     pub(crate) fn open(self: &Arc<Self>, name: &str, body: &Value) -> Result<Channel, LinkError> {
         if name.len() > MAX_TEXT_BYTES {
             let bytes = name.len();
@@ -241,6 +241,10 @@ impl Channels {
         self.table().open.len()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.outbox
     }
@@ -338,3 +342,6 @@ impl From<PushError> for LinkError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@ mod config;
 mod connection;
 mod error;
 mod frame;
+pub mod fuzzing;
 mod handler;
 mod handshake;
 mod hello;

@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 32] = [
+const TARGETS: [Target; 34] = [
     ("auth_claims", plenum_auth::fuzzing::fuzz_claims),
     ("auth_keys", plenum_auth::fuzzing::fuzz_keys),
     ("auth_token", plenum_auth::fuzzing::fuzz_token),
@@ -30,6 +30,8 @@ const TARGETS: [Target; 32] = [
     ("ipc_frames", plenum_ipc::fuzzing::fuzz_frames),
     ("ipc_packet", plenum_ipc::fuzzing::fuzz_packet),
     ("ipc_preamble", plenum_ipc::fuzzing::fuzz_preamble),
+    ("link_frames", plenum_link::fuzzing::fuzz_frames),
+    ("link_hello", plenum_link::fuzzing::fuzz_hello),
     ("params_ortc", plenum_params::fuzzing::fuzz_ortc),
     (
         "params_scalability_mode",

@@ -10,7 +10,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 /// The folder of a crate by its short name.
 fn crate_folder(name: &str) -> Option<PathBuf> {
     let crates = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let groups = ["base", "control", "edge", "media", "tools", "."];
+    let groups = ["base", "cluster", "control", "edge", "media", "tools", "."];
     let mut folders = groups.iter().map(|group| crates.join(group).join(name));
     folders.find(|folder| folder.join("Cargo.toml").exists())
 }

@@ -184,6 +184,6 @@ impl Connection {
     }
 
     fn is_quiet(&self) -> bool {
-        self.asked.len() == 0 && self.answering.len() == 0 && self.channels.len() == 0
+        self.asked.len() == 0 && self.answering.len() == 0 && self.channels.is_empty()
     }
 }

@@ -1,0 +1,6 @@
+//! Fuzz target: see the function.
+#![no_main]
+
+use plenum_link::fuzzing::fuzz_hello;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_hello(data));
