@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use plenum_params::transport::Address;
 
-use crate::token::TokenArgs;
+use crate::{sim::SimArgs, token::TokenArgs};
 
 /// A WebRTC SFU cluster in one binary.
 #[derive(Debug, Parser)]
@@ -65,6 +65,9 @@ Later wins: built-in defaults, the file, environment (PLENUM_RTC_MIN_PORT …), 
 
 Exit status: 0 done, 1 refused by the node, 2 no such command, 3 no node answers.")]
     Console(ConsoleArgs),
+    /// Try how nodes would be chosen in a synthetic world: a thousand nodes, a day of people, failures, an event.
+    #[command(after_help = crate::sim::EXAMPLES)]
+    Sim(SimArgs),
     /// Make a token for somebody who shall join.
     #[command(after_help = "Examples:
   openssl rand -base64 48 > token.secret

@@ -11,6 +11,7 @@ mod ports;
 mod room_status;
 mod serve;
 mod settings;
+mod sim;
 mod token;
 mod webhooks;
 
@@ -42,6 +43,7 @@ fn run(cli: Cli, started: Instant) -> anyhow::Result<ExitCode> {
         Command::Config(args) => print_config(&args),
         Command::Token(args) => token::run(*args),
         Command::Console(args) => console::run(&args),
+        Command::Sim(args) => sim::run(&args),
         Command::Worker => {
             plenum_worker::run(plenum_worker::standard_input()?)?;
             Ok(ExitCode::SUCCESS)

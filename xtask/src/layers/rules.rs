@@ -112,6 +112,7 @@ pub(super) const LAYERS: &[Layer] = &[
         ],
     ),
     layer("plenum-console", &["plenum-api", "plenum-ids"]),
+    layer("plenum-sim", &["plenum-ids", "plenum-placement"]),
     // Composition: everything but the engine, which only a worker runs.
     layer(
         "plenum",
@@ -125,6 +126,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "plenum-params",
             "plenum-room",
             "plenum-signal",
+            "plenum-sim",
             "plenum-supervisor",
             "plenum-telemetry",
             "plenum-worker",

@@ -50,6 +50,9 @@ pub struct NodeView {
     /// Joins that were sent to it and are not in `measured` yet.
     #[serde(default)]
     pub pending: u32,
+    /// Bits a second that the node will send for these, as far as they say.
+    #[serde(default)]
+    pub pending_egress: u64,
 }
 
 impl NodeView {
@@ -68,6 +71,7 @@ impl NodeView {
             egress_capacity: 0,
             measured: Measured::default(),
             pending: 0,
+            pending_egress: 0,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The ranking: who is out of the question, who is in it, and in which order.
 //!
-//! A decision looks at few of a thousand nodes. The home and the parts of the room come first, then region by region, the
-//! one whose best conceivable node would have most points first; it ends where no region left could hold a node better
-//! than the last one kept. What comes out is what looking at all of them would give (a test compares both). Nothing is
+//! A decision looks at few of a thousand nodes. The home of the room comes first, under `room` also its other parts; then region
+//! by region, the one whose best conceivable node would have most points first. It ends where no region left could
+//! hold a node better than the last one kept. What comes out is what looking at all of them would give (a test compares both). Nothing is
 //! allocated for a node that does not come out.
 
 use plenum_ids::NodeId;
@@ -64,17 +64,21 @@ pub fn rank(request: &Request, view: &View, rules: &Rules) -> Ranking {
     let query = Query::new(request, view, rules.of(&request.room.namespace));
     let mut kept = Kept::default();
     let mut gone = Vec::new();
-    query.parts(|part| match part.row {
-        Some(row) => kept.look_at(&query, row, Some(part)),
-        None => gone.push(part.node.clone()),
-    });
+    for part in query.parts() {
+        match part.row {
+            None => gone.push(part.node.clone()),
+            Some(row) if query.comes_first(part) => kept.look_at(&query, row, Some(part)),
+            Some(_) => {}
+        }
+    }
     for group in query.groups() {
         if kept.ends_before(group.bound) {
             break;
         }
         for row in &view.regions()[group.index].rows {
-            if !query.is_part(*row) {
-                kept.look_at(&query, *row, None);
+            let part = query.part(*row);
+            if !part.is_some_and(|part| query.comes_first(part)) {
+                kept.look_at(&query, *row, part);
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
 use plenum_ids::{NamespaceId, NodeId};
 
 use crate::{
@@ -18,7 +19,7 @@ pub struct View {
     nodes: Vec<NodeView>,
     rows: Vec<Row>,
     regions: Vec<RegionGroup>,
-    index: HashMap<NodeId, u32>,
+    index: HashMap<NodeId, u32, FixedState>,
     symbols: Symbols,
 }
 
@@ -31,6 +32,8 @@ pub(crate) const FOREIGN: Symbol = Symbol::MAX;
 /// What a ranking looks at.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
+    /// Its place in the list of regions.
+    pub(crate) group: u32,
     pub(crate) region: Symbol,
     pub(crate) country: Symbol,
     pub(crate) isp: Symbol,
@@ -87,10 +90,15 @@ impl View {
         nodes.dedup_by(|a, b| a.id == b.id);
         nodes.reverse();
         let mut symbols = Symbols::default();
-        let rows: Vec<Row> = nodes.iter().map(|node| symbols.row(node)).collect();
+        let mut rows: Vec<Row> = nodes.iter().map(|node| symbols.row(node)).collect();
         let ids = nodes.iter().map(|node| node.id.clone());
         let index = ids.zip(0..).collect();
         let regions = grouped(&rows);
+        for (number, region) in (0..).zip(&regions) {
+            for row in &region.rows {
+                rows[*row as usize].group = number;
+            }
+        }
         Self {
             nodes,
             rows,
@@ -111,9 +119,13 @@ impl View {
         self.nodes.get(row as usize)
     }
 
-    /// A peer was sent to a node: it counts there until the node measures again. `false`: there is no such node.
-    pub fn count_join(&mut self, id: &NodeId) -> bool {
-        self.change(id, |node| node.pending = node.pending.saturating_add(1))
+    /// A peer was sent to a node, which will send so many bits a second more for it, as far as known: it counts there until
+    /// the node measures again. `false`: there is no such node.
+    pub fn count_join(&mut self, id: &NodeId, egress: u64) -> bool {
+        self.change(id, |node| {
+            node.pending = node.pending.saturating_add(1);
+            node.pending_egress = node.pending_egress.saturating_add(egress);
+        })
     }
 
     /// A node measured; so many joins are not in it yet.
@@ -121,6 +133,7 @@ impl View {
         self.change(id, |node| {
             node.measured = measured;
             node.pending = pending;
+            node.pending_egress = 0;
         })
     }
 
@@ -177,13 +190,26 @@ impl Row {
             let mean = (f64::from(load) / f64::from(peers)) as f32;
             of_a_join = (mean.clamp(low, high), measured.egress / u64::from(peers));
         }
-        let pending = u64::from(node.pending);
-        self.load = load + (f64::from(node.pending) * f64::from(of_a_join.0)) as f32;
+        // What they announced may be more than the mean, as in a large room that begins.
+        let by_mean = u64::from(node.pending).saturating_mul(of_a_join.1);
+        let under_way = by_mean.max(node.pending_egress);
+        let mut more = f64::from(node.pending) * f64::from(of_a_join.0);
+        if node.egress_capacity > 0 {
+            more = more.max(share(node.pending_egress, node.egress_capacity).into());
+        }
+        self.load = load + more as f32;
         self.pending = node.pending;
-        let under_way = pending.saturating_mul(of_a_join.1);
         self.egress = measured.egress.saturating_add(under_way);
         self.draining = node.draining;
     }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share; its last digits do not matter"
+)]
+pub(crate) fn share(used: u64, of: u64) -> f32 {
+    (used as f64 / of as f64) as f32
 }
 
 fn grouped(rows: &[Row]) -> Vec<RegionGroup> {
@@ -252,6 +278,7 @@ impl Symbols {
         let labels = node.labels.iter();
         let namespaces = node.namespaces.iter();
         let mut row = Row {
+            group: 0,
             region: word(&mut self.regions, region),
             country: word(&mut self.countries, country),
             isp: word(&mut self.isps, isp),
@@ -308,7 +335,7 @@ impl Symbols {
 
 #[derive(Clone, Debug, Default)]
 struct Table {
-    numbers: HashMap<Box<str>, Symbol>,
+    numbers: HashMap<Box<str>, Symbol, FixedState>,
 }
 
 impl Table {

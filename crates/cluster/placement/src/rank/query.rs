@@ -26,8 +26,11 @@ pub(super) struct Query<'a> {
     pub(super) residency: Vec<Symbol>,
     /// Peers of the room on all nodes.
     pub(super) peers: u32,
-    /// By row.
+    /// The dead ones first.
     parts: Vec<PartFact<'a>>,
+    /// For each row the place of its part in the list, counted from 1; empty without parts. A room may have parts on most nodes,
+    /// so that looking one up is one step.
+    part_of_row: Vec<u32>,
     key: u64,
 }
 
@@ -53,7 +56,7 @@ pub(super) struct Selector {
     label: Option<Symbol>,
 }
 
-/// A region, and the points that none of its nodes without a part exceeds.
+/// A region, and the points that none of its nodes exceeds that does not come first.
 pub(super) struct Group {
     pub(super) index: usize,
     pub(super) bound: i32,
@@ -72,7 +75,7 @@ impl<'a> Query<'a> {
         let region = region.map_or(NONE, |region| symbols.region(region));
         let country = country.map_or(NONE, |country| symbols.country(country));
         let policy = request.policy.unwrap_or(rules.policy);
-        let parts = parts(request, view);
+        let (parts, part_of_row) = parts(request, view);
         let mut query = Self {
             request,
             rules,
@@ -95,6 +98,7 @@ impl<'a> Query<'a> {
                 .iter()
                 .fold(0, |sum, part| sum.saturating_add(part.peers)),
             parts,
+            part_of_row,
             key: key(request, policy),
         };
         query.direction = query.direction_of_client();
@@ -124,15 +128,19 @@ impl<'a> Query<'a> {
     }
 
     /// The nodes that are named in the request, the dead ones first.
-    pub(super) fn parts<'b>(&'b self, mut each: impl FnMut(&'b PartFact<'a>)) {
-        for part in &self.parts {
-            each(part);
-        }
+    pub(super) fn parts(&self) -> &[PartFact<'a>] {
+        &self.parts
     }
 
-    pub(super) fn is_part(&self, row: u32) -> bool {
-        let found = self.parts.binary_search_by_key(&Some(row), |part| part.row);
-        !self.parts.is_empty() && found.is_ok()
+    /// What a node has of the room.
+    pub(super) fn part(&self, row: u32) -> Option<&PartFact<'a>> {
+        let place = *self.part_of_row.get(row as usize)?;
+        self.parts.get((place as usize).checked_sub(1)?)
+    }
+
+    /// Whether a part is looked at whatever its region promises.
+    pub(super) fn comes_first(&self, part: &PartFact<'_>) -> bool {
+        part.is_home || self.policy == Policy::Room
     }
 
     pub(super) fn row(&self, row: u32) -> &'a Row {
@@ -152,6 +160,15 @@ impl<'a> Query<'a> {
                 bound: self.bound(group),
             })
             .collect();
+        let bonus = self.most_for_a_part();
+        let mut has_part = vec![false; groups.len()];
+        let behind = self.parts.iter().filter(|part| !self.comes_first(part));
+        for row in behind.filter_map(|part| part.row) {
+            let group = self.row(row).group as usize;
+            if !std::mem::replace(&mut has_part[group], true) {
+                groups[group].bound += bonus;
+            }
+        }
         groups.sort_unstable_by_key(|group| (-group.bound, group.index));
         groups
     }
@@ -188,36 +205,55 @@ fn mixed(number: u64) -> u64 {
     number ^ (number >> 31)
 }
 
-/// By row, those without first; each node once.
-fn parts<'a>(request: &'a Request, view: &View) -> Vec<PartFact<'a>> {
+/// What each node has of the room, each node once, and where that of each row is.
+fn parts<'a>(request: &'a Request, view: &View) -> (Vec<PartFact<'a>>, Vec<u32>) {
     let home = request.home.as_ref();
-    let mut facts: Vec<PartFact<'_>> = Vec::with_capacity(request.parts.len() + 1);
-    facts.extend(request.parts.iter().map(|part| PartFact {
+    if request.parts.is_empty() && home.is_none() {
+        return (Vec::new(), Vec::new());
+    }
+    let named = request.parts.iter().map(|part| PartFact {
         node: &part.node,
         row: view.row_of(&part.node),
         is_home: home == Some(&part.node),
         peers: part.peers,
         publishers: part.publishers,
-    }));
-    if let Some(home) = home
-        && !facts.iter().any(|part| part.is_home)
-    {
-        facts.push(PartFact {
-            node: home,
-            row: view.row_of(home),
-            is_home: true,
-            peers: 0,
-            publishers: 0,
-        });
-    }
-    facts.sort_unstable_by(|a, b| {
-        let by_node = a.row.cmp(&b.row).then_with(|| a.node.cmp(b.node));
-        by_node
-            .then(b.peers.cmp(&a.peers))
-            .then(b.publishers.cmp(&a.publishers))
     });
-    facts.dedup_by(|a, b| a.node == b.node);
-    facts
+    let alone = home.map(|home| PartFact {
+        node: home,
+        row: view.row_of(home),
+        is_home: true,
+        peers: 0,
+        publishers: 0,
+    });
+    let mut dead: Vec<PartFact<'_>> = Vec::new();
+    let mut living: Vec<PartFact<'_>> = Vec::with_capacity(request.parts.len() + 1);
+    let mut part_of_row = vec![0; view.nodes().len()];
+    for part in named.chain(alone) {
+        let Some(row) = part.row else {
+            dead.push(part);
+            continue;
+        };
+        let place: &mut u32 = &mut part_of_row[row as usize];
+        if let Some(before) = (*place as usize).checked_sub(1) {
+            // Of what is said twice, the larger.
+            let before = &mut living[before];
+            before.peers = before.peers.max(part.peers);
+            before.publishers = before.publishers.max(part.publishers);
+        } else {
+            living.push(part);
+            *place = living.len() as u32;
+        }
+    }
+    if !dead.is_empty() {
+        dead.sort_by(|a, b| a.node.cmp(b.node));
+        dead.dedup_by(|a, b| a.node == b.node);
+        for place in part_of_row.iter_mut().filter(|place| **place > 0) {
+            *place += dead.len() as u32;
+        }
+        dead.append(&mut living);
+        living = dead;
+    }
+    (living, part_of_row)
 }
 
 fn isps(client: &Location, rules: &NamespaceRules, symbols: &Symbols) -> Vec<Symbol> {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Cause, Policy, Reason,
-    view::{NONE, RegionGroup, Row},
+    view::{NONE, RegionGroup, Row, share},
 };
 
 /// What a node comes to.
@@ -82,7 +82,7 @@ impl Query<'_> {
         reasons
     }
 
-    /// The points that no node of a region exceeds that has no part of the room.
+    /// The points that no node of a region exceeds, but for what it is worth to have a part of the room.
     pub(super) fn bound(&self, group: &RegionGroup) -> i32 {
         let weights = &self.rules.weights;
         let mut bound = 0;
@@ -106,6 +106,13 @@ impl Query<'_> {
             bound += self.distance(nearest);
         }
         bound
+    }
+
+    /// The most that it is worth to have a part of the room, under all policies but `room`.
+    pub(super) fn most_for_a_part(&self) -> i32 {
+        let weights = &self.rules.weights;
+        let gather = i32::from(weights.gather) + crowd(self.peers);
+        gather.max(weights.affinity.into())
     }
 
     fn tier(&self, part: Option<&PartFact<'_>>) -> u8 {
@@ -156,9 +163,7 @@ impl Query<'_> {
             peers, publishers, ..
         } = *part;
         let affinity = i32::from(weights.affinity);
-        // Of several nodes where receivers gather, the one with more of them: twice as many are worth half a millisecond.
-        let crowd = i32::try_from(peers.checked_ilog2().unwrap_or(0) * 5).unwrap_or(0);
-        let gather = i32::from(weights.gather) + crowd;
+        let gather = i32::from(weights.gather) + crowd(peers);
         match self.policy {
             Policy::Room if part.is_home => each(HOME, Term::Home),
             Policy::Room => {
@@ -230,6 +235,11 @@ impl Query<'_> {
     }
 }
 
+/// Of several nodes where receivers gather, the one with more of them: twice as many are worth half a millisecond.
+fn crowd(peers: u32) -> i32 {
+    i32::try_from(peers.checked_ilog2().unwrap_or(0) * 5).unwrap_or(0)
+}
+
 /// What using so much of something takes away: a little of what is free matters little, a little of what is scarce much.
 #[expect(
     clippy::cast_precision_loss,
@@ -241,12 +251,4 @@ fn used(share: f32, weight: u16) -> i32 {
     let steps = ((share * STEPS as f32) as u32).min(2 * STEPS);
     let points = u32::from(weight) * steps * steps / (STEPS * STEPS);
     i32::try_from(points).unwrap_or(MOST)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a share; its last digits do not matter"
-)]
-fn share(used: u64, of: u64) -> f32 {
-    (used as f64 / of as f64) as f32
 }

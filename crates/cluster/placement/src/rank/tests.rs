@@ -201,13 +201,20 @@ fn joins_that_are_not_measured_yet_count() {
             ..request(frankfurt())
         };
         let node = rank(&request, &view, &rules).candidates.swap_remove(0).node;
-        assert!(view.count_join(&node));
+        assert!(view.count_join(&node, 0));
         *taken.entry(node.to_string()).or_insert(0_u32) += 1;
     }
     // Two empty nodes share the first, and when both are half full the next city takes over.
     assert!(taken["f1"].abs_diff(taken["f2"]) < 40, "{taken:?}");
     assert!(taken["f1"] > 250 && taken["d1"] > 50, "{taken:?}");
     assert!(!taken.contains_key("t1"), "{taken:?}");
+    // What joins announce counts where it is more than the mean: seven of 1 Gb/s are half of the uplink and more.
+    for _ in 0..7 {
+        view.count_join(&"t1".into(), 1_000_000_000);
+    }
+    let ranking = rank(&request(tokyo()), &view, &rules);
+    assert_eq!(names(&ranking)[0], "t2");
+    view.measured(&"t1".into(), loaded(0.0), 0);
     // A measurement replaces what was counted.
     view.measured(&"f1".into(), loaded(0.1), 0);
     assert_eq!(view.node(&"f1".into()).unwrap().pending, 0);

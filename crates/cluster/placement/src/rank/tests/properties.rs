@@ -119,12 +119,10 @@ prop_compose! {
 /// The candidates by looking at every node, without leaving out regions.
 fn exhaustive(request: &Request, view: &View, rules: &Rules) -> Vec<(NodeId, i32)> {
     let query = Query::new(request, view, rules.of(&request.room.namespace));
-    let mut parts = Vec::new();
-    query.parts(|part| parts.push(*part));
     let mut all: Vec<_> = (0_u32..)
         .take(view.nodes().len())
         .filter_map(|row| {
-            let part = parts.iter().find(|part| part.row == Some(row));
+            let part = query.part(row);
             let points = query.points(row, part);
             let key = (points.tier, points.sum, query.turn(row));
             query.obstacle(row, part).is_none().then_some((key, row))
@@ -230,6 +228,7 @@ proptest! {
         let node = &mut busier[which];
         node.measured.load += f32::from(more) / 100.0;
         node.pending += joins;
+        node.pending_egress += u64::from(joins) * 5_000_000;
         node.measured.egress += egress * 1_000_000_000;
         prop_assert!(place(busier) >= before);
     }
@@ -256,11 +255,12 @@ proptest! {
         let measured = loaded(f32::from(load) / 100.0);
         let mut view = View::new(nodes.clone());
         view.measured(&id, measured, 3);
-        view.count_join(&id);
+        view.count_join(&id, 7_000_000);
         view.set_draining(&id, draining);
         let mut nodes = nodes;
         nodes[which].measured = measured;
         nodes[which].pending = 4;
+        nodes[which].pending_egress = 7_000_000;
         nodes[which].draining = draining;
         let rules = Rules::default();
         prop_assert_eq!(
