@@ -20,6 +20,7 @@ use crate::{sim::SimArgs, token::TokenArgs};
   plenum config --sample            a commented configuration file
   plenum config ports               what a firewall must let in
   plenum config check               whether settings and machine are sound
+  plenum sim --hours 4              how nodes of a cluster would be chosen
 
 Every command explains itself with --help."
 )]

@@ -153,6 +153,7 @@ async fn help_has_examples_and_version_names_the_revision() {
         &["serve", "--help"],
         &["config", "--help"],
         &["config", "ports", "--help"],
+        &["sim", "--help"],
     ] {
         let help = text(&run(arguments).await.stdout);
         assert!(help.contains("Examples:"), "{help}");
@@ -165,6 +166,23 @@ async fn help_has_examples_and_version_names_the_revision() {
         version.starts_with("plenum ") && version.contains('('),
         "{version}"
     );
+}
+
+#[tokio::test]
+async fn placement_can_be_tried_in_a_world_of_its_own() {
+    let world = ["--nodes", "20", "--users", "300", "--hours", "1"];
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("a plain name");
+    let wishes = ["sim", "--policy", "room,random", "--json", "--write", path];
+    let output = run(&[&wishes[..], &world].concat()).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["results"][1]["choice"], "random");
+    assert!(folder.path().join("README.md").exists());
+
+    let output = run(&["sim", "--policy", "nearest"]).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("expected room, user, stream, broadcast or random"));
 }
 
 #[tokio::test]
