@@ -1,8 +1,11 @@
 //! Several parts of one room, with a network between them that loses, repeats and reorders facts, breaks connections, and
 //! nodes that die and come back. What was lost is made good by snapshots, as between real nodes.
 
+mod deciding;
 mod host;
+mod media;
 mod network;
+mod people;
 mod random;
 mod state;
 
@@ -193,5 +196,48 @@ impl Cluster {
             }
             self.handle(&key, Command::Tick);
         }
+    }
+}
+
+/// What people of two nodes do.
+impl Cluster {
+    /// Joins at a node, as somebody who understands everything, and lets everybody hear of it.
+    fn join(&mut self, name: &str, session: u64, peer: &str) -> (SessionId, TransportId) {
+        let join = clients::join_featured(peer, Subscription::All);
+        let admission = Admission::new(peer.into());
+        let joined = self.at(name, |world| world.join_as(session, admission, join));
+        self.deliver_all();
+        joined
+    }
+
+    fn produce(&mut self, name: &str, joined: (SessionId, TransportId)) -> ProducerId {
+        let producer = self.at(name, |world| world.produce(joined));
+        self.deliver_all();
+        producer
+    }
+
+    /// Asks for something that another node may have to answer.
+    fn ask(
+        &mut self,
+        name: &str,
+        session: SessionId,
+        body: PeerRequest,
+    ) -> Result<PeerReply, ErrorKind> {
+        let request = self.at(name, |world| world.send(session, body));
+        self.deliver_all();
+        let effects = self.world(name).effects.iter();
+        let reply = effects.rev().find_map(|effect| match effect {
+            Effect::Reply {
+                request: of,
+                result,
+                ..
+            } if *of == request => Some(result.clone()),
+            _ => None,
+        });
+        reply.expect("a reply").map_err(|error| error.kind)
+    }
+
+    fn events(&mut self, name: &str, session: SessionId) -> Vec<PeerEvent> {
+        self.world(name).events(session)
     }
 }
