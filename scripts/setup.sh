@@ -28,6 +28,8 @@ missing_packages() {
     have valgrind || echo valgrind
     # Tests only: OpenSSL is the other side of DTLS handshakes there.
     pkg-config --exists openssl 2>/dev/null || echo libssl-dev
+    # Tests only: the document's recipe for certificates of nodes.
+    have openssl || echo openssl
     # Tests only: they publish into plain transports and play from them.
     have ffmpeg || echo ffmpeg
     # Tests only: the TURN server that clients get names and passwords for.

@@ -211,6 +211,19 @@ impl Connection {
         self.stop.send_replace(Some(reason));
     }
 
+    /// Nobody waits for anything on it any more.
+    fn end_all(&self) {
+        self.asked.end_all();
+        self.channels.end_all();
+        self.answering.end_all();
+    }
+
+    /// What moved its bytes has failed.
+    pub(crate) fn give_up(&self) {
+        self.stop(DownReason::Broken, None);
+        self.end_all();
+    }
+
     /// Completes when the other side has answered a heartbeat that is sent now; `false`: it is over before.
     pub(crate) async fn is_alive(&self) -> bool {
         let number = self.ping();

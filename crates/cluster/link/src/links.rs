@@ -14,7 +14,7 @@ use tokio::{
     sync::{broadcast, watch},
     time::{Instant, timeout_at},
 };
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::{
     Channel, DownReason, Handler, LinkConfig, LinkError, LinkEvent, LinkEvents, LinkStatus, Peer,
@@ -27,6 +27,8 @@ use crate::{
     strangers::Strangers,
     table::{Attempt, Table},
 };
+
+use dialling::with_sources;
 
 mod dialling;
 mod listening;
@@ -275,7 +277,13 @@ impl Inner {
         }
         let (inner, running) = (Arc::clone(self), Arc::clone(&connection));
         tokio::spawn(async move {
-            let reason = running.run(wire, &*inner).await;
+            let (owner, moving) = (Arc::clone(&inner), Arc::clone(&running));
+            let run = tokio::spawn(async move { moving.run(wire, &*owner).await });
+            let reason = run.await.unwrap_or_else(|_| {
+                // A handler has failed where it is called in order. Others must not wait for this link.
+                running.give_up();
+                DownReason::Broken
+            });
             inner.table().leave(&running, reason, &inner.events);
         });
         if let Some(other) = duel {
@@ -302,6 +310,7 @@ impl Inner {
     /// Reads secrets and certificates again when their files change.
     async fn keep_current(self: Arc<Self>) {
         let mut ending = self.ending.subscribe();
+        let mut told = None;
         loop {
             let pause = tokio::time::sleep(LOOK_INTERVAL);
             tokio::select! {
@@ -311,12 +320,22 @@ impl Inner {
             let inner = Arc::clone(&self);
             let look = tokio::task::spawn_blocking(move || inner.keeper.look_again());
             match look.await {
-                Ok(Ok(true)) => self.prove_again(),
-                Ok(Err(err)) => {
-                    let source = std::error::Error::source(&err).map(ToString::to_string);
-                    warn!(%err, source, "secrets and certificates of links from before go on");
+                Ok(Ok(changed)) => {
+                    if changed {
+                        info!("secrets and certificates of links read again");
+                        told = None;
+                        self.prove_again();
+                    }
                 }
-                Ok(Ok(false)) | Err(_) => {}
+                Ok(Err(err)) => {
+                    let err = with_sources(&err);
+                    if told.as_ref() != Some(&err) {
+                        warn!(err, "secrets and certificates of links from before go on");
+                        told = Some(err);
+                    }
+                }
+                // The program ends.
+                Err(_) => return,
             }
         }
     }

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::{Duration, Instant},
 };
 
 use crate::Limits;
@@ -25,7 +26,11 @@ pub(crate) struct Strangers {
 struct Table {
     all: usize,
     of_address: HashMap<IpAddr, usize>,
+    told: Option<Instant>,
 }
+
+/// Lines in a log about strangers are so far apart. Figures count all of them.
+const TELL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A stranger, who counts as long as this is there.
 #[derive(Debug)]
@@ -62,9 +67,18 @@ impl Strangers {
         })
     }
 
-    /// One of them was not a node, or not one of ours.
-    pub(crate) fn count_failure(&self) {
+    /// One of them was not a node, or not one of ours. Whether to tell of it: once in a while, as strangers could fill
+    /// a log.
+    pub(crate) fn count_failure(&self) -> bool {
         self.failed.fetch_add(1, Relaxed);
+        let mut table = self.table();
+        let now = Instant::now();
+        let long_ago = |told| now.duration_since(told) >= TELL_INTERVAL;
+        let tell = table.told.is_none_or(long_ago);
+        if tell {
+            table.told = Some(now);
+        }
+        tell
     }
 
     pub(crate) fn turned_away(&self) -> u64 {

@@ -82,8 +82,15 @@ impl Table {
         Attempt::Mine(sender, receiver)
     }
 
-    /// An attempt has ended, and all who wait for it learn how, unless the node itself has come meanwhile.
-    pub(crate) fn end_attempt(&mut self, node: &NodeId, attempt: &AttemptSender, made: Made) {
+    /// An attempt has ended, and all who wait for it learn how, unless the node itself has come meanwhile. Whether it
+    /// failed otherwise than the one before.
+    pub(crate) fn end_attempt(
+        &mut self,
+        node: &NodeId,
+        attempt: &AttemptSender,
+        made: Made,
+    ) -> bool {
+        let mut is_news = false;
         if let Some(slot) = self.slots.get_mut(node) {
             if slot
                 .attempt
@@ -93,10 +100,13 @@ impl Table {
                 slot.attempt = None;
             }
             if slot.connections.is_empty() {
-                slot.last_failure = made.as_ref().err().cloned();
+                let failure = made.as_ref().err();
+                is_news = failure.is_some() && slot.last_failure.as_ref() != failure;
+                slot.last_failure = failure.cloned();
             }
         }
         fulfil(attempt, made);
+        is_news
     }
 
     /// Whether somebody who has proved who he is may come.

@@ -55,9 +55,7 @@ impl Connection {
         } else {
             self.stop(reason, None);
         }
-        self.asked.end_all();
-        self.channels.end_all();
-        self.answering.end_all();
+        self.end_all();
         owner.parted(self, reason);
         if !written {
             // Who does not take them has had his chance.

@@ -34,10 +34,11 @@ impl Inner {
                 reason: format!("{address} did not answer in time"),
             }),
         };
-        if let Err(err) = &made {
+        let failure = made.as_ref().err().cloned();
+        let is_news = self.table().end_attempt(node, &waiting, made);
+        if let Some(err) = failure.filter(|_| is_news) {
             info!(%node, address, %err, "no link");
         }
-        self.table().end_attempt(node, &waiting, made);
     }
 
     async fn meet(&self, node: &NodeId, address: &str) -> Result<Met, HandshakeError> {

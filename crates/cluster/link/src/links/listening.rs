@@ -58,12 +58,14 @@ impl Inner {
                 }
             }
             Ok(Err(err)) => {
-                self.strangers.count_failure();
-                info!(%from, reason = with_sources(&err), "not a node of ours");
+                if self.strangers.count_failure() {
+                    info!(%from, reason = with_sources(&err), "not a node of ours");
+                }
             }
             Err(_) => {
-                self.strangers.count_failure();
-                info!(%from, "did not say in time who it is");
+                if self.strangers.count_failure() {
+                    info!(%from, "did not say in time who it is");
+                }
             }
         }
     }

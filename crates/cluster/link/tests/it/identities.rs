@@ -257,12 +257,59 @@ async fn one_authority_takes_over_from_another() {
     accepted(&new, "four", &two, true).await;
     assert!(meet(&one, &two).await);
     // What was believed because of the old one ends with it; these two are not.
+    let files_late = old.certify("late");
+    files_late.trust(&both);
+    let late = node("late", files_late.identity(true)).await;
+    late.ask(&one, "echo", json!(1))
+        .await
+        .expect("both are trusted");
+    assert!(one.is_up(&late.id));
     files_one.trust(&new.pem());
+    until("the link of the old authority is closed", || {
+        !one.is_up(&late.id)
+    })
+    .await;
     files_two.trust(&new.pem());
     accepted(&old, "five", &one, false).await;
     accepted(&old, "six", &two, false).await;
     assert!(one.is_up(&two.id));
     assert!(meet(&one, &two).await);
+}
+
+#[tokio::test]
+async fn certificates_as_the_document_has_them_made_are_good() {
+    let document = include_str!("../../../../../docs/cluster/links.md");
+    let recipe = document
+        .split("```")
+        .find(|part| part.contains("openssl req -x509"));
+    let recipe = recipe
+        .and_then(|part| part.strip_prefix("sh\n"))
+        .expect("a recipe");
+    let dir = tempfile::tempdir().expect("a directory");
+    let made = std::process::Command::new("bash")
+        .args(["-euc", recipe])
+        .current_dir(dir.path())
+        .output()
+        .expect("bash runs");
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let identity = |names| Identity::Mtls {
+        certificate: dir.path().join("node.pem"),
+        key: dir.path().join("node.key"),
+        authority: dir.path().join("authority.pem"),
+        names,
+    };
+    let one = node("node-1", identity(true)).await;
+    let two = node("node-2", identity(false)).await;
+    assert_eq!(
+        code(&two.ask(&one, "echo", json!(1)).await),
+        Some(RejectionCode::WrongNode)
+    );
+    let three = node("node-3", identity(false)).await;
+    assert_eq!(three.ask(&two, "echo", json!(1)).await, Ok(json!(1)));
 }
 
 #[tokio::test]

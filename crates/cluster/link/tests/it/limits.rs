@@ -16,7 +16,7 @@ fn usual(name: &str) -> LinkConfig {
 async fn strangers_of_one_address_are_few_and_their_time_ends() {
     let mut config = usual("one");
     config.limits.strangers_per_address = 3;
-    config.timing.handshake = Duration::from_secs(2);
+    config.timing.handshake = Duration::from_secs(4);
     let node = Node::with(config).await;
     let address = node.links.address();
     let mut silent = Vec::new();
@@ -89,6 +89,7 @@ async fn a_request_that_waited_too_long_is_not_begun() {
     let mut config = usual("two");
     config.limits.running_requests = 1;
     let (one, two) = (Node::start("one").await, Node::with(config).await);
+    let three = Node::start("three").await;
     let address = two.address();
     let first = one.ask(&two, "gated", json!(1));
     let second = async {
@@ -102,6 +103,11 @@ async fn a_request_that_waited_too_long_is_not_begun() {
             .request(&two.id, &address, "echo", &json!(2), brief)
             .await;
         assert_eq!(late, Err(LinkError::Timeout));
+        // By the other side's clock, too, which began a little later.
+        let elsewhere = one
+            .ask_within(&three.id, &three.address(), "never", brief)
+            .await;
+        assert_eq!(elsewhere, Err(LinkError::Timeout));
         two.host.gate.add_permits(1);
     };
     let (answer, ()) = tokio::join!(first, second);
@@ -141,6 +147,15 @@ async fn a_handler_that_fails_is_a_refusal() {
     };
     assert_eq!(refusal.code, "internal");
     assert_eq!(two.status(&one.id).expect("a link").figures.answering, 0);
+    // Where things are handled in order, the link cannot go on, and is made again.
+    let two_address = two.address();
+    one.event().await;
+    let told = one.links.notify(&two.id, "", "panic", &json!(1)).await;
+    assert_eq!(told, Ok(()));
+    assert!(matches!(one.event().await, LinkEvent::Down { .. }));
+    until("both know it", || !two.is_up(&one.id)).await;
+    let again = one.ask_at(&two, &two_address, "echo", json!(1)).await;
+    assert_eq!(again, Ok(json!(1)));
 }
 
 #[tokio::test]

@@ -194,6 +194,7 @@ impl Handler for Host {
     }
 
     fn notice(&self, from: Peer, method: String, body: Value) {
+        assert_ne!(method, "panic", "on purpose");
         let _ = self.notices.send((from, method, body));
     }
 
