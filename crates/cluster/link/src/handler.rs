@@ -32,7 +32,8 @@ impl fmt::Display for Peer {
 }
 
 /// What answers other nodes. Everything here is called in the order in which it came over one link and must return
-/// at once: what takes time goes into the [`Answer`], or to a task.
+/// at once: what takes time goes into the [`Answer`], or to a task. What is kept of it is the handler's to bound, and so is
+/// how long an answer may take, as only so many of one link are made at a time ([`Limits`](crate::Limits)).
 pub trait Handler: Send + Sync + 'static {
     /// Somebody asks. Called when the request's turn has come, which is not before some of those that run have ended.
     fn request(&self, from: Peer, method: String, body: Value) -> Answer;

@@ -406,6 +406,10 @@ impl Owner for Inner {
     }
 
     fn fenced(&self, told_by: &Peer, by: Option<NodeEpoch>) {
+        if by.is_some_and(|by| by <= self.config.epoch) {
+            // That is no reason.
+            return;
+        }
         let told_by = told_by.clone();
         warn!(%told_by, ?by, "a later start of this node is connected there: this one is stale");
         // Nobody may listen.

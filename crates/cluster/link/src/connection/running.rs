@@ -29,6 +29,9 @@ const WRITE_BYTES: usize = 64 * 1024;
 /// Looks at the clock between two heartbeats, so that silence is noticed within a quarter of one.
 const LOOKS: u32 = 4;
 
+/// Whatever the settings say, there is a pause between two looks.
+const SHORTEST_LOOK: Duration = Duration::from_millis(1);
+
 /// Heartbeats without a byte until the other side counts as dead: the same as renewals of its lease.
 const MISSED_HEARTBEATS: u32 = 3;
 
@@ -55,6 +58,8 @@ impl Connection {
         } else {
             self.stop(reason, None);
         }
+        // Whoever waits to see it alive does so no longer, however it ended.
+        self.stop.send_replace(Some(reason));
         self.end_all();
         owner.parted(self, reason);
         if !written {
@@ -134,7 +139,8 @@ impl Connection {
 
     /// Sends heartbeats, notices silence and idling, and ends what has parted.
     async fn watch(&self, owner: &impl Owner) -> DownReason {
-        let mut looks = interval(self.config.timing.heartbeat / LOOKS);
+        let between = self.config.timing.heartbeat / LOOKS;
+        let mut looks = interval(between.max(SHORTEST_LOOK));
         // After a pause of this process the other side gets a chance: each look counts for one, however late it comes.
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silent = 0;

@@ -115,7 +115,12 @@ async fn a_thousand_requests_at_once_are_answered_and_a_slow_one_holds_up_nobody
 
 #[tokio::test]
 async fn who_dial_each_other_at_once_end_with_one_connection() {
-    for round in 0..20 {
+    let rounds = if std::env::var_os("PLENUM_LONG_TESTS").is_some() {
+        200
+    } else {
+        8
+    };
+    for round in 0..rounds {
         let (one, two) = (Node::start("one").await, Node::start("two").await);
         let (there, back) = tokio::join!(
             one.ask(&two, "echo", json!(round)),

@@ -1,9 +1,10 @@
 //! Two versions of the program speak to each other.
 
-use plenum_link::LinkState;
+use plenum_ids::NodeEpoch;
+use plenum_link::{LinkEvent, LinkState};
 use serde_json::{Value, json};
 
-use crate::support::{Node, SECRET, Stranger, until};
+use crate::support::{Node, SECRET, Stranger, config, secret, until};
 
 fn hello(versions: &Value) -> Value {
     json!({
@@ -93,4 +94,24 @@ async fn a_goodbye_is_answered_and_what_was_asked_before_it_too() {
     node.host.gate.add_permits(1);
     assert_eq!(other.hear_of("response").await.expect("said")["body"], 1);
     assert_eq!(other.hear_of("anything").await, None, "closed");
+}
+
+#[tokio::test]
+async fn a_node_is_stale_by_a_later_epoch_only() {
+    let node = Node::with(config("one", 5, secret(SECRET))).await;
+    let address = node.links.address();
+    for by in [4, 5, 6] {
+        let mut other = Stranger::known(address, SECRET, "two", by).await;
+        other
+            .say(&json!({ "kind": "goodbye", "code": "stale_epoch", "by": by }))
+            .await;
+        assert!(other.hear_of("goodbye").await.is_some());
+    }
+    // The others made links come and go.
+    loop {
+        if let LinkEvent::Fenced { by, .. } = node.event().await {
+            assert_eq!(by, Some(NodeEpoch(6)));
+            return;
+        }
+    }
 }
