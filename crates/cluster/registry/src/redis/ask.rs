@@ -172,24 +172,22 @@ fn refusal(err: &RedisError, run_id: &str) -> RegistryError {
     let detail = err.detail().unwrap_or_default();
     // The server adds where in which script it was.
     let detail = detail.split(" script: ").next().unwrap_or_default().trim();
-    let number = || detail.parse::<u64>().unwrap_or_default();
-    match err.code() {
-        Some("ALIVE") => RegistryError::Alive {
-            since_renewal: Duration::from_millis(number()),
+    let number = detail.parse::<u64>();
+    match (err.code(), number) {
+        (Some("ALIVE"), Ok(ms)) => RegistryError::Alive {
+            since_renewal: Duration::from_millis(ms),
         },
-        Some("FENCED") => RegistryError::Fenced {
-            by: NodeEpoch(number()),
-        },
-        Some("NOCANDIDATE") => RegistryError::NoCandidate,
-        Some("NOROOM") => RegistryError::NoRoom,
-        Some("RESTARTED") => RegistryError::Restarted {
+        (Some("FENCED"), Ok(by)) => RegistryError::Fenced { by: NodeEpoch(by) },
+        (Some("NOCANDIDATE"), _) => RegistryError::NoCandidate,
+        (Some("NOROOM"), _) => RegistryError::NoRoom,
+        (Some("RESTARTED"), _) => RegistryError::Restarted {
             now: replies::incarnation(run_id, detail),
         },
-        Some("UNREADABLE") => RegistryError::Unreadable {
+        (Some("UNREADABLE"), _) => RegistryError::Unreadable {
             what: detail.to_owned(),
         },
         // A key of another type stands where one of ours should be.
-        Some("WRONGTYPE") => RegistryError::Unreadable {
+        (Some("WRONGTYPE"), _) => RegistryError::Unreadable {
             what: "a key".to_owned(),
         },
         _ if err.kind() == ErrorKind::UnexpectedReturnType => RegistryError::Unreadable {

@@ -21,6 +21,8 @@ use crate::RegistryError;
 
 /// How often a connection is looked at: as often as leases are renewed.
 const CHECK: Duration = Duration::from_secs(1);
+/// How often suspicions make it look: a server that refuses a thousand questions a second is not asked as often itself.
+const SUSPICION: Duration = Duration::from_millis(100);
 /// The first wait before another attempt. A server that was started again is there in less.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// The longest wait: owners write their facts again within two seconds of the server's return.
@@ -144,6 +146,7 @@ async fn watch_over(
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     checks.tick().await;
     shared.topics.all_changed();
+    let mut checked = Instant::now();
     loop {
         tokio::select! {
             () = ended.notified() => return "closed by the server".to_owned(),
@@ -153,9 +156,14 @@ async fn watch_over(
                 }
                 continue;
             }
-            () = shared.suspected.notified() => {}
+            () = shared.suspected.notified() => {
+                if checked.elapsed() < SUSPICION {
+                    continue;
+                }
+            }
             _ = checks.tick() => {}
         }
+        checked = Instant::now();
         match source.check(&mut live).await {
             Ok(true) => {}
             Ok(false) => return "the server is not the master".to_owned(),

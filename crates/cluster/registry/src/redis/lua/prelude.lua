@@ -30,15 +30,15 @@ local function refuse(text)
   error({ err = text })
 end
 
+-- Sixteen digits are what a double counts exactly.
 local function number(text, what)
   if not text then
     return nil
   end
-  local digits = string.match(text, '^%d+$')
-  if not digits then
+  if #text > 16 or not string.match(text, '^%d+$') then
     refuse('UNREADABLE ' .. what)
   end
-  return tonumber(digits)
+  return tonumber(text)
 end
 
 local function read_lease(node)
@@ -46,16 +46,17 @@ local function read_lease(node)
   if not text then
     return nil
   end
+  local what = 'a lease'
   local epoch, renewed, draining, before, since = string.match(text, '^(%d+) (%d+) ([01]) (%d+) (%d+)$')
   if not epoch then
-    refuse('UNREADABLE a lease')
+    refuse('UNREADABLE ' .. what)
   end
   return {
-    epoch = tonumber(epoch),
-    renewed = tonumber(renewed),
+    epoch = number(epoch, what),
+    renewed = number(renewed, what),
     draining = draining,
-    before = tonumber(before),
-    since = tonumber(since),
+    before = number(before, what),
+    since = number(since, what),
   }
 end
 
@@ -148,7 +149,8 @@ local function read_home(room)
   if not epoch then
     refuse("UNREADABLE a room's home")
   end
-  return { epoch = tonumber(epoch), node_epoch = tonumber(node_epoch), node = node }
+  local what = "a room's home"
+  return { epoch = number(epoch, what), node_epoch = number(node_epoch, what), node = node }
 end
 
 -- Epoch and number of a node's part.
@@ -161,7 +163,7 @@ local function read_part(room, node)
   if not epoch then
     refuse('UNREADABLE a part')
   end
-  return tonumber(epoch), tonumber(seq)
+  return number(epoch, 'a part'), number(seq, 'a part')
 end
 
 local function peers_epoch(node, room)

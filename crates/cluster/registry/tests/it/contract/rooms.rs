@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use plenum_ids::{NodeEpoch, PeerId};
-use plenum_registry::{Incarnation, PartMark, Registry, RegistryError, Sweep, Swept};
+use plenum_registry::{
+    Incarnation, MAX_EPOCH, MAX_NAME, MAX_PEER_NOTE, PartMark, Registry, RegistryError, Sweep,
+    Swept,
+};
 
 use crate::place::{LONG, Place, node, record, register, request, room, seen};
 
@@ -15,6 +18,7 @@ super::contract!(
     a_dead_node_is_swept_and_the_others_keep_theirs,
     an_earlier_start_is_swept_beside_the_living_one,
     hundreds_of_rooms_are_swept,
+    what_is_said_of_peers_has_bounds,
 );
 
 fn mark(seq: u64) -> PartMark {
@@ -262,4 +266,25 @@ async fn hundreds_of_rooms_are_swept(place: Place) {
     assert_eq!(swept, Ok(Swept { rooms }));
     assert_eq!(registry.rooms_of(node("a")).await, Ok(Vec::new()));
     assert!(registry.leases().await.expect("leases").leases.is_empty());
+}
+
+async fn what_is_said_of_peers_has_bounds(place: Place) {
+    let registry = place.handle();
+    register(&*registry, &["a"]).await;
+    let put = async |peer: &str, note: usize| {
+        let (peer, note) = (PeerId::from(peer), "x".repeat(note));
+        registry
+            .put_peer(room("r"), node("a"), NodeEpoch(1), peer, note)
+            .await
+    };
+    assert_eq!(put(&"p".repeat(MAX_NAME), MAX_PEER_NOTE).await, Ok(()));
+    let too_large = |put: &_| matches!(put, Err(RegistryError::TooLarge { .. }));
+    assert!(too_large(&put("p", MAX_PEER_NOTE + 1).await));
+    assert!(too_large(&put(&"p".repeat(MAX_NAME + 1), 0).await));
+    assert!(matches!(
+        put("", 0).await,
+        Err(RegistryError::Refused { .. })
+    ));
+    let put = registry.put_part(room("r"), node("a"), NodeEpoch(1), mark(MAX_EPOCH + 1));
+    assert!(matches!(put.await, Err(RegistryError::Refused { .. })));
 }

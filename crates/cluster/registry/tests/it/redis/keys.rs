@@ -75,9 +75,9 @@ async fn what_cannot_be_read_is_an_error_and_an_owner_mends_it() {
         spoil("leases", "a", lease).await;
         let err = registry.leases().await.expect_err(lease);
         assert!(unreadable(&err), "{lease}: {err}");
+        let err = registry.claim(request(&seen, "new", &["a"])).await;
+        assert!(unreadable(&err.expect_err(lease)), "{lease}");
     }
-    let err = registry.claim(request(&seen, "new", &["a"])).await;
-    assert!(unreadable(&err.expect_err("no lease")));
     let err = registry.claim(request(&seen, "r", &["b"])).await;
     assert!(unreadable(&err.expect_err("no lease")));
     spoil("records", "a", "{\"version\": 7").await;
@@ -90,7 +90,7 @@ async fn what_cannot_be_read_is_an_error_and_an_owner_mends_it() {
         record(false)
     );
 
-    for home in ["", "1 1", "x 1 a", "1 1 "] {
+    for home in ["", "1 1", "x 1 a", "1 1 ", "1 99999999999999999999 a"] {
         spoil("room:default/r", "home", home).await;
         let err = registry.room(room("r")).await.expect_err(home);
         assert!(unreadable(&err), "{home}: {err}");
@@ -103,6 +103,10 @@ async fn what_cannot_be_read_is_an_error_and_an_owner_mends_it() {
         let err = registry.room(room("r")).await.expect_err(part);
         assert!(unreadable(&err), "{part}: {err}");
     }
+    spoil("epochs", "a", "99999999999999999999").await;
+    let err = registry.renew(node("a"), NodeEpoch(1), record(false)).await;
+    assert!(unreadable(&err.expect_err("no epoch")));
+    spoil("epochs", "a", "1").await;
     let _: i64 = server.ask(&["DEL", "{plenum}:leases"]).await;
     let _: String = server.ask(&["SET", "{plenum}:leases", "a text"]).await;
     let err = registry.leases().await.expect_err("no hash");
