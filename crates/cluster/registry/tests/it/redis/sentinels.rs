@@ -1,12 +1,23 @@
 //! A master that changes.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
 
 use plenum_ids::{NodeEpoch, RoomEpoch};
 use plenum_registry::{
     Bus, BusEvent, ClaimRequest, RedisConfig, RedisRegistry, Registry, RegistryError,
 };
-use tokio::time::Instant;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    task::{JoinHandle, JoinSet},
+    time::Instant,
+};
 
 use crate::place::{
     Sentinel, Server, eventually, next, node, patient, record, register, request, seen,
@@ -156,4 +167,72 @@ async fn a_master_that_is_only_replaced_is_left() {
     .await;
     let role: Vec<redis::Value> = group.replica.ask(&["ROLE"]).await;
     assert_eq!(role[0], redis::Value::BulkString(b"master".to_vec()));
+}
+
+/// Says what it is told to say about the master, to anybody.
+struct FakeSentinel {
+    port: u16,
+    master: Arc<AtomicU16>,
+    task: JoinHandle<()>,
+}
+
+impl FakeSentinel {
+    async fn start(master: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let port = listener.local_addr().expect("its own address").port();
+        let master = Arc::new(AtomicU16::new(master));
+        let says = master.clone();
+        let task = tokio::spawn(async move {
+            let mut conversations = JoinSet::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let says = says.clone();
+                conversations.spawn(async move {
+                    let mut question = [0; 1024];
+                    while stream
+                        .read(&mut question)
+                        .await
+                        .is_ok_and(|length| length > 0)
+                    {
+                        let port = says.load(Ordering::SeqCst).to_string();
+                        let answer =
+                            format!("*2\r\n$9\r\n127.0.0.1\r\n${}\r\n{port}\r\n", port.len());
+                        if stream.write_all(answer.as_bytes()).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Self { port, master, task }
+    }
+}
+
+/// Where the network is cut, the old master does not hear that it is none, and takes whatever is written there.
+#[tokio::test]
+async fn a_master_that_does_not_know_of_its_successor_is_left_for_it() {
+    let (old, new) = (Server::start(&[]).await, Server::start(&[]).await);
+    let sentinel = FakeSentinel::start(old.port).await;
+    let url = format!("redis://127.0.0.1:{}", sentinel.port);
+    let config = patient(RedisConfig::with_sentinels([url], "plenum"));
+    let registry = RedisRegistry::start(&config).expect("good settings");
+    register(&registry, &["a"]).await;
+    let before = seen(&registry).await;
+    let mut listener = registry.subscribe("t").expect("a subscription");
+    assert_eq!(next(&mut listener).await, BusEvent::Resubscribed);
+
+    sentinel.master.store(new.port, Ordering::SeqCst);
+    assert_eq!(next(&mut listener).await, BusEvent::Resubscribed);
+    let now = seen(&registry).await;
+    assert_ne!(now, before);
+    assert_eq!(seen(&new.registry()).await, now);
+
+    // Nobody to ask is no reason to leave.
+    sentinel.task.abort();
+    let asked = Instant::now();
+    while asked.elapsed() < Duration::from_millis(2500) {
+        let renewed = registry.renew(node("a"), NodeEpoch(1), record(false)).await;
+        assert_eq!(renewed.expect("renewed").incarnation, now);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(listener.try_next(), None, "nothing was interrupted");
 }
