@@ -22,6 +22,9 @@ pub(super) struct Request {
     pub(super) within: Option<Duration>,
 }
 
+/// Longest reason of a refusal, and longest code: both are sentences at most.
+const MAX_REASON_BYTES: usize = 4096;
+
 /// Says so if a handler never came to its end.
 struct Owed {
     connection: Arc<Connection>,
@@ -87,7 +90,10 @@ impl Connection {
         }
     }
 
-    fn refusal(&self, id: u64, code: String, message: String) -> Option<Vec<u8>> {
+    fn refusal(&self, id: u64, mut code: String, mut message: String) -> Option<Vec<u8>> {
+        // Short enough for any frame, so that who asks is told in any case.
+        code.truncate(code.floor_char_boundary(MAX_REASON_BYTES));
+        message.truncate(message.floor_char_boundary(MAX_REASON_BYTES));
         self.encoded(&Frame::Refusal { id, code, message })
     }
 }
