@@ -325,6 +325,7 @@ impl Room {
                 }
                 Timer::Pipe(producer, place) => self.handle_pipe_timer(producer, place, effects),
                 Timer::Inlet(source) => self.handle_inlet_timer(source, effects),
+                Timer::Heir => self.handle_heir_timer(),
                 Timer::Retry(source) => self.handle_retry(source, effects),
                 Timer::Hearing => self.handle_hearing_timer(now, effects),
             }

@@ -127,6 +127,8 @@ pub(crate) enum Timer {
     Inlet(PipeSource),
     /// It is asked for again.
     Retry(PipeSource),
+    /// Somebody at another node whom the room needs as its host has not become it.
+    Heir,
     /// Another node has not told for some time who can be heard there.
     Hearing,
 }
@@ -430,6 +432,8 @@ pub(crate) enum Op {
         session: SessionId,
         request: RequestId,
     },
+    /// Somebody at another node is to be host.
+    Appoint,
     /// The near end of a pipe to another node.
     OpenFeed(FeedKey),
     /// Another node is asked for something that comes in there.

@@ -52,7 +52,7 @@ pub enum NodeRequest {
         /// What.
         command: Box<AdminCommand>,
     },
-    /// The home has chosen somebody to be host because there is none. Told.
+    /// → [`NodeReply::Done`]; the home has chosen somebody to be host because there is none. Asked.
     Appoint {
         /// Whom.
         peer: PeerId,

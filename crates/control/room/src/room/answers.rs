@@ -103,7 +103,10 @@ impl Room {
             }
             // Without an entry the asker is gone, and what it asked for was undone when it went. What was not muted goes on.
             // What is another node's to answer does not come this way.
-            Some(Op::Mute(_) | Op::Decide { .. } | Op::OpenFeed(_) | Op::AskInlet(_)) | None => {}
+            Some(
+                Op::Mute(_) | Op::Appoint | Op::Decide { .. } | Op::OpenFeed(_) | Op::AskInlet(_),
+            )
+            | None => {}
         }
     }
 

@@ -39,6 +39,10 @@ impl Room {
     pub(in crate::room) fn touch_made(&mut self, peer: &PeerId) {
         if self.remote.is_some() {
             self.touch(Dirty::Made(peer.clone()));
+            // Who was made something is nobody's heir.
+            if let Some(session) = self.names.get(peer).copied() {
+                self.touch(Dirty::Peer(session));
+            }
         }
     }
 

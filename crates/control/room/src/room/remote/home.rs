@@ -1,6 +1,8 @@
 //! Who decides. What concerns the room as a whole is decided by the part that is its home, what concerns a peer by the part
 //! that has it; the others ask them. Whoever is asked looks again whether the asker may.
 
+use std::time::{Duration, Instant};
+
 use plenum_api::{error::ErrorKind, grants::Role};
 use plenum_ids::PeerId;
 
@@ -14,8 +16,12 @@ use crate::{
         check_request, is_newer,
     },
     room::{Room, remote::Dirty, rights::decides},
-    state::Op,
+    state::{Op, Timer},
 };
+
+/// Whoever was made host is heard of as such within a fraction of it. Otherwise somebody is chosen again: a node that is gone
+/// is known to be after three seconds.
+const HEIR_RETRY: Duration = Duration::from_secs(1);
 
 /// Who carries something out.
 #[derive(Debug, PartialEq, Eq)]
@@ -119,7 +125,10 @@ impl Room {
         };
         let node = shown.node.clone();
         remote.heir = Some(heir);
-        effects.push(Effect::TellNode { node, request });
+        let op = OpId(self.next_op);
+        self.next_op += 1;
+        self.ops.insert(op, Op::Appoint);
+        effects.push(Effect::AskNode { op, node, request });
         true
     }
 
@@ -245,13 +254,17 @@ impl Room {
     /// Another part has answered.
     pub(in crate::room) fn handle_node_answer(
         &mut self,
-        now: std::time::Instant,
+        now: Instant,
         op: OpId,
         result: Result<NodeReply, NodeFailure>,
         effects: &mut Vec<Effect>,
     ) {
         match self.ops.remove(&op) {
             Some(Op::AskInlet(source)) => self.handle_inlet_answer(now, source, result, effects),
+            Some(Op::Appoint) => {
+                let due = now.checked_add(HEIR_RETRY);
+                self.timers.extend(due.map(|due| (due, Timer::Heir)));
+            }
             Some(Op::Decide { session, request }) => {
                 if let Some(peer) = self.sessions.get_mut(&session) {
                     peer.ops.remove(&op);
@@ -268,6 +281,14 @@ impl Room {
             Some(other) => drop(self.ops.insert(op, other)),
             None => {}
         }
+    }
+
+    /// Who was to be host has been heard of as such by now, or is not.
+    pub(in crate::room) fn handle_heir_timer(&mut self) {
+        if let Some(remote) = &mut self.remote {
+            remote.heir = None;
+        }
+        self.host_left = true;
     }
 
     /// Another part asks for something, or tells it.
@@ -325,9 +346,9 @@ impl Room {
         let session = self.session_of(peer)?;
         if !self.was_made(peer) {
             self.change_role(session, role, effects);
-            // Should it be what it was, the home is told so.
-            self.touch(Dirty::Peer(session));
         }
+        // Should it be what it was, the home is told why.
+        self.touch(Dirty::Peer(session));
         Ok(NodeReply::Done)
     }
 

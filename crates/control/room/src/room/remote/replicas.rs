@@ -17,7 +17,7 @@ use crate::{
     },
     room::{
         Room,
-        remote::{Part, Remote},
+        remote::{Dirty, Part, Remote},
     },
 };
 
@@ -308,6 +308,9 @@ impl Room {
             if let Some(remote) = &mut self.remote {
                 // It is told by who decided last.
                 remote.made.remove(&made.peer);
+            }
+            if let Some(session) = self.names.get(&made.peer).copied() {
+                self.touch(Dirty::Peer(session));
             }
             self.part(node).made.insert(made.peer.clone(), made);
         }

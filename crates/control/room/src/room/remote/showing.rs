@@ -175,7 +175,9 @@ impl Room {
                 remote.heir = None;
             }
         } else {
-            self.host_left |= remote.hosts.remove(&session);
+            remote.hosts.remove(&session);
+            // It may be the one whom the room needs.
+            self.host_left = true;
         }
     }
 

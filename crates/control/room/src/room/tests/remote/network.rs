@@ -1,6 +1,16 @@
 //! What nodes have for each other, and how it gets there.
 
+use serde::{Serialize, de::DeserializeOwned};
+
 use super::*;
+
+/// What becomes of it on the way.
+fn travel<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(sent: &T) -> T {
+    let text = serde_json::to_string(sent).expect("JSON");
+    let received = serde_json::from_str(&text).expect("what was sent");
+    assert_eq!(*sent, received);
+    received
+}
 
 impl Cluster {
     /// Takes what a node has for others.
@@ -21,23 +31,22 @@ impl Cluster {
                 node.log += 1;
                 let log = node.log;
                 state::add(&mut node.sum, &change);
-                // As it travels.
-                let text = serde_json::to_string(&*change).expect("JSON");
-                let change: PartChange = serde_json::from_str(&text).expect("a fact");
-                self.broadcast(key, &Told::Fact(log, change));
+                self.broadcast(key, &Told::Fact(log, travel(&*change)));
             }
             Effect::PublishHint(hint) => self.broadcast(key, &Told::Hint(hint)),
             Effect::AskNode { op, node, request } => {
-                if !self.send(key, &node, Parcel::Ask(op, request)) {
+                let parcel = Parcel::Ask(op, travel(&request));
+                if !self.send(key, &node, parcel) {
                     let result = Err(NodeFailure::Lost);
                     self.handle(key, Command::NodeAnswers { op, result });
                 }
             }
             Effect::TellNode { node, request } => {
-                self.send(key, &node, Parcel::Tell(request));
+                self.send(key, &node, Parcel::Tell(travel(&request)));
             }
             Effect::AnswerNode { ask, result } => {
                 if let Some((asker, _, op)) = self.asks.remove(&ask) {
+                    let result = travel(&result);
                     self.send(key, &asker, Parcel::Answer(op, result));
                 }
             }
@@ -85,7 +94,7 @@ impl Cluster {
             Parcel::Answer(op, result) => self.handle(to, Command::NodeAnswers { op, result }),
             Parcel::Fetch => {
                 let asked = &self.nodes[to];
-                let snapshot = Box::new(asked.world.room.part_snapshot());
+                let snapshot = Box::new(travel(&asked.world.room.part_snapshot()));
                 let log = asked.log;
                 self.send(to, from, Parcel::Snapshot(log, snapshot));
             }

@@ -103,6 +103,17 @@ impl Cluster {
             assert!(room.ops.is_empty(), "{:?}", room.ops);
         }
         self.check_pipes();
+        self.check_hosts();
+    }
+
+    /// Somebody decides, or is expected to when it has joined again, if anybody could.
+    fn check_hosts(&self) {
+        let all = self.nodes.values().flat_map(|node| node.sum.values());
+        let outlines = all.map(|it| &it.outline);
+        let mut rooms = self.nodes.values().map(|node| &node.world.room);
+        let has_host = rooms.any(|room| !room.hosts.is_empty() || room.away.has_host());
+        let mut heirs = outlines.filter(|it| it.may_be_host);
+        assert_eq!(heirs.next().filter(|_| !has_host), None, "nobody decides");
     }
 
     fn home_room(&self) -> &Room {
@@ -147,6 +158,7 @@ impl Cluster {
         assert!(needed.iter().all(|(_, is_here)| *is_here), "{at:?} waits");
         let needed: BTreeSet<_> = needed.into_iter().map(|(source, _)| source).collect();
         assert_eq!(inlets, needed, "what is brought to {at:?}");
+        assert!(room.waiting_sinks().is_empty());
     }
 
     /// Each pipe has two ends.
