@@ -178,6 +178,8 @@ impl Room {
             self.tell_joined(Some(session), &event, effects);
         }
         self.apply_grants(session, could, effects);
+        // Who is seen from now on may be the host whom the room needs.
+        self.host_left |= before.hidden && !grants.hidden;
         let is_small = self.population() <= self.config.announce_up_to;
         if before.hidden && !grants.hidden && is_small {
             self.announce_peer(session, effects);

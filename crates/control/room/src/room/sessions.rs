@@ -55,6 +55,7 @@ impl Room {
             if !self.places.contains_key(&place) {
                 effects.push(Effect::PlaceClosed { place });
             }
+            self.tell_idle_places(effects);
             return;
         }
         if !self.places.contains_key(&place) {
@@ -98,7 +99,11 @@ impl Room {
                 ops: BTreeSet::new(),
             },
         );
-        // Of the session that it replaces, or the only place that an empty room had.
+        self.tell_idle_places(effects);
+    }
+
+    /// That of the session that a newer one replaces, or the only place that an empty room had.
+    fn tell_idle_places(&self, effects: &mut Vec<Effect>) {
         let idle = self.places.keys().filter(|place| self.is_idle(**place));
         effects.extend(idle.map(|place| Effect::PlaceEmpty { place: *place }));
     }
