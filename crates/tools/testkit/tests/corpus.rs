@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 34] = [
+const TARGETS: [Target; 36] = [
     ("auth_claims", plenum_auth::fuzzing::fuzz_claims),
     ("auth_keys", plenum_auth::fuzzing::fuzz_keys),
     ("auth_token", plenum_auth::fuzzing::fuzz_token),
@@ -37,6 +37,8 @@ const TARGETS: [Target; 34] = [
         "params_scalability_mode",
         plenum_params::fuzzing::fuzz_scalability_mode,
     ),
+    ("registry_replies", plenum_registry::fuzzing::fuzz_replies),
+    ("registry_values", plenum_registry::fuzzing::fuzz_values),
     ("rtp", plenum_rtp::fuzzing::fuzz_rtp),
     ("rtp_extension", plenum_rtp::fuzzing::fuzz_extension),
     ("rtp_framing", plenum_rtp::fuzzing::fuzz_framing),
