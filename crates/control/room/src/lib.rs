@@ -14,6 +14,21 @@
 //! The room is free of dialects. Adapters (protoo and others) translate their messages to [`PeerRequest`] and from
 //! [`PeerReply`], [`PeerEvent`] and [`ClientRequest`].
 //!
+//! # Parts
+//!
+//! A room may live on several nodes ([`RoomConfig::shared`]). Then each of them runs a [`Room`] that is one part of it, and
+//! whoever runs it carries facts, snapshots and requests between the parts:
+//!
+//! * [`Effect::Publish`] is the next fact of this part's log. The others get all of them in order
+//!   ([`RemoteChange::Apply`]), or, whenever one is missing, [`Room::part_snapshot`] as of a later one
+//!   ([`RemoteChange::Replace`]), or, when nobody can reach this part any more, [`RemoteChange::Dropped`].
+//! * [`Effect::AskNode`], [`Effect::TellNode`] and [`Effect::AnswerNode`] reach the other part in the order in which they were
+//!   written. When the connection broke, every question without an answer is answered with [`NodeFailure::Lost`], and when it
+//!   stands again both parts get each other's snapshot.
+//! * A part is dropped by the others when it has ended, whatever became of its node. Another part of the same room at the
+//!   same node has another [`PartSnapshot::life`].
+//! * [`Command::Home`] says who decides about the room as a whole.
+//!
 //! # What may be relied on
 //!
 //! * A live session gets exactly one reply to each request; a session that is gone gets nothing any more.
@@ -24,6 +39,8 @@
 //!   it; it is closed some seconds after the last.
 //! * Who is back in time after losing its place is not seen to leave, if its client understands that; everybody is seen to come
 //!   and to go in turn.
+//! * Parts that have heard all of each other show the same peers and producers, and each peer once. What a part takes from
+//!   another one comes over one pipe, which ends with its last consumer there, or with the part.
 //! * A room never ends because the only session was replaced by a newer one of the same peer.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]

@@ -29,11 +29,15 @@ pub enum NodeRequest {
     OpenPipe(OpenPipe),
     /// A pipe that the asking part takes is not needed any more, whatever has become of it. Told.
     ClosePipe {
+        /// [`OpenPipe::life`].
+        life: u64,
         /// Its number.
         pipe: u64,
     },
     /// Which streams of a pipe somebody wants. Told, for the first time when the far end is there.
     WantStreams {
+        /// [`OpenPipe::life`].
+        life: u64,
         /// Its number.
         pipe: u64,
         /// One for each stream.
@@ -41,6 +45,8 @@ pub enum NodeRequest {
     },
     /// A pipe that the told part takes is gone at its near end. Told.
     PipeGone {
+        /// [`OpenPipe::life`].
+        life: u64,
         /// Its number.
         pipe: u64,
     },

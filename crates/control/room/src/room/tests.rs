@@ -101,11 +101,11 @@ impl World {
         change(&mut config);
         let mut effects = Vec::new();
         let outbox = config.shared.is_some().then(Vec::new);
-        let seed = config
-            .shared
-            .as_ref()
-            .map_or(3, |shared| shared.clock_ms as u8);
-        let room = Room::new(config, [seed; 32], &mut effects);
+        let mut seed = [3; 32];
+        if let Some(shared) = &config.shared {
+            seed[..8].copy_from_slice(&shared.clock_ms.to_le_bytes());
+        }
+        let room = Room::new(config, seed, &mut effects);
         let mut world = Self {
             room,
             now: Instant::now(),

@@ -57,7 +57,11 @@ fn what_is_too_large_or_too_late_is_refused() {
         Err(Unfit)
     );
     let wanted = vec![true; MAX_STREAMS + 1];
-    let request = NodeRequest::WantStreams { pipe: 1, wanted };
+    let request = NodeRequest::WantStreams {
+        life: 0,
+        pipe: 1,
+        wanted,
+    };
     assert_eq!(check_request(&request), Err(Unfit));
 }
 

@@ -196,19 +196,7 @@ impl Room {
     }
 
     /// Another part says which streams of a pipe are wanted there.
-    pub(super) fn want_streams(
-        &mut self,
-        node: &NodeKey,
-        pipe: u64,
-        wanted: &[bool],
-        effects: &mut Vec<Effect>,
-    ) {
-        if let Some(key) = self.feed_key(node, pipe) {
-            self.set_wanted(&key, wanted, effects);
-        }
-    }
-
-    fn set_wanted(&mut self, key: &FeedKey, wanted: &[bool], effects: &mut Vec<Effect>) {
+    pub(super) fn set_wanted(&mut self, key: &FeedKey, wanted: &[bool], effects: &mut Vec<Effect>) {
         let remote = self.remote.as_mut();
         let feed = remote.and_then(|it| it.feeds.get_mut(key));
         let Some(feed) = feed.filter(|feed| feed.opening.is_none()) else {
@@ -235,23 +223,8 @@ impl Room {
         }
     }
 
-    /// A pipe of a node by its number, which is the latest part's there.
-    fn feed_key(&self, node: &NodeKey, pipe: u64) -> Option<FeedKey> {
-        let remote = self.remote.as_ref()?;
-        let all = (node.clone(), 0, 0)..=(node.clone(), u64::MAX, u64::MAX);
-        let mut feeds = remote.feeds.range(all);
-        let found = feeds.find(|((_, _, number), _)| *number == pipe);
-        found.map(|(key, _)| key.clone())
-    }
-
     /// Another part needs a pipe no more.
-    pub(super) fn end_feed(&mut self, node: &NodeKey, pipe: u64, effects: &mut Vec<Effect>) {
-        if let Some(key) = self.feed_key(node, pipe) {
-            self.close_feed(&key, effects);
-        }
-    }
-
-    fn close_feed(&mut self, key: &FeedKey, effects: &mut Vec<Effect>) {
+    pub(super) fn close_feed(&mut self, key: &FeedKey, effects: &mut Vec<Effect>) {
         let Some(feed) = self.take_feed(key) else {
             return;
         };
@@ -356,7 +329,7 @@ impl Room {
             if remote.is_some_and(|remote| !remote.feeds.contains_key(&key)) {
                 effects.push(Effect::TellNode {
                     node: node.clone(),
-                    request: NodeRequest::PipeGone { pipe: *pipe },
+                    request: NodeRequest::PipeGone { life, pipe: *pipe },
                 });
             }
         }

@@ -311,16 +311,16 @@ impl Room {
             NodeRequest::Decide { by, command } if is_fit => {
                 return self.decide_for((ask, node), by.as_ref(), *command, effects);
             }
-            NodeRequest::ClosePipe { pipe } if is_fit => {
-                self.end_feed(node, pipe, effects);
+            NodeRequest::ClosePipe { life, pipe } if is_fit => {
+                self.close_feed(&(node.clone(), life, pipe), effects);
                 Ok(NodeReply::Done)
             }
-            NodeRequest::WantStreams { pipe, wanted } if is_fit => {
-                self.want_streams(node, pipe, &wanted, effects);
+            NodeRequest::WantStreams { life, pipe, wanted } if is_fit => {
+                self.set_wanted(&(node.clone(), life, pipe), &wanted, effects);
                 Ok(NodeReply::Done)
             }
-            NodeRequest::PipeGone { pipe } if is_fit => {
-                self.handle_pipe_gone(node, pipe, effects);
+            NodeRequest::PipeGone { life, pipe } if is_fit => {
+                self.handle_pipe_gone(node, (life, pipe), effects);
                 Ok(NodeReply::Done)
             }
             NodeRequest::Appoint { peer, role } if is_fit => {

@@ -248,14 +248,17 @@ impl Room {
             };
             return self.handle_no_inlet(now, source, &failure, effects);
         }
-        let remote = self.remote.as_mut();
-        let Some(inlet) = remote.and_then(|it| it.inlets.get_mut(&source)) else {
+        let Some(remote) = &mut self.remote else {
+            return;
+        };
+        let Some(inlet) = remote.inlets.get_mut(&source) else {
             return;
         };
         let waiting = inlet.waiting().map(std::mem::take).unwrap_or_default();
         inlet.stage = Stage::Open;
         let (place, node) = (inlet.place, inlet.node.clone());
         let request = NodeRequest::WantStreams {
+            life: remote.life,
             pipe: inlet.pipe,
             wanted: inlet.wanted.clone(),
         };
@@ -378,6 +381,7 @@ impl Room {
         let remote = self.remote.as_mut()?;
         let mut inlet = remote.inlets.remove(&source)?;
         let is_reachable = remote.parts.contains_key(&inlet.node);
+        let life = remote.life;
         self.set_entry(source, None);
         if let Some(due) = inlet.closes_at.take() {
             self.timers.remove(&(due, Timer::Inlet(source)));
@@ -409,7 +413,10 @@ impl Room {
         if is_reachable {
             effects.push(Effect::TellNode {
                 node: inlet.node.clone(),
-                request: NodeRequest::ClosePipe { pipe: inlet.pipe },
+                request: NodeRequest::ClosePipe {
+                    life,
+                    pipe: inlet.pipe,
+                },
             });
         }
         Some(inlet)

@@ -109,6 +109,10 @@ impl Room {
             pipes,
             next_pipe,
         } = snapshot;
+        if self.part(node).life.is_some_and(|known| known != life) {
+            // An earlier part at that node is gone with everything.
+            self.drop_part(node, effects);
+        }
         self.part(node).life = Some(life);
         self.reconcile_feeds(node, (life, next_pipe), &pipes, effects);
         if let Some(state) = room {

@@ -168,16 +168,18 @@ impl Room {
         let Some(remote) = &mut self.remote else {
             return;
         };
-        let role = remote.peer(session).map(|it| it.outline.role);
-        if role == Some(Role::Host) {
+        let Some(outline) = remote.peer(session).map(|it| &it.outline) else {
+            return;
+        };
+        let (role, may_be_host) = (outline.role, outline.may_be_host);
+        if role == Role::Host {
             remote.hosts.insert(session);
             if remote.heir == Some(session) {
                 remote.heir = None;
             }
         } else {
-            remote.hosts.remove(&session);
-            // It may be the one whom the room needs.
-            self.host_left = true;
+            // It was the last one, or is the one whom the room needs.
+            self.host_left |= remote.hosts.remove(&session) || may_be_host;
         }
     }
 

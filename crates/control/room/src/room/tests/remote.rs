@@ -37,6 +37,8 @@ struct Cluster {
     next_ask: u64,
     home: Option<NodeKey>,
     epoch: u64,
+    /// Parts that there have been.
+    starts: u64,
 }
 
 struct Node {
@@ -93,6 +95,7 @@ impl Cluster {
             next_ask: 0,
             home: None,
             epoch: 0,
+            starts: 0,
         };
         for index in 0..count {
             cluster.start(&key(&format!("n{index}"), 1), &change);
@@ -103,14 +106,15 @@ impl Cluster {
     }
 
     fn start(&mut self, key: &NodeKey, change: impl Fn(&mut RoomConfig)) {
-        let now = self.now;
+        self.starts += 1;
+        let (now, starts) = (self.now, self.starts);
         let number: u64 = key.node.as_str()[1..].parse().expect("a number");
         let mut world = World::with_data(|config| {
             config.shared = Some(SharedRoom {
                 node: key.clone(),
                 now,
                 // Clocks of nodes differ.
-                clock_ms: 1_000_000 + 10 * number + key.epoch.0,
+                clock_ms: 1_000_000 + 10 * number + 100 * starts,
             });
             change(config);
         });

@@ -29,10 +29,11 @@ impl Room {
     pub(in crate::room::remote) fn handle_pipe_gone(
         &mut self,
         node: &NodeKey,
-        pipe: u64,
+        (life, pipe): (u64, u64),
         effects: &mut Vec<Effect>,
     ) {
-        let mut inlets = self.remote.iter().flat_map(|remote| &remote.inlets);
+        let remote = self.remote.iter().filter(|remote| remote.life == life);
+        let mut inlets = remote.flat_map(|remote| &remote.inlets);
         let gone = inlets
             .find(|(_, it)| it.node == *node && it.pipe == pipe && matches!(it.stage, Stage::Open));
         if let Some(source) = gone.map(|(source, _)| *source) {
@@ -91,14 +92,18 @@ impl Room {
             return;
         };
         let demand = producer.demand.clone();
-        let remote = self.remote.as_mut();
-        let inlet = remote.and_then(|it| it.inlets.get_mut(&PipeSource::Producer(id)));
+        let Some(remote) = &mut self.remote else {
+            return;
+        };
+        let life = remote.life;
+        let inlet = remote.inlets.get_mut(&PipeSource::Producer(id));
         let open = |it: &&mut Inlet| matches!(it.stage, Stage::Open);
         if let Some(inlet) = inlet.filter(open) {
             inlet.wanted.clone_from(&demand);
             effects.push(Effect::TellNode {
                 node: inlet.node.clone(),
                 request: NodeRequest::WantStreams {
+                    life,
                     pipe: inlet.pipe,
                     wanted: demand,
                 },

@@ -191,6 +191,41 @@ impl Cluster {
         }
     }
 
+    /// A part of a node is followed by another one, which the others notice at once or by what it says.
+    pub(super) fn reopen(
+        &mut self,
+        key: &NodeKey,
+        log: u64,
+        is_noticed: bool,
+        change: impl Fn(&mut RoomConfig),
+    ) {
+        self.nodes.remove(key);
+        let others: Vec<_> = self.nodes.keys().cloned().collect();
+        for other in &others {
+            self.lose(key, other);
+            if is_noticed {
+                self.give_up(other, key);
+            }
+        }
+        self.bus.retain(|(from, to, _)| from != key && to != key);
+        let broken = self.broken.clone();
+        self.start(key, change);
+        self.broken = broken;
+        self.links
+            .retain(|(from, to), _| !self.broken.contains(&pair(from, to)));
+        if let Some(node) = self.nodes.get_mut(key) {
+            node.log += log + 1;
+        }
+        if self.home.as_ref() == Some(key)
+            && let Some(next) = others.last()
+        {
+            // It does not know any more what it had decided.
+            self.home = Some(next.clone());
+            self.epoch += 1;
+        }
+        self.tell_home();
+    }
+
     /// All connections stand again.
     pub(super) fn heal(&mut self) {
         for (one, other) in std::mem::take(&mut self.broken) {

@@ -62,6 +62,7 @@ impl Fate {
             _ if !self.is_rough => cluster.deliver_all(),
             95..97 => self.break_one(cluster),
             97 => cluster.heal(),
+            98 if self.rng.random_bool(0.5) => self.reopen(cluster),
             98 => self.restart(cluster),
             _ => cluster.sweep(),
         }
@@ -123,6 +124,15 @@ impl Fate {
         }
     }
 
+    /// A part ends, and there is another one at the same node at once.
+    fn reopen(&mut self, cluster: &mut Cluster) {
+        let key = self.node(cluster);
+        let log = cluster.nodes[&key].log;
+        let is_noticed = self.rng.random_bool(0.5);
+        cluster.reopen(&key, log, is_noticed, small);
+        self.sessions.remove(&key);
+    }
+
     fn restart(&mut self, cluster: &mut Cluster) {
         let mut key = self.node(cluster);
         if cluster.nodes.len() > 1 {
@@ -179,10 +189,12 @@ fn live(seed: u64, steps: usize, is_rough: bool) {
     }
 }
 
+/// Each of them is another life; `PLENUM_ROOM_SEED` chooses one, `PLENUM_LONG_TESTS` more.
 fn seeds(from: u64, count: u64) -> std::ops::Range<u64> {
     let chosen = std::env::var("PLENUM_ROOM_SEED").ok();
     match chosen.and_then(|seed| seed.parse().ok()) {
         Some(seed) => seed..seed + 1,
+        None if std::env::var_os("PLENUM_LONG_TESTS").is_some() => from..from + 20 * count,
         None => from..from + count,
     }
 }
@@ -196,7 +208,7 @@ fn parts_agree_whatever_happens() {
 
 #[test]
 fn parts_agree_after_losses_breaks_and_deaths() {
-    for seed in seeds(10_000, 200) {
+    for seed in seeds(10_000, 300) {
         live(seed, 180, true);
     }
 }
