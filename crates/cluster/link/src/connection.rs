@@ -30,7 +30,7 @@ use heartbeats::Heartbeats;
 mod answers;
 mod heartbeats;
 mod incoming;
-mod running;
+pub(crate) mod running;
 
 /// A connection. What is asked and told over it is lined up here; [`Connection::run`] moves the bytes.
 ///

@@ -18,11 +18,13 @@ use rustls::pki_types::{CertificateDer, DnsName, ServerName};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use crate::{
     Rejection, RejectionCode, Secret,
+    connection::running::{LAST_WORDS, drain},
     frame::{Decoder, FrameError, encode, parse},
     hello::{Hello, OPENING_BYTES, Opening, VERSIONS},
     identity::{Credentials, Trust},
@@ -237,10 +239,14 @@ impl Opener {
             message: rejection.message.clone(),
             by,
         };
+        let saying = async {
+            self.say(&said).await?;
+            self.stream.shutdown().await?;
+            drain(&mut self.stream).await;
+            Ok::<_, HandshakeError>(())
+        };
         // Whether it is heard does not matter to the one who says it.
-        if self.say(&said).await.is_ok() {
-            let _ = self.stream.shutdown().await;
-        }
+        let _ = timeout(LAST_WORDS, saying).await;
         Err(rejected(rejection))
     }
 

@@ -36,16 +36,23 @@ const SHORTEST_LOOK: Duration = Duration::from_millis(1);
 const MISSED_HEARTBEATS: u32 = 3;
 
 /// How long the last words may take.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Reads until the other side has closed. A connection that is closed with bytes unread is reset, and the other side's
+/// kernel forgets what it was told last (RFC 1122 §4.2.2.13).
+pub(crate) async fn drain(reader: &mut (impl AsyncRead + Unpin)) {
+    let mut bytes = vec![0; READ_BYTES];
+    while reader.read(&mut bytes).await.is_ok_and(|count| count > 0) {}
+}
 
 impl Connection {
     /// Moves bytes until the connection ends; why it did.
     pub(crate) async fn run(self: &Arc<Self>, wire: Wire, owner: &impl Owner) -> DownReason {
-        let (reader, writer) = split(wire.stream);
+        let (mut reader, writer) = split(wire.stream);
         let mut stop = self.stop.subscribe();
         let mut writing = pin!(self.write(writer));
         let (reason, written) = tokio::select! {
-            reason = self.read(reader, wire.decoder, owner) => (reason, false),
+            reason = self.read(&mut reader, wire.decoder, owner) => (reason, false),
             reason = &mut writing => (reason, true),
             reason = self.watch(owner) => (reason, false),
             reason = stop.wait_for(Option::is_some) => {
@@ -62,16 +69,20 @@ impl Connection {
         self.stop.send_replace(Some(reason));
         self.end_all();
         owner.parted(self, reason);
-        if !written {
-            // Who does not take them has had his chance.
-            let _ = timeout(LAST_WORDS, writing).await;
-        }
+        let last_words = async {
+            if !written {
+                writing.await;
+            }
+            drain(&mut reader).await;
+        };
+        // Who does not take them has had his chance.
+        let _ = timeout(LAST_WORDS, last_words).await;
         reason
     }
 
     async fn read(
         self: &Arc<Self>,
-        mut reader: impl AsyncRead + Unpin,
+        reader: &mut (impl AsyncRead + Unpin),
         mut decoder: Decoder,
         owner: &impl Owner,
     ) -> DownReason {

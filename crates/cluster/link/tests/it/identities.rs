@@ -81,8 +81,11 @@ async fn who_knows_another_secret_is_refused_and_both_know_why() {
         let status = from.status(&to.id).expect("remembered");
         assert!(matches!(status.last_failure, Some(LinkError::Rejected(_))));
     }
-    assert_eq!(one.links.listener_figures().failed, 1);
-    assert_eq!(two.links.listener_figures().failed, 1);
+    let failed = |node: &Node| node.links.listener_figures().failed;
+    until("both have counted", || {
+        failed(&one) == 1 && failed(&two) == 1
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -227,7 +230,10 @@ async fn who_is_of_another_authority_or_of_none_is_refused() {
         }
     }
     assert_eq!(one.host.begun.load(std::sync::atomic::Ordering::SeqCst), 0);
-    assert_eq!(one.links.listener_figures().failed, 2);
+    until("both are counted", || {
+        one.links.listener_figures().failed == 2
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -261,7 +261,10 @@ async fn who_introduces_himself_byte_by_byte_is_not_waited_for() {
         stranger.stream.read_u8().await
     };
     in_time(dripping).await.expect_err("closed");
-    assert_eq!(node.links.listener_figures().failed, 1);
+    until("it is counted", || {
+        node.links.listener_figures().failed == 1
+    })
+    .await;
 }
 
 #[tokio::test]
