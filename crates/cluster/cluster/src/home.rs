@@ -1,0 +1,154 @@
+//! Which node decides about what belongs to a whole room.
+
+use plenum_ids::{NodeEpoch, NodeId, RoomEpoch};
+
+use crate::{fault::Fault, membership::Judgement};
+
+/// What to do about a room's home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "all are to be carried out")]
+pub enum HomeAction {
+    /// Ask the registry who is the home, and take this node if nobody living is; answered with [`Home::handle_home`] or
+    /// [`Home::handle_no_answer`].
+    Claim {
+        /// The highest epoch of this room that is known here.
+        at_least: RoomEpoch,
+    },
+    /// This node is the home from now on: it decides, beginning with what it last heard of the room.
+    Begin {
+        /// Under this epoch.
+        epoch: RoomEpoch,
+    },
+    /// This node is the home no longer: what it decides does not count.
+    End,
+}
+
+/// One room's home, as one node knows it. *A node that is the home under an epoch stops as soon as it hears of a higher one; of two
+/// that believe to be it, everybody follows the higher.*
+#[derive(Debug)]
+pub struct Home {
+    me: NodeId,
+    /// The highest that anybody has spoken of.
+    heard: RoomEpoch,
+    holder: Option<Holder>,
+    claiming: bool,
+    wants: bool,
+    actions: std::collections::VecDeque<HomeAction>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Holder {
+    node: NodeId,
+    node_epoch: NodeEpoch,
+    epoch: RoomEpoch,
+}
+
+impl Home {
+    /// A room of which nothing is known yet.
+    #[must_use]
+    pub fn new(me: NodeId) -> Self {
+        Self {
+            me,
+            heard: RoomEpoch(0),
+            holder: None,
+            claiming: false,
+            wants: true,
+            actions: std::collections::VecDeque::new(),
+        }
+    }
+
+    /// Somebody who knows says who is the home: a claim, the registry's record, or a fact of the home itself.
+    pub fn handle_home(&mut self, node: NodeId, node_epoch: NodeEpoch, epoch: RoomEpoch) {
+        self.claiming = false;
+        if epoch < self.heard && !Fault::KeepLostHome.is_planted() {
+            return;
+        }
+        let was_here = self.is_here();
+        if was_here && node != self.me && Fault::KeepLostHome.is_planted() {
+            return;
+        }
+        self.heard = self.heard.max(epoch);
+        let holder = Holder {
+            node,
+            node_epoch,
+            epoch,
+        };
+        if self.holder.as_ref() == Some(&holder) {
+            self.wants = false;
+            return;
+        }
+        let is_here = holder.node == self.me;
+        self.holder = Some(holder);
+        self.wants = false;
+        match (was_here, is_here) {
+            (_, true) => self.actions.push_back(HomeAction::Begin { epoch }),
+            (true, false) => self.actions.push_back(HomeAction::End),
+            (false, false) => {}
+        }
+    }
+
+    /// The registry did not answer a claim, or refused to judge: [`Self::handle_timeout`] asks again.
+    pub const fn handle_no_answer(&mut self) {
+        self.claiming = false;
+    }
+
+    /// A node was found dead. If it was the home, another one is wanted.
+    pub fn handle_node_gone(&mut self, node: &NodeId, epoch: NodeEpoch) {
+        let is_home = |holder: &Holder| holder.node == *node && holder.node_epoch <= epoch;
+        if self.holder.as_ref().is_some_and(is_home) {
+            self.holder = None;
+            self.wants = true;
+        }
+    }
+
+    /// This node's lease had ended and holds again, or the registry has forgotten: whether this node is still the home is to be
+    /// found out, under the highest epoch that it knows.
+    pub const fn handle_doubt(&mut self) {
+        self.wants = true;
+    }
+
+    /// Asks for a home if one is wanted and the registry may be asked. To be called whenever time passes. A registry that has
+    /// forgotten is asked by homes only, before all others: they tell it again what they are.
+    pub fn handle_timeout(&mut self, judgement: Judgement) {
+        let may_claim = match judgement {
+            Judgement::Blind => false,
+            Judgement::Free => true,
+            Judgement::Settling { .. } => self.is_here(),
+        };
+        if self.wants && !self.claiming && may_claim {
+            self.claiming = true;
+            self.actions.push_back(HomeAction::Claim {
+                at_least: self.heard,
+            });
+        }
+    }
+
+    /// What to do next.
+    pub fn poll_action(&mut self) -> Option<HomeAction> {
+        self.actions.pop_front()
+    }
+
+    /// Whether this node is the home.
+    pub fn is_here(&self) -> bool {
+        self.here().is_some()
+    }
+
+    /// Under which epoch this node is the home.
+    pub fn here(&self) -> Option<RoomEpoch> {
+        let holder = self.holder.as_ref()?;
+        (holder.node == self.me).then_some(holder.epoch)
+    }
+
+    /// Which node is the home.
+    pub fn node(&self) -> Option<&NodeId> {
+        self.holder.as_ref().map(|holder| &holder.node)
+    }
+
+    /// The highest epoch that is known: facts of a home under a lower one do not count.
+    pub const fn heard(&self) -> RoomEpoch {
+        self.heard
+    }
+}
+
+#[cfg(test)]
+mod tests;

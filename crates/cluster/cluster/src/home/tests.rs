@@ -1,0 +1,78 @@
+use super::*;
+
+const FREE: Judgement = Judgement::Free;
+
+fn home() -> Home {
+    Home::new("a".into())
+}
+
+fn actions(home: &mut Home) -> Vec<HomeAction> {
+    std::iter::from_fn(|| home.poll_action()).collect()
+}
+
+#[test]
+fn a_room_asks_for_a_home_once_and_only_when_it_may() {
+    let mut home = home();
+    home.handle_timeout(Judgement::Blind);
+    assert_eq!(actions(&mut home), []);
+    home.handle_timeout(FREE);
+    home.handle_timeout(FREE);
+    let claim = HomeAction::Claim {
+        at_least: RoomEpoch(0),
+    };
+    assert_eq!(actions(&mut home), [claim]);
+    home.handle_no_answer();
+    home.handle_timeout(FREE);
+    assert_eq!(actions(&mut home), [claim]);
+    home.handle_home("a".into(), NodeEpoch(1), RoomEpoch(3));
+    let begin = HomeAction::Begin {
+        epoch: RoomEpoch(3),
+    };
+    assert_eq!(actions(&mut home), [begin]);
+    home.handle_timeout(FREE);
+    assert_eq!(actions(&mut home), [], "it has one");
+}
+
+#[test]
+fn the_higher_epoch_holds() {
+    let mut home = home();
+    home.handle_home("a".into(), NodeEpoch(1), RoomEpoch(3));
+    home.handle_home("b".into(), NodeEpoch(1), RoomEpoch(2));
+    assert_eq!(home.here(), Some(RoomEpoch(3)));
+    home.handle_home("b".into(), NodeEpoch(1), RoomEpoch(4));
+    assert!(!home.is_here());
+    let all = actions(&mut home);
+    assert_eq!(all.last(), Some(&HomeAction::End));
+    assert_eq!(home.node(), Some(&"b".into()));
+}
+
+#[test]
+fn a_dead_home_is_replaced_under_a_higher_epoch() {
+    let mut home = home();
+    home.handle_home("b".into(), NodeEpoch(5), RoomEpoch(4));
+    home.handle_node_gone(&"b".into(), NodeEpoch(4));
+    assert_eq!(home.node(), Some(&"b".into()), "an earlier start");
+    home.handle_node_gone(&"b".into(), NodeEpoch(5));
+    home.handle_timeout(FREE);
+    let at_least = RoomEpoch(4);
+    assert_eq!(actions(&mut home), [HomeAction::Claim { at_least }]);
+}
+
+#[test]
+fn a_home_is_the_first_to_tell_a_registry_that_has_forgotten() {
+    let until = std::time::Instant::now();
+    let settling = Judgement::Settling { until };
+    let mut other = home();
+    other.handle_home("b".into(), NodeEpoch(5), RoomEpoch(4));
+    other.handle_doubt();
+    other.handle_timeout(settling);
+    assert_eq!(actions(&mut other), []);
+    let mut home = home();
+    home.handle_home("a".into(), NodeEpoch(5), RoomEpoch(4));
+    home.handle_doubt();
+    home.handle_timeout(settling);
+    let claim = HomeAction::Claim {
+        at_least: RoomEpoch(4),
+    };
+    assert_eq!(actions(&mut home).last(), Some(&claim));
+}
