@@ -17,16 +17,16 @@ pub enum Fault {
     KeepLostHome,
     /// Changes are applied although one before them is missing.
     LoseGap,
-    /// What came while a snapshot was fetched is thrown away.
-    LoseWaiting,
+    /// What came while a snapshot was fetched is applied to it, also what is in it already.
+    ReplayWaiting,
+    /// A part that the registry does not know of any more is not asked about.
+    SkipAbsent,
     /// Nobody compares what he has with what owners say that there is.
     SkipMarks,
-    /// What an earlier start of a node says still counts.
+    /// What an earlier start of a node was the home of, this one believes to be its own.
     SkipNodeEpoch,
     /// A registry that has forgotten everything is believed at once.
     SkipSettling,
-    /// A snapshot that was asked for before something newer was heard replaces it.
-    TakeOldSnapshot,
 }
 
 impl Fault {
@@ -37,11 +37,11 @@ impl Fault {
         Self::KeepSilentAfterLoss,
         Self::KeepLostHome,
         Self::LoseGap,
-        Self::LoseWaiting,
+        Self::ReplayWaiting,
+        Self::SkipAbsent,
         Self::SkipMarks,
         Self::SkipNodeEpoch,
         Self::SkipSettling,
-        Self::TakeOldSnapshot,
     ];
 
     /// Whether this mistake is made in this thread.

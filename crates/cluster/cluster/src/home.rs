@@ -28,6 +28,7 @@ pub enum HomeAction {
 #[derive(Debug)]
 pub struct Home {
     me: NodeId,
+    start: NodeEpoch,
     /// The highest that anybody has spoken of.
     heard: RoomEpoch,
     holder: Option<Holder>,
@@ -44,11 +45,12 @@ struct Holder {
 }
 
 impl Home {
-    /// A room of which nothing is known yet.
+    /// A room of which nothing is known yet, at this start of a node.
     #[must_use]
-    pub fn new(me: NodeId) -> Self {
+    pub fn new(me: NodeId, start: NodeEpoch) -> Self {
         Self {
             me,
+            start,
             heard: RoomEpoch(0),
             holder: None,
             claiming: false,
@@ -62,6 +64,17 @@ impl Home {
         self.claiming = false;
         if epoch < self.heard && !Fault::KeepLostHome.is_planted() {
             return;
+        }
+        let is_earlier = node == self.me && node_epoch < self.start;
+        let node_epoch = if is_earlier && Fault::SkipNodeEpoch.is_planted() {
+            self.start
+        } else {
+            node_epoch
+        };
+        if node == self.me && node_epoch < self.start {
+            // What an earlier start was ended with it.
+            self.heard = self.heard.max(epoch);
+            return self.handle_vacant();
         }
         let was_here = self.is_here();
         if was_here && node != self.me && Fault::KeepLostHome.is_planted() {
@@ -77,9 +90,9 @@ impl Home {
             self.wants = false;
             return;
         }
-        let is_here = holder.node == self.me;
         self.holder = Some(holder);
         self.wants = false;
+        let is_here = self.is_here();
         match (was_here, is_here) {
             (_, true) => self.actions.push_back(HomeAction::Begin { epoch }),
             (true, false) => self.actions.push_back(HomeAction::End),
@@ -105,6 +118,14 @@ impl Home {
     /// found out, under the highest epoch that it knows.
     pub const fn handle_doubt(&mut self) {
         self.wants = true;
+    }
+
+    /// The registry knows of no home: it was given up, or the registry has forgotten it.
+    pub fn handle_vacant(&mut self) {
+        self.wants = true;
+        if !self.is_here() {
+            self.holder = None;
+        }
     }
 
     /// Asks for a home if one is wanted and the registry may be asked. To be called whenever time passes. A registry that has
@@ -133,10 +154,15 @@ impl Home {
         self.here().is_some()
     }
 
+    /// Whether this node decides for the whole room: it is the home, and is in no doubt about it. Its lease must hold as well.
+    pub fn decides(&self) -> bool {
+        self.is_here() && !self.wants
+    }
+
     /// Under which epoch this node is the home.
     pub fn here(&self) -> Option<RoomEpoch> {
         let holder = self.holder.as_ref()?;
-        (holder.node == self.me).then_some(holder.epoch)
+        (holder.node == self.me && holder.node_epoch == self.start).then_some(holder.epoch)
     }
 
     /// Which node is the home.

@@ -163,7 +163,8 @@ struct Known {
     epoch: NodeEpoch,
     /// A link to this start stands.
     linked: bool,
-    /// It was said to be up, and not gone since.
+    /// It was said to be up, and not gone since. One that is not stays here while the registry has its lease, so that its end is
+    /// told once.
     up: bool,
 }
 
@@ -240,6 +241,7 @@ impl Membership {
         if self.judgement(now) != Judgement::Free {
             return;
         }
+        self.meet_dead(&seen);
         let is_held = |node: &NodeId, epoch: NodeEpoch| {
             seen.iter().any(|lease| {
                 lease.node == *node && lease.epoch >= epoch && lease.age < self.config.lease
@@ -256,7 +258,8 @@ impl Membership {
             .map(|(node, _)| node.clone())
             .collect();
         for node in dead {
-            if let Some(known) = self.nodes.remove(&node) {
+            if let Some(known) = self.nodes.get_mut(&node) {
+                known.up = false;
                 let epoch = known.epoch;
                 self.events
                     .push_back(MembershipEvent::NodeGone { node, epoch });
@@ -378,7 +381,7 @@ impl Membership {
 
     fn meet_alive(&mut self, node: &NodeId, epoch: NodeEpoch) {
         if let Some(known) = self.nodes.get_mut(node) {
-            if epoch <= known.epoch {
+            if epoch < known.epoch || (epoch == known.epoch && known.up) {
                 return;
             }
             let (old, was_up) = (known.epoch, known.up);
@@ -405,6 +408,28 @@ impl Membership {
             node: node.clone(),
             epoch,
         });
+    }
+
+    /// Leases that began and ended unseen, as before this node came: nobody else may have been there.
+    fn meet_dead(&mut self, seen: &[Seen]) {
+        self.nodes
+            .retain(|node, known| known.up || seen.iter().any(|lease| lease.node == *node));
+        for lease in seen {
+            let known = self.nodes.get(&lease.node);
+            let is_known = known.is_some_and(|known| known.epoch >= lease.epoch);
+            if !is_known && lease.node != self.me && lease.age >= self.config.lease {
+                let known = Known {
+                    epoch: lease.epoch,
+                    linked: false,
+                    up: false,
+                };
+                self.nodes.insert(lease.node.clone(), known);
+                self.events.push_back(MembershipEvent::NodeGone {
+                    node: lease.node.clone(),
+                    epoch: lease.epoch,
+                });
+            }
+        }
     }
 
     fn meet_incarnation(&mut self, now: Instant, incarnation: String) {

@@ -37,7 +37,8 @@ pub enum ReplicasAction<C, S> {
         /// Whose.
         node: NodeId,
     },
-    /// Ask the owner for all of its part; answered with [`Replicas::handle_snapshot`] or [`Replicas::handle_no_snapshot`].
+    /// Ask the owner for all of its part; answered with [`Replicas::handle_snapshot`],
+    /// [`Replicas::handle_no_part`] or [`Replicas::handle_no_snapshot`].
     Fetch {
         /// The owner.
         node: NodeId,
@@ -149,8 +150,7 @@ impl<C, S> Replicas<C, S> {
         let Some(copy) = self.copies.get_mut(node) else {
             return;
         };
-        let is_old = copy.have.is_some_and(|have| have > stamp);
-        if is_old && !Fault::TakeOldSnapshot.is_planted() {
+        if copy.have.is_some_and(|have| have > stamp) {
             // It was overtaken by what came over the bus; that leaves nothing to ask for, or another snapshot.
             copy.settle(now);
             return;
@@ -160,13 +160,15 @@ impl<C, S> Replicas<C, S> {
             node: node.clone(),
             snapshot,
         });
-        if Fault::LoseWaiting.is_planted() {
-            copy.heard = stamp;
-            copy.waiting.clear();
-        }
         while let Some(change) = copy.waiting.pop_front() {
             let next = copy.have.map_or(0, |have| have.seq) + 1;
             if change.stamp.seq < next {
+                if Fault::ReplayWaiting.is_planted() {
+                    self.actions.push_back(ReplicasAction::Apply {
+                        node: node.clone(),
+                        change: change.change,
+                    });
+                }
                 continue;
             }
             if change.stamp.seq > next {
@@ -189,8 +191,11 @@ impl<C, S> Replicas<C, S> {
         }
     }
 
-    /// The registry has no part of that node. The owner is asked: only its word counts ([`Self::handle_end`]).
+    /// The registry has no part of that node. The owner is asked: only its word counts.
     pub fn handle_absent(&mut self, node: &NodeId) {
+        if Fault::SkipAbsent.is_planted() {
+            return;
+        }
         if self
             .copies
             .get(node)
@@ -200,10 +205,19 @@ impl<C, S> Replicas<C, S> {
         }
     }
 
-    /// The owner says that its part has ended, after so many changes.
+    /// The owner's answer to [`ReplicasAction::Fetch`] is that it has no part, after so many changes.
+    pub fn handle_no_part(&mut self, now: Instant, node: &NodeId, stamp: Stamp) {
+        self.handle_end(node, stamp);
+        // The part has begun anew since.
+        if let Some(copy) = self.copies.get_mut(node) {
+            copy.fail(now);
+        }
+    }
+
+    /// The owner tells that its part has ended, after so many changes.
     pub fn handle_end(&mut self, node: &NodeId, stamp: Stamp) {
         let known = self.copies.get(node);
-        if known.is_some_and(|copy| copy.heard <= stamp || Fault::SkipNodeEpoch.is_planted()) {
+        if known.is_some_and(|copy| copy.heard <= stamp) {
             self.forget(node);
         }
     }
@@ -276,7 +290,7 @@ impl<C, S> Replicas<C, S> {
             return true;
         };
         if stamp.epoch < copy.heard.epoch {
-            return Fault::SkipNodeEpoch.is_planted();
+            return false;
         }
         if stamp.epoch > copy.heard.epoch {
             // What the earlier start owned ended with it. Its answer, should one still come, is of that start too.

@@ -3,7 +3,7 @@ use super::*;
 const FREE: Judgement = Judgement::Free;
 
 fn home() -> Home {
-    Home::new("a".into())
+    Home::new("a".into(), NodeEpoch(2))
 }
 
 fn actions(home: &mut Home) -> Vec<HomeAction> {
@@ -24,7 +24,7 @@ fn a_room_asks_for_a_home_once_and_only_when_it_may() {
     home.handle_no_answer();
     home.handle_timeout(FREE);
     assert_eq!(actions(&mut home), [claim]);
-    home.handle_home("a".into(), NodeEpoch(1), RoomEpoch(3));
+    home.handle_home("a".into(), NodeEpoch(2), RoomEpoch(3));
     let begin = HomeAction::Begin {
         epoch: RoomEpoch(3),
     };
@@ -36,7 +36,7 @@ fn a_room_asks_for_a_home_once_and_only_when_it_may() {
 #[test]
 fn the_higher_epoch_holds() {
     let mut home = home();
-    home.handle_home("a".into(), NodeEpoch(1), RoomEpoch(3));
+    home.handle_home("a".into(), NodeEpoch(2), RoomEpoch(3));
     home.handle_home("b".into(), NodeEpoch(1), RoomEpoch(2));
     assert_eq!(home.here(), Some(RoomEpoch(3)));
     home.handle_home("b".into(), NodeEpoch(1), RoomEpoch(4));
@@ -68,11 +68,34 @@ fn a_home_is_the_first_to_tell_a_registry_that_has_forgotten() {
     other.handle_timeout(settling);
     assert_eq!(actions(&mut other), []);
     let mut home = home();
-    home.handle_home("a".into(), NodeEpoch(5), RoomEpoch(4));
+    home.handle_home("a".into(), NodeEpoch(2), RoomEpoch(4));
+    assert!(home.decides());
     home.handle_doubt();
+    assert!(!home.decides());
     home.handle_timeout(settling);
     let claim = HomeAction::Claim {
         at_least: RoomEpoch(4),
     };
     assert_eq!(actions(&mut home).last(), Some(&claim));
+}
+
+#[test]
+fn a_home_that_was_given_up_is_wanted_again() {
+    let mut home = home();
+    home.handle_home("b".into(), NodeEpoch(5), RoomEpoch(4));
+    home.handle_vacant();
+    assert_eq!(home.node(), None);
+    home.handle_timeout(FREE);
+    let at_least = RoomEpoch(4);
+    assert_eq!(actions(&mut home), [HomeAction::Claim { at_least }]);
+}
+
+#[test]
+fn what_an_earlier_start_was_is_not_what_this_one_is() {
+    let mut home = home();
+    home.handle_home("a".into(), NodeEpoch(1), RoomEpoch(4));
+    assert!(!home.is_here());
+    home.handle_timeout(FREE);
+    let at_least = RoomEpoch(4);
+    assert_eq!(actions(&mut home), [HomeAction::Claim { at_least }]);
 }

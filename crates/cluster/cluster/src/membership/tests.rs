@@ -1,7 +1,7 @@
 use super::*;
 
 const LEASE: Duration = Duration::from_secs(3);
-const OLD: Duration = Duration::from_secs(600);
+const OLD: Duration = Duration::from_mins(10);
 
 struct Bench {
     membership: Membership,
@@ -169,7 +169,7 @@ fn a_registry_that_has_forgotten_is_told_and_not_believed_for_two_leases() {
     bench.events();
     bench.read("second", Duration::from_secs(1), &[]);
     assert_eq!(bench.events(), [MembershipEvent::Forgotten]);
-    let until = bench.now + LEASE * 2 - Duration::from_secs(1);
+    let until = bench.now + Duration::from_secs(5);
     assert_eq!(
         bench.membership.judgement(bench.now),
         Judgement::Settling { until }
@@ -205,4 +205,19 @@ fn who_has_been_replaced_by_a_later_start_does_nothing_more() {
     assert_eq!(bench.membership.poll_action(), None);
     assert_eq!(bench.events(), []);
     assert_eq!(bench.membership.epoch(), None);
+}
+
+#[test]
+fn the_end_of_a_lease_is_told_once_also_to_who_came_later() {
+    let mut bench = Bench::new();
+    for age in [60_000, 61_000] {
+        bench.read("first", OLD, &[("b", 4, age)]);
+    }
+    assert_eq!(bench.events(), [held(1), gone(4)]);
+    assert_eq!(bench.membership.alive(&"b".into()), None);
+    bench.read("first", OLD, &[("b", 5, 9_000)]);
+    assert_eq!(bench.events(), [gone(5)], "a start that nobody saw");
+    bench.read("first", OLD, &[("b", 5, 100)]);
+    bench.read("first", OLD, &[]);
+    assert_eq!(bench.events(), [up(5), gone(5)]);
 }

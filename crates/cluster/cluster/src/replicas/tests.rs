@@ -155,3 +155,18 @@ fn what_waits_is_bounded() {
     assert!(!replicas.is_current());
     assert!(replicas.poll_timeout().is_some(), "there is more to fetch");
 }
+
+#[test]
+fn an_owner_whose_part_began_anew_while_it_was_asked_is_asked_again() {
+    let now = Instant::now();
+    let mut replicas = current(now);
+    replicas.handle_silence();
+    replicas.handle_change(&node(), change(1, 6));
+    replicas.handle_no_part(now, &node(), stamp(1, 5));
+    assert_eq!(actions(&mut replicas), [fetch()]);
+    assert!(replicas.poll_timeout().is_some());
+    replicas.handle_no_part(now, &node(), stamp(1, 6));
+    let dropped = ReplicasAction::Drop { node: node() };
+    assert_eq!(actions(&mut replicas), [dropped]);
+    assert_eq!(replicas.poll_timeout(), None);
+}
