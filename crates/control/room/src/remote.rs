@@ -30,6 +30,7 @@ pub use requests::{Home, NodeAskId, NodeFailure, NodeReply, NodeRequest, OpenPip
 
 pub(crate) use checks::{
     check_change, check_hint, check_offer, check_request, check_snapshot, may_grow, may_have_more,
+    not_later,
 };
 pub(crate) use differences::{differences, is_newer};
 

@@ -43,6 +43,11 @@ const MAX_VOLUMES: usize = 64;
 /// Milliseconds since 1970 that a clock may show, some 280,000 years; beyond it nobody could ever come later.
 const MAX_TIME: u64 = 1 << 53;
 
+/// The latest that somebody can have joined.
+pub(crate) const fn not_later(time: u64) -> u64 {
+    if time < MAX_TIME { time } else { MAX_TIME }
+}
+
 /// It breaks a bound or contradicts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unfit;

@@ -83,6 +83,9 @@ pub struct OpenPipe {
     pub source: PipeSource,
     /// Where the asking part wants it.
     pub place: PlaceId,
+    /// How often it was sent on to another node ([`NodeReply::Elsewhere`]).
+    #[serde(default)]
+    pub hops: u8,
     /// Left to the asking part's host: where the worker under that place is.
     #[serde(default)]
     pub end: Value,
@@ -103,6 +106,11 @@ pub enum NodeReply {
     Pipe {
         /// What the far end must know.
         offer: Box<PipeOffer>,
+    },
+    /// Not from here, where enough others take it: from one of those.
+    Elsewhere {
+        /// Which one.
+        node: NodeKey,
     },
     /// Of a newer version.
     #[serde(other)]

@@ -75,6 +75,8 @@ pub(super) struct Remote {
     /// What may have lost its last consumer here in the command at hand.
     idle: BTreeSet<PipeSource>,
     feeds: BTreeMap<FeedKey, Feed>,
+    /// Who was sent on to one of those who take something, so far.
+    turns: usize,
     /// The pipes of what has any.
     fed: BTreeMap<PipeSource, BTreeSet<FeedKey>>,
 }
@@ -140,6 +142,7 @@ impl Remote {
             next_pipe: 0,
             idle: BTreeSet::new(),
             feeds: BTreeMap::new(),
+            turns: 0,
             fed: BTreeMap::new(),
         }
     }

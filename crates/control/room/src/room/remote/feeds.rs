@@ -16,6 +16,9 @@ use crate::{
     state::{FeedKey, Op, PipeStream, Presence},
 };
 
+/// So often somebody is sent on at most: 16 takers each are more nodes than there are after three of them.
+const MAX_HOPS: u8 = 6;
+
 /// A pipe to another node.
 #[derive(Debug)]
 pub(super) struct Feed {
@@ -78,6 +81,10 @@ impl Room {
             .remote
             .as_ref()
             .is_none_or(|it| it.feeds.contains_key(&key));
+        if let Some(node) = self.elsewhere(node, &open) {
+            let result = Ok(NodeReply::Elsewhere { node });
+            return effects.push(Effect::AnswerNode { ask, result });
+        }
         let made = if is_taken {
             let reason = "there is a pipe of this number";
             Err(RoomError::new(ErrorKind::Conflict, reason))
@@ -119,6 +126,23 @@ impl Room {
         }
     }
 
+    /// A node that takes it already and is to give it to another one, because enough take it from here.
+    fn elsewhere(&mut self, asker: &NodeKey, open: &OpenPipe) -> Option<NodeKey> {
+        let remote = self.remote.as_mut()?;
+        let takers = remote.fed.get(&open.source)?;
+        if takers.len() < self.config.fan_out.max(1) || open.hops >= MAX_HOPS {
+            return None;
+        }
+        let able = takers.iter().filter(|key| {
+            let feed = remote.feeds.get(key);
+            key.0 != *asker && feed.is_some_and(|feed| feed.opening.is_none())
+        });
+        let able: Vec<_> = able.map(|(node, ..)| node).collect();
+        remote.turns = remote.turns.wrapping_add(1);
+        let chosen = able.get(remote.turns % able.len().max(1));
+        chosen.map(|node| (*node).clone())
+    }
+
     fn new_feed(&mut self, source: PipeSource) -> Result<(PlaceId, Ends, PipeMedium), RoomError> {
         match source {
             PipeSource::Producer(id) => {
@@ -129,7 +153,7 @@ impl Room {
                 let fresh = (0..count).map(|_| ConsumerId::from_u128(self.fresh_id()));
                 let streams: Vec<_> = fresh.collect();
                 let producer = self.producers.get(&id);
-                let producer = producer.filter(|it| it.told && !it.is_far());
+                let producer = producer.filter(|it| it.told);
                 let found = producer.and_then(|it| Some((it.place?, it)));
                 let (place, producer) =
                     found.ok_or_else(|| RoomError::not_found("producer", &id.to_string()))?;
@@ -149,7 +173,7 @@ impl Room {
                 let data_consumer = DataConsumerId::from_u128(self.fresh_id());
                 let producer = self.data_producers.get(&id);
                 let producer = producer.filter(|it| {
-                    let is_there = it.presence == Presence::Confirmed && !it.is_far();
+                    let is_there = it.presence == Presence::Confirmed;
                     is_there && it.session.is_some() && it.audience != Audience::Bot
                 });
                 let found = producer.and_then(|it| Some((it.place?, it.stream)));
@@ -252,6 +276,7 @@ impl Room {
                 remote.fed.remove(&feed.source);
             }
         }
+        self.release_inlet(feed.source);
         Some(feed)
     }
 
@@ -272,6 +297,22 @@ impl Room {
         let keys = remote.and_then(|it| it.fed.get(&source).cloned());
         for key in keys.into_iter().flatten() {
             if let Some(feed) = self.take_feed(&key) {
+                self.refuse_feed(feed.opening, effects);
+            }
+        }
+    }
+
+    /// What is brought on from here comes here no more, and its pipes go with it: those who took it ask for it anew.
+    pub(super) fn lose_feeds(&mut self, source: PipeSource, effects: &mut Vec<Effect>) {
+        let remote = self.remote.as_mut();
+        let keys = remote.and_then(|it| it.fed.get(&source).cloned());
+        for key in keys.into_iter().flatten() {
+            if let Some(feed) = self.take_feed(&key) {
+                if feed.opening.is_none() {
+                    let (node, life, pipe) = key;
+                    let request = NodeRequest::PipeGone { life, pipe };
+                    effects.push(Effect::TellNode { node, request });
+                }
                 self.refuse_feed(feed.opening, effects);
             }
         }

@@ -166,7 +166,9 @@ impl Room {
             | AdminCommand::SetGrants { peer, .. }
             | AdminCommand::SetRole { peer, .. } => self.owner_of(peer, |node| {
                 let shown = remote.names.get(peer).and_then(|it| remote.shown.get(it));
-                shown.is_some_and(|shown| shown.node == *node)
+                let is_kick = matches!(command, AdminCommand::Kick { .. });
+                let waits = is_kick && remote.parts[node].knocks.contains_key(peer);
+                waits || shown.is_some_and(|shown| shown.node == *node)
             }),
             AdminCommand::Mute { peer: None, .. } => Responsible::All,
             AdminCommand::CloseProducer { producer } => {

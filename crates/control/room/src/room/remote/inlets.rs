@@ -34,7 +34,9 @@ const MAX_RETRY: Duration = Duration::from_secs(4);
 /// Something of another node on its way here, or here.
 #[derive(Debug)]
 pub(super) struct Inlet {
+    /// Where it is taken from: its owner's node, or one that takes it itself.
     node: NodeKey,
+    hops: u8,
     /// Its number, which is never used twice.
     pipe: u64,
     /// Where it comes in.
@@ -124,7 +126,19 @@ impl Room {
         (waiting, failures): (Waiting, u8),
         effects: &mut Vec<Effect>,
     ) {
-        let Some((node, streams, paused)) = self.far_source(source) else {
+        if let Some((node, ..)) = self.far_source(source) {
+            self.ask_inlet_of((node, 0), (source, place), (waiting, failures), effects);
+        }
+    }
+
+    fn ask_inlet_of(
+        &mut self,
+        (node, hops): (NodeKey, u8),
+        (source, place): (PipeSource, PlaceId),
+        (waiting, failures): (Waiting, u8),
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some((_, streams, paused)) = self.far_source(source) else {
             return;
         };
         let Some(remote) = &mut self.remote else {
@@ -143,11 +157,13 @@ impl Room {
                 pipe,
                 source,
                 place,
+                hops,
                 end: serde_json::Value::Null,
             }),
         });
         let inlet = Inlet {
             node,
+            hops,
             pipe,
             place,
             stage: Stage::Asked(op, waiting),
@@ -186,6 +202,13 @@ impl Room {
             Ok(NodeReply::Pipe { offer }) if fits(source, &offer) => {
                 self.make_far_end(now, source, offer, effects);
             }
+            Ok(NodeReply::Elsewhere { node }) if self.is_known(&node) => {
+                self.ask_elsewhere(source, node, effects);
+            }
+            // It is a node that has not been heard of yet.
+            Ok(NodeReply::Elsewhere { .. }) => {
+                self.handle_no_inlet(now, source, &NodeFailure::Lost, effects);
+            }
             Ok(_) => {
                 let error = NodeFailure::Refused {
                     code: ErrorKind::Internal.code(),
@@ -194,6 +217,28 @@ impl Room {
                 self.handle_no_inlet(now, source, &error, effects);
             }
             Err(failure) => self.handle_no_inlet(now, source, &failure, effects),
+        }
+    }
+
+    fn is_known(&self, node: &NodeKey) -> bool {
+        let remote = self.remote.as_ref();
+        remote.is_some_and(|remote| remote.parts.contains_key(node))
+    }
+
+    /// The other node gives it to enough others, of which one is asked.
+    fn ask_elsewhere(&mut self, source: PipeSource, node: NodeKey, effects: &mut Vec<Effect>) {
+        let remote = self.remote.as_mut();
+        let Some(mut inlet) = remote.and_then(|it| it.inlets.remove(&source)) else {
+            return;
+        };
+        let waiting = inlet.waiting().map(std::mem::take).unwrap_or_default();
+        let to = (node, inlet.hops.saturating_add(1));
+        let failures = inlet.failures;
+        let closes_at = inlet.closes_at;
+        self.ask_inlet_of(to, (source, inlet.place), (waiting, failures), effects);
+        let remote = self.remote.as_mut();
+        if let Some(inlet) = remote.and_then(|it| it.inlets.get_mut(&source)) {
+            inlet.closes_at = closes_at;
         }
     }
 
@@ -319,10 +364,13 @@ impl Room {
         let mut waiting = inlet.waiting().map(std::mem::take).unwrap_or_default();
         waiting.retain(|(_, sink, _)| self.is_awaited(*sink));
         let failures = inlet.failures.saturating_add(1);
+        let owner = self.far_source(source).map(|(node, ..)| node);
         let may_help = match failure {
             NodeFailure::Lost => true,
             NodeFailure::Refused { code, .. } => {
-                *code != ErrorKind::NotFound.code() && failures < ATTEMPTS
+                // Who takes it itself may have lost it.
+                let is_gone = *code == ErrorKind::NotFound.code();
+                owner.as_ref() != Some(&inlet.node) || !is_gone && failures < ATTEMPTS
             }
         };
         let is_there = self.places.contains_key(&inlet.place);
@@ -389,6 +437,7 @@ impl Room {
         if let Some(due) = inlet.retry_at.take() {
             self.timers.remove(&(due, Timer::Retry(source)));
         }
+        self.lose_feeds(source, effects);
         let is_made = match &inlet.stage {
             Stage::Asked(op, _) => {
                 self.ops.remove(op);
@@ -473,6 +522,10 @@ impl Room {
     }
 
     fn is_needed(&self, source: PipeSource) -> bool {
+        let remote = self.remote.as_ref();
+        if remote.is_some_and(|remote| remote.fed.contains_key(&source)) {
+            return true;
+        }
         match source {
             PipeSource::Producer(id) => {
                 let producer = self.producers.get(&id);

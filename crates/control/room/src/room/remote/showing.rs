@@ -14,7 +14,7 @@ use crate::{
     command::{Audience, SessionId},
     effect::Effect,
     event::PeerEvent,
-    remote::{NodeKey, PeerOutline, RemoteDataProducer, RemoteProducer},
+    remote::{NodeKey, PeerOutline, RemoteDataProducer, RemoteProducer, not_later},
     room::{
         Room,
         remote::{Remote, Shown},
@@ -35,6 +35,7 @@ impl Room {
         };
         let latest = remote.claims(peer).map(|(joined_at, _)| joined_at).max();
         let since = latest.map_or(remote.clock, |latest| remote.clock.max(latest + 1));
+        let since = not_later(since);
         remote.since.insert(session, since);
         if let Some(shown) = remote.names.get(peer).copied() {
             self.hide(shown, effects);

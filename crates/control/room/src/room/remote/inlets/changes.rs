@@ -41,7 +41,7 @@ impl Room {
         }
     }
 
-    /// Nobody of a part that is gone answers any more, nor is anybody of it waited for.
+    /// What came over a part that is gone comes from elsewhere, if it is still there.
     pub(in crate::room::remote) fn fail_asked_of(
         &mut self,
         node: &NodeKey,
@@ -50,7 +50,7 @@ impl Room {
         let inlets = self.remote.iter().flat_map(|remote| &remote.inlets);
         let lost = inlets.filter(|(_, inlet)| inlet.node == *node);
         for source in lost.map(|(source, _)| *source).collect::<Vec<_>>() {
-            self.close_inlet(source, effects);
+            self.move_inlet(source, effects);
         }
     }
 

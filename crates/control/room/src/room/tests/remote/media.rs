@@ -131,6 +131,32 @@ fn pauses_scores_and_the_end_travel() {
 }
 
 #[test]
+fn a_node_sends_something_to_some_others_who_send_it_on() {
+    let mut cluster = Cluster::new(4, |config| config.fan_out = 1);
+    let alice = cluster.join(NEAR, 1, "alice");
+    let producer = cluster.produce(NEAR, alice);
+    for (session, name) in ["n1", "n2", "n3"].into_iter().enumerate() {
+        cluster.join(name, 10 + session as u64, name);
+        assert_eq!(cluster.world(name).questions().len(), 1);
+    }
+    let feeds = |cluster: &mut Cluster, name| cluster.world(name).room.dump().feeds.len();
+    let given = ["n0", "n1", "n2", "n3"].map(|name| feeds(&mut cluster, name));
+    assert_eq!(given, [1, 1, 1, 0]);
+    cluster.rest();
+    cluster.check_rest();
+
+    let key = cluster.key("n1");
+    cluster.kill(&key);
+    cluster.deliver_all();
+    for name in ["n2", "n3"] {
+        assert!(cluster.world(name).worker.producers.contains_key(&producer));
+        assert_eq!(cluster.world(name).questions().len(), 1, "anew");
+    }
+    cluster.rest();
+    cluster.check_rest();
+}
+
+#[test]
 fn what_is_not_made_at_once_is_tried_again() {
     let mut cluster = Cluster::new(2, |_| {});
     let alice = cluster.join(NEAR, 1, "alice");

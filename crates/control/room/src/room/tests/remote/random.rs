@@ -148,6 +148,7 @@ impl Fate {
 fn small(config: &mut RoomConfig) {
     config.announce_up_to = 4;
     config.limits.peers = 6;
+    config.fan_out = 1;
 }
 
 fn live(seed: u64, steps: usize, is_rough: bool) {

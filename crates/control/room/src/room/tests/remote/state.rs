@@ -156,7 +156,14 @@ impl Cluster {
             .chain(read.map(|(id, it)| (PipeSource::DataProducer(*id), it.place.is_some())))
             .collect();
         assert!(needed.iter().all(|(_, is_here)| *is_here), "{at:?} waits");
-        let needed: BTreeSet<_> = needed.into_iter().map(|(source, _)| source).collect();
+        let needed = needed.into_iter().map(|(source, _)| source);
+        // Or somebody elsewhere who takes it from here.
+        let fed = room.dump().feeds.into_iter().map(|(_, source)| source);
+        let fed = fed.filter(|source| match source {
+            PipeSource::Producer(id) => room.producers[id].is_far(),
+            PipeSource::DataProducer(id) => room.data_producers[id].is_far(),
+        });
+        let needed: BTreeSet<_> = needed.chain(fed).collect();
         assert_eq!(inlets, needed, "what is brought to {at:?}");
         assert!(room.waiting_sinks().is_empty());
     }
