@@ -38,7 +38,8 @@ pub struct Ranking {
     pub policy: Policy,
     /// Nodes that may take the peer, best first; at most [`MAX_CANDIDATES`].
     pub candidates: Vec<Candidate>,
-    /// Nodes that may not, those first that would have had most points; at most [`MAX_REFUSED`].
+    /// Nodes that may not: the home first, then those that would have had most points, dead ones last; at most
+    /// [`MAX_REFUSED`].
     pub refused: Vec<(NodeId, Refusal)>,
     /// How many were looked at and refused, those that are not listed included.
     pub refusals: u32,
@@ -98,10 +99,16 @@ fn finish(query: &Query<'_>, kept: &Kept<'_>, gone: Vec<NodeId>) -> Ranking {
         score: entry.points.sum,
         reasons: query.reasons(entry.row, entry.part),
     });
+    let mut refused: Vec<(NodeId, Refusal)> = listed.chain(gone).collect();
+    let is_home = |(node, _): &(NodeId, Refusal)| query.request.home.as_ref() == Some(node);
+    if let Some(home) = refused.iter().position(is_home) {
+        refused[..=home].rotate_right(1);
+    }
+    refused.truncate(MAX_REFUSED);
     Ranking {
         policy: query.policy,
         candidates: candidates.collect(),
-        refused: gone.chain(listed).take(MAX_REFUSED).collect(),
+        refused,
         refusals,
     }
 }
@@ -125,7 +132,7 @@ struct Entry<'a> {
 
 impl<'a> Kept<'a> {
     fn look_at(&mut self, query: &Query<'_>, row: u32, part: Option<&'a PartFact<'a>>) {
-        let entry = Entry {
+        let mut entry = Entry {
             points: query.points(row, part),
             turn: query.turn(row),
             row,
@@ -135,6 +142,10 @@ impl<'a> Kept<'a> {
             None => insert(&mut self.accepted, entry, (), MAX_CANDIDATES),
             Some(obstacle) => {
                 self.refusals += 1;
+                // Why not at home is what is asked first.
+                if part.is_some_and(|part| part.is_home) {
+                    entry.points.tier = u8::MAX;
+                }
                 insert(&mut self.refused, entry, obstacle, MAX_REFUSED);
             }
         }

@@ -230,6 +230,28 @@ mod tests {
         assert_eq!(serde_json::from_str::<Rules>(&again).unwrap(), rules);
     }
 
+    /// The block of the documentation in a language.
+    fn documented(language: &str) -> &'static str {
+        let page = include_str!("../../../../docs/placement.md");
+        let (_, block) = page.split_once(&format!("```{language}\n")).unwrap();
+        block.split("```").next().unwrap()
+    }
+
+    #[test]
+    fn what_the_documentation_shows_is_understood() {
+        let rules: Rules = toml::from_str(documented("toml")).unwrap();
+        let acme = rules.of(&"acme".into());
+        assert_eq!(acme.policy, Policy::User);
+        assert_eq!(acme.isp[0].nodes.len(), 2);
+        assert_eq!(
+            acme.deny[0].to_string(),
+            "region eu-west and label disk=slow"
+        );
+        let table = crate::geo::GeoTable::parse(documented("text")).unwrap();
+        let location = table.locate([10, 7, 0, 1].into());
+        assert_eq!(location.isp, Some("dtag".into()));
+    }
+
     #[test]
     fn a_rule_that_nobody_knows_is_an_error() {
         let text = r#"{ "default": { "polcy": "user" } }"#;

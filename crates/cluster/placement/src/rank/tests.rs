@@ -371,6 +371,46 @@ fn providers_priorities_and_costs_decide_between_neighbours() {
 }
 
 #[test]
+fn whatever_speaks_for_a_node_of_another_region_is_looked_at() {
+    let client = Location {
+        region: None,
+        ..frankfurt()
+    };
+    let here = Location {
+        country: None,
+        region: Some("eu-central".into()),
+        ..frankfurt()
+    };
+    let near: Vec<NodeView> = (0..8)
+        .map(|n| node(&format!("n{n}"), here.clone()))
+        .collect();
+    let far = || node("far", at("eu-north", "SE", 54.0, 10.0));
+    let first = |changed: NodeView, request: &Request| {
+        let mut nodes = near.clone();
+        nodes.push(changed);
+        best(request, &nodes, &rules(Policy::User))
+    };
+    let mut request = request(client);
+    assert_ne!(first(far(), &request), "far");
+    let mut better = far();
+    better.priority = 50;
+    assert_eq!(first(better, &request), "far");
+    let mut better = far();
+    better.cost = -5.0;
+    assert_eq!(first(better, &request), "far");
+    let mut better = far();
+    better.location.country = Some("DE".into());
+    assert_eq!(first(better, &request), "far");
+    request.parts = vec![part("far", 3)];
+    assert_eq!(first(far(), &request), "far");
+    request.parts.clear();
+    request.client.isp = Some("cmcc".into());
+    let mut better = far();
+    better.location.isp = Some("cmcc".into());
+    assert_eq!(first(better, &request), "far");
+}
+
+#[test]
 fn receivers_of_a_large_room_gather_and_those_of_a_small_one_do_not() {
     let nodes: Vec<NodeView> = (0..20)
         .map(|n| node(&format!("n{n:02}"), frankfurt()))

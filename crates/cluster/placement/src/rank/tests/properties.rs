@@ -3,6 +3,7 @@
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::*;
+use crate::Weights;
 
 const REGIONS: [&str; 5] = ["eu", "us", "cn", "br", "za"];
 const COUNTRIES: [&str; 4] = ["DE", "US", "CN", "BR"];
@@ -13,29 +14,44 @@ fn location() -> impl Strategy<Value = Location> {
         option::of(select(&REGIONS)),
         option::of(select(&COUNTRIES)),
         option::of(select(&ISPS)),
-        option::weighted(0.8, (-90..=90_i8, -180..=180_i16)),
+        option::weighted(0.9, (-90..=90_i8, -180..=180_i16)),
+        prop::bool::weighted(0.9),
     )
-        .prop_map(|(region, country, isp, coordinates)| Location {
-            region: region.map(Into::into),
-            country: country.map(Into::into),
-            isp: isp.map(Into::into),
-            coordinates: coordinates.map(|(latitude, longitude)| Coordinates {
-                latitude: f32::from(latitude),
-                longitude: f32::from(longitude),
-            }),
+        .prop_map(|(region, country, isp, coordinates, is_plausible)| {
+            let number = region.and_then(|name| REGIONS.iter().position(|other| *other == name));
+            let coordinates = coordinates.map(|(latitude, longitude)| {
+                let (latitude, longitude) = (f32::from(latitude), f32::from(longitude));
+                // Most are where their region is, so that regions are apart.
+                match number {
+                    Some(number) if is_plausible => Coordinates {
+                        latitude: latitude / 30.0,
+                        longitude: longitude / 60.0 + 17.0 * f32::from(number as u8),
+                    },
+                    _ => Coordinates {
+                        latitude,
+                        longitude,
+                    },
+                }
+            });
+            Location {
+                region: region.map(Into::into),
+                country: country.map(Into::into),
+                isp: isp.map(Into::into),
+                coordinates,
+            }
         })
 }
 
 prop_compose! {
     fn any_node()(
-        id in 0..60_u8,
+        id in 0..150_u8,
         location in location(),
-        load in 0..110_u8,
+        load in prop_oneof![0..20_u8, 0..110_u8],
         egress in 0..11_u64,
         pending in 0..40_u32,
         peers in 0..200_u32,
         draining in prop::bool::weighted(0.1),
-        priority in -100..=100_i8,
+        priority in prop_oneof![Just(0_i8), -100..=100_i8],
         cost in 0..5_u8,
     ) -> NodeView {
         NodeView {
@@ -50,14 +66,14 @@ prop_compose! {
                 egress: egress * 1_000_000_000,
             },
             pending,
-            ..NodeView::new(format!("n{id:02}"))
+            ..NodeView::new(format!("n{id:03}"))
         }
     }
 }
 
 /// Each name once.
 fn nodes() -> impl Strategy<Value = Vec<NodeView>> {
-    vec(any_node(), 1..60).prop_map(|mut nodes| {
+    vec(any_node(), 1..150).prop_map(|mut nodes| {
         nodes.sort_by(|a, b| a.id.cmp(&b.id));
         nodes.dedup_by(|a, b| a.id == b.id);
         nodes
@@ -70,11 +86,11 @@ prop_compose! {
         policy in select(&Policy::ALL),
         is_viewer in any::<bool>(),
         peer in 0..200_u8,
-        home in option::of(0..70_u8),
-        parts in vec((0..70_u8, 0..3000_u32, 0..2_u32), 0..6),
+        home in option::of(0..160_u8),
+        parts in vec((0..160_u8, 0..3000_u32, 0..2_u32), 0..30),
         egress in 0..20_000_000_u64,
     ) -> Request {
-        let node = |id: u8| NodeId::from(format!("n{id:02}"));
+        let node = |id: u8| NodeId::from(format!("n{id:03}"));
         Request {
             policy: Some(policy),
             role: if is_viewer { Role::Viewer } else { Role::Publisher },
@@ -92,10 +108,11 @@ prop_compose! {
 
 prop_compose! {
     fn any_rules()(
-        isolation in select(&[Isolation::None, Isolation::None, Isolation::Region, Isolation::Country]),
-        residency in vec(select(&COUNTRIES), 0..3),
-        denied in option::of(select(&REGIONS)),
-        allowed in option::of(select(&COUNTRIES)),
+        isolation in select(&[Isolation::None, Isolation::None, Isolation::None, Isolation::Region, Isolation::Country]),
+        residency in prop_oneof![3 => Just(Vec::new()), 1 => vec(select(&COUNTRIES), 1..3)],
+        denied in option::weighted(0.3, select(&REGIONS)),
+        allowed in option::weighted(0.2, select(&COUNTRIES)),
+        priority in select(&[0, 0, 1, 5000]),
     ) -> Rules {
         Rules {
             default: NamespaceRules {
@@ -109,6 +126,7 @@ prop_compose! {
                     .map(|country| NodeSelector { country: Some(country.into()), ..NodeSelector::default() })
                     .into_iter()
                     .collect(),
+                weights: Weights { priority, ..Weights::default() },
                 ..NamespaceRules::default()
             },
             ..Rules::default()
@@ -143,6 +161,9 @@ fn scores(ranking: &Ranking) -> Vec<(NodeId, i32)> {
 }
 
 proptest! {
+    // Each case is a world of a hundred nodes.
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
+
     #[test]
     fn leaving_out_regions_changes_nothing(
         nodes in nodes(), request in any_request(), rules in any_rules(),
@@ -161,6 +182,8 @@ proptest! {
         let ranking = rank(&request, &View::new(nodes.clone()), &rules);
         let of = |id: &NodeId| nodes.iter().find(|node| node.id == *id);
         let own = &rules.default;
+        prop_assert!(ranking.candidates.len() <= MAX_CANDIDATES);
+        prop_assert!(ranking.refused.len() <= MAX_REFUSED);
         for candidate in &ranking.candidates {
             let node = of(&candidate.node).expect("only living nodes");
             let place = &node.location;
