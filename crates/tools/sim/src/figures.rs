@@ -20,7 +20,7 @@ pub struct Figures {
     pub moved_by_drains: u64,
     /// People who lost their node and found no other.
     pub lost: u64,
-    /// Nodes that failed, and that were drained.
+    /// Nodes that failed.
     pub failures: u64,
     /// Nodes that were drained.
     pub drains: u64,
@@ -50,7 +50,7 @@ pub struct Figures {
     pub tree_depth: u32,
     /// Nodes that found no place in the tree.
     pub tree_unreachable: u32,
-    /// Microseconds of real time of a decision.
+    /// Microseconds of processor time of a decision.
     pub decision_us: Spread,
     /// The same of decisions for the event, whose rooms have many nodes.
     pub event_decision_us: Spread,

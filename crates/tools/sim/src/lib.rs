@@ -4,7 +4,7 @@
 //!
 //! What is simulated is decisions and what follows from them: who is where, how far away that is, how full nodes are, what
 //! goes between nodes. Packets are not. The only figures that differ from run to run are those of the time that decisions
-//! take, which is real.
+//! take on this processor.
 #![forbid(unsafe_code)]
 
 use std::{fmt, str::FromStr};

@@ -35,7 +35,8 @@ pub enum WriteError {
     },
 }
 
-/// Writes page, charts and figures (JSON) into a folder, which is made if it is not there.
+/// Writes page, charts and figures (JSON, without the curves that are in the charts) into a folder, which is made if it is not
+/// there.
 pub fn write(report: &Report, folder: &Path) -> Result<(), WriteError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -49,9 +50,20 @@ pub fn write(report: &Report, folder: &Path) -> Result<(), WriteError> {
     let page = folder.join("README.md");
     fs::write(&page, text(report, &charts)).map_err(failed(&page))?;
     let figures = folder.join("figures.json");
-    let mut json = serde_json::to_vec_pretty(report).unwrap_or_default();
-    json.push(b'\n');
-    fs::write(&figures, json).map_err(failed(&figures))
+    fs::write(&figures, bare(report)).map_err(failed(&figures))
+}
+
+/// The figures without curves.
+fn bare(report: &Report) -> String {
+    // Structures of numbers, names and lists of pairs have a form in JSON.
+    let mut report = serde_json::to_value(report).unwrap_or_default();
+    let results = report["results"].as_array_mut();
+    for figures in results.into_iter().flatten() {
+        if let Some(figures) = figures.as_object_mut() {
+            figures.retain(|_, value| !value.is_array());
+        }
+    }
+    format!("{report:#}\n")
 }
 
 fn text(report: &Report, charts: &[(&str, &str)]) -> String {

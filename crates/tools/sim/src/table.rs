@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{Figures, Report};
+use crate::{Figures, Report, Spread};
 
 /// What a row says, and how it is read off.
 type Row = (&'static str, fn(&Figures) -> String);
@@ -53,14 +53,9 @@ const ROWS: [Row; 26] = [
         count(f.moved_by_drains)
     }),
     ("Lost a node and found no other", |f| count(f.lost)),
-    ("A decision, p50 / p99, µs", |f| {
-        format!("{:.1} / {:.1}", f.decision_us.p50, f.decision_us.p99)
-    }),
+    ("A decision, p50 / p99, µs", |f| times(&f.decision_us)),
     ("A decision for the event, p50 / p99, µs", |f| {
-        format!(
-            "{:.1} / {:.1}",
-            f.event_decision_us.p50, f.event_decision_us.p99
-        )
+        times(&f.event_decision_us)
     }),
 ];
 
@@ -130,6 +125,15 @@ fn percent(share: f64) -> String {
 
 fn percent_fine(share: f64) -> String {
     format!("{:.3} %", share * 100.0)
+}
+
+/// What nobody decided took no time.
+fn times(spread: &Spread) -> String {
+    if spread.max == 0.0 {
+        "–".to_owned()
+    } else {
+        format!("{:.1} / {:.1}", spread.p50, spread.p99)
+    }
 }
 
 fn optional(number: u32) -> String {

@@ -86,15 +86,20 @@ impl World {
 
     /// Milliseconds from one node to another.
     pub(crate) fn between(&self, a: usize, b: usize) -> f32 {
+        if a == b {
+            return 0.0;
+        }
         let (a, b) = (&self.nodes[a], &self.nodes[b]);
-        one_way(a.coordinates.distance_to(b.coordinates))
+        let is_one_network = AREAS[a.area].country == AREAS[b.area].country && a.isp == b.isp;
+        let crossing = if is_one_network { 0.0 } else { CROSSING / 2.0 };
+        crossing + one_way(a.coordinates.distance_to(b.coordinates))
     }
 }
 
 /// What the nearest node costs, the last mile left out.
 const ACCESS: f32 = 2.0;
 
-/// What changing to another provider costs at busy hours.
+/// What changing to another provider costs at busy hours, there and back.
 const CROSSING: f32 = 8.0;
 
 /// Kilometres that light goes in fibre in a millisecond.

@@ -418,7 +418,7 @@ fn receivers_of_a_large_room_gather_and_those_of_a_small_one_do_not() {
     let rules = rules(Policy::Stream);
     let chosen = |peers| {
         let mut view = View::new(nodes.clone());
-        view.measured(&"n07".into(), loaded(0.45), 0);
+        view.measured(&"n07".into(), loaded(0.6), 0);
         let users = (0..50).map(|user| Request {
             peer: Some(format!("user {user}").into()),
             role: Role::Viewer,
@@ -501,10 +501,10 @@ fn reasons_are_sentences_and_their_points_add_up() {
     let sentences: Vec<String> = candidate.reasons.iter().map(Reason::to_string).collect();
     let expected = [
         "is in the client's region, eu-central (+300)",
+        "has 1 peer of the room already (+100)",
         "is in the client's country, DE (+100)",
         "is 51 % loaded, 5 joins under way included (-100)",
         "is connected by dtag, the best for the client's provider (+80)",
-        "has 1 peer of the room already (+60)",
         "uses 50 % of its uplink (-50)",
         "sending from there costs 2 (-20)",
         "has priority 10 (+10)",
