@@ -219,8 +219,23 @@ impl Room {
         effects.push(Effect::AnswerNode { ask, result });
     }
 
-    /// Another part says which streams of a pipe are wanted there.
-    pub(super) fn set_wanted(&mut self, key: &FeedKey, wanted: &[bool], effects: &mut Vec<Effect>) {
+    /// Another part says which streams of a pipe are wanted there. If the pipe is gone meanwhile, it cannot know that.
+    pub(super) fn want_streams(
+        &mut self,
+        key: FeedKey,
+        wanted: &[bool],
+        effects: &mut Vec<Effect>,
+    ) {
+        let remote = self.remote.as_ref();
+        if remote.is_some_and(|remote| remote.feeds.contains_key(&key)) {
+            return self.set_wanted(&key, wanted, effects);
+        }
+        let (node, life, pipe) = key;
+        let request = NodeRequest::PipeGone { life, pipe };
+        effects.push(Effect::TellNode { node, request });
+    }
+
+    fn set_wanted(&mut self, key: &FeedKey, wanted: &[bool], effects: &mut Vec<Effect>) {
         let remote = self.remote.as_mut();
         let feed = remote.and_then(|it| it.feeds.get_mut(key));
         let Some(feed) = feed.filter(|feed| feed.opening.is_none()) else {

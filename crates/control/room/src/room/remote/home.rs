@@ -318,7 +318,7 @@ impl Room {
                 Ok(NodeReply::Done)
             }
             NodeRequest::WantStreams { life, pipe, wanted } if is_fit => {
-                self.set_wanted(&(node.clone(), life, pipe), &wanted, effects);
+                self.want_streams((node.clone(), life, pipe), &wanted, effects);
                 Ok(NodeReply::Done)
             }
             NodeRequest::PipeGone { life, pipe } if is_fit => {
