@@ -16,7 +16,8 @@ use crate::{
 };
 
 impl Room {
-    /// Carries out what somebody decided who is not in the room.
+    /// Carries out what somebody decided who is not in the room. What another node has to do, because it has the peer or is the
+    /// room's home, is passed on to it; `Ok` says no more than that then.
     pub fn administer(
         &mut self,
         now: Instant,
