@@ -59,6 +59,9 @@ call() {
 # member NAME: the value of a member in the JSON on standard input; names are unique in these answers.
 member() { sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p"; }
 
+# Ends with this script even if that is killed without a chance to clean up (util-linux).
+guarded=(env)
+if command -v setpriv >/dev/null; then guarded=(setpriv --pdeathsig TERM); fi
 encoder=""
 finish() {
     trap - EXIT
@@ -103,7 +106,7 @@ host() { if [[ $1 == *:* ]]; then echo "[$1]"; else echo "$1"; fi; }
 sound="[select=a:f=rtp:ssrc=1111:payload_type=100]rtp://$(host "$audio_ip"):$audio_port?rtcpport=$audio_rtcp&pkt_size=1200"
 picture="[select=v:f=rtp:ssrc=2222:payload_type=101]rtp://$(host "$video_ip"):$video_port?rtcpport=$video_rtcp&pkt_size=1200"
 # It does not listen to requests for key frames: one a second, for those who come later.
-ffmpeg -hide_banner -loglevel error -nostdin "${input[@]}" "${maps[@]}" \
+"${guarded[@]}" ffmpeg -hide_banner -loglevel error -nostdin "${input[@]}" "${maps[@]}" \
     -c:a libopus -ac 2 -ar 48000 -b:a 64k \
     -c:v libvpx -deadline realtime -cpu-used 6 -b:v 1M -pix_fmt yuv420p -force_key_frames 'expr:gte(t,n_forced)' \
     -f tee "$sound|$picture" &

@@ -56,6 +56,9 @@ call() {
 # member NAME: the value of a member in the JSON on standard input; names are unique in these answers.
 member() { sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p"; }
 
+# Ends with this script even if that is killed without a chance to clean up (util-linux).
+guarded=(env)
+if command -v setpriv >/dev/null; then guarded=(setpriv --pdeathsig TERM); fi
 pipeline=""
 finish() {
     trap - EXIT
@@ -96,7 +99,7 @@ else
     source=()
     sound=(audiotestsrc is-live=true freq=440 volume=0.2) picture=(videotestsrc is-live=true ! video/x-raw,width=640,height=360,framerate=25/1)
 fi
-gst-launch-1.0 -q rtpbin name=bin rtp-profile=avpf "${source[@]}" \
+"${guarded[@]}" gst-launch-1.0 -q rtpbin name=bin rtp-profile=avpf "${source[@]}" \
     "${sound[@]}" ! audioconvert ! audioresample ! audio/x-raw,rate=48000,channels=2 \
     ! opusenc ! rtpopuspay pt=100 ssrc=1111 ! bin.send_rtp_sink_0 \
     bin.send_rtp_src_0 ! udpsink "host=$audio_ip" "port=$audio_port" \

@@ -57,6 +57,9 @@ call() {
 # member NAME: the value of the first member of this name in the JSON on standard input.
 member() { grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
 
+# Ends with this script even if that is killed without a chance to clean up (util-linux).
+guarded=(env)
+if command -v setpriv >/dev/null; then guarded=(setpriv --pdeathsig TERM); fi
 session=$(mktemp --suffix .sdp) recorder=""
 finish() {
     trap - EXIT
@@ -107,7 +110,7 @@ receive() {
 [[ -z $sound ]] || receive "$sound" audio "$port" 100 opus/48000/2
 [[ -z $picture ]] || receive "$picture" video $((port + 2)) 101 VP8/90000
 
-ffmpeg -hide_banner -loglevel error -nostdin -y -protocol_whitelist file,udp,rtp -i "$session" \
+"${guarded[@]}" ffmpeg -hide_banner -loglevel error -nostdin -y -protocol_whitelist file,udp,rtp -i "$session" \
     ${seconds:+-t "$seconds"} -c copy "$out" &
 recorder=$!
 # It must listen before the key frame comes with which a picture begins.

@@ -116,7 +116,7 @@ async fn what_a_peer_sends_is_recorded() {
     let node = Node::start_roomy().await;
     let mut ada = Client::connect(node.port, "stage", "ada").await;
     join(&mut ada, "Ada").await;
-    let _publisher = publish("broadcast-ffmpeg.sh", &node);
+    let publisher = publish("broadcast-ffmpeg.sh", &node);
     let (_, consumer) = ada.asked("newConsumer").await;
     ada.asked("newConsumer").await;
     let folder = tempfile::tempdir().expect("a place for temporary files");
@@ -136,6 +136,21 @@ async fn what_a_peer_sends_is_recorded() {
     assert!(recorded.status.success(), "{recorded:?}");
     let bytes = std::fs::metadata(&file).expect("recorded").len();
     assert!(bytes > 10_000, "{bytes} bytes");
+
+    // Killed without a chance to clean up, it leaves no encoder behind.
+    let script = publisher.id().expect("running");
+    let children = std::fs::read_to_string(format!("/proc/{script}/task/{script}/children"));
+    let children = children.expect("Linux tells them");
+    let encoder = children.split_whitespace().next().expect("one child");
+    let command = format!("/proc/{encoder}/cmdline");
+    let runs = || std::fs::read(&command).is_ok_and(|line| line.starts_with(b"ffmpeg"));
+    assert!(runs());
+    drop(publisher);
+    let deadline = Instant::now() + PATIENCE;
+    while runs() {
+        assert!(Instant::now() < deadline, "the encoder goes on");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]
