@@ -11,7 +11,7 @@
 //!   `info!(room = %room_id, peers, "room closed")`. A task or request opens one span with them, and everything
 //!   inside inherits it: `info_span!("room", room = %room_id)`.
 //! * Log an error once, where it is handled, with its whole chain: `error = %format_args!("{error:#}")` for
-//!   `anyhow`, or [`chain`] for others. Text never repeats what a field says.
+//!   `anyhow`, or `plenum_api::error::chain` for others. Text never repeats what a field says.
 //! * Never log ICE passwords, keys or tokens; never a line per packet.
 #![forbid(unsafe_code)]
 
