@@ -198,11 +198,14 @@ pub(crate) fn strike(pid: i32, name: &str) {
     signal(pid, name);
     if name == "SEGV" {
         // Rust's runtime takes the first one for a fault of its own, puts the system's handling back, and expects the
-        // fault to happen again. If it was not the runtime that took it, there is nobody left to be told.
-        let _ = std::process::Command::new("kill")
-            .args(["-SEGV", &pid.to_string()])
-            .stderr(Stdio::null())
-            .status();
+        // fault to happen again. On a busy machine two that come before it has run are one.
+        let deadline = Instant::now() + PATIENCE;
+        while is_alive(pid) && Instant::now() < deadline {
+            let _ = std::process::Command::new("kill")
+                .args(["-SEGV", &pid.to_string()])
+                .stderr(Stdio::null())
+                .status();
+        }
     }
 }
 
