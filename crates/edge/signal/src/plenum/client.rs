@@ -110,18 +110,26 @@ impl Client {
         } = self;
         // The room is done with this session; only the farewell is left.
         drop((session, earlier));
-        let resume_by = link.resume_by();
-        let wire = match (link.into_wire(), resume_by) {
-            (Some(wire), _) => Some(wire),
-            (None, Some(time)) if ending.outlives_socket() => {
-                let resumption = timeout_at(time, resumptions.recv()).await;
-                let resumption = resumption.ok().flatten();
-                resumption.map(|it| Wire::new(it.socket, &edge.settings))
+        let mut resume_by = link.resume_by();
+        let comes_back = ending.outlives_socket();
+        if let Some(wire) = link.into_wire() {
+            tokio::select! {
+                heard = wire.close(code, reason.clone()) => if heard || !comes_back {
+                    return;
+                },
+                Some(resumption) = resumptions.recv(), if comes_back => {
+                    // That socket was broken already, and nobody had noticed.
+                    Wire::new(resumption.socket, &edge.settings).close(code, reason).await;
+                    return;
+                }
             }
-            (None, _) => None,
-        };
-        drop(ticket);
-        if let Some(wire) = wire {
+            resume_by = Some(tokio::time::Instant::now() + RESUME_WITHIN);
+        }
+        if let Some(time) = resume_by.filter(|_| comes_back)
+            && let Ok(Some(resumption)) = timeout_at(time, resumptions.recv()).await
+        {
+            drop(ticket);
+            let wire = Wire::new(resumption.socket, &edge.settings);
             wire.close(code, reason).await;
         }
     }

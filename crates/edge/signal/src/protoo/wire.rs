@@ -111,20 +111,24 @@ impl Wire {
         self.marked
     }
 
-    /// Says goodbye and gives the client a moment to say it too.
-    pub(crate) async fn close(mut self, code: u16, reason: impl Into<Utf8Bytes>) {
+    /// Says goodbye and gives the client a moment to say it too. Whether it did: one that did not may not have heard.
+    pub(crate) async fn close(mut self, code: u16, reason: impl Into<Utf8Bytes>) -> bool {
         let frame = CloseFrame {
             code,
             reason: reason.into(),
         };
         if self.enqueue(Message::Close(Some(frame))).is_err() {
-            return;
+            return false;
         }
+        let mut answered = false;
         let _ = timeout(CLOSE_GRACE, async {
-            while let Some(Ok(_)) = self.stream.next().await {}
+            while let Some(Ok(message)) = self.stream.next().await {
+                answered |= matches!(message, Message::Close(_));
+            }
             let _ = (&mut self.writer).await;
         })
         .await;
+        answered
     }
 
     fn handle_frame(
