@@ -31,8 +31,12 @@ async fn what_was_missed_comes_after_resuming_in_its_order() {
     // The question was seen, its answer is lost with the socket.
     bob.cut();
     let resumed = bob.resume().await;
-    assert_eq!(resumed["unanswered"], json!([question]));
-    bob.accept(question).await;
+    // With it perhaps the answer before, to a question about messages.
+    let unanswered = resumed["unanswered"].as_array().expect("a list");
+    assert_eq!(unanswered.last(), Some(&json!(question)));
+    for id in unanswered {
+        bob.accept(id.as_u64().expect("a number")).await;
+    }
     // Nobody has noticed anything.
     let name = json!({"displayName": "Bob again"});
     bob.ask("setDisplayName", name).await.expect("renamed");
