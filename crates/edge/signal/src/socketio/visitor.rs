@@ -142,12 +142,10 @@ impl Visitor {
 
     async fn serve(&mut self, Call { spoken, ack }: Call) {
         sleep(self.bucket.take(std::time::Instant::now())).await;
-        if self
-            .stay
-            .as_ref()
-            .is_some_and(|stay| stay.guest.has_ended().is_some())
-        {
-            self.stay = None;
+        let ended = |stay: &Stay| stay.guest.has_ended().is_some();
+        if self.stay.as_ref().is_some_and(ended) {
+            // The listener is about to disconnect it, and would not get to it if the stay were given up here.
+            return refuse(ack, "the room has ended this session".to_owned());
         }
         let done = match spoken.decode() {
             Ok(word) => self.carry_out(word, ack).await,
