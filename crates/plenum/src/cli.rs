@@ -46,6 +46,7 @@ pub(crate) enum Command {
   plenum serve --listen 0.0.0.0 --announced-ip 203.0.113.7 --insecure
   plenum serve --tls self-signed
   plenum serve --config /etc/plenum.toml --set rtc.min_port=20000
+  plenum serve --redis redis://10.0.0.1 --set cluster.secret_file=secret --set cluster.address=10.0.0.5
   plenum serve --interactive        with a console on this terminal
 
 Later wins: built-in defaults, the file, environment (PLENUM_RTC_MIN_PORT …), flags.")]
@@ -108,6 +109,12 @@ pub(crate) struct ServeArgs {
     /// Listen on a public address although everybody could join every room.
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// The server of Redis whose cluster the node belongs to.
+    #[arg(long, value_name = "URL")]
+    pub(crate) redis: Option<String>,
+    /// What the node does in its cluster.
+    #[arg(long, value_name = "ROLE", value_parser = ["all", "signal", "media"])]
+    pub(crate) role: Option<String>,
     /// Have a console on this terminal, as `plenum console`; the log goes on above its prompt.
     #[arg(long)]
     pub(crate) interactive: bool,

@@ -60,6 +60,8 @@ pub(crate) fn serve_flags(args: &ServeArgs) -> Vec<Override> {
         "--announced-ip",
     );
     add("tls.mode", args.tls.clone(), "--tls");
+    add("cluster.redis", args.redis.clone(), "--redis");
+    add("node.role", args.role.clone(), "--role");
     add(
         "http.insecure",
         args.insecure.then(|| "true".to_owned()),

@@ -9,7 +9,7 @@ use std::{
 use plenum_params::network::Network;
 use toml::Value;
 
-use crate::{Secret, setting::Setting};
+use crate::{Secret, ServerUrl, setting::Setting};
 
 /// `[auth]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -203,6 +203,10 @@ macro_rules! list {
 list!(u16, "a list of integers from 0 to 65535");
 list!(String, "a list of texts");
 list!(PathBuf, "a list of paths");
+list!(
+    ServerUrl,
+    "a list of addresses of servers of Redis: redis://10.0.0.1:26379"
+);
 list!(Network, "a list of ranges of addresses, such as 10.0.0.0/8");
 
 impl Setting for Network {

@@ -80,6 +80,65 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Problem {
+    /// Nodes could not know each other.
+    #[error(
+        "cluster.redis makes this node one of several, and nothing says how they know each other: give all of them one secret (openssl rand -hex 32) in a file and name it in cluster.secret_file, or name certificates in cluster.certificate, cluster.key and cluster.authority"
+    )]
+    NoClusterIdentity,
+    /// A way of knowing nodes that is not complete, or two.
+    #[error(
+        "other nodes are known either by cluster.secret_file (or cluster.secret) or by cluster.certificate with cluster.key and cluster.authority: name one of the two ways, and all of it"
+    )]
+    MixedClusterIdentity,
+    /// Whoever is shown a proof could try out secrets.
+    #[error(
+        "cluster.secret has {0} bytes, and must have at least 16 that nobody can guess: openssl rand -hex 32"
+    )]
+    ShortClusterSecret(usize),
+    /// Settings of a cluster without the server that makes it one.
+    #[error(
+        "{key} is for a cluster: name the server of Redis that its nodes share in cluster.redis (--redis redis://127.0.0.1:6379), or leave it out"
+    )]
+    NoRegistry {
+        /// What was set.
+        key: &'static str,
+    },
+    /// One server, or Sentinels that know it, and they know it by a name.
+    #[error(
+        "Redis is named either by cluster.redis, or by cluster.sentinels together with cluster.master, which is what the Sentinels call it"
+    )]
+    MixedRegistry,
+    /// Two places for one password.
+    #[error("cluster.redis_password and cluster.redis_password_file are set: keep one")]
+    TwoRedisPasswords,
+    /// A certificate without its key.
+    #[error("{one} is set without {other}: a certificate and its key belong together")]
+    HalfCertificate {
+        /// What was set.
+        one: &'static str,
+        /// What was not.
+        other: &'static str,
+    },
+    /// Other nodes would not know where this one is.
+    #[error(
+        "cluster.listen is {0}, which no other node can connect to: set cluster.address to what they reach this one by (fra-1.example.org:7400), or cluster.listen to an address of this machine"
+    )]
+    NoClusterAddress(IpAddr),
+    /// Other nodes' workers would not know where to send media.
+    #[error(
+        "media has no address that other nodes could send to: set cluster.media_address to the one of this machine that they reach"
+    )]
+    NoMediaAddress,
+    /// A text is not what it has to be.
+    #[error("{key} must be {expected}, not `{given}`")]
+    Malformed {
+        /// Which setting.
+        key: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it is.
+        given: String,
+    },
     /// Two ways of saying the same thing.
     #[error(
         "rtc.listen is set, and so is rtc.listen_ip or rtc.announced_ip (WEBRTC_LISTEN_IP, ANNOUNCED_IP): keep one of both ways"

@@ -8,7 +8,7 @@ use crate::Config;
 use crate::setting::Setting;
 
 /// What stands for a secret in print.
-const MASK: &str = "********";
+pub(crate) const MASK: &str = "********";
 
 /// A value as it was given.
 #[derive(Clone, Copy)]
@@ -85,13 +85,49 @@ macro_rules! keys {
 
 keys! {
     node.id: Option<String>,
+    node.data_dir: Option<std::path::PathBuf>,
     node.name: String,
-    node.region: String,
+    node.role: crate::NodeRole,
+    node.public_url: Option<String>,
+    node.organisation: Option<String>,
+    node.region: Option<String>,
+    node.country: Option<String>,
+    node.isp: Option<String>,
+    node.coordinates: Option<crate::Coordinates>,
+    node.labels: Vec<String>,
+    node.namespaces: Vec<String>,
+    node.priority: i32,
+    node.cost: u32,
     node.max_cpu_percent: u32,
     node.max_consumers: u32,
     node.max_memory_mib: u32,
     node.max_egress_mbps: u32,
     node.drain_timeout_s: u32,
+    cluster.redis: Option<crate::ServerUrl>,
+    cluster.sentinels: Vec<crate::ServerUrl>,
+    cluster.master: Option<String>,
+    cluster.redis_user: Option<String>,
+    cluster.redis_password: Option<crate::Secret> => secret,
+    cluster.redis_password_file: Option<std::path::PathBuf>,
+    cluster.redis_tls: bool,
+    cluster.redis_authority: Option<std::path::PathBuf>,
+    cluster.redis_certificate: Option<std::path::PathBuf>,
+    cluster.redis_key: Option<std::path::PathBuf>,
+    cluster.prefix: String,
+    cluster.listen: std::net::SocketAddr,
+    cluster.address: Option<String>,
+    cluster.secret: Option<crate::Secret> => secret,
+    cluster.secret_file: Option<std::path::PathBuf>,
+    cluster.previous_secret_file: Option<std::path::PathBuf>,
+    cluster.certificate: Option<std::path::PathBuf>,
+    cluster.key: Option<std::path::PathBuf>,
+    cluster.authority: Option<std::path::PathBuf>,
+    cluster.certificate_names: bool,
+    cluster.media_address: Option<std::net::IpAddr>,
+    cluster.policy: crate::PlacementPolicy,
+    cluster.rules: Option<std::path::PathBuf>,
+    cluster.geo_table: Option<std::path::PathBuf>,
+    cluster.geo_databases: Vec<std::path::PathBuf>,
     http.listen_ip: std::net::IpAddr,
     http.port: u16,
     http.further_ports: Vec<u16>,

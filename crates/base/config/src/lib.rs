@@ -10,17 +10,20 @@
 
 mod admin_keys;
 mod broadcast;
+mod cluster;
 mod doors;
 mod error;
 mod keys;
 mod listen;
 mod namespaces;
+mod node;
 mod ports;
 mod resolve;
 mod secret;
 mod sections;
 mod setting;
 mod validate;
+mod validate_cluster;
 mod webhooks;
 
 #[cfg(test)]
@@ -28,13 +31,15 @@ mod tests;
 
 pub use admin_keys::{AdminKey, AdminScope, AdminSecret};
 pub use broadcast::Broadcast;
+pub use cluster::{Cluster, PlacementPolicy, ServerUrl};
 pub use doors::{Auth, AuthMode, DoorLimits, Http, Ice, Tls, TlsMode};
 pub use error::{ConfigError, Origin, Problem};
 pub use namespaces::{Namespace, NamespaceLimits};
+pub use node::{Coordinates, Node, NodeRole};
 pub use ports::{DEFAULT_EPHEMERAL, PortPlan};
 pub use resolve::{FileSource, Override, resolve};
 pub use secret::Secret;
 pub use sections::{
-    Admin, AdminAllow, Config, Log, LogFormat, Metrics, Node, Room, Rtc, RtcMode, Workers,
+    Admin, AdminAllow, Config, Log, LogFormat, Metrics, Room, Rtc, RtcMode, Workers,
 };
 pub use webhooks::{WebhookTarget, Webhooks};

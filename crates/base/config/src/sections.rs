@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use plenum_params::transport::{Address, ListenInfo};
 
-use crate::{AdminKey, Auth, Broadcast, DoorLimits, Http, Ice, Namespace, Tls, Webhooks};
+use crate::{
+    AdminKey, Auth, Broadcast, Cluster, DoorLimits, Http, Ice, Namespace, Node, Tls, Webhooks,
+};
 
 /// All settings of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct Config {
     pub auth: Auth,
     /// Who publishes and plays by HTTP.
     pub broadcast: Broadcast,
+    /// How nodes find and know each other.
+    pub cluster: Cluster,
     /// Signalling, web page and status.
     pub http: Http,
     /// Servers that help clients to find a path.
@@ -153,54 +157,6 @@ impl Default for Metrics {
             enabled: true,
             listen_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
-        }
-    }
-}
-
-/// `[node]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Node {
-    /// Stable identifier in a cluster; `None`: made up at start.
-    pub id: Option<String>,
-    /// Name that people see.
-    pub name: String,
-    /// Region for placement.
-    pub region: String,
-    /// CPU of all workers together from which on no new rooms are taken, in percent of a core; 0: no limit.
-    pub max_cpu_percent: u32,
-    /// Consumers of the whole node from which on no new rooms are taken; 0: no limit.
-    pub max_consumers: u32,
-    /// Memory of all workers together from which on no new rooms are taken, in MiB; 0: no limit.
-    pub max_memory_mib: u32,
-    /// Bandwidth out of the node from which on no new rooms are taken, in Mbit/s; 0: no limit.
-    pub max_egress_mbps: u32,
-    /// Seconds that calls may go on after SIGTERM; 0: none.
-    pub drain_timeout_s: u32,
-}
-
-impl Node {
-    /// `drain_timeout_s` as a duration.
-    pub fn drain_timeout(&self) -> Duration {
-        Duration::from_secs(self.drain_timeout_s.into())
-    }
-}
-
-impl Default for Node {
-    fn default() -> Self {
-        Self {
-            id: None,
-            name: "plenum".into(),
-            region: "default".into(),
-            // What the workers may use together is bounded by what each of them may; what the network carries, nobody
-            // can know but its owner.
-            max_cpu_percent: 0,
-            max_consumers: 0,
-            max_memory_mib: 0,
-            max_egress_mbps: 0,
-            // A third of what service managers wait before they kill (systemd: 90 s): time to say goodbye, and for a
-            // balancer to notice.
-            drain_timeout_s: 30,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use toml::Value;
 
-use crate::{AdminAllow, AuthMode, LogFormat, RtcMode, TlsMode};
+use crate::{AdminAllow, AuthMode, LogFormat, NodeRole, PlacementPolicy, RtcMode, TlsMode};
 
 /// A type of settings.
 pub(crate) trait Setting: Sized {
@@ -41,6 +41,7 @@ macro_rules! integer {
 
 integer!(u16, "an integer from 0 to 65535");
 integer!(u32, "an integer from 0 to 4294967295");
+integer!(i32, "an integer");
 
 impl Setting for bool {
     const EXPECTED: &'static str = "true or false";
@@ -140,6 +141,21 @@ words!(
     "files" => TlsMode::Files,
     "off" => TlsMode::Off,
     "self-signed" => TlsMode::SelfSigned
+);
+words!(
+    NodeRole,
+    "\"all\", \"signal\" or \"media\"",
+    "all" => NodeRole::All,
+    "media" => NodeRole::Media,
+    "signal" => NodeRole::Signal
+);
+words!(
+    PlacementPolicy,
+    "\"room\", \"user\", \"stream\" or \"broadcast\"",
+    "broadcast" => PlacementPolicy::Broadcast,
+    "room" => PlacementPolicy::Room,
+    "stream" => PlacementPolicy::Stream,
+    "user" => PlacementPolicy::User
 );
 words!(LogFormat, "\"text\" or \"json\"", "json" => LogFormat::Json, "text" => LogFormat::Text);
 

@@ -187,6 +187,10 @@ fn every_key_can_be_set_by_every_layer() {
         "\"off\", \"files\" or \"self-signed\"" => "self-signed",
         ranges if ranges.contains("10.0.0.0/8") => "192.0.2.0/24 2001:db8::/32",
         "\"loopback\", \"any\" or \"none\"" => "any",
+        "\"all\", \"signal\" or \"media\"" => "media",
+        "\"room\", \"user\", \"stream\" or \"broadcast\"" => "user",
+        place if place.starts_with("latitude") => "50.11, 8.68",
+        address if address.starts_with("an address with a port") => "[::1]:7401",
         _ => "40000",
     };
     for key in KEYS {
@@ -260,6 +264,100 @@ fn doors_have_what_they_need() {
     let config = from_file(text).unwrap();
     config.validate().unwrap();
     assert!(!config.to_toml_masked().contains("\"s\""));
+}
+
+#[test]
+fn a_cluster_has_what_it_needs() {
+    let secret = "secret_file = \"s\"\naddress = \"a.example.org\"\n";
+    let with = |more: &str| format!("[cluster]\nredis = \"redis://h\"\n{secret}{more}");
+    from_file(&with("")).unwrap().validate().unwrap();
+    for (text, word) in [
+        ("[node]\nrole = \"signal\"", "--redis"),
+        ("[node]\nid = \"a b\"", "node.id"),
+        ("[node]\ncountry = \"Germany\"", "node.country"),
+        ("[node]\npublic_url = \"fra-1\"", "node.public_url"),
+        ("[node]\npublic_url = \"https://a/b\"", "node.public_url"),
+        ("[node]\npublic_url = \"https://\"", "node.public_url"),
+        ("[node]\nlabels = [\"\"]", "node.labels"),
+        ("[node]\nnamespaces = \"a/b\"", "node.namespaces"),
+        ("[node]\npriority = 101", "node.priority"),
+        (
+            "[cluster]\nmaster = \"m\"",
+            "cluster.master is for a cluster",
+        ),
+        (
+            "[cluster]\nredis = \"redis://h\"\naddress = \"a\"",
+            "openssl rand",
+        ),
+        (
+            "[cluster]\nredis = \"redis://h\"\nsecret_file = \"s\"",
+            "cluster.address",
+        ),
+        (
+            "[cluster]\nredis = \"redis://h\"\naddress = \"a\"\nsecret = \"short\"",
+            "has 5 bytes",
+        ),
+        (
+            &with("secret = \"0123456789abcdef\""),
+            "one of the two ways",
+        ),
+        (&with("certificate = \"c\""), "one of the two ways"),
+        (&with("sentinels = \"redis://s\""), "cluster.sentinels"),
+        (&with("master = \"m\""), "cluster.master"),
+        (
+            &with("redis_key = \"k\""),
+            "without cluster.redis_certificate",
+        ),
+        (&with("prefix = \"{}\""), "cluster.prefix"),
+        (
+            &with("redis_password = \"p\"\nredis_password_file = \"f\""),
+            "keep one",
+        ),
+        (
+            &with("[rtc]\nlisten_ip = \"0.0.0.0\"\nannounced_ip = \"a.example.org\""),
+            "cluster.media_address",
+        ),
+    ] {
+        let error = from_file(text).unwrap().validate().unwrap_err().to_string();
+        assert!(
+            error.contains(word) && error.lines().count() == 1,
+            "{text}: {error}"
+        );
+    }
+    for address in ["a b", "", "::1", "a:b:7400", "http://a"] {
+        let text = format!(
+            "[cluster]\nredis = \"redis://u:hunter2@h\"\nsecret_file = \"s\"\naddress = \"{address}\""
+        );
+        let error = from_file(&text)
+            .unwrap()
+            .validate()
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("cluster.address"), "{address}: {error}");
+    }
+}
+
+#[test]
+fn passwords_of_a_cluster_are_never_printed() {
+    let text = "[cluster]\nredis = \"http://u:hunter2@h\"\nsecret = \"hunter2\"\nredis_password = \"hunter2\"";
+    let config = from_file(text).unwrap();
+    let error = config.validate().unwrap_err().to_string();
+    assert!(error.contains("http://u:********@h"), "{error}");
+    let shown = config.to_toml_masked();
+    for text in [error, shown, format!("{config:?}")] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn other_nodes_send_media_to_what_is_told() {
+    let address = |text: &str| from_file(text).unwrap().cluster_media_address();
+    let ip = |text: &str| Some(text.parse().unwrap());
+    assert_eq!(address(""), ip("127.0.0.1"));
+    let told = "[rtc]\nlisten_ip = \"0.0.0.0\"\nannounced_ip = \"203.0.113.7\"";
+    assert_eq!(address(told), ip("203.0.113.7"));
+    let set = format!("{told}\n[cluster]\nmedia_address = \"10.0.0.7\"");
+    assert_eq!(address(&set), ip("10.0.0.7"));
 }
 
 #[test]
@@ -364,7 +462,9 @@ fn secrets_are_never_printed() {
 #[test]
 fn printed_settings_say_what_is_not_set() {
     let text = Config::default().to_toml_masked();
-    assert!(text.starts_with("[node]\n# id is not set\nname = \"plenum\"\n"));
+    assert!(
+        text.starts_with("[node]\n# id is not set\n# data_dir is not set\nname = \"plenum\"\n")
+    );
     assert!(text.contains("\n\n[http]\nlisten_ip = \"127.0.0.1\"\nport = 3000\n"));
 }
 

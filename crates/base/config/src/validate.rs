@@ -13,6 +13,12 @@ impl Config {
         self.check_addresses(&mut problems);
         self.check_doors(&mut problems);
         self.check_ranges(&mut problems);
+        self.check_node(&mut problems);
+        if self.cluster.is_on() {
+            self.check_cluster(&mut problems);
+        } else {
+            self.check_alone(&mut problems);
+        }
         if problems.is_empty() {
             Ok(())
         } else {
