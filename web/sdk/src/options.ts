@@ -10,6 +10,8 @@ import type { Connection as Line } from "./wire/socket.js";
 
 export interface ConnectOptions {
   room: string;
+  // Further nodes of a cluster, for when the first one does not answer. Nodes tell of others, too.
+  urls?: readonly (string | URL)[];
   // Who this is; made up if absent. Of two connections with the same one, the newer one stays.
   peer?: string;
   token?: Token;

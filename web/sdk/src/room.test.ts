@@ -106,7 +106,7 @@ describe("Room", () => {
 
   it("joins with one message that connects both transports, and sends right behind it", async () => {
     open();
-    expect(wire().url).toBe("ws://node:3000/plenum?room=hall&peer=ada");
+    expect(wire().url).toBe("ws://node:3000/plenum?room=hall&peer=ada&redirects=3");
     void room.publish(track("mic", "audio"));
     wire().tell("welcome", welcome());
     await settled();
@@ -445,6 +445,35 @@ describe("Room", () => {
     wire().lose(1012);
     await settled(1_000);
     expect(wire().url).toContain("token=token-2");
+  });
+
+  it("goes to the node that it is sent to, and to another one when that is gone", async () => {
+    open({ urls: ["http://second:3000"] });
+    const nodes = ["http://fourth:3000"];
+    wire().frame({ notification: true, method: "redirect", data: { url: "http://third:3000", reason: "" } });
+    expect(wire().url).toBe("ws://third:3000/plenum?room=hall&peer=ada&redirects=2");
+    wire().tell("welcome", welcome({ nodes }));
+    await settled();
+    wire().answer("join", { peers: [] });
+    await settled();
+    const tried: string[] = [];
+    for (let n = 0; n < 6; n += 1) {
+      wire().lose();
+      await settled(400);
+      tried.push(new URL(wire().url).hostname);
+    }
+    expect(tried).toEqual(["third", "third", "node", "third", "second", "third"]);
+    wire().lose();
+    await settled(400);
+    expect(wire().url).toBe("ws://fourth:3000/plenum?room=hall&peer=ada&redirects=3");
+    wire().tell("welcome", welcome());
+    await settled();
+    wire().answer("join", { peers: [] });
+    await settled();
+    expect(said).toEqual(["joined", "joined again"]);
+    wire().lose();
+    await settled();
+    expect(wire().url).toContain("ws://fourth:3000/plenum?resume=t");
   });
 
   it("takes TCP alone where nothing else comes through", async () => {

@@ -18,6 +18,7 @@ import type { Peer } from "./peer.js";
 import { Publishing, type PublishOptions } from "./publishing.js";
 import type { RemoteTrack } from "./remote.js";
 import type { ConnectionState, RoomEvents, RoomState } from "./room_events.js";
+import { Route } from "./route.js";
 import type { Direction, ProduceData, SessionHost, SessionOptions } from "./session.js";
 import { Sessions } from "./sessions.js";
 import { Shown } from "./shown.js";
@@ -45,6 +46,7 @@ export class Room extends Emitter<RoomEvents> {
   readonly #model: Model;
   readonly #options: SessionOptions;
   readonly #address: Address;
+  readonly #route: Route;
   readonly #socket: Socket;
   readonly #health: Health;
   readonly #sessions: Sessions;
@@ -64,8 +66,9 @@ export class Room extends Emitter<RoomEvents> {
   // Begins at once; `ready` tells when the room is joined.
   constructor(url: string | URL, options: ConnectOptions) {
     super();
-    const { room, peer = randomPeer(), token, namespace } = options;
-    this.#address = { url, room, peer, token, namespace };
+    const { room, peer = randomPeer(), token, namespace, urls = [] } = options;
+    this.#address = { room, peer, token, namespace };
+    this.#route = new Route({ given: [url, ...urls].map(String), online: () => navigator.onLine !== false });
     this.#options = sessionOptions(options);
     const { displayName } = this.#options;
     this.#agreedName = displayName;
@@ -85,10 +88,16 @@ export class Room extends Emitter<RoomEvents> {
     });
     this.#relay();
     this.#socket = new Socket({
-      address: (resume) => signallingUrl(this.#address, resume),
+      address: (resume) =>
+        signallingUrl(resume ? this.#route.home : this.#route.target, this.#address, resume),
+      unanswered: (resuming) => this.#route.unanswered(resuming),
+      redirected: (to) => this.#route.redirected(to),
       handlers: {
         welcome: (data) => this.#welcome(data),
-        resumed: () => this.#up(),
+        resumed: () => {
+          this.#route.answered();
+          this.#up();
+        },
         interrupted: (attempt, retryInMs, resuming) => this.#interrupted(attempt, retryInMs, resuming),
         lost: () => this.#lost(),
         closed: (ending) => this.#closedForGood(ending),
@@ -369,7 +378,9 @@ export class Room extends Emitter<RoomEvents> {
 
   #welcome(data: Json): void {
     this.#endSessions();
-    this.#model.welcome(readWelcome(data));
+    const welcome = readWelcome(data);
+    this.#route.welcomed(welcome.nodes);
+    this.#model.welcome(welcome);
     this.#sessions.begin(data);
   }
 

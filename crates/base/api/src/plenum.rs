@@ -22,7 +22,7 @@ pub use notices::{
     ActiveSpeaker, Admitted, DataProducerAdded, DataProducerNotice, DataProducerRemoved, Draining,
     EncodingScore, GrantsChanged, Knocked, Migrate, PeerChanged, PeerJoined, PeerNotice,
     PeerVolume, ProducerAdded, ProducerDemand, ProducerNotice, ProducerOf, ProducerScoreNotice,
-    Resumed, RoomChanged, SpeakingPeers,
+    Redirect, Resumed, RoomChanged, SpeakingPeers,
 };
 pub use requests::{
     ConnectTransport, Consume, ConsumerReference, ConsumerReferences, CreateTransport,
@@ -103,6 +103,7 @@ pub const NOTIFICATIONS: &[&str] = &[
     "producerRemoved",
     "producerResumed",
     "producerScore",
+    "redirect",
     "resumed",
     "roomChanged",
     "speakingPeers",

@@ -70,6 +70,8 @@ export type Welcome = {
   iceServers: Array<IceServer>,
   /** The room as it is now. */
   room: Room,
+  /** Other nodes, as `https://host`: where to go when this one does not answer any more. */
+  nodes: Array<string>,
 };
 
 /**
@@ -843,6 +845,17 @@ export type Draining = {
 };
 
 /**
+ * `redirect`: instead of `welcome`, to a client that follows: it is to be served by another node. Without `seq`: it begins
+ * no session.
+ */
+export type Redirect = {
+  /** That node, as `https://host` or `wss://host`. */
+  url: string,
+  /** For logs. */
+  reason: string,
+};
+
+/**
  * `resumed`: the first words on a socket that goes on with a session. Without `seq`: it belongs to the socket.
  */
 export type Resumed = {
@@ -923,6 +936,7 @@ export type ServerNotifications = {
   producerRemoved: ProducerOf;
   producerResumed: ProducerOf;
   producerScore: ProducerScoreNotice;
+  redirect: Redirect;
   resumed: Resumed;
   roomChanged: RoomChanged;
   speakingPeers: SpeakingPeers;

@@ -71,6 +71,8 @@ export interface Welcome {
   iceServers: RTCIceServer[];
   room: RoomInfo;
   peers: PeerInfo[];
+  // Where to go when the node does not answer any more.
+  nodes: string[];
 }
 
 export interface Joined {
@@ -127,6 +129,7 @@ export function readWelcome(data: Json): Welcome {
     iceServers: list(data.iceServers) as RTCIceServer[],
     room: { name: text(room, "name"), namespace: text(room, "namespace"), ...readRoomState(room) },
     peers: readPeers(room),
+    nodes: texts(data, "nodes"),
   };
 }
 

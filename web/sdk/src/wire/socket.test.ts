@@ -240,6 +240,83 @@ describe("Socket", () => {
     await expect(other.request("one")).rejects.toMatchObject({ code: 0 });
   });
 
+  describe("with other nodes", () => {
+    let elsewhere: boolean;
+    let cluster: Socket;
+
+    beforeEach(() => {
+      elsewhere = false;
+      handlers.welcome.mockClear();
+      cluster = new Socket({
+        address: (resume) => (resume ? "home" : "elsewhere"),
+        unanswered: () => elsewhere,
+        redirected: (url) => url !== "too often",
+        handlers,
+        random: () => 0.5,
+        connect: (url) => {
+          connections.push(new FakeConnection(url, url === "home" ? 1 : 0));
+          return now();
+        },
+      });
+    });
+
+    afterEach(() => cluster.close());
+
+    // A connection that nobody takes.
+    const refused = async (): Promise<void> => {
+      now().lose();
+      await settled(400);
+    };
+
+    it("goes where it is sent to before it is welcome", () => {
+      const first = now();
+      first.frame({ notification: true, method: "redirect", data: { url: "b", reason: "full" } });
+      expect(first.readyState).toBe(3);
+      expect(now()).not.toBe(first);
+      now().frame({ notification: true, method: "redirect", data: { url: "too often" } });
+      now().tell("welcome", WELCOME);
+      expect(handlers.welcome).toHaveBeenCalledOnce();
+      expect(handlers.notification).not.toHaveBeenCalled();
+    });
+
+    it("begins at another node when its own does not answer, and keeps its session until it is welcome there", async () => {
+      now().tell("welcome", WELCOME);
+      const asked = cluster.request("one");
+      const failed = expect(asked).rejects.toMatchObject({ code: 0 });
+      await refused();
+      expect(now().url).toBe("home");
+      elsewhere = true;
+      await refused();
+      expect(now().url).toBe("elsewhere");
+      expect(handlers.lost).not.toHaveBeenCalled();
+      now().tell("welcome", { session: { token: "u", resumeWithin: 10 } });
+      await failed;
+      expect(handlers.lost).toHaveBeenCalledOnce();
+      expect(handlers.welcome).toHaveBeenCalledTimes(2);
+      expect(cluster.connected).toBe(true);
+    });
+
+    it("goes on with its session when the other node is not there or lets nobody in", async () => {
+      now().tell("welcome", WELCOME);
+      const asked = cluster.request("one");
+      await refused();
+      for (const code of [1006, 1013, 4000, 4403]) {
+        elsewhere = true;
+        await refused();
+        expect(now().url).toBe("elsewhere");
+        elsewhere = false;
+        now().lose(code);
+        await settled(400);
+        expect(now().url).toBe("home");
+      }
+      now().resumed(0);
+      now().say({ response: true, id: 1, ok: true, data: {} });
+      await expect(asked).resolves.toEqual({});
+      expect(handlers.lost).not.toHaveBeenCalled();
+      expect(handlers.closed).not.toHaveBeenCalled();
+    });
+  });
+
   it("skips the rest of the waiting time when it is asked to", async () => {
     now().lose(1013);
     const count = connections.length;

@@ -65,6 +65,11 @@ export interface Resumption {
 export interface SocketOptions {
   // Where to connect to, for a new session or to resume one.
   address(resume: Resumption | undefined): string | Promise<string>;
+  // A connection carried nothing, and `resuming`, there is a session to go on with. Whether a new one is to be begun at the
+  // address, which is another one then, all the same.
+  unanswered?(resuming: boolean): boolean;
+  // A node sends this client to another one; false if it is not to go there.
+  redirected?(url: string): boolean;
   handlers: Handlers;
   connect?: (url: string) => Connection;
   random?: () => number;
@@ -106,6 +111,10 @@ export class Socket {
   #opening: ReturnType<typeof setTimeout> | undefined;
   #nextId = 1;
   #attempt = 0;
+  // The next attempt is to begin a session elsewhere; the one that there is goes on if nobody is there either.
+  #elsewhere = false;
+  // The connection is to begin a session.
+  #beginning = false;
   #closed = false;
 
   constructor(options: SocketOptions) {
@@ -177,7 +186,9 @@ export class Socket {
   #open(): void {
     this.#retry = undefined;
     if (this.#session && !this.#resumable()) this.#loseSession();
-    const { token } = this.#session ?? {};
+    const token = this.#elsewhere ? undefined : this.#session?.token;
+    this.#elsewhere = false;
+    this.#beginning = token === undefined;
     const address = this.#options.address(token === undefined ? undefined : { token, seq: this.#seq });
     if (typeof address === "string") {
       this.#connect(address);
@@ -210,7 +221,7 @@ export class Socket {
     };
     connection.onclose = ({ code, reason }) => {
       if (connection !== this.#connection) return;
-      if (FINAL_CODES.includes(code)) this.#end({ code, reason });
+      if (FINAL_CODES.includes(code) && !this.#probing) this.#end({ code, reason });
       else if (code === UNKNOWN_SESSION && this.#session) this.#beginAnew();
       else this.#broken(connection, COME_AGAIN.includes(code));
     };
@@ -221,6 +232,12 @@ export class Socket {
       this.#resume(frame.data);
       return;
     }
+    if ("notification" in frame && frame.method === "redirect" && !this.#ready) {
+      this.#redirect(frame.data);
+      return;
+    }
+    // Another node has taken this client in: what the one before had is over.
+    if (isWelcome(frame) && this.#probing) this.#loseSession();
     if (frame.seq !== undefined) {
       // It was here before the connection broke.
       if (frame.seq <= this.#seq && this.#session && !isWelcome(frame)) return;
@@ -235,6 +252,18 @@ export class Socket {
     } else {
       this.#settle(frame.id, frame);
     }
+  }
+
+  #redirect({ url }: Json): void {
+    if (typeof url !== "string" || this.#options.redirected?.(url) !== true) return;
+    this.#elsewhere = true;
+    this.#dropConnection(1000);
+    this.#open();
+  }
+
+  // A session is begun while there is another one that may go on.
+  get #probing(): boolean {
+    return this.#beginning && !this.#ready && this.#session !== undefined;
   }
 
   #welcome(data: Json): void {
@@ -281,9 +310,13 @@ export class Socket {
 
   #broken(connection: Connection, forGood = false): void {
     if (this.#closed || connection !== this.#connection) return;
+    const carried = this.#ready;
+    const probing = this.#probing;
     this.#dropConnection();
-    if (forGood) this.#loseSession();
+    // What another node says is not about the session.
+    if (forGood && !probing) this.#loseSession();
     else this.#keepSession();
+    this.#elsewhere = !carried && this.#options.unanswered?.(this.#resumable()) === true;
     this.#wait();
   }
 

@@ -271,6 +271,17 @@ pub struct Draining {
     pub seconds: u64,
 }
 
+/// `redirect`: instead of `welcome`, to a client that follows: it is to be served by another node. Without `seq`: it begins
+/// no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct Redirect<'a> {
+    /// That node, as `https://host` or `wss://host`.
+    pub url: &'a str,
+    /// For logs.
+    pub reason: &'a str,
+}
+
 /// `resumed`: the first words on a socket that goes on with a session. Without `seq`: it belongs to the socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]

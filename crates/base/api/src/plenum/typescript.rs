@@ -13,7 +13,7 @@ use super::{
     Migrate, Mute, NEW_CONSUMERS, NOTIFICATIONS, NewConsumer, NewConsumers, NewConsumersAnswer,
     NewDataConsumer, Peer, PeerChanged, PeerJoined, PeerNotice, PeerReference, PeerVolume, Produce,
     ProduceData, Produced, Producer, ProducerAdded, ProducerDemand, ProducerNotice, ProducerOf,
-    ProducerReference, ProducerScoreNotice, REQUESTS, RaiseHand, RefusedProducer, Resumed, Room,
+    ProducerReference, ProducerScoreNotice, REQUESTS, RaiseHand, Redirect, RefusedProducer, Resumed, Room,
     RoomChanged, SessionTicket, SetConsumerLayers, SetConsumerPriority, SetDisplayName, SetGrants,
     SetRole, SetRoom, SpeakingPeers, Subscribe, Subscription, Transport, TransportReference,
     Transports, Waiting, Welcome,
@@ -91,7 +91,7 @@ impl Module {
         each!(self.declare: PeerJoined<'_>, PeerNotice<'_>, PeerChanged<'_>, ProducerAdded<'_>, ProducerOf<'_>, DataProducerAdded<'_>, DataProducerRemoved<'_>);
         each!(self.declare: ConsumersClosed, ConsumerNotice, ConsumerScore, ConsumerScoreNotice, CurrentLayers, ConsumerLayersChanged, DataConsumerNotice);
         each!(self.declare: ProducerNotice, DataProducerNotice, EncodingScore, ProducerScoreNotice, ProducerDemand<'_>, PeerVolume<'_>, SpeakingPeers<'_>, ActiveSpeaker<'_>);
-        each!(self.declare: RoomChanged<'_>, GrantsChanged<'_>, Knocked<'_>, Admitted<'_>, Migrate<'_>, Draining, Resumed);
+        each!(self.declare: RoomChanged<'_>, GrantsChanged<'_>, Knocked<'_>, Admitted<'_>, Migrate<'_>, Draining, Redirect<'_>, Resumed);
     }
 }
 
@@ -199,6 +199,7 @@ impl Module {
             ("producerRemoved", self.name::<ProducerOf<'_>>()),
             ("producerResumed", self.name::<ProducerOf<'_>>()),
             ("producerScore", self.name::<ProducerScoreNotice>()),
+            ("redirect", self.name::<Redirect<'_>>()),
             ("resumed", self.name::<Resumed>()),
             ("roomChanged", self.name::<RoomChanged<'_>>()),
             ("speakingPeers", self.name::<SpeakingPeers<'_>>()),

@@ -45,6 +45,8 @@ pub struct Welcome<'a> {
     pub ice_servers: &'a [IceServer],
     /// The room as it is now.
     pub room: Room<'a>,
+    /// Other nodes, as `https://host`: where to go when this one does not answer any more.
+    pub nodes: Vec<String>,
 }
 
 /// How to come back when the socket breaks.

@@ -128,6 +128,7 @@ impl Entrance {
                 metadata: &room.properties.metadata,
                 peers: room.peers.iter().map(peer).collect(),
             },
+            nodes: Vec::new(),
         })
     }
 }
