@@ -76,7 +76,7 @@ pub use event::PeerEvent;
 pub use happening::RoomEvent;
 pub use info::{DataProducerInfo, PeerInfo, ProducerInfo, RoomProperties, RoomSnapshot};
 pub use remote::{
-    FarEnd, HeldPipe, Home, NearEnd, NodeAskId, NodeFailure, NodeKey, NodeReply, NodeRequest,
+    FarEnd, HeldPipe, Home, HostWords, NearEnd, NodeAskId, NodeFailure, NodeKey, NodeReply, NodeRequest,
     OpenPipe, PartChange, PartHint, PartSnapshot, PeerOutline, PipeMedium, PipeOffer, PipeSource,
     PipeStreams, RemoteChange, RemoteDataProducer, RemoteKnock, RemoteMade, RemotePeer,
     RemoteProducer, RoomState,

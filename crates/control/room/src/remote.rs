@@ -25,7 +25,7 @@ use serde_json::{Map, Value};
 
 use crate::{command::Audience, info::RoomProperties};
 
-pub use pipes::{FarEnd, NearEnd, PipeMedium, PipeOffer, PipeSource, PipeStreams};
+pub use pipes::{FarEnd, HostWords, NearEnd, PipeMedium, PipeOffer, PipeSource, PipeStreams};
 pub use requests::{Home, NodeAskId, NodeFailure, NodeReply, NodeRequest, OpenPipe};
 
 pub(crate) use checks::{

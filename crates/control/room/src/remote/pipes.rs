@@ -8,6 +8,8 @@
 //! ([`crate::Effect::OpenFarEnd`]): its host makes the other half of the trunk and the piped producer, answered as any
 //! request to a worker.
 
+use std::fmt;
+
 use plenum_ids::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId};
 use plenum_params::{
     data::SctpStreamParameters,
@@ -30,6 +32,19 @@ pub enum PipeSource {
     DataProducer(DataProducerId),
 }
 
+/// What hosts tell each other by way of their rooms, which pass it on unread. There are secrets in it: it is printed nowhere,
+/// and goes nowhere but over links.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+#[expect(clippy::exhaustive_structs, reason = "hosts fill it and read it")]
+pub struct HostWords(pub Value);
+
+impl fmt::Debug for HostWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HostWords(…)")
+    }
+}
+
 /// The half of a pipe at its producer's node. Its trunk is the host's, and so are the SSRCs and streams on it. The host sends its
 /// requests before those of later effects, so that a close finds what it closes.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +53,7 @@ pub struct NearEnd {
     /// Who takes it.
     pub node: NodeKey,
     /// What its host wrote of the far end's worker, unread.
-    pub end: Value,
+    pub end: HostWords,
     /// Where the producer comes in.
     pub from: PlaceId,
     /// What to make.
@@ -78,7 +93,7 @@ pub enum PipeMedium {
 pub struct PipeOffer {
     /// What one host tells the other of the trunk: rooms pass it on unread.
     #[serde(default)]
-    pub trunk: Value,
+    pub trunk: HostWords,
     /// What arrives there.
     pub streams: PipeStreams,
 }
@@ -110,4 +125,20 @@ pub struct FarEnd {
     pub paused: bool,
     /// What the other node says.
     pub offer: Box<PipeOffer>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_hosts_say_travels_as_it_is_and_is_never_printed() {
+        let words = HostWords(json!({ "share": "hush" }));
+        assert_eq!(format!("{words:?}"), "HostWords(…)");
+        let text = serde_json::to_string(&words).expect("plain data");
+        assert_eq!(text, r#"{"share":"hush"}"#);
+        assert_eq!(serde_json::from_str::<HostWords>(&text).ok(), Some(words));
+    }
 }

@@ -3,13 +3,12 @@
 use plenum_api::{error::ErrorKind, grants::Role};
 use plenum_ids::{PeerId, RoomEpoch};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{
     admin::AdminCommand,
     command::PlaceId,
     effect::RoomError,
-    remote::{NodeKey, PipeOffer, PipeSource},
+    remote::{HostWords, NodeKey, PipeOffer, PipeSource},
 };
 
 /// A request of another node that is to be answered with [`crate::Effect::AnswerNode`]. Chosen by the host.
@@ -88,7 +87,7 @@ pub struct OpenPipe {
     pub hops: u8,
     /// Left to the asking part's host: where the worker under that place is.
     #[serde(default)]
-    pub end: Value,
+    pub end: HostWords,
 }
 
 /// The answer to a [`NodeRequest`].

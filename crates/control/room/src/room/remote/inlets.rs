@@ -13,7 +13,7 @@ use crate::{
     command::PlaceId,
     effect::{Effect, OpId},
     remote::{
-        FarEnd, HeldPipe, NodeFailure, NodeKey, NodeReply, NodeRequest, OpenPipe, PipeOffer,
+        FarEnd, HeldPipe, HostWords, NodeFailure, NodeKey, NodeReply, NodeRequest, OpenPipe, PipeOffer,
         PipeSource, PipeStreams, check_offer,
     },
     room::{
@@ -158,7 +158,7 @@ impl Room {
                 source,
                 place,
                 hops,
-                end: serde_json::Value::Null,
+                end: HostWords::default(),
             }),
         });
         let inlet = Inlet {
