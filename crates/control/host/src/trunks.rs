@@ -131,6 +131,7 @@ impl Trunks {
         let create = |end: usize| {
             let options = TrunkOptions {
                 remote: ends[1 - end].address,
+                local: None,
                 send_key: keys[end].clone(),
                 receive_key: keys[1 - end].clone(),
             };

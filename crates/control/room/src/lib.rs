@@ -76,9 +76,9 @@ pub use event::PeerEvent;
 pub use happening::RoomEvent;
 pub use info::{DataProducerInfo, PeerInfo, ProducerInfo, RoomProperties, RoomSnapshot};
 pub use remote::{
-    FarEnd, HeldPipe, Home, HostWords, NearEnd, NodeAskId, NodeFailure, NodeKey, NodeReply, NodeRequest,
-    OpenPipe, PartChange, PartHint, PartSnapshot, PeerOutline, PipeMedium, PipeOffer, PipeSource,
-    PipeStreams, RemoteChange, RemoteDataProducer, RemoteKnock, RemoteMade, RemotePeer,
+    FarEnd, HeldPipe, Home, HostWords, NearEnd, NodeAskId, NodeFailure, NodeKey, NodeReply,
+    NodeRequest, OpenPipe, PartChange, PartHint, PartSnapshot, PeerOutline, PipeMedium, PipeOffer,
+    PipeSource, PipeStreams, RemoteChange, RemoteDataProducer, RemoteKnock, RemoteMade, RemotePeer,
     RemoteProducer, RoomState,
 };
 pub use room::{Room, RoomDump};

@@ -8,7 +8,7 @@ use std::{
 
 use plenum_ids::WorkerId;
 use plenum_ipc::{OwnPorts, SocketOptions};
-use plenum_params::transport::{ListenInfo, Protocol};
+use plenum_params::transport::{Address, ListenInfo, Protocol};
 use plenum_udp::{BindOptions, TcpListener, UdpSocket};
 
 use crate::{
@@ -36,6 +36,13 @@ impl RtcSocket {
             Kind::Tcp(_) => None,
             Kind::Udp(socket) => Some(socket.local_addr()),
         }
+    }
+
+    /// The same as clients are told it, if that is another address, and none that has to be looked up.
+    pub(crate) fn announced_udp_addr(&self) -> Option<SocketAddr> {
+        let local = self.udp_addr()?;
+        let ip = self.options.announced.iter().find_map(Address::ip)?;
+        Some(SocketAddr::new(ip, local.port()))
     }
 }
 

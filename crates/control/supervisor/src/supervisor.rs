@@ -219,6 +219,22 @@ impl Supervisor {
         lock(slot).addresses.first().copied().map(reachable)
     }
 
+    /// Where workers of other machines reach a worker: at `ip`, or, if there is none, where clients are told to find its first
+    /// socket. `None`: there is no such worker, or it has no address of that kind.
+    pub fn outer_address(&self, id: WorkerId, ip: Option<IpAddr>) -> Option<SocketAddr> {
+        let slot = self.shared.slots.get(usize::from(id.0)).map(lock)?;
+        outer(&slot.addresses, slot.announced, ip)
+    }
+
+    /// Whether one of the workers is at this address, which is for others at `ip` if there is one.
+    pub fn is_at(&self, address: SocketAddr, ip: Option<IpAddr>) -> bool {
+        self.shared.slots.iter().map(lock).any(|slot| {
+            let mut bound = slot.addresses.iter();
+            outer(&slot.addresses, slot.announced, ip) == Some(address)
+                || bound.any(|it| *it == address || reachable(*it) == address)
+        })
+    }
+
     /// Ends a worker and starts it again, which is no death: nothing is held against it. False if it does not run. Meant
     /// for a worker that nothing is on; what is on it is lost.
     pub fn restart(&self, id: WorkerId) -> bool {
@@ -263,6 +279,8 @@ pub(crate) struct SlotState {
     /// What it logs, and whether it was told so since the start.
     log: (LogOptions, bool),
     addresses: Vec<SocketAddr>,
+    /// Where clients are told to find the first of them, if that is elsewhere.
+    announced: Option<SocketAddr>,
 }
 
 impl Shared {
@@ -288,6 +306,7 @@ impl SlotState {
             renew: Arc::default(),
             log: (log.clone(), false),
             addresses: sockets.iter().filter_map(RtcSocket::udp_addr).collect(),
+            announced: sockets.iter().find_map(RtcSocket::announced_udp_addr),
         }
     }
 
@@ -399,6 +418,21 @@ fn reachable(local: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, local.port())
 }
 
+/// Where other machines find what listens at these addresses.
+fn outer(
+    addresses: &[SocketAddr],
+    announced: Option<SocketAddr>,
+    ip: Option<IpAddr>,
+) -> Option<SocketAddr> {
+    let Some(ip) = ip else {
+        return announced.or_else(|| addresses.first().copied().map(reachable));
+    };
+    let alike = addresses.iter().filter(|it| it.is_ipv4() == ip.is_ipv4());
+    // Whoever names an address that it listens on means that one, and who names another one is behind NAT.
+    let best = alike.min_by_key(|it| (it.ip() != ip, !it.ip().is_unspecified()));
+    best.map(|it| SocketAddr::new(ip, it.port()))
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Whatever a panicking holder left is still a whole value: every change is a plain assignment.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -419,5 +453,29 @@ mod tests {
             let local: SocketAddr = local.parse().expect("an address");
             assert_eq!(reachable(local).to_string(), remote);
         }
+    }
+
+    #[test]
+    fn other_machines_find_a_worker_where_its_node_says_or_where_clients_do() {
+        let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let bound = ["192.0.2.7:10000", "10.0.0.7:10001", "[2001:db8::7]:10002"].map(address);
+        let announced = Some(address("203.0.113.7:10000"));
+        for (ip, announced, expected) in [
+            (None, announced, "203.0.113.7:10000"),
+            (None, None, "192.0.2.7:10000"),
+            (Some("10.0.0.7"), announced, "10.0.0.7:10001"),
+            (Some("198.51.100.7"), announced, "198.51.100.7:10000"),
+            (Some("2001:db8::1"), announced, "[2001:db8::1]:10002"),
+        ] {
+            let ip = ip.map(|ip| ip.parse().expect("an address"));
+            assert_eq!(outer(&bound, announced, ip), Some(address(expected)));
+        }
+        let ip = Some("2001:db8::1".parse().expect("an address"));
+        assert_eq!(outer(&bound[..2], announced, ip), None);
+        let everywhere = [address("0.0.0.0:10000")];
+        assert_eq!(
+            outer(&everywhere, None, None),
+            Some(address("127.0.0.1:10000"))
+        );
     }
 }

@@ -83,6 +83,7 @@ impl TrunkLine {
         for (world, remote, send_key, receive_key) in ends {
             let options = TrunkOptions {
                 remote: address(remote),
+                local: None,
                 send_key,
                 receive_key,
             };

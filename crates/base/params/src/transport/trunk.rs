@@ -1,6 +1,9 @@
 //! What two workers must know of each other to exchange media: an SRTP connection whose keys their node makes up.
 
-use std::{fmt, net::SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -11,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct TrunkOptions {
     /// The other worker's shared port, from which it sends, too.
     pub remote: SocketAddr,
+    /// Where the other end sends to, on a worker that listens on several addresses. `None`, or none of them: one from which
+    /// the other end can be reached.
+    pub local: Option<IpAddr>,
     /// Protects what this end sends.
     pub send_key: TrunkKey,
     /// Protects what this end receives. Never the same as `send_key`.
@@ -96,13 +102,14 @@ mod tests {
         assert_ne!(send_key, receive_key);
         let options = TrunkOptions {
             remote: ([127, 0, 0, 1], 10_000).into(),
+            local: None,
             send_key,
             receive_key,
         };
         let printed = format!("{options:?}");
         assert_eq!(
             printed,
-            "TrunkOptions { remote: 127.0.0.1:10000, send_key: TrunkKey { .. }, receive_key: TrunkKey { .. } }"
+            "TrunkOptions { remote: 127.0.0.1:10000, local: None, send_key: TrunkKey { .. }, receive_key: TrunkKey { .. } }"
         );
         let binary = postcard::to_stdvec(&options).expect("plain data");
         assert_eq!(

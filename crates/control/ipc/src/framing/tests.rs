@@ -59,6 +59,7 @@ fn request() -> impl Strategy<Value = Request> {
                 trunk: TransportId::from_u128(id),
                 options: TrunkOptions {
                     remote: ([127, 0, 0, 1], port).into(),
+                    local: None,
                     send_key: TrunkKey::random(&mut rng),
                     receive_key: TrunkKey::random(&mut rng),
                 },

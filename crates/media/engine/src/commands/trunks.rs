@@ -1,6 +1,9 @@
 //! Trunks to other workers, and the two ends of a pipe.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
 use plenum_ids::{ConsumerId, ProducerId, RouterId, TransportId};
 use plenum_params::{
@@ -33,7 +36,7 @@ impl Engine {
             return Err(EngineError::AlreadyExists(format!("transport {id}")));
         }
         let remote = options.remote;
-        let Some(socket) = socket_towards(self.sockets.shared(), remote) else {
+        let Some(socket) = socket_towards(self.sockets.shared(), remote, options.local) else {
             return Err(EngineError::Invalid(format!(
                 "no socket of this worker leads to {remote}"
             )));
@@ -176,11 +179,12 @@ impl Engine {
     }
 }
 
-/// The socket that packets to another worker leave from: the one on the same address, or one from which that can be
-/// reached.
+/// The socket that packets to another worker leave from: the one that it knows, the one on its own address, or one from which
+/// that can be reached.
 fn socket_towards<'a>(
     sockets: impl Iterator<Item = (SocketIndex, &'a SocketConfig)> + Clone,
     remote: SocketAddr,
+    known: Option<IpAddr>,
 ) -> Option<SocketIndex> {
     let is_same = |local: SocketAddr| local.ip() == remote.ip();
     let leads_there = |local: SocketAddr| {
@@ -192,7 +196,9 @@ fn socket_towards<'a>(
         let mut suitable = datagrams.clone().filter(|(_, socket)| suits(socket.local));
         suitable.next().map(|(index, _)| index)
     };
-    find(&is_same).or_else(|| find(&leads_there))
+    let is_known = |local: SocketAddr| Some(local.ip()) == known;
+    let chosen = find(&is_known).or_else(|| find(&is_same));
+    chosen.or_else(|| find(&leads_there))
 }
 
 /// RFC 7714 with the longer key: the difference to the shorter one is a few nanoseconds a packet.
@@ -255,7 +261,7 @@ mod tests {
     fn chosen(locals: &[&str], remote: &str) -> Option<SocketIndex> {
         let sockets = sockets(locals);
         let numbered = (0..).zip(&sockets);
-        socket_towards(numbered, remote.parse().expect("an address"))
+        socket_towards(numbered, remote.parse().expect("an address"), None)
     }
 
     #[test]
@@ -270,5 +276,21 @@ mod tests {
         assert_eq!(chosen(&everywhere, "127.0.0.1:11000"), Some(0));
         assert_eq!(chosen(&everywhere, "192.0.2.9:11000"), Some(0));
         assert_eq!(chosen(&everywhere, "[::1]:11000"), None);
+    }
+
+    #[test]
+    fn a_trunk_leaves_from_where_its_other_end_expects_it() {
+        let sockets = sockets(&["192.0.2.1:10000", "198.51.100.1:10000"]);
+        let remote = "203.0.113.1:11000".parse().expect("an address");
+        for (known, expected) in [
+            (Some("198.51.100.1"), Some(1)),
+            // It is behind NAT.
+            (Some("203.0.113.7"), Some(0)),
+            (None, Some(0)),
+        ] {
+            let known = known.map(|known| known.parse().expect("an address"));
+            let numbered = (0..).zip(&sockets);
+            assert_eq!(socket_towards(numbered, remote, known), expected);
+        }
     }
 }

@@ -90,11 +90,13 @@ impl Far {
         let (there, back) = (TrunkKey::random(&mut random), TrunkKey::random(&mut random));
         let near_end = TrunkOptions {
             remote: supervisor.trunk_address(id).expect("it listens"),
+            local: None,
             send_key: there.clone(),
             receive_key: back.clone(),
         };
         let far_end = TrunkOptions {
             remote: near_supervisor.trunk_address(NEAR).expect("it listens"),
+            local: None,
             send_key: back,
             receive_key: there,
         };

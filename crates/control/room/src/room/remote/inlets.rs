@@ -13,8 +13,8 @@ use crate::{
     command::PlaceId,
     effect::{Effect, OpId},
     remote::{
-        FarEnd, HeldPipe, HostWords, NodeFailure, NodeKey, NodeReply, NodeRequest, OpenPipe, PipeOffer,
-        PipeSource, PipeStreams, check_offer,
+        FarEnd, HeldPipe, HostWords, NodeFailure, NodeKey, NodeReply, NodeRequest, OpenPipe,
+        PipeOffer, PipeSource, PipeStreams, check_offer,
     },
     room::{
         Room,

@@ -13,6 +13,7 @@ fn options(remote: u16) -> TrunkOptions {
     let (send_key, receive_key) = keys();
     TrunkOptions {
         remote: address(remote),
+        local: None,
         send_key,
         receive_key,
     }
@@ -45,6 +46,7 @@ fn one_trunk_leads_to_a_worker() {
     assert!(is_conflict(engine.create_trunk(now, other, &options(FAR))));
     let nowhere = TrunkOptions {
         remote: "[::1]:11000".parse().expect("an address"),
+        local: None,
         ..options(FAR)
     };
     assert!(is_invalid(engine.create_trunk(now, other, &nowhere)));
