@@ -19,7 +19,7 @@ use rustls::{
 
 use crate::{Identity, Secret, SecretSource, StartError};
 
-use verifiers::{AnyCertificate, OfAuthority};
+use verifiers::ListenerVerifier;
 
 mod verifiers;
 
@@ -42,7 +42,7 @@ pub(crate) struct Credentials {
 pub(crate) enum Trust {
     Authority {
         diallers: Arc<dyn ClientCertVerifier>,
-        listeners: Arc<OfAuthority>,
+        listeners: Arc<ListenerVerifier>,
         names: bool,
     },
     /// The current one first.
@@ -194,7 +194,7 @@ fn with_authority(
         WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider))
             .build()
             .map_err(|err| StartError::Certificate(rustls::Error::General(err.to_string())))?;
-    let listeners = Arc::new(OfAuthority::new(roots, Arc::clone(provider)));
+    let listeners = Arc::new(ListenerVerifier::of_authority(roots, Arc::clone(provider)));
     let server = ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(&[&TLS13])
         .map_err(StartError::Certificate)?
@@ -232,7 +232,7 @@ fn with_secrets(
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)
         .map_err(StartError::Certificate)?;
-    let verifier = Arc::new(AnyCertificate::new(Arc::clone(provider)));
+    let verifier = Arc::new(ListenerVerifier::any(Arc::clone(provider)));
     let client = ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(&[&TLS13])
         .map_err(StartError::Certificate)?

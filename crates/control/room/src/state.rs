@@ -356,6 +356,25 @@ pub(crate) struct PipeStream {
     pub(crate) wanted: bool,
 }
 
+impl PipeStream {
+    /// Notes which of a pipe's streams somebody wants, those that are not mentioned not: what its worker must be told.
+    pub(crate) fn set_wanted(streams: &mut [Self], wanted: &[bool]) -> Vec<Request> {
+        let mut requests = Vec::new();
+        for (index, stream) in streams.iter_mut().enumerate() {
+            let wanted = wanted.get(index).copied().unwrap_or(false);
+            if std::mem::replace(&mut stream.wanted, wanted) != wanted {
+                let consumer = stream.consumer;
+                requests.push(if wanted {
+                    Request::ResumeConsumer { consumer }
+                } else {
+                    Request::PauseConsumer { consumer }
+                });
+            }
+        }
+        requests
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Consumer {
     pub(crate) session: SessionId,

@@ -14,27 +14,27 @@ use rustls::{
     server::ParsedCertificate,
 };
 
-/// Takes any certificate, whose key must be at hand there: who it is, is proved afterwards by the secret.
+/// Takes certificates for any name, whose key must be at hand there. Who it is shows later.
 #[derive(Debug)]
-pub(super) struct AnyCertificate {
+pub(crate) struct ListenerVerifier {
+    /// Who must have signed them. `None`: nobody; who it is, is proved afterwards by the secret.
+    roots: Option<Arc<RootCertStore>>,
     provider: Arc<CryptoProvider>,
 }
 
-/// Takes certificates of an authority, for any name: whose it must be is known when the other side has said who it is.
-#[derive(Debug)]
-pub(crate) struct OfAuthority {
-    roots: Arc<RootCertStore>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl AnyCertificate {
-    pub(super) fn new(provider: Arc<CryptoProvider>) -> Self {
-        Self { provider }
+impl ListenerVerifier {
+    /// Takes any certificate.
+    pub(super) const fn any(provider: Arc<CryptoProvider>) -> Self {
+        let roots = None;
+        Self { roots, provider }
     }
-}
 
-impl OfAuthority {
-    pub(super) fn new(roots: Arc<RootCertStore>, provider: Arc<CryptoProvider>) -> Self {
+    /// Takes certificates of an authority: whose it must be is known when the other side has said who it is.
+    pub(super) const fn of_authority(
+        roots: Arc<RootCertStore>,
+        provider: Arc<CryptoProvider>,
+    ) -> Self {
+        let roots = Some(roots);
         Self { roots, provider }
     }
 
@@ -44,59 +44,19 @@ impl OfAuthority {
         between: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
+        let Some(roots) = &self.roots else {
+            if certificate.is_empty() {
+                return Err(CertificateError::BadEncoding.into());
+            }
+            return Ok(());
+        };
         let certificate = ParsedCertificate::try_from(certificate)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(
-            &certificate,
-            &self.roots,
-            between,
-            now,
-            algorithms,
-        )
+        verify_server_cert_signed_by_trust_anchor(&certificate, roots, between, now, algorithms)
     }
 }
 
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if end_entity.is_empty() {
-            return Err(CertificateError::BadEncoding.into());
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(PeerIncompatible::Tls12NotOfferedOrEnabled.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        algorithms.supported_schemes()
-    }
-}
-
-impl ServerCertVerifier for OfAuthority {
+impl ServerCertVerifier for ListenerVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

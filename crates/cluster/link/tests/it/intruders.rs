@@ -22,8 +22,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::support::{Node, SECRET, Stranger, config, frame, in_time, secret, until};
 
-/// Somebody who has a TLS session with each of two nodes, and passes on what they say.
-async fn middleman(target: SocketAddr) -> SocketAddr {
+/// TLS as a node offers it to others, by somebody who is none.
+fn impostor() -> TlsAcceptor {
     let made = rcgen::generate_simple_self_signed(["plenum.invalid".to_owned()]);
     let made = made.expect("a certificate");
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
@@ -33,7 +33,12 @@ async fn middleman(target: SocketAddr) -> SocketAddr {
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)
         .expect("they fit");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// Somebody who has a TLS session with each of two nodes, and passes on what they say.
+async fn middleman(target: SocketAddr) -> SocketAddr {
+    let acceptor = impostor();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move {
@@ -86,16 +91,7 @@ async fn somebody_in_between_gets_nowhere_though_all_know_the_secret() {
 
 #[tokio::test]
 async fn a_listener_that_cannot_prove_is_not_believed_whatever_it_says() {
-    let made = rcgen::generate_simple_self_signed(["plenum.invalid".to_owned()]);
-    let made = made.expect("a certificate");
-    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("TLS 1.3")
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .expect("they fit");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let acceptor = impostor();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("bound").to_string();
     let macs = json!(["00".repeat(32), "11".repeat(32)]);

@@ -13,8 +13,8 @@ use std::{
 
 use plenum_ids::{NodeEpoch, NodeId, RoomEpoch, RoomName};
 use plenum_registry::{
-    Bus, BusEvent, ClaimRequest, Incarnation, Joins, Memory, NodeAddresses, NodeRecord, PartMark,
-    RedisConfig, RedisRegistry, Registry, Subscription, Sweep,
+    Bus, BusEvent, Claim, ClaimRequest, Incarnation, Joins, Memory, NodeAddresses, NodeRecord,
+    PartMark, RedisConfig, RedisRegistry, Registry, Subscription, Sweep,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -314,6 +314,17 @@ pub(crate) fn request(seen: &Incarnation, name: &str, candidates: &[&str]) -> Cl
         joins: Joins::Home,
         seen: seen.clone(),
     }
+}
+
+/// The same, which finds or makes a home.
+pub(crate) async fn claim(
+    registry: &dyn Registry,
+    seen: &Incarnation,
+    name: &str,
+    candidates: &[&str],
+) -> Claim {
+    let claim = registry.claim(request(seen, name, candidates)).await;
+    claim.expect("a home")
 }
 
 /// Everything that a registry can do, once.

@@ -285,17 +285,10 @@ impl Room {
             return;
         };
         let is_open = matches!(pipe.stage, PipeStage::Open);
-        let mut requests = Vec::new();
-        for (index, stream) in pipe.streams.iter_mut().enumerate() {
-            let wanted = streams.get(index).copied().unwrap_or(false);
-            if std::mem::replace(&mut stream.wanted, wanted) != wanted && is_open {
-                let consumer = stream.consumer;
-                requests.push(if wanted {
-                    Request::ResumeConsumer { consumer }
-                } else {
-                    Request::PauseConsumer { consumer }
-                });
-            }
+        let mut requests = PipeStream::set_wanted(&mut pipe.streams, streams);
+        if !is_open {
+            // The worker is told all of it when the pipe is there.
+            requests.clear();
         }
         for request in requests {
             self.tell_worker(from, request, effects);

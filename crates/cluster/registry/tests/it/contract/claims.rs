@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use plenum_ids::{NodeEpoch, RoomEpoch};
 use plenum_registry::{ClaimRequest, Joins, MAX_CANDIDATES, RegistryError};
 
-use crate::place::{Place, node, record, register, request, room, seen};
+use crate::place::{Place, claim, node, record, register, request, room, seen};
 
 super::contract!(
     the_first_candidate_that_lives_and_does_not_drain_wins,
@@ -30,8 +30,7 @@ async fn the_first_candidate_that_lives_and_does_not_drain_wins(place: Place) {
     let drains = registry.renew(node("a"), NodeEpoch(1), record(true)).await;
     drains.expect("renewed");
     let candidates = ["unknown", "a", "b", "c"];
-    let claim = registry.claim(request(&seen, "r", &candidates)).await;
-    let claim = claim.expect("a home");
+    let claim = claim(&*registry, &seen, "r", &candidates).await;
     assert_eq!((claim.home, claim.home_epoch), (node("b"), NodeEpoch(1)));
     assert_eq!((claim.epoch, claim.created), (RoomEpoch(1), true));
     let record = registry
@@ -49,10 +48,7 @@ async fn a_living_home_stays_whoever_asks(place: Place) {
     let registry = place.handle();
     register(&*registry, &["a", "b"]).await;
     let seen = seen(&*registry).await;
-    let first = registry
-        .claim(request(&seen, "r", &["a"]))
-        .await
-        .expect("a home");
+    let first = claim(&*registry, &seen, "r", &["a"]).await;
     // Draining takes no new rooms, and keeps those that are there.
     let drains = registry.renew(node("a"), NodeEpoch(1), record(true)).await;
     drains.expect("renewed");
@@ -73,10 +69,7 @@ async fn a_dead_home_is_followed_under_the_next_epoch(place: Place) {
     let registry = place.handle();
     register(&*registry, &["a", "b"]).await;
     let seen = seen(&*registry).await;
-    registry
-        .claim(request(&seen, "r", &["a"]))
-        .await
-        .expect("a home");
+    claim(&*registry, &seen, "r", &["a"]).await;
     let lease = Duration::from_secs(2);
     place.pass(lease + Duration::from_millis(100)).await;
     let lives = registry.renew(node("b"), NodeEpoch(1), record(false)).await;
@@ -95,13 +88,9 @@ async fn a_home_of_an_earlier_start_is_dead(place: Place) {
     let registry = place.handle();
     register(&*registry, &["a", "b"]).await;
     let seen = seen(&*registry).await;
-    registry
-        .claim(request(&seen, "r", &["a"]))
-        .await
-        .expect("a home");
+    claim(&*registry, &seen, "r", &["a"]).await;
     register(&*registry, &["a"]).await;
-    let claim = registry.claim(request(&seen, "r", &["b", "a"])).await;
-    let claim = claim.expect("a home");
+    let claim = claim(&*registry, &seen, "r", &["b", "a"]).await;
     assert_eq!((claim.home, claim.epoch), (node("b"), RoomEpoch(2)));
 }
 
@@ -109,10 +98,7 @@ async fn a_claim_that_was_lost_is_made_again_above_the_epoch_that_is_known(place
     let registry = place.handle();
     register(&*registry, &["a", "b"]).await;
     let seen = seen(&*registry).await;
-    registry
-        .claim(request(&seen, "r", &["a"]))
-        .await
-        .expect("a home");
+    claim(&*registry, &seen, "r", &["a"]).await;
     // "b" won epoch 7 from a server whose last writes are gone.
     let again = ClaimRequest {
         at_least: RoomEpoch(7),
@@ -215,10 +201,7 @@ async fn only_the_home_gives_its_room_up_and_the_epoch_is_kept(place: Place) {
     let registry = place.handle();
     register(&*registry, &["a", "b"]).await;
     let seen = seen(&*registry).await;
-    registry
-        .claim(request(&seen, "r", &["a"]))
-        .await
-        .expect("a home");
+    claim(&*registry, &seen, "r", &["a"]).await;
     let release = async |name: &str, node_epoch, epoch| {
         let released = registry.release(
             room("r"),
@@ -235,10 +218,7 @@ async fn only_the_home_gives_its_room_up_and_the_epoch_is_kept(place: Place) {
     assert!(!release("a", 1, 1).await);
     assert_eq!(registry.room(room("r")).await, Ok(None));
     assert_eq!(registry.rooms_of(node("a")).await, Ok(Vec::new()));
-    let claim = registry
-        .claim(request(&seen, "r", &["b"]))
-        .await
-        .expect("a home");
+    let claim = claim(&*registry, &seen, "r", &["b"]).await;
     assert_eq!((claim.home, claim.epoch), (node("b"), RoomEpoch(2)));
 }
 

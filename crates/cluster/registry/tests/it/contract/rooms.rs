@@ -8,7 +8,7 @@ use plenum_registry::{
     Swept,
 };
 
-use crate::place::{LONG, Place, node, record, register, request, room, seen};
+use crate::place::{LONG, Place, claim, node, record, register, room, seen};
 
 super::contract!(
     parts_say_how_far_they_have_come,
@@ -185,14 +185,8 @@ async fn a_dead_node_is_swept_and_the_others_keep_theirs(place: Place) {
     let registry = place.handle();
     register(&*registry, &["a", "b"]).await;
     let seen = seen(&*registry).await;
-    registry
-        .claim(request(&seen, "r", &["a"]))
-        .await
-        .expect("a home");
-    registry
-        .claim(request(&seen, "home only", &["a"]))
-        .await
-        .expect("a home");
+    claim(&*registry, &seen, "r", &["a"]).await;
+    claim(&*registry, &seen, "home only", &["a"]).await;
     put(&*registry, "r", "a", 1, 1).await;
     put(&*registry, "r", "b", 1, 1).await;
     put_peer(&*registry, "r", "a", 1, "ann").await;
@@ -219,25 +213,19 @@ async fn a_dead_node_is_swept_and_the_others_keep_theirs(place: Place) {
     renewed.expect("renewed");
     put(&*registry, "r", "a", 1, 5).await;
     assert_eq!(parts(&*registry, "r").await.len(), 2);
-    let claim = registry.claim(request(&seen, "home only", &["a"])).await;
-    assert_eq!(claim.expect("a home").epoch.0, 2);
+    let claim = claim(&*registry, &seen, "home only", &["a"]).await;
+    assert_eq!(claim.epoch.0, 2);
 }
 
 async fn an_earlier_start_is_swept_beside_the_living_one(place: Place) {
     let registry = place.handle();
     register(&*registry, &["a"]).await;
     let seen = seen(&*registry).await;
-    registry
-        .claim(request(&seen, "old", &["a"]))
-        .await
-        .expect("a home");
+    claim(&*registry, &seen, "old", &["a"]).await;
     put(&*registry, "old", "a", 1, 1).await;
     put_peer(&*registry, "old", "a", 1, "ann").await;
     register(&*registry, &["a"]).await;
-    registry
-        .claim(request(&seen, "new", &["a"]))
-        .await
-        .expect("a home");
+    claim(&*registry, &seen, "new", &["a"]).await;
     put(&*registry, "new", "a", 2, 1).await;
     let swept = registry.sweep(sweep("a", 1, LONG, &seen)).await;
     assert_eq!(

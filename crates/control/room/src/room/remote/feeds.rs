@@ -245,18 +245,7 @@ impl Room {
         let Ends::Media(streams) = &mut feed.ends else {
             return;
         };
-        let mut requests = Vec::new();
-        for (index, stream) in streams.iter_mut().enumerate() {
-            let wanted = wanted.get(index).copied().unwrap_or(false);
-            if std::mem::replace(&mut stream.wanted, wanted) != wanted {
-                let consumer = stream.consumer;
-                requests.push(if wanted {
-                    Request::ResumeConsumer { consumer }
-                } else {
-                    Request::PauseConsumer { consumer }
-                });
-            }
-        }
+        let requests = PipeStream::set_wanted(streams, wanted);
         for request in requests {
             self.tell_worker(place, request, effects);
         }
