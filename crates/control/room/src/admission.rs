@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use plenum_api::grants::{Grants, Role};
 use plenum_ids::PeerId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What the door knows of somebody who comes in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[expect(
     clippy::exhaustive_structs,
     reason = "doors fill it with struct update syntax"
@@ -52,7 +53,7 @@ impl Admission {
 }
 
 /// By which dialect somebody came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Door {

@@ -1,9 +1,9 @@
 //! Why sessions end.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why a session is closed by us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -17,14 +17,15 @@ pub enum CloseReason {
     Refused,
     /// Another session has its peer id now.
     Replaced,
-    /// The room was closed.
-    RoomClosed,
     /// The room has as many peers as it may have.
     RoomFull,
     /// The worker under its place is gone; connecting again gives a new one.
     RouterLost,
     /// One of its transports lost ICE consent, or failed or ended its DTLS.
     TransportLost,
+    /// The room was closed. A reason of a newer node that has no word here is read as this one.
+    #[serde(other)]
+    RoomClosed,
 }
 
 impl CloseReason {

@@ -40,7 +40,8 @@ impl PlaceId {
 pub struct SessionId(pub u64);
 
 /// Tells the requests of one session apart; chosen by the adapter, repeated in the reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct RequestId(pub u64);
 
 /// Input of [`crate::Room::handle`].
@@ -159,7 +160,8 @@ pub enum WorkerFailure {
 }
 
 /// Who gets what a peer writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[expect(clippy::exhaustive_enums, reason = "people and the machine")]
 pub enum Audience {
     /// Who asks for it ([`PeerRequest::ConsumeData`]).
@@ -172,7 +174,8 @@ pub enum Audience {
 
 /// What a client may ask for. Identifiers that are not even well-formed are answered by the adapter, with
 /// [`crate::RoomError::not_found`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum PeerRequest {
     /// → [`crate::PeerReply::Done`]; lets in somebody who waits in the lobby. Hosts only.

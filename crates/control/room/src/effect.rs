@@ -19,6 +19,7 @@ use plenum_params::{
     stats::{ConsumerStats, StreamStats, TransportStats},
     transport::{IceParameters, PlainTransportInfo, WebRtcTransportInfo},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -31,6 +32,7 @@ use crate::{
         FarEnd, NearEnd, NodeAskId, NodeFailure, NodeKey, NodeReply, NodeRequest, PartChange,
         PartHint,
     },
+    words,
 };
 
 /// A request to a worker that is to be answered with [`crate::Command::WorkerAnswer`]. Unique in a room's life.
@@ -38,7 +40,8 @@ use crate::{
 pub struct OpId(pub u64);
 
 /// A question to a client, answered with [`crate::Command::ClientAnswer`]. Unique in a room's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct AskId(pub u64);
 
 /// Output of [`crate::Room::handle`].
@@ -212,7 +215,8 @@ pub struct DataPipeRequest {
 }
 
 /// Answer to a [`crate::PeerRequest`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum PeerReply {
     /// A consumer's counters.
@@ -282,7 +286,8 @@ pub enum PeerReply {
 }
 
 /// Question to a client.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum ClientRequest {
     /// Make a consumer. It stays paused until the positive answer.
@@ -296,7 +301,8 @@ pub enum ClientRequest {
 }
 
 /// What a client must know about a consumer made for it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NewConsumer {
     /// Who produces.
     pub peer: PeerId,
@@ -321,7 +327,8 @@ pub struct NewConsumer {
 }
 
 /// A data consumer for the client to make its half of.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NewDataConsumer {
     /// Who writes; `None`: the room's bot.
     pub peer: Option<PeerId>,
@@ -342,7 +349,8 @@ pub struct NewDataConsumer {
 }
 
 /// Counters of one direction of a data channel, with what applications know it by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DataStats<T> {
     /// As the producing client named it.
     pub label: String,
@@ -353,14 +361,17 @@ pub struct DataStats<T> {
 }
 
 /// Why a request was refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "camelCase")]
 #[error("{reason}")]
 pub struct RoomError {
     /// What kind of refusal.
+    #[serde(with = "words::kind", rename = "code")]
     pub kind: ErrorKind,
     /// For people.
     pub reason: String,
     /// The session ends with it.
+    #[serde(default)]
     pub ending: Option<CloseReason>,
 }
 

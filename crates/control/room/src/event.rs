@@ -5,11 +5,13 @@ use std::sync::Arc;
 use plenum_api::grants::{Grants, Role};
 use plenum_ids::{ConsumerId, DataConsumerId, DataProducerId, PeerId, ProducerId, TransportId};
 use plenum_params::event::{ConsumerScore, EncodingScore, Layers};
+use serde::{Deserialize, Serialize};
 
 use crate::info::{DataProducerInfo, PeerInfo, ProducerInfo, RoomProperties};
 
 /// What a client is told without having asked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum PeerEvent {
     /// Its `join` was answered with [`crate::PeerReply::Waiting`]; now it has joined.

@@ -5,11 +5,12 @@ use std::{net::IpAddr, sync::Arc};
 use plenum_api::grants::{Grants, Role};
 use plenum_ids::{DataProducerId, PeerId, ProducerId};
 use plenum_params::{media::MediaKind, ortc::ProducerType, rtp_parameters::RtpParameters};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A peer who has joined, as the others see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[expect(clippy::exhaustive_structs, reason = "dialects' tests make some")]
 pub struct PeerInfo {
     /// Who.
@@ -51,7 +52,8 @@ impl PeerInfo {
 }
 
 /// What somebody sends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[expect(clippy::exhaustive_structs, reason = "dialects' tests make some")]
 pub struct ProducerInfo {
     /// Who sends it.
@@ -72,7 +74,8 @@ pub struct ProducerInfo {
 }
 
 /// What somebody writes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[expect(clippy::exhaustive_structs, reason = "dialects' tests make some")]
 pub struct DataProducerInfo {
     /// Who writes it.
@@ -88,8 +91,8 @@ pub struct DataProducerInfo {
 }
 
 /// What hosts decide about a room as a whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 #[expect(clippy::exhaustive_structs, reason = "callers fill it")]
 pub struct RoomProperties {
     /// Nobody but hosts may join.
@@ -103,7 +106,8 @@ pub struct RoomProperties {
 }
 
 /// A room as one of its sessions sees it. Of those who are not announced nothing is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[expect(clippy::exhaustive_structs, reason = "dialects' tests make some")]
 pub struct RoomSnapshot {
     /// What hosts have decided.

@@ -52,6 +52,7 @@ mod command;
 mod config;
 mod effect;
 mod event;
+pub mod fuzzing;
 mod happening;
 mod info;
 mod remote;
@@ -59,6 +60,7 @@ mod room;
 mod state;
 mod subscription;
 mod view;
+mod words;
 
 pub use admin::AdminCommand;
 pub use admission::{Admission, Door};

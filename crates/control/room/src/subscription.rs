@@ -1,7 +1,10 @@
 //! What a peer receives without asking for it piece by piece.
 
+use serde::{Deserialize, Serialize};
+
 /// Which of the others' producers a peer gets consumers of. Messages are not concerned.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[expect(clippy::exhaustive_enums, reason = "the words of the protocol")]
 pub enum Subscription {
     /// All that it can.

@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 36] = [
+const TARGETS: [Target; 37] = [
     ("auth_claims", plenum_auth::fuzzing::fuzz_claims),
     ("auth_keys", plenum_auth::fuzzing::fuzz_keys),
     ("auth_token", plenum_auth::fuzzing::fuzz_token),
@@ -39,6 +39,7 @@ const TARGETS: [Target; 36] = [
     ),
     ("registry_replies", plenum_registry::fuzzing::fuzz_replies),
     ("registry_values", plenum_registry::fuzzing::fuzz_values),
+    ("room_words", plenum_room::fuzzing::fuzz_words),
     ("rtp", plenum_rtp::fuzzing::fuzz_rtp),
     ("rtp_extension", plenum_rtp::fuzzing::fuzz_extension),
     ("rtp_framing", plenum_rtp::fuzzing::fuzz_framing),

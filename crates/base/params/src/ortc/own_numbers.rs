@@ -3,13 +3,16 @@
 //! Clients of mediasoup take the router's numbers. Who sends an SDP offer for receiving has fixed its own in it (RFC 3264
 //! §6.1), and they stay that way whatever is consumed later.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     media::SendParameters,
     rtp_parameters::{RtpCodecParameters, RtpParameters},
 };
 
 /// A receiver's own numbers beside the router's, for one of its media sections.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[expect(clippy::exhaustive_structs, reason = "what RTP packets carry of SDP")]
 pub struct OwnNumbers {
     /// Media id; `None`: packets carry none.

@@ -113,9 +113,25 @@ impl SrtpSuite {
 
 /// Keys of one direction of a plain transport. A secret: never logged.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Untested")]
 pub struct SrtpParameters {
     suite: SrtpSuite,
     key: Vec<u8>,
+}
+
+/// [`SrtpParameters`] as somebody wrote them.
+#[derive(Deserialize)]
+struct Untested {
+    suite: SrtpSuite,
+    key: Vec<u8>,
+}
+
+impl TryFrom<Untested> for SrtpParameters {
+    type Error = &'static str;
+
+    fn try_from(it: Untested) -> Result<Self, Self::Error> {
+        Self::new(it.suite, &it.key).ok_or("an SRTP key is as long as its suite says")
+    }
 }
 
 impl SrtpParameters {
