@@ -62,14 +62,17 @@ impl Graph {
             .map(String::as_str)
     }
 
-    /// Shortest way from a crate to another one, both included.
-    fn path(&self, from: &str, to: &str) -> Option<Vec<String>> {
+    /// Shortest way from a crate to another one, both included, that does not lead through certain crates.
+    fn path(&self, from: &str, to: &str, not_through: &[&str]) -> Option<Vec<String>> {
         let mut reached: BTreeSet<&str> = BTreeSet::from([from]);
         let mut paths = vec![vec![from]];
         while !paths.is_empty() {
             let mut longer = Vec::new();
             for path in paths {
                 let Some(last) = path.last() else { continue };
+                if not_through.iter().any(|it| it == last) {
+                    continue;
+                }
                 for next in self.uses(last).filter(|next| reached.insert(next)) {
                     let mut path = path.clone();
                     path.push(next);
@@ -118,7 +121,7 @@ pub(crate) fn check(graph: &Graph) -> Vec<String> {
             .filter(|name| graph.workspace.contains(**name))
         {
             for to in ban.never {
-                if let Some(path) = graph.path(from, to) {
+                if let Some(path) = graph.path(from, to, ban.behind) {
                     let path = path.join(" → ");
                     violations.push(format!("  {path}: {}", ban.reason));
                 }

@@ -10,6 +10,8 @@ pub(super) struct Layer {
 pub(super) struct Ban {
     pub(super) crates: &'static [&'static str],
     pub(super) never: &'static [&'static str],
+    /// Ours behind which it does not count: what they are for.
+    pub(super) behind: &'static [&'static str],
     pub(super) reason: &'static str,
 }
 
@@ -76,6 +78,11 @@ pub(super) const LAYERS: &[Layer] = &[
         "plenum-supervisor",
         &["plenum-ids", "plenum-ipc", "plenum-params", "plenum-udp"],
     ),
+    // Rooms over many nodes: facts and their keeping, decisions, connections.
+    layer("plenum-cluster", &["plenum-ids"]),
+    layer("plenum-link", &["plenum-ids"]),
+    layer("plenum-placement", &["plenum-ids"]),
+    layer("plenum-registry", &["plenum-ids"]),
     // Rooms: decisions, then those who carry them out.
     layer(
         "plenum-room",
@@ -85,18 +92,17 @@ pub(super) const LAYERS: &[Layer] = &[
         "plenum-host",
         &[
             "plenum-api",
+            "plenum-cluster",
             "plenum-ids",
             "plenum-ipc",
+            "plenum-link",
             "plenum-params",
+            "plenum-placement",
+            "plenum-registry",
             "plenum-room",
             "plenum-supervisor",
         ],
     ),
-    // Rooms over many nodes: facts and their keeping, decisions, connections.
-    layer("plenum-cluster", &["plenum-ids"]),
-    layer("plenum-link", &["plenum-ids"]),
-    layer("plenum-placement", &["plenum-ids"]),
-    layer("plenum-registry", &["plenum-ids"]),
     // The outside.
     layer("plenum-auth", &["plenum-api", "plenum-ids"]),
     layer(
@@ -119,11 +125,15 @@ pub(super) const LAYERS: &[Layer] = &[
         &[
             "plenum-api",
             "plenum-auth",
+            "plenum-cluster",
             "plenum-config",
             "plenum-console",
             "plenum-host",
             "plenum-ids",
+            "plenum-link",
             "plenum-params",
+            "plenum-placement",
+            "plenum-registry",
             "plenum-room",
             "plenum-signal",
             "plenum-sim",
@@ -202,16 +212,19 @@ pub(super) const BANS: &[Ban] = &[
             "plenum-worker",
         ],
         never: &["axum", "hyper", "redis", "tokio"],
+        behind: &[],
         reason: "protocols, decisions and the media worker are synchronous",
     },
     Ban {
         crates: &["plenum-host", "plenum-supervisor"],
         never: &["axum", "hyper", "redis"],
-        reason: "HTTP belongs to plenum-signal, Redis to the registry's implementation",
+        behind: &["plenum-registry"],
+        reason: "HTTP belongs to plenum-signal, Redis to plenum-registry, which others know by its traits",
     },
     Ban {
         crates: &["plenum-signal"],
         never: &["redis"],
+        behind: &["plenum-registry"],
         reason: "edges only translate; the cluster's state is behind the registry",
     },
     Ban {
@@ -226,6 +239,7 @@ pub(super) const BANS: &[Ban] = &[
             "plenum-srtp",
         ],
         never: &["mio", "rustix", "socket2"],
+        behind: &[],
         reason: "sans-IO crates open no sockets and files",
     },
 ];

@@ -170,6 +170,12 @@ impl Home {
         self.holder.as_ref().map(|holder| &holder.node)
     }
 
+    /// Which start of which node is the home, under which epoch.
+    pub fn holder(&self) -> Option<(&NodeId, NodeEpoch, RoomEpoch)> {
+        let holder = self.holder.as_ref()?;
+        Some((&holder.node, holder.node_epoch, holder.epoch))
+    }
+
     /// The highest epoch that is known: facts of a home under a lower one do not count.
     pub const fn heard(&self) -> RoomEpoch {
         self.heard

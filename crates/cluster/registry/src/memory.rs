@@ -86,15 +86,17 @@ impl Memory {
 
     /// The store loses everything, as a server without a disk does when it is started again.
     pub fn forget(&self) {
+        let now = (self.store.clock)();
         let mut inner = self.lock();
-        inner.state.forget();
+        inner.state.forget(now);
         inner.listeners.interrupted(None);
     }
 
     /// The store is started again and has lost nothing.
     pub fn restart(&self) {
+        let now = (self.store.clock)();
         let mut inner = self.lock();
-        inner.state.restart();
+        inner.state.restart(now);
         inner.listeners.interrupted(None);
     }
 

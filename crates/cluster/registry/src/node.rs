@@ -84,6 +84,8 @@ pub struct Lease {
 pub struct Leases {
     /// Which memory this is from.
     pub incarnation: Incarnation,
+    /// For how long it has remembered anything: facts that are older may be missing.
+    pub age: Duration,
     /// By node's name.
     pub leases: Vec<Lease>,
 }
@@ -104,6 +106,8 @@ pub struct NodeView {
 pub struct NodesView {
     /// Which memory this is from.
     pub incarnation: Incarnation,
+    /// For how long it has remembered anything: facts that are older may be missing.
+    pub age: Duration,
     /// By node's name.
     pub nodes: Vec<NodeView>,
 }

@@ -6,7 +6,7 @@ use plenum_ids::NamespaceId;
 use plenum_params::{rtp_parameters::RtpCapabilities, transport::WebRtcTransportOptions};
 use plenum_room::{DEFAULT_ANNOUNCE_UP_TO, DEFAULT_JOIN_TIMEOUT, DEFAULT_VOLUME_INTERVAL, Limits};
 
-use crate::{namespaces::NamespaceLimits, placement::Capacity};
+use crate::{cluster::Cluster, namespaces::NamespaceLimits, placement::Capacity};
 
 /// Settings of a [`Host`](crate::Host).
 #[derive(Clone, Debug)]
@@ -44,6 +44,8 @@ pub struct HostConfig {
     /// Events that may wait for a session; a client further behind is cut off. Joining a room of 500 peers with two
     /// producers each brings a thousand at once.
     pub session_queue: usize,
+    /// The cluster that the node belongs to; `None`: it is alone, and no room has parts elsewhere.
+    pub cluster: Option<Arc<Cluster>>,
 }
 
 impl HostConfig {
@@ -65,6 +67,7 @@ impl HostConfig {
             join_timeout: DEFAULT_JOIN_TIMEOUT,
             room_queue: 4096,
             session_queue: 4096,
+            cluster: None,
         }
     }
 

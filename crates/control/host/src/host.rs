@@ -18,7 +18,7 @@ use plenum_params::{
     stats::WorkerStats,
     trace::{TraceObject, TraceTypes},
 };
-use plenum_room::{Admission, Limits, PlaceId, RoomConfig, SessionId};
+use plenum_room::{Admission, Limits, PlaceId, RoomConfig, SessionId, SharedRoom};
 use plenum_supervisor::{Supervisor, Traces, WorkerError, WorkerEvent, WorkerState};
 use tokio::{
     sync::{mpsc, watch},
@@ -27,6 +27,7 @@ use tokio::{
 use tracing::{debug, warn};
 
 use crate::{
+    cluster::{Cluster, Target, Way, Who},
     config::HostConfig,
     dispatch,
     figures::{Counts, NodeFigures, worker_figures},
@@ -34,7 +35,7 @@ use crate::{
     moving::Legacy,
     objects::Objects,
     options::RoomOptions,
-    overview::{is_of_everybody, shown_name},
+    overview::{is_of_everybody, shown_name, unix_millis},
     placement::Resource,
     room_task::{Beginning, Figures, Input, Owner, RoomTask},
     rooms::{Entry, Rooms, Spot, room_placement},
@@ -76,6 +77,14 @@ pub enum ConnectError {
     /// The node is about to end.
     #[error("the server is shutting down")]
     ShuttingDown,
+    /// Where the room is cannot be found out: the cluster's registry does not answer.
+    #[error(
+        "where the room is cannot be found out now: the cluster's registry does not answer, try again later"
+    )]
+    RegistryAway,
+    /// The room is at another node, which cannot be reached.
+    #[error("the room is at another node, which cannot be reached from here, try again later")]
+    Unreachable,
     /// The limit of rooms is reached.
     #[error("the server has as many rooms as it may have")]
     TooManyRooms,
@@ -101,6 +110,7 @@ impl Host {
         events: mpsc::UnboundedReceiver<WorkerEvent>,
     ) -> Self {
         let shared = Arc::new(Shared {
+            cluster: config.cluster.clone(),
             config,
             supervisor,
             objects: Objects::new(),
@@ -113,19 +123,40 @@ impl Host {
             ending: watch::Sender::new(None),
             worker_starts: watch::Sender::new(0),
         });
+        if let Some(cluster) = &shared.cluster {
+            cluster.serve(&shared);
+        }
         tokio::spawn(dispatch::run(Arc::clone(&shared), events));
         Self { shared }
     }
 
+    /// Where somebody is to enter a room. Without a cluster that is here, whoever it is.
+    pub async fn locate(&self, room: &RoomName, who: &Who) -> Result<Way, ConnectError> {
+        match &self.shared.cluster {
+            Some(cluster) => cluster.locate(self, room, who).await,
+            None => Ok(Way::here(room)),
+        }
+    }
+
     /// A place in a room, which is made with `options` if it does not exist. A session of the same peer in the room is
     /// ended.
-    pub fn connect(
+    #[expect(clippy::unused_async, reason = "ways to other nodes take time")]
+    pub async fn connect(
         &self,
-        room: &RoomName,
+        way: Way,
         admission: Admission,
         options: RoomOptions,
     ) -> Result<Session, ConnectError> {
-        self.enter(room, admission, options, true)
+        match way.target {
+            Target::Here => self.enter(&way.room, admission, options, true),
+            Target::There(_) => Err(ConnectError::Unreachable),
+        }
+    }
+
+    /// The cluster that this node belongs to.
+    #[must_use]
+    pub fn cluster(&self) -> Option<&Arc<Cluster>> {
+        self.shared.cluster.as_ref()
     }
 
     /// With `limited`, only if the namespace may have one client more.
@@ -394,6 +425,11 @@ impl Host {
         RoomConfig {
             transport: config.transport.clone(),
             consumer_replicas: options.consumer_replicas,
+            shared: self.shared.cluster.as_ref().map(|cluster| SharedRoom {
+                node: cluster.me().clone(),
+                now: Instant::now(),
+                clock_ms: unix_millis(SystemTime::now()),
+            }),
             join_timeout: config.join_timeout,
             announce_up_to: config.announce_up_to,
             volume_interval: config.volume_interval,
@@ -425,6 +461,7 @@ const STATS_TIMEOUT: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: HostConfig,
+    pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) objects: Objects<Owner>,
     pub(crate) trunks: Trunks,
     pub(crate) supervisor: Arc<Supervisor>,

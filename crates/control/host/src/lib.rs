@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod asking;
+mod cluster;
 mod config;
 mod counters;
 mod dispatch;
@@ -44,6 +45,7 @@ mod status;
 mod tally;
 mod trunks;
 
+pub use cluster::{Alive, Cluster, ClusterConfig, ClusterError, Remember, Standing, Way, Who};
 pub use config::HostConfig;
 pub use figures::{NodeFigures, WORKER_STATES, WorkerFigures};
 pub use happenings::{Happening, RoomEvent};
@@ -53,5 +55,6 @@ pub use namespaces::NamespaceLimits;
 pub use options::{DEFAULT_EMPTY_TIMEOUT, ForcedCodec, Opening, RoomOptions};
 pub use overview::RoomPicture;
 pub use placement::{Capacity, Load, Obstacle, Placement, Reason, Resource};
+pub use plenum_placement::Location;
 pub use plenum_room::Limits;
 pub use session::{Session, SessionEnd, SessionEvent, SessionGone};

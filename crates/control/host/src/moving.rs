@@ -20,6 +20,7 @@ use plenum_room::{Admission, Command, PlaceId, Returning, RoomProperties};
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
+    cluster::{Target, Who},
     host::{ConnectError, Host, Shared},
     options::RoomOptions,
     placement::Load,
@@ -43,7 +44,12 @@ impl Host {
         let mut starts = self.shared.worker_starts.subscribe();
         let connecting = async {
             loop {
-                match self.enter(room, admission.clone(), options, false) {
+                let way = self.locate(room, &Who::from(admission)).await?;
+                let entered = match way.target {
+                    Target::Here => self.enter(room, admission.clone(), options, false),
+                    Target::There(_) => Err(ConnectError::Unreachable),
+                };
+                match entered {
                     Err(ConnectError::NoWorker) => {}
                     result => return result,
                 }

@@ -143,7 +143,8 @@ fn summary(name: &RoomName, entry: &Entry) -> RoomSummary {
     }
 }
 
-fn unix_millis(at: SystemTime) -> u64 {
+/// As clocks of nodes and clients have it.
+pub(crate) fn unix_millis(at: SystemTime) -> u64 {
     let since = at.duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

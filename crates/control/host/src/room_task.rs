@@ -1,5 +1,6 @@
 //! The task of one room.
 
+mod part;
 mod requests;
 
 use std::{
@@ -15,8 +16,8 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use plenum_ids::{RoomName, RouterId, WorkerId};
 use plenum_ipc::{Answer, Request};
 use plenum_room::{
-    AdminCommand, Admission, CloseReason, Command, Effect, OpId, PlaceId, Room, RoomConfig,
-    RoomError, RoomProperties, RoomView, SessionId, WorkerFailure,
+    AdminCommand, Admission, CloseReason, Command, Effect, Home, NodeFailure, OpId, PlaceId, Room,
+    RoomConfig, RoomError, RoomProperties, RoomView, SessionId, WorkerFailure,
 };
 use tokio::{
     sync::{
@@ -27,6 +28,7 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
+use self::part::{Part, PartEvent};
 use crate::{
     asking::Asking,
     happenings::{Happening, RoomEvent},
@@ -139,6 +141,10 @@ pub(crate) struct RoomTask {
     figures: Arc<Figures>,
     /// Of the latest event that was told.
     sequence: u64,
+    /// While the room may have parts at other nodes.
+    part: Option<Box<Part>>,
+    /// What clients say before the other parts are known.
+    waiting: VecDeque<Input>,
     shared: Arc<Shared>,
 }
 
@@ -201,6 +207,10 @@ impl RoomTask {
         } = beginning;
         let mut effects = Vec::new();
         let room = Room::new(config, random_seed(), &mut effects);
+        let part = shared.cluster.as_ref().map(|cluster| {
+            let part = Part::new(Arc::clone(cluster), id.clone(), Instant::now());
+            Box::new(part)
+        });
         let mut task = Self {
             id,
             key,
@@ -216,6 +226,8 @@ impl RoomTask {
             departure: None,
             figures,
             sequence: 0,
+            part,
+            waiting: VecDeque::new(),
             shared,
         };
         task.tell_watchers(Happening::Opened);
@@ -234,21 +246,26 @@ impl RoomTask {
             let deadline = self.room.poll_timeout();
             let departure = self.departure.as_ref().map(|departure| departure.deadline);
             let desertion = self.lifetime.deadline();
+            let takes_inputs = self.waiting.len() < self.shared.config.room_queue;
             tokio::select! {
                 Some((op, result)) = self.in_flight.next() => {
                     self.handle(Command::WorkerAnswer { op, result });
                 }
-                Some(input) = inputs.recv() => {
-                    self.handle_input(input);
-                }
+                Some(input) = inputs.recv(), if takes_inputs => self.take(input),
+                event = next(&mut self.part) => self.handle_part(event),
                 () = at(deadline) => self.handle(Command::Tick),
                 () = at(departure) => self.end_sessions(SessionEnd::Moved),
                 () = at(desertion) => {}
             }
+            self.let_in();
             self.depart_if_possible();
             self.end_if_deserted();
             // Whatever happened: a session that does not keep up ends with an answer of the worker, too.
             self.count();
+        }
+        self.end_part();
+        for input in std::mem::take(&mut self.waiting) {
+            self.handle_input(input);
         }
         self.note_joined(0);
         self.figures.sessions.store(0, Ordering::Relaxed);
@@ -314,6 +331,8 @@ impl RoomTask {
                 self.shared.arrived(&self.id, self.key, place);
             }
             Input::Move => {
+                // The room that follows is this node's part from now on.
+                self.end_part();
                 self.departure = Some(Departure::new());
                 let sessions: Vec<_> = self.sessions.keys().copied().collect();
                 for session in sessions {
@@ -442,6 +461,13 @@ impl RoomTask {
                 request,
                 result,
             } => self.tell(session, SessionEvent::Reply { request, result }),
+            Effect::AnswerNode { .. }
+            | Effect::AskNode { .. }
+            | Effect::OpenFarEnd { .. }
+            | Effect::OpenNearEnd { .. }
+            | Effect::Publish(_)
+            | Effect::PublishHint(_)
+            | Effect::TellNode { .. } => self.carry_out_between_nodes(effect),
             Effect::OpenPipe { op, pipe } => {
                 let ends = (pipe.from, pipe.to);
                 self.open_pipe(op, ends, |trunks, from, to| trunks.pipe(from, to, &pipe));
@@ -529,6 +555,87 @@ impl RoomTask {
             self.forget(session);
             self.todo.push_back(Command::PeerDisconnected { session });
         }
+    }
+}
+
+impl RoomTask {
+    /// An input, or later if it is a client's and it is not yet known who else is in the room.
+    fn take(&mut self, input: Input) {
+        let is_of_client = matches!(
+            input,
+            Input::Connect { .. }
+                | Input::Command(
+                    Command::ClientAnswer { .. }
+                        | Command::PeerDisconnected { .. }
+                        | Command::Request { .. }
+                )
+        );
+        if is_of_client && self.is_unsettled() {
+            self.waiting.push_back(input);
+        } else {
+            self.handle_input(input);
+        }
+    }
+
+    fn is_unsettled(&mut self) -> bool {
+        let part = self.part.as_mut();
+        part.is_some_and(|part| !part.is_settled(Instant::now()))
+    }
+
+    /// Who has waited comes in as soon as it is known who else is in the room.
+    fn let_in(&mut self) {
+        if !self.is_unsettled() && !self.waiting.is_empty() {
+            for input in std::mem::take(&mut self.waiting) {
+                self.handle_input(input);
+            }
+        }
+    }
+
+    fn handle_part(&mut self, event: PartEvent) {
+        if let Some(part) = &mut self.part {
+            let commands = part.handle(Instant::now(), event, &self.room);
+            self.todo.extend(commands);
+        }
+        self.handle_todo();
+    }
+
+    /// The room is no part of a larger one any more: nobody is told anything, and nobody tells it anything.
+    fn end_part(&mut self) {
+        if let Some(part) = self.part.take() {
+            part.end();
+            self.todo.push_back(Command::Home(Home::Unreachable));
+        }
+    }
+
+    fn carry_out_between_nodes(&mut self, effect: Effect) {
+        match (effect, &mut self.part) {
+            (Effect::AskNode { op, node, request }, Some(part)) => part.ask(op, node, request),
+            (Effect::AskNode { op, .. }, None) => {
+                let result = Err(NodeFailure::Lost);
+                self.todo.push_back(Command::NodeAnswers { op, result });
+            }
+            (Effect::TellNode { node, request }, Some(part)) => part.tell(node, request),
+            (Effect::AnswerNode { ask, result }, Some(part)) => part.answer(ask, result),
+            (Effect::Publish(change), Some(part)) => part.publish(*change),
+            (Effect::PublishHint(hint), Some(part)) => part.hint(hint),
+            (Effect::OpenNearEnd { op, .. }, _) => {
+                let result = Err(WorkerFailure::Lost);
+                self.todo.push_back(Command::PipeOffered { op, result });
+            }
+            (Effect::OpenFarEnd { op, .. }, _) => {
+                let result = Err(WorkerFailure::Lost);
+                self.todo.push_back(Command::WorkerAnswer { op, result });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What happens to a room's part; never anything to a room that is whole.
+async fn next(part: &mut Option<Box<Part>>) -> PartEvent {
+    match part {
+        Some(part) => part.next().await,
+        None => std::future::pending().await,
     }
 }
 

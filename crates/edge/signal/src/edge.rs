@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderMap, Method, Response, StatusCode, Uri, header},
     middleware::{Next, from_fn, from_fn_with_state},
     response::IntoResponse,
-    routing::{MethodRouter, any, get},
+    routing::{any, get},
 };
 use plenum_api::{
     error::ErrorKind,
@@ -154,8 +154,8 @@ impl Edge {
             .merge(socketio::router(self))
             .merge(broadcasters::router())
             .merge(whip::router())
-            .route("/protoo", websocket(protoo::upgrade))
-            .route("/plenum", websocket(plenum::upgrade))
+            .route("/protoo", any(protoo_signalling))
+            .route("/plenum", any(plenum_signalling))
             .route("/", any(page_or_signalling))
             .fallback(embedded_page)
             .layer(DefaultBodyLimit::max(self.settings.max_body_size));
@@ -233,27 +233,32 @@ async fn page_or_signalling(
 ) -> Response<Body> {
     if wants_websocket(&headers) {
         let remote = remote.map(|Extension(Remote(remote))| remote);
-        protoo::upgrade(&edge, &uri, &headers, remote, upgrade)
+        protoo::upgrade(&edge, &uri, &headers, remote, upgrade).await
     } else {
         page::serve(&method, &uri, &headers)
     }
 }
 
-/// What lets a WebSocket in, or refuses it.
-type Entrance = fn(&Edge, &Uri, &HeaderMap, Option<SocketAddr>, Upgrade) -> Response<Body>;
+async fn protoo_signalling(
+    State(edge): State<Edge>,
+    remote: Option<Extension<Remote>>,
+    uri: Uri,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Response<Body> {
+    let remote = remote.map(|Extension(Remote(remote))| remote);
+    protoo::upgrade(&edge, &uri, &headers, remote, upgrade).await
+}
 
-/// A path that is for `WebSockets` of one dialect.
-fn websocket(enter: Entrance) -> MethodRouter<Edge> {
-    any(
-        async move |State(edge): State<Edge>,
-                    remote: Option<Extension<Remote>>,
-                    uri: Uri,
-                    headers: HeaderMap,
-                    upgrade: Upgrade| {
-            let remote = remote.map(|Extension(Remote(remote))| remote);
-            enter(&edge, &uri, &headers, remote, upgrade)
-        },
-    )
+async fn plenum_signalling(
+    State(edge): State<Edge>,
+    remote: Option<Extension<Remote>>,
+    uri: Uri,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Response<Body> {
+    let remote = remote.map(|Extension(Remote(remote))| remote);
+    plenum::upgrade(&edge, &uri, &headers, remote, upgrade).await
 }
 
 async fn embedded_page(method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {

@@ -5,11 +5,12 @@
 use std::collections::HashMap;
 
 use plenum_api::error::ErrorKind;
-use plenum_host::{Session, SessionEnd, SessionEvent};
+use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEnd, SessionEvent, Who};
+use plenum_ids::RoomName;
 use plenum_params::rtp_parameters::RtpCapabilities;
 use plenum_room::{
-    AskId, ClientRequest, CloseReason, PeerEvent, PeerInfo, PeerReply, PeerRequest, RequestId,
-    RoomError, Subscription,
+    Admission, AskId, ClientRequest, CloseReason, PeerEvent, PeerInfo, PeerReply, PeerRequest,
+    RequestId, RoomError, Subscription,
 };
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -58,6 +59,17 @@ const EVENTS: usize = 1024;
 
 /// Requests of one guest that may be unanswered at a time, as for clients with a socket.
 const MAX_OPEN_REQUESTS: usize = 512;
+
+/// A guest in a room, wherever that is.
+pub(crate) async fn enter(
+    host: &Host,
+    room: &RoomName,
+    admission: Admission,
+) -> Result<(Guest, mpsc::Receiver<GuestEvent>), ConnectError> {
+    let way = host.locate(room, &Who::from(&admission)).await?;
+    let entering = host.connect(way, admission, RoomOptions::default());
+    Ok(Guest::new(entering.await?))
+}
 
 impl Guest {
     /// Takes a session over; its events come out of the receiver. Who does not care drops that: then questions are

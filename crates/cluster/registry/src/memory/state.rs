@@ -18,6 +18,8 @@ use crate::{
 pub(super) struct State {
     /// How often the store has begun anew.
     beginnings: u64,
+    /// When it did.
+    began: Duration,
     /// The last start of each node, also of those that are gone.
     epochs: BTreeMap<NodeId, NodeEpoch>,
     leases: BTreeMap<NodeId, Leased>,
@@ -56,16 +58,18 @@ impl State {
         Incarnation::from(format!("memory {}", self.beginnings))
     }
 
-    pub(super) fn forget(&mut self) {
+    pub(super) fn forget(&mut self, now: Duration) {
         let beginnings = self.beginnings + 1;
         *self = Self {
             beginnings,
+            began: now,
             ..Self::default()
         };
     }
 
-    pub(super) fn restart(&mut self) {
+    pub(super) const fn restart(&mut self, now: Duration) {
         self.beginnings += 1;
+        self.began = now;
     }
 
     pub(super) fn register(
@@ -132,6 +136,7 @@ impl State {
     pub(super) fn leases(&self, now: Duration) -> Leases {
         Leases {
             incarnation: self.incarnation(),
+            age: now.saturating_sub(self.began),
             leases: self
                 .leases
                 .iter()
@@ -147,6 +152,7 @@ impl State {
         };
         NodesView {
             incarnation: self.incarnation(),
+            age: now.saturating_sub(self.began),
             nodes: self.leases.iter().map(view).collect(),
         }
     }

@@ -86,8 +86,9 @@ impl RedisRegistry {
             let mut call = script.key(&self.inner.base);
             if args.is_fresh {
                 call.arg(format!(
-                    "{}:{}",
+                    "{}:{}:{}",
                     milliseconds(self.inner.silence),
+                    live.run_id,
                     new_token()?
                 ));
             }

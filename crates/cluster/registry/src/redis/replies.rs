@@ -34,15 +34,16 @@ pub(crate) fn renewed(reply: Reply) -> Read<Renewed> {
 }
 
 pub(crate) fn leases(reply: Reply) -> Read<Leases> {
-    let [token, now, leases] = items(reply.value)?;
+    let [token, now, age, leases] = items(reply.value)?;
     Ok(Leases {
         incarnation: incarnation(&reply.run_id, &text(token)?),
+        age: Duration::from_millis(number(age)?),
         leases: lease_list(leases, number(now)?)?,
     })
 }
 
 pub(crate) fn nodes(reply: Reply) -> Read<NodesView> {
-    let [token, now, leases, records] = items(reply.value)?;
+    let [token, now, age, leases, records] = items(reply.value)?;
     let mut records = pairs(records)?.collect::<Read<BTreeMap<_, _>>>()?;
     let view = |lease: Lease| {
         let record = records.remove(lease.node.as_str());
@@ -53,6 +54,7 @@ pub(crate) fn nodes(reply: Reply) -> Read<NodesView> {
     let leases = lease_list(leases, number(now)?)?;
     Ok(NodesView {
         incarnation: incarnation(&reply.run_id, &text(token)?),
+        age: Duration::from_millis(number(age)?),
         nodes: leases.into_iter().map(view).collect::<Read<_>>()?,
     })
 }

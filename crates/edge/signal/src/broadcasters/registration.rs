@@ -13,11 +13,11 @@ use plenum_api::{
     error::ErrorKind,
     grants::{Grants, Role},
 };
-use plenum_host::RoomOptions;
 use plenum_ids::RoomName;
 use plenum_params::{ortc, rtp_parameters::RtpCapabilities};
 use plenum_room::{Admission, Door, PeerInfo, PeerReply, PeerRequest};
 use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
 use tracing::{Instrument as _, debug, info_span};
 
 use super::{
@@ -26,7 +26,12 @@ use super::{
     media::Named,
     watch::Watch,
 };
-use crate::{Edge, admission::made_up, caller::Caller, guest::Guest};
+use crate::{
+    Edge,
+    admission::made_up,
+    caller::Caller,
+    guest::{self, Guest, GuestEvent},
+};
 
 /// What the room's router can do, in the shapes of both generations at once.
 pub(super) async fn room(
@@ -48,7 +53,7 @@ async fn capabilities(edge: &Edge, room: &str, caller: &Caller) -> Result<Value,
         // It looks in for a moment, and whoever its token names may be there as well.
         admission.peer = made_up();
         (admission.grants.hidden, admission.keeps_room) = (true, false);
-        let (guest, _) = enter(edge, &room, admission)?;
+        let (guest, _) = enter(edge, &room, admission).await?;
         match guest.request(PeerRequest::GetRouterRtpCapabilities).await? {
             PeerReply::RouterRtpCapabilities(capabilities) => capabilities,
             _ => return Err(Failure::unexpected()),
@@ -118,7 +123,7 @@ async fn register(
     let grants = effective(&admission);
     let join = Join::new(&admission, name, device, generation);
     let capabilities = registration.rtp_capabilities;
-    let (guest, events) = enter(edge, &key.0, admission)?;
+    let (guest, events) = enter(edge, &key.0, admission).await?;
     let peers = match generation {
         Generation::Classic => Some(join.ask(&guest, capabilities.clone()).await?),
         Generation::Newest => None,
@@ -175,14 +180,13 @@ fn segment(name: &str) -> String {
     encoded
 }
 
-fn enter(
+async fn enter(
     edge: &Edge,
     room: &RoomName,
     admission: Admission,
-) -> Result<(Guest, tokio::sync::mpsc::Receiver<crate::guest::GuestEvent>), Failure> {
-    let session = edge.host.connect(room, admission, RoomOptions::default());
-    let session = session.inspect_err(|err| edge.metrics.note_refusal(*err))?;
-    Ok(Guest::new(session))
+) -> Result<(Guest, mpsc::Receiver<GuestEvent>), Failure> {
+    let entered = guest::enter(&edge.host, room, admission).await;
+    Ok(entered.inspect_err(|err| edge.metrics.note_refusal(*err))?)
 }
 
 /// 201 and where it is now.

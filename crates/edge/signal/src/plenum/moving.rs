@@ -2,15 +2,15 @@
 
 use std::{
     collections::VecDeque,
-    future::{Future, pending},
-    pin::Pin,
+    future::pending,
     time::{Duration, Instant},
 };
 
 use plenum_api::error::ErrorKind;
-use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEvent};
+use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEvent, Who};
 use plenum_ids::{ProducerId, RoomName};
 use plenum_room::{Admission, PeerRequest, RoomError};
+use tokio::task::JoinSet;
 use tracing::info;
 
 use super::{
@@ -30,10 +30,13 @@ pub(super) struct Home {
 
 impl Home {
     /// A place for a client who is not here yet.
-    pub(super) fn enter(&self) -> Result<Session, ConnectError> {
+    pub(super) async fn enter(&self) -> Result<Session, ConnectError> {
+        let who = Who::from(&self.admission);
+        let way = self.host.locate(&self.room, &who).await?;
         let admission = self.admission.clone();
         self.host
-            .connect(&self.room, admission, RoomOptions::default())
+            .connect(way, admission, RoomOptions::default())
+            .await
     }
 
     async fn enter_again(self) -> Result<Session, ConnectError> {
@@ -63,7 +66,8 @@ pub(super) struct Moves {
 
 /// A way that is being gone.
 pub(super) struct Following {
-    entering: Pin<Box<dyn Future<Output = Result<Session, ConnectError>> + Send + Sync>>,
+    /// One task, which ends with this.
+    entering: JoinSet<Result<Session, ConnectError>>,
     reason: &'static str,
     /// The session before goes on meanwhile, and the client has something there.
     alive: bool,
@@ -132,7 +136,12 @@ impl Moves {
 /// When the client is where it is going to. Loses nothing when cancelled.
 pub(super) async fn entered(following: &mut Option<Following>) -> Result<Session, ConnectError> {
     match following {
-        Some(following) => following.entering.as_mut().await,
+        Some(following) => match following.entering.join_next().await {
+            Some(Ok(entered)) => entered,
+            // It has failed for a reason that nobody has thought of.
+            Some(Err(_)) => Err(ConnectError::Overloaded),
+            None => pending().await,
+        },
         None => pending().await,
     }
 }
@@ -156,8 +165,10 @@ impl Client {
     /// anything there; else the one before it does, if there is one.
     pub(super) fn follow(&mut self, reason: &'static str, alive: bool) {
         self.entrance = None;
+        let mut entering = JoinSet::new();
+        entering.spawn(self.home.clone().enter_again());
         self.following = Some(Following {
-            entering: Box::pin(self.home.clone().enter_again()),
+            entering,
             reason,
             alive: alive && self.moves.joined,
         });

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Takes a client in. Whoever may not come in hears it from the WebSocket, because browsers show a page nothing else.
-pub(crate) fn upgrade(
+pub(crate) async fn upgrade(
     edge: &Edge,
     uri: &Uri,
     headers: &HeaderMap,
@@ -70,7 +70,7 @@ pub(crate) fn upgrade(
                     ..admission
                 },
             };
-            enter(edge, websocket, home)
+            enter(edge, websocket, home).await
         }
         Err(denied) => deny(edge, websocket, &denied),
     }
@@ -89,10 +89,10 @@ struct Target {
     seq: u64,
 }
 
-fn enter(edge: &Edge, websocket: WebSocketUpgrade, home: Home) -> Response<Body> {
+async fn enter(edge: &Edge, websocket: WebSocketUpgrade, home: Home) -> Response<Body> {
     let span = info_span!("peer", room = %home.room, peer = %home.admission.peer);
     let stages = Stages::new(Arc::clone(&edge.metrics), Instant::now());
-    let session = match home.enter() {
+    let session = match home.enter().await {
         Ok(session) => session,
         Err(err) => {
             debug!(parent: &span, %err, "not let in");

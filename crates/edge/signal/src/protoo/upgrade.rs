@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Takes a client in, or refuses it before the WebSocket exists.
-pub(crate) fn upgrade(
+pub(crate) async fn upgrade(
     edge: &Edge,
     uri: &Uri,
     headers: &HeaderMap,
@@ -73,7 +73,7 @@ pub(crate) fn upgrade(
         options,
         dialect,
     };
-    let session = match door.enter() {
+    let session = match door.enter().await {
         Ok(session) => session,
         Err(err) => {
             debug!(parent: &span, %err, "not let in");

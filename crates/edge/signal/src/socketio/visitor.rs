@@ -29,7 +29,7 @@ use crate::{
     Edge,
     admission::{Denied, Knock},
     edge::OpenConnection,
-    guest::{Guest, GuestEvent},
+    guest::{self, Guest, GuestEvent},
     rate::TokenBucket,
 };
 
@@ -230,12 +230,11 @@ impl Visitor {
             catalog: true,
             ..admission
         };
-        let session = host.connect(&room, admission, RoomOptions::default());
-        let session = session.map_err(|err| {
+        let entered = guest::enter(host, &room, admission).await;
+        let (guest, events) = entered.map_err(|err| {
             self.edge.metrics.note_refusal(err);
             err.to_string()
         })?;
-        let (guest, events) = Guest::new(session);
         let open = self.edge.count_connection();
         // Other clients' pages look into it. What can be received is said with each request for a consumer.
         let device = json!({"flag": "unknown", "name": "Socket.IO", "version": ""});

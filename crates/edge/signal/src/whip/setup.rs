@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use plenum_host::RoomOptions;
 use plenum_ids::{PeerId, RoomName, TransportId};
 use plenum_params::{
     media::MediaKind, rtp_parameters::RtpCapabilities, transport::WebRtcTransportInfo,
@@ -22,7 +21,7 @@ use crate::{
     Edge,
     caller::Caller,
     edge::OpenConnection,
-    guest::{Guest, GuestEvent},
+    guest::{self, Guest, GuestEvent},
 };
 
 /// Reads the offer in a request.
@@ -109,11 +108,8 @@ impl Newcomer {
             return Err(too_many());
         }
         let (peer, name) = (admission.peer.clone(), admission.name.clone());
-        let session = edge
-            .host
-            .connect(&room, admission, RoomOptions::default())
-            .inspect_err(|err| edge.metrics.note_refusal(*err))?;
-        let (guest, events) = Guest::new(session);
+        let entered = guest::enter(&edge.host, &room, admission).await;
+        let (guest, events) = entered.inspect_err(|err| edge.metrics.note_refusal(*err))?;
         let PeerReply::RouterRtpCapabilities(router) =
             guest.request(PeerRequest::GetRouterRtpCapabilities).await?
         else {

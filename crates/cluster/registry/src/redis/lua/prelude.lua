@@ -5,7 +5,7 @@
 -- epochs:  hash, node -> last start, also of nodes that are gone
 -- records: hash, node -> JSON
 -- gone:    sorted set, node by the time it went
--- memory:  hash, token and the time of the last call
+-- memory:  hash, token, the time of the last call, the server's run id and since when it remembers
 -- room:R:  hash, "epoch", "home" -> "epoch node_epoch node", "p:NODE" -> "node_epoch seq JSON"
 -- peers:L:NODE:R: hash, "" -> node_epoch, peer -> note (L is the length of NODE)
 -- rooms-of:NODE:  set of rooms
@@ -77,22 +77,28 @@ local function renew_all()
 end
 
 -- The name of what this server remembers. It is a new one when it has lost everything, has slept or its clock has jumped.
--- The argument says after how many milliseconds without any call no lease can be judged, and what the new one is.
+-- The argument says after how many milliseconds without any call no lease can be judged, which run of a server answers,
+-- and what the new name is. Also for how many milliseconds it has remembered: a server that was started again, or has
+-- taken over from another, may have lost what was written last.
 local function memory(argument)
-  local silence, new = string.match(argument, '^(%d+):(.+)$')
+  local silence, run, new = string.match(argument, '^(%d+):([^:]*):(.+)$')
   local key = base .. 'memory'
-  local stored = redis.call('HMGET', key, 'token', 'at')
-  local token, at = stored[1], tonumber(stored[2] or '')
+  local stored = redis.call('HMGET', key, 'token', 'at', 'run', 'since')
+  local token, at, since = stored[1], tonumber(stored[2] or ''), tonumber(stored[4] or '')
   if not token or not at or now < at - BACK or now - at > tonumber(silence) then
-    redis.call('HSET', key, 'token', new, 'at', int(now))
+    redis.call('HSET', key, 'token', new, 'at', int(now), 'run', run, 'since', int(now))
     renew_all()
-    return new
+    return new, 0
+  end
+  if not since or stored[3] ~= run then
+    since = now
+    redis.call('HSET', key, 'run', run, 'since', int(now))
   end
   -- Not at every call: it is written to replicas.
   if now - at >= 250 then
     redis.call('HSET', key, 'at', int(now))
   end
-  return token
+  return token, math.max(now - since, 0)
 end
 
 local function check_memory(new, seen)

@@ -1,5 +1,7 @@
 //! A registry that forgets everything has lost nothing that its owners cannot write again.
 
+use std::time::Duration;
+
 use plenum_ids::{NodeEpoch, RoomEpoch};
 use plenum_registry::{ClaimRequest, RegistryError, Sweep};
 
@@ -7,6 +9,7 @@ use crate::place::{LONG, Place, eventually, node, record, register, request, roo
 
 super::contract!(
     another_incarnation_is_noticed_by_every_answer,
+    it_is_told_for_how_long_anything_is_remembered,
     owners_write_everything_again,
 );
 
@@ -74,4 +77,19 @@ async fn owners_write_everything_again(mut place: Place) {
     assert_eq!(register(&*registry, &["a"]).await, [NodeEpoch(3)]);
     let renewed = registry.renew(node("a"), a, record(false)).await;
     assert_eq!(renewed, Err(RegistryError::Fenced { by: NodeEpoch(3) }));
+}
+
+async fn it_is_told_for_how_long_anything_is_remembered(mut place: Place) {
+    let registry = place.handle();
+    register(&*registry, &["a"]).await;
+    place.pass(Duration::from_millis(300)).await;
+    let leases = registry.leases().await.expect("leases");
+    assert!(leases.age >= Duration::from_millis(300), "{:?}", leases.age);
+    let nodes = place.handle().nodes().await.expect("nodes");
+    assert!(nodes.age >= leases.age, "for everybody the same");
+    place.forget().await;
+    let again = eventually("an answer", async || registry.leases().await.ok());
+    let again = again.await;
+    assert_ne!(again.incarnation, leases.incarnation);
+    assert!(again.age < leases.age, "{:?}", again.age);
 }

@@ -35,18 +35,16 @@ async fn a_server_that_kept_everything_is_another_incarnation_too() {
         .claim(request(&before, "r", &["a"]))
         .await
         .expect("a home");
+    let _: u32 = server.ask(&["HSET", "{plenum}:memory", "since", "0"]).await;
+    let age = registry.leases().await.expect("leases").age;
+    assert!(age > Duration::from_hours(24), "since 1970: {age:?}");
     let _: String = server.ask(&["SAVE"]).await;
     server.kill();
     server.start_again().await;
-    let now = eventually("an answer", async || {
-        registry
-            .leases()
-            .await
-            .ok()
-            .map(|leases| leases.incarnation)
-    })
-    .await;
+    let leases = eventually("an answer", async || registry.leases().await.ok()).await;
+    let now = leases.incarnation;
     assert_ne!(now, before, "what came after the copy on the disk is lost");
+    assert!(leases.age < Duration::from_hours(24), "{:?}", leases.age);
     let claim = registry.claim(request(&before, "r", &["a"])).await;
     assert_eq!(claim, Err(RegistryError::Restarted { now }));
     let record = registry

@@ -42,8 +42,10 @@ impl Room {
         if let Home::Here(epoch) = remote.home
             && before != remote.home
         {
-            // What the last home had decided holds, and there may be nobody who decides here.
-            let version = 0;
+            // What the last home had decided holds, and there may be nobody who decides here. A home that was in doubt goes
+            // on counting.
+            let state = remote.state.as_ref().filter(|state| state.epoch == epoch);
+            let version = state.map_or(0, |state| state.version + 1);
             remote.decide_state(&self.properties, (epoch, version));
             self.host_left = true;
         }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use plenum_api::error::ErrorKind;
-use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEnd, SessionEvent};
+use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEnd, SessionEvent, Who};
 use plenum_ids::{PeerId, ProducerId, RoomName};
 use plenum_room::{Admission, CloseReason, PeerReply, PeerRequest};
 use serde_json::Number;
@@ -36,9 +36,12 @@ pub(crate) struct Door {
 
 impl Door {
     /// A place for a client who is not here yet.
-    pub(crate) fn enter(&self) -> Result<Session, ConnectError> {
+    pub(crate) async fn enter(&self) -> Result<Session, ConnectError> {
+        let who = Who::from(&self.admission);
+        let way = self.host.locate(&self.room, &who).await?;
         self.host
-            .connect(&self.room, self.admission.clone(), self.options)
+            .connect(way, self.admission.clone(), self.options)
+            .await
     }
 
     async fn enter_again(self) -> Result<Session, ConnectError> {

@@ -1,0 +1,430 @@
+//! What a part asks of the registry: one thing at a time, in order. And what it hears there, and on the bus.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    future::pending,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::BoxFuture;
+use plenum_cluster::{Judgement, Numbered, Stamp};
+use plenum_ids::{NodeEpoch, NodeId, PeerId, RoomName};
+use plenum_registry::{
+    BusEvent, ClaimRequest, PartMark, Registry, RegistryError, RoomHome, RoomRecord,
+};
+use plenum_room::{Command, NodeKey, RemoteChange};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use tokio::time::sleep;
+use tracing::debug;
+
+use super::{super::random_seed, Part};
+use crate::cluster::{Bulletin, Cluster, Standing};
+
+/// The room's record is read this often: a fact that the bus has lost is missed for no longer.
+const LOOK: Duration = Duration::from_secs(2);
+/// Parts that began together do not ask together for ever.
+const JITTER: Duration = Duration::from_millis(400);
+
+/// Marks of a part that changes all the time are written this often. Who reads them catches up in any case.
+const MARK: Duration = Duration::from_millis(250);
+
+/// A registry that does not answer is asked again after this.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Peers whose place is to be written. All of a large room that comes at once; the rest is not found by name.
+const MAX_PEERS: usize = 4096;
+
+/// A question to the registry.
+#[derive(Clone, Debug)]
+pub(in crate::room_task) enum Call {
+    Claim(ClaimRequest),
+    PutPart(PartMark),
+    /// Whether it is here.
+    Peer(PeerId, bool),
+    ReadRoom,
+}
+
+/// What it answers.
+#[derive(Debug)]
+pub(in crate::room_task) enum Said {
+    Claimed(Option<RoomHome>),
+    Done(bool),
+    Room(Result<Option<RoomRecord>, RegistryError>),
+}
+
+/// Questions that wait, and what the registry knows.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what is written, being written and read of three things"
+)]
+pub(super) struct Records {
+    waiting: VecDeque<Call>,
+    asking: Option<BoxFuture<'static, (Call, Said)>>,
+    /// The registry does not know the part as it is.
+    unmarked: bool,
+    marking: bool,
+    /// Its mark stands there, if only an old one.
+    is_told: bool,
+    mark_at: Instant,
+    look_at: Instant,
+    looking: bool,
+    has_looked: bool,
+    peers: BTreeSet<PeerId>,
+    peer_at: Instant,
+    writing_peer: bool,
+    random: StdRng,
+}
+
+impl Records {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            random: StdRng::from_seed(random_seed()),
+            waiting: VecDeque::new(),
+            asking: None,
+            unmarked: false,
+            marking: false,
+            is_told: false,
+            mark_at: now,
+            look_at: now,
+            looking: false,
+            has_looked: false,
+            peers: BTreeSet::new(),
+            peer_at: now,
+            writing_peer: false,
+        }
+    }
+
+    /// The part is not any more what was written of it.
+    pub(super) const fn note_change(&mut self) {
+        self.unmarked = true;
+    }
+
+    /// Somebody has come or gone.
+    pub(super) fn note_peer(&mut self, peer: PeerId) {
+        if self.peers.len() < MAX_PEERS {
+            self.peers.insert(peer);
+        }
+    }
+
+    /// The record is read as soon as possible.
+    pub(super) const fn look(&mut self, now: Instant) {
+        self.look_at = now;
+    }
+
+    /// Whether it was read since the part began.
+    pub(super) const fn has_looked(&self) -> bool {
+        self.has_looked
+    }
+
+    /// Whether others can find the part.
+    pub(super) const fn is_told(&self) -> bool {
+        self.is_told
+    }
+
+    pub(super) fn ask(&mut self, call: Call) {
+        self.waiting.push_back(call);
+    }
+
+    pub(super) fn due(&self) -> Option<Instant> {
+        let mark = (self.unmarked && !self.marking).then_some(self.mark_at);
+        let look = (!self.looking).then_some(self.look_at);
+        let peer = (!self.peers.is_empty() && !self.writing_peer).then_some(self.peer_at);
+        mark.into_iter().chain(look).chain(peer).min()
+    }
+
+    /// Asks what is due. `counts`: peers, and producers of theirs.
+    pub(super) fn step(&mut self, now: Instant, stamp: Stamp, counts: (usize, u32)) {
+        if self.unmarked && !self.marking && self.mark_at <= now {
+            self.marking = true;
+            self.mark_at = now + MARK;
+            let (peers, producers) = counts;
+            self.waiting.push_back(Call::PutPart(PartMark {
+                seq: stamp.seq,
+                peers: u32::try_from(peers).unwrap_or(u32::MAX),
+                producers,
+                digest: 0,
+            }));
+        }
+        if !self.looking && self.look_at <= now {
+            self.looking = true;
+            self.look_at = now + LOOK + self.random.random_range(Duration::ZERO..JITTER);
+            self.waiting.push_back(Call::ReadRoom);
+        }
+    }
+
+    /// Writes one peer's place, if it is time.
+    pub(super) fn step_peers(&mut self, now: Instant, is_here: impl Fn(&PeerId) -> bool) {
+        if self.writing_peer || self.peer_at > now {
+            return;
+        }
+        if let Some(peer) = self.peers.pop_first() {
+            self.writing_peer = true;
+            let is_here = is_here(&peer);
+            self.waiting.push_back(Call::Peer(peer, is_here));
+        }
+    }
+
+    /// Asks the next question, if none is open.
+    pub(super) fn begin(&mut self, cluster: &Arc<Cluster>, room: &RoomName) {
+        if self.asking.is_some() {
+            return;
+        }
+        if let Some(call) = self.waiting.pop_front() {
+            let registry = Arc::clone(cluster.registry());
+            let me = cluster.me().clone();
+            let room = room.clone();
+            self.asking = Some(Box::pin(async move {
+                let said = carry_out(&*registry, me, room, &call).await;
+                (call, said)
+            }));
+        }
+    }
+
+    /// What was asked is answered, so that nothing follows it; what was to be asked is forgotten.
+    pub(super) async fn finish(&mut self) {
+        self.waiting.clear();
+        if self.asking.is_some() {
+            self.next().await;
+        }
+    }
+
+    /// The answer to the open question. Loses nothing when cancelled.
+    pub(super) async fn next(&mut self) -> (Call, Said) {
+        let said = match &mut self.asking {
+            Some(asking) => asking.await,
+            None => pending().await,
+        };
+        self.asking = None;
+        said
+    }
+}
+
+async fn carry_out(registry: &dyn Registry, me: NodeKey, room: RoomName, call: &Call) -> Said {
+    let NodeKey { node, epoch } = me;
+    match call {
+        Call::Claim(request) => {
+            let claim = registry.claim(request.clone()).await;
+            let claim = claim.inspect_err(|err| debug!(%room, %err, "no home"));
+            Said::Claimed(claim.ok().map(|claim| RoomHome {
+                node: claim.home,
+                node_epoch: claim.home_epoch,
+                epoch: claim.epoch,
+            }))
+        }
+        Call::PutPart(mark) => {
+            let put = registry.put_part(room, node, epoch, *mark).await;
+            Said::Done(put.is_ok())
+        }
+        Call::Peer(peer, true) => {
+            let note = String::new();
+            let put = registry.put_peer(room, node, epoch, peer.clone(), note);
+            Said::Done(put.await.is_ok())
+        }
+        Call::Peer(peer, false) => {
+            let removed = registry.remove_peer(room, node, epoch, peer.clone());
+            Said::Done(removed.await.is_ok())
+        }
+        Call::ReadRoom => Said::Room(registry.room(room).await),
+    }
+}
+
+/// After the last question: the part is gone, and so is what it was the home of. Until the registry says so, or a later start of
+/// this node lives.
+pub(super) async fn remove(
+    registry: &dyn Registry,
+    me: &NodeKey,
+    room: &RoomName,
+    home: Option<plenum_ids::RoomEpoch>,
+) {
+    let NodeKey { node, epoch } = me;
+    loop {
+        let removed = async {
+            registry
+                .remove_part(room.clone(), node.clone(), *epoch)
+                .await?;
+            if let Some(home) = home {
+                registry
+                    .release(room.clone(), node.clone(), *epoch, home)
+                    .await?;
+            }
+            Ok::<_, RegistryError>(())
+        };
+        match removed.await {
+            Err(err) if err.is_temporary() => sleep(AGAIN).await,
+            Ok(()) | Err(_) => return,
+        }
+    }
+}
+
+impl Part {
+    pub(super) fn handle_record(&mut self, now: Instant, call: Call, said: Said) {
+        match (call, said) {
+            (Call::Claim(_), Said::Claimed(home)) => self.home.handle_claim(now, home),
+            (Call::PutPart(mark), Said::Done(done)) => {
+                let records = &mut self.records;
+                records.marking = false;
+                records.is_told |= done;
+                if done && mark.seq == self.log.stamp().seq {
+                    records.unmarked = false;
+                } else if !done {
+                    records.mark_at = now + AGAIN;
+                }
+            }
+            (Call::Peer(peer, was_here), Said::Done(done)) => {
+                self.records.writing_peer = false;
+                let is_here = self.peers.contains_key(&peer);
+                if !done {
+                    self.records.peer_at = now + AGAIN;
+                }
+                if !done || is_here != was_here {
+                    self.records.note_peer(peer);
+                }
+            }
+            (Call::ReadRoom, Said::Room(record)) => {
+                self.records.looking = false;
+                if let Ok(record) = record {
+                    self.records.has_looked = true;
+                    self.handle_room(record);
+                }
+            }
+            (Call::Claim(_) | Call::PutPart(_) | Call::Peer(..) | Call::ReadRoom, _) => {}
+        }
+    }
+
+    /// What stands in the registry about the room.
+    fn handle_room(&mut self, record: Option<RoomRecord>) {
+        let (home, parts) = record.map_or((None, Vec::new()), |it| (it.home, it.parts));
+        let me = self.cluster.me().node.clone();
+        let judges = self.standing.judgement == Judgement::Free;
+        let mut is_marked = false;
+        for part in &parts {
+            let stamp = Stamp {
+                epoch: part.node_epoch,
+                seq: part.mark.seq,
+            };
+            if part.node == me {
+                is_marked = stamp == self.log.stamp();
+            } else if self.standing.alive.contains_key(&part.node) {
+                self.replicas.handle_mark(&part.node, stamp);
+            }
+        }
+        // What was written last may have been overtaken by what was written before, or be forgotten.
+        self.records.unmarked |= !is_marked;
+        let known = self.replicas.nodes().map(|(node, _)| node.clone());
+        for node in known.collect::<Vec<_>>() {
+            if parts.iter().all(|part| part.node != node) {
+                self.replicas.handle_absent(&node);
+            }
+            if judges && !self.standing.alive.contains_key(&node) {
+                self.replicas.handle_node_gone(&node, NodeEpoch(u64::MAX));
+            }
+        }
+        let Some(RoomHome {
+            node,
+            node_epoch,
+            epoch,
+        }) = home
+        else {
+            return self.home.protocol.handle_vacant();
+        };
+        let protocol = &mut self.home.protocol;
+        protocol.handle_home(node.clone(), node_epoch, epoch);
+        let key = NodeKey {
+            node,
+            epoch: node_epoch,
+        };
+        if judges && key.node != me && !self.standing.is_alive(&key) {
+            protocol.handle_node_gone(&key.node, node_epoch);
+        }
+    }
+
+    /// Who lives has changed, or what may be concluded.
+    pub(super) fn handle_standing(&mut self, now: Instant) {
+        let standing = Arc::clone(&self.changes.borrow_and_update());
+        let before = std::mem::replace(&mut self.standing, Arc::clone(&standing));
+        for (node, epoch) in gone(&before, &standing) {
+            self.replicas.handle_node_gone(node, epoch);
+            self.home.protocol.handle_node_gone(node, epoch);
+        }
+        let has_come = standing
+            .alive
+            .keys()
+            .any(|node| !before.alive.contains_key(node));
+        if standing.held != before.held {
+            self.home.protocol.handle_doubt();
+            self.replicas.handle_silence();
+        }
+        if standing.forgotten != before.forgotten {
+            self.home.protocol.handle_doubt();
+        }
+        let is_doubtful = standing.held != before.held || standing.forgotten != before.forgotten;
+        if is_doubtful {
+            self.records.unmarked = true;
+            for peer in self.peers.keys() {
+                self.records.note_peer(peer.clone());
+            }
+        }
+        if (has_come || is_doubtful) && self.is_running() {
+            self.records.look(now);
+        }
+    }
+
+    /// The bus brings something.
+    pub(super) fn handle_bus(
+        &mut self,
+        now: Instant,
+        event: BusEvent,
+        commands: &mut Vec<Command>,
+    ) {
+        let message = match event {
+            BusEvent::Message(message) => message,
+            BusEvent::Resubscribed => {
+                self.replicas.handle_silence();
+                return self.records.look(now);
+            }
+            _ => return,
+        };
+        let Ok(bulletin) = serde_json::from_slice::<Bulletin>(&message) else {
+            return debug!(room = %self.room, "what another node tells cannot be read");
+        };
+        let Bulletin { node, epoch, items } = bulletin;
+        let lives = self.standing.alive.get(&node);
+        let is_over = lives.is_some_and(|lives| lives.epoch > epoch);
+        if node == self.cluster.me().node || is_over {
+            return;
+        }
+        for item in items {
+            if let Some(hint) = item.hint {
+                commands.extend(self.remote_of(&node, epoch, RemoteChange::Hint(hint)));
+            }
+            let Some(seq) = item.seq else { continue };
+            let stamp = Stamp { epoch, seq };
+            match item.change {
+                Some(change) => {
+                    let numbered = Numbered { stamp, change };
+                    self.replicas.handle_change(&node, numbered);
+                }
+                None if item.ended => self.replicas.handle_end(&node, stamp),
+                None => self.replicas.handle_mark(&node, stamp),
+            }
+        }
+    }
+
+    fn remote_of(&self, node: &NodeId, epoch: NodeEpoch, change: RemoteChange) -> Option<Command> {
+        let known = self.copies.get(node).filter(|known| **known == epoch);
+        known.and_then(|_| self.remote(node.clone(), change))
+    }
+}
+
+/// Starts of nodes that lived before and do not now.
+fn gone<'a>(
+    before: &'a Standing,
+    now: &'a Standing,
+) -> impl Iterator<Item = (&'a NodeId, NodeEpoch)> {
+    before.alive.iter().filter_map(|(node, lived)| {
+        let lives = now.alive.get(node);
+        let goes_on = lives.is_some_and(|lives| lives.epoch == lived.epoch);
+        (!goes_on).then_some((node, lived.epoch))
+    })
+}
