@@ -24,6 +24,9 @@ pub(crate) async fn run(shared: Arc<Shared>, mut events: mpsc::UnboundedReceiver
         match event {
             // The supervisor has written down who died, and who lives again.
             WorkerEvent::Died { .. } | WorkerEvent::Ended { .. } => {
+                if let Some(trunks) = &shared.node_trunks {
+                    trunks.handle_worker_death(&shared);
+                }
                 shared.handle_worker_death().await;
             }
             WorkerEvent::Media { worker, event } => {

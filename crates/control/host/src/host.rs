@@ -41,7 +41,7 @@ use crate::{
     rooms::{Entry, Rooms, Spot, room_placement},
     session::Session,
     status::worker_status,
-    trunks::Trunks,
+    trunks::{Trunks, nodes::NodeTrunks},
 };
 
 /// The rooms of a node. Cheap to clone.
@@ -109,12 +109,15 @@ impl Host {
         supervisor: Arc<Supervisor>,
         events: mpsc::UnboundedReceiver<WorkerEvent>,
     ) -> Self {
+        let me = config.cluster.as_ref().map(|cluster| cluster.me().clone());
+        let node_trunks = me.map(NodeTrunks::new);
         let shared = Arc::new(Shared {
             cluster: config.cluster.clone(),
             config,
             supervisor,
             objects: Objects::new(),
             trunks: Trunks::default(),
+            node_trunks,
             rooms: Mutex::new(Rooms::default()),
             next_session: AtomicU64::new(0),
             counts: Counts::default(),
@@ -125,6 +128,10 @@ impl Host {
         });
         if let Some(cluster) = &shared.cluster {
             cluster.serve(&shared);
+            tokio::spawn(NodeTrunks::keep(
+                Arc::clone(cluster),
+                Arc::downgrade(&shared),
+            ));
         }
         tokio::spawn(dispatch::run(Arc::clone(&shared), events));
         Self { shared }
@@ -464,6 +471,8 @@ pub(crate) struct Shared {
     pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) objects: Objects<Owner>,
     pub(crate) trunks: Trunks,
+    /// Those to other nodes, if there are any.
+    pub(crate) node_trunks: Option<NodeTrunks>,
     pub(crate) supervisor: Arc<Supervisor>,
     rooms: Mutex<Rooms>,
     next_session: AtomicU64,

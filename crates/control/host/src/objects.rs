@@ -36,7 +36,8 @@ type Key = (WorkerId, ObjectId);
 
 #[derive(Debug)]
 struct Entry<R> {
-    owner: R,
+    /// `None`: its events are for nobody.
+    owner: Option<R>,
     parents: Vec<ObjectId>,
     children: HashSet<ObjectId>,
 }
@@ -53,7 +54,7 @@ impl<R: Clone> Objects<R> {
         use ObjectId::{
             Consumer, DataConsumer, DataProducer, Observer, Producer, Router, Transport,
         };
-        let insert = |id, parents| self.insert(owner, worker, id, parents);
+        let insert = |id, parents| self.insert(Some(owner), worker, id, parents);
         match request {
             Request::CreateRouter { router } => insert(Router(*router), Vec::new()),
             Request::CreateWebRtcTransport {
@@ -68,8 +69,23 @@ impl<R: Clone> Objects<R> {
                 ..
             } => insert(Producer(*producer), vec![Transport(*transport)]),
             Request::PipeProduce {
-                router, producer, ..
-            } => insert(Producer(*producer), vec![Router(*router)]),
+                trunk,
+                router,
+                producer,
+                ..
+            } => insert(
+                Producer(*producer),
+                vec![Router(*router), Transport(*trunk)],
+            ),
+            Request::PipeConsume {
+                trunk,
+                consumer,
+                producer,
+                ..
+            } => {
+                let parents = vec![Transport(*trunk), Producer(*producer)];
+                self.insert(None, worker, Consumer(*consumer), parents);
+            }
             Request::Consume {
                 transport,
                 consumer,
@@ -88,10 +104,23 @@ impl<R: Clone> Objects<R> {
                 ..
             } => insert(DataProducer(*data_producer), vec![Transport(*transport)]),
             Request::PipeProduceData {
+                trunk,
                 router,
                 data_producer,
                 ..
-            } => insert(DataProducer(*data_producer), vec![Router(*router)]),
+            } => insert(
+                DataProducer(*data_producer),
+                vec![Router(*router), Transport(*trunk)],
+            ),
+            Request::PipeConsumeData {
+                trunk,
+                data_consumer,
+                data_producer,
+                ..
+            } => {
+                let parents = vec![Transport(*trunk), DataProducer(*data_producer)];
+                self.insert(None, worker, DataConsumer(*data_consumer), parents);
+            }
             Request::ConsumeData {
                 transport,
                 data_consumer,
@@ -160,7 +189,24 @@ impl<R: Clone> Objects<R> {
 
     fn owner(&self, worker: WorkerId, id: ObjectId) -> Option<R> {
         let entries = self.lock();
-        entries.get(&(worker, id)).map(|entry| entry.owner.clone())
+        entries.get(&(worker, id))?.owner.clone()
+    }
+
+    /// A trunk of its own to a worker of another node.
+    pub(crate) fn note_trunk(&self, worker: WorkerId, trunk: TransportId) {
+        self.insert(None, worker, ObjectId::Transport(trunk), Vec::new());
+    }
+
+    /// Forgets such a trunk with all that is on it.
+    pub(crate) fn forget_trunk(&self, worker: WorkerId, trunk: TransportId) {
+        self.remove(worker, ObjectId::Transport(trunk));
+    }
+
+    /// Whether no pipe is on such a trunk, as far as rooms have asked for any.
+    pub(crate) fn is_unused(&self, worker: WorkerId, trunk: TransportId) -> bool {
+        let entries = self.lock();
+        let entry = entries.get(&(worker, ObjectId::Transport(trunk)));
+        entry.is_none_or(|entry| entry.children.is_empty())
     }
 
     /// Forgets a router and everything in it.
@@ -168,7 +214,7 @@ impl<R: Clone> Objects<R> {
         self.remove(worker, ObjectId::Router(router));
     }
 
-    fn insert(&self, owner: &R, worker: WorkerId, id: ObjectId, parents: Vec<ObjectId>) {
+    fn insert(&self, owner: Option<&R>, worker: WorkerId, id: ObjectId, parents: Vec<ObjectId>) {
         let mut entries = self.lock();
         // A producer keeps its identifier when its room moves, perhaps back here: the earlier one, which is about to go,
         // must not take it along.
@@ -187,7 +233,7 @@ impl<R: Clone> Objects<R> {
         entries.insert(
             (worker, id),
             Entry {
-                owner: owner.clone(),
+                owner: owner.cloned(),
                 parents,
                 children: HashSet::new(),
             },
@@ -229,12 +275,17 @@ impl Refusable {
             Request::Produce { producer, .. } | Request::PipeProduce { producer, .. } => {
                 ObjectId::Producer(*producer)
             }
-            Request::Consume { consumer, .. } => ObjectId::Consumer(*consumer),
+            Request::Consume { consumer, .. } | Request::PipeConsume { consumer, .. } => {
+                ObjectId::Consumer(*consumer)
+            }
             Request::ProduceData { data_producer, .. }
             | Request::PipeProduceData { data_producer, .. } => {
                 ObjectId::DataProducer(*data_producer)
             }
-            Request::ConsumeData { data_consumer, .. } => ObjectId::DataConsumer(*data_consumer),
+            Request::ConsumeData { data_consumer, .. }
+            | Request::PipeConsumeData { data_consumer, .. } => {
+                ObjectId::DataConsumer(*data_consumer)
+            }
             _ => return None,
         };
         Some(Self(id))
@@ -245,7 +296,7 @@ impl Refusable {
 mod tests {
     use plenum_params::{
         event::ConsumerScore,
-        media::{MediaKind, ReceiveParameters},
+        media::{MediaKind, ReceiveParameters, SendParameters},
         transport::{IceState, WebRtcTransportOptions},
     };
 
@@ -404,7 +455,7 @@ mod tests {
             objects.note(&"a", W, &transport(2, 10));
             objects.note(&"a", W, &producer(3, 1));
             objects.insert(
-                &"a",
+                Some(&"a"),
                 W,
                 ObjectId::Consumer(consumer),
                 vec![
@@ -477,6 +528,76 @@ mod tests {
             assert_eq!(objects.reader(W, read), None, "{closing:?}");
         }
         assert_eq!(objects.owner_of(W, &silence), None);
+        assert!(objects.lock().is_empty());
+    }
+
+    #[test]
+    fn a_trunk_is_in_use_as_long_as_a_pipe_is_on_it_however_that_ends() {
+        let objects = Objects::new();
+        let (trunk, origin) = (TransportId::from_u128(9), ProducerId::from_u128(3));
+        let (far, consumer) = (ProducerId::from_u128(5), ConsumerId::from_u128(6));
+        let codecs = || match producer(0, 0) {
+            Request::Produce { parameters, .. } => parameters,
+            _ => unreachable!("made above"),
+        };
+        let consume = Request::PipeConsume {
+            trunk,
+            consumer,
+            producer: origin,
+            stream: 0,
+            parameters: SendParameters {
+                kind: MediaKind::Audio,
+                mid: None,
+                codecs: Vec::new(),
+                extensions: Vec::new(),
+                ssrc: 1,
+                rtx_ssrc: None,
+                cname: String::new(),
+            },
+            paused: true,
+        };
+        let produce = Request::PipeProduce {
+            trunk,
+            router: RouterId::from_u128(10),
+            producer: far,
+            parameters: codecs(),
+            paused: false,
+        };
+        objects.note(&"a", W, &router(10));
+        objects.note(&"a", W, &transport(1, 10));
+        objects.note_trunk(W, trunk);
+        assert!(objects.is_unused(W, trunk));
+        for (pipe, ends) in [
+            (&consume, Request::CloseConsumer { consumer }),
+            (&consume, Request::CloseProducer { producer: origin }),
+            (&produce, Request::CloseProducer { producer: far }),
+        ] {
+            objects.note(&"a", W, &producer(3, 1));
+            objects.note(&"a", W, pipe);
+            assert!(!objects.is_unused(W, trunk));
+            objects.note(&"a", W, &ends);
+            assert!(objects.is_unused(W, trunk), "{ends:?}");
+        }
+        for pipe in [&consume, &produce] {
+            objects.note(&"a", W, &producer(3, 1));
+            objects.note(&"a", W, pipe);
+            let refused = Refusable::of(pipe).expect("makes something");
+            objects.forget_refused(W, &refused);
+            assert!(objects.is_unused(W, trunk));
+        }
+        objects.note(&"a", W, &consume);
+        objects.note(&"a", W, &produce);
+        // Of what only serves to send it on nobody hears.
+        let event = Event::ConsumerScore {
+            consumer,
+            score: ConsumerScore::default(),
+        };
+        assert_eq!(objects.owner_of(W, &event), None);
+        assert_eq!(objects.owner_of(W, &score(5)), Some("a"));
+        objects.forget(W, RouterId::from_u128(10));
+        assert!(objects.is_unused(W, trunk));
+        objects.note(&"a", W, &produce);
+        objects.forget_trunk(W, trunk);
         assert!(objects.lock().is_empty());
     }
 }

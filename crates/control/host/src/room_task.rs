@@ -1,6 +1,7 @@
 //! The task of one room.
 
 mod part;
+mod pipes;
 mod requests;
 
 use std::{
@@ -14,10 +15,10 @@ use std::{
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use plenum_ids::{RoomName, RouterId, WorkerId};
-use plenum_ipc::{Answer, Request};
+use plenum_ipc::Request;
 use plenum_room::{
-    AdminCommand, Admission, CloseReason, Command, Effect, Home, NodeFailure, OpId, PlaceId, Room,
-    RoomConfig, RoomError, RoomProperties, RoomView, SessionId, WorkerFailure,
+    AdminCommand, Admission, CloseReason, Command, Effect, Home, NodeFailure, PlaceId, Room,
+    RoomConfig, RoomError, RoomProperties, RoomView, SessionId,
 };
 use tokio::{
     sync::{
@@ -189,7 +190,8 @@ struct Seat {
     router: Option<RouterId>,
 }
 
-type InFlight = Asking<(OpId, Result<Answer, WorkerFailure>)>;
+/// What a worker is asked, and what the room is told when it has answered.
+type InFlight = Asking<Command>;
 
 impl RoomTask {
     pub(crate) fn new(
@@ -248,9 +250,7 @@ impl RoomTask {
             let desertion = self.lifetime.deadline();
             let takes_inputs = self.waiting.len() < self.shared.config.room_queue;
             tokio::select! {
-                Some((op, result)) = self.in_flight.next() => {
-                    self.handle(Command::WorkerAnswer { op, result });
-                }
+                Some(command) = self.in_flight.next() => self.handle(command),
                 Some(input) = inputs.recv(), if takes_inputs => self.take(input),
                 event = next(&mut self.part) => self.handle_part(event),
                 () = at(deadline) => self.handle(Command::Tick),
@@ -609,7 +609,7 @@ impl RoomTask {
 
     fn carry_out_between_nodes(&mut self, effect: Effect) {
         match (effect, &mut self.part) {
-            (Effect::AskNode { op, node, request }, Some(part)) => part.ask(op, node, request),
+            (Effect::AskNode { op, node, request }, Some(_)) => self.ask_node(op, node, request),
             (Effect::AskNode { op, .. }, None) => {
                 let result = Err(NodeFailure::Lost);
                 self.todo.push_back(Command::NodeAnswers { op, result });
@@ -618,14 +618,8 @@ impl RoomTask {
             (Effect::AnswerNode { ask, result }, Some(part)) => part.answer(ask, result),
             (Effect::Publish(change), Some(part)) => part.publish(*change),
             (Effect::PublishHint(hint), Some(part)) => part.hint(hint),
-            (Effect::OpenNearEnd { op, .. }, _) => {
-                let result = Err(WorkerFailure::Lost);
-                self.todo.push_back(Command::PipeOffered { op, result });
-            }
-            (Effect::OpenFarEnd { op, .. }, _) => {
-                let result = Err(WorkerFailure::Lost);
-                self.todo.push_back(Command::WorkerAnswer { op, result });
-            }
+            (Effect::OpenNearEnd { op, pipe }, _) => self.open_near_end(op, &pipe),
+            (Effect::OpenFarEnd { op, pipe }, _) => self.open_far_end(op, *pipe),
             _ => {}
         }
     }

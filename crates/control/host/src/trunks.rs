@@ -1,5 +1,8 @@
 //! Connections between workers, over which rooms bring producers from one to the other. One per pair, made when the first
-//! room needs it; it ends with either worker, and the next room gets another one with other keys.
+//! room needs it; it ends with either worker, and the next room gets another one with other keys. Here are those between
+//! workers of this node, of which it has both ends; [`nodes`] has those to workers of others.
+
+pub(crate) mod nodes;
 
 use std::{
     collections::HashMap,
@@ -8,7 +11,7 @@ use std::{
 };
 
 use futures_util::future::join;
-use plenum_ids::{TransportId, WorkerId};
+use plenum_ids::{ConsumerId, ProducerId, TransportId, WorkerId};
 use plenum_ipc::Request;
 use plenum_params::{
     data::SctpStreamParameters,
@@ -42,9 +45,15 @@ struct Trunk {
     id: TransportId,
     ends: [Worker; 2],
     /// For what leaves each end.
-    ssrcs: [TrunkSsrcs; 2],
-    /// The stream of the next pipe of messages that leaves each end.
-    next_streams: [u16; 2],
+    numbers: [Numbers; 2],
+}
+
+/// What tells the streams apart that leave one end of a trunk.
+#[derive(Debug, Default)]
+struct Numbers {
+    ssrcs: TrunkSsrcs,
+    /// The stream of the next pipe of messages.
+    next_stream: u16,
 }
 
 /// Requests that make a pipe, in the order in which they must be sent.
@@ -65,7 +74,7 @@ impl Trunks {
         pipe: &PipeRequest,
     ) -> Result<PipeRequests, ortc::Error> {
         self.with_trunk(from, to, |trunk, end| {
-            let ssrcs = &mut trunk.ssrcs[end];
+            let ssrcs = &mut trunk.numbers[end].ssrcs;
             let (far, near) = resolve::pipe_parameters(pipe.kind, &pipe.consumable, ssrcs)?;
             Ok(requests(trunk.id, pipe, far, near))
         })
@@ -75,7 +84,7 @@ impl Trunks {
     pub(crate) fn data_pipe(&self, from: &End, to: &End, pipe: &DataPipeRequest) -> PipeRequests {
         self.with_trunk(from, to, |trunk, end| {
             let stream = SctpStreamParameters {
-                stream_id: trunk.take_stream(end),
+                stream_id: trunk.numbers[end].take_stream(),
                 ..pipe.stream
             };
             data_requests(trunk.id, pipe, stream)
@@ -152,8 +161,7 @@ impl Trunks {
         Trunk {
             id,
             ends: ends.map(|end| end.worker.clone()),
-            ssrcs: <[TrunkSsrcs; 2]>::default(),
-            next_streams: [0; 2],
+            numbers: <[Numbers; 2]>::default(),
         }
     }
 
@@ -172,15 +180,17 @@ impl Trunks {
     }
 }
 
-impl Trunk {
+impl Numbers {
     /// A trunk's association has all that there can be. They are counted around, so that one comes again only after all the
     /// others. Should its pipe still be there then, the worker says so, and the room's next attempt gets the next one.
-    fn take_stream(&mut self, end: usize) -> u16 {
-        let stream = self.next_streams[end];
-        self.next_streams[end] = (stream + 1) % u16::MAX;
+    fn take_stream(&mut self) -> u16 {
+        let stream = self.next_stream;
+        self.next_stream = (stream + 1) % u16::MAX;
         stream
     }
+}
 
+impl Trunk {
     fn close(&self) {
         for end in &self.ends {
             end.notify(Request::CloseTransport { transport: self.id });
@@ -218,7 +228,6 @@ fn requests(
     far: ReceiveParameters,
     near: Vec<SendParameters>,
 ) -> PipeRequests {
-    let near = pipe.streams.iter().zip(near).zip(0..);
     PipeRequests {
         far: Request::PipeProduce {
             trunk,
@@ -227,16 +236,26 @@ fn requests(
             parameters: far,
             paused: pipe.paused,
         },
-        near: near
-            .map(|((consumer, parameters), stream)| Request::PipeConsume {
-                trunk,
-                consumer: *consumer,
-                producer: pipe.producer,
-                stream,
-                parameters,
-                // The room sets them going when the far end is there.
-                paused: true,
-            })
-            .collect(),
+        near: consume_requests(trunk, pipe.producer, &pipe.streams, near),
     }
+}
+
+/// The near end: a consumer for each stream of a producer.
+fn consume_requests(
+    trunk: TransportId,
+    producer: ProducerId,
+    consumers: &[ConsumerId],
+    parameters: Vec<SendParameters>,
+) -> Vec<Request> {
+    let streams = consumers.iter().zip(parameters).zip(0..);
+    let request = |((consumer, parameters), stream): ((&ConsumerId, _), _)| Request::PipeConsume {
+        trunk,
+        consumer: *consumer,
+        producer,
+        stream,
+        parameters,
+        // The room sets them going when the far end is there.
+        paused: true,
+    };
+    streams.map(request).collect()
 }

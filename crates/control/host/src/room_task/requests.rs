@@ -30,8 +30,10 @@ impl RoomTask {
             return;
         };
         let asking = self.asking(worker, request);
-        let asking = Box::pin(async move { (op, asking.await) });
-        self.in_flight.push(begin(asking));
+        self.in_flight.push(begin(Box::pin(async move {
+            let result = asking.await;
+            Command::WorkerAnswer { op, result }
+        })));
     }
 
     /// Both ends of a pipe, as one request of the room.
@@ -69,12 +71,17 @@ impl RoomTask {
             // Polls them, and so sends them, in this order.
             let results = join_all(asking).await;
             let result = results.into_iter().collect::<Result<Vec<_>, _>>();
-            (op, result.map(|_| Answer::Done))
+            let result = result.map(|_| Answer::Done);
+            Command::WorkerAnswer { op, result }
         })));
     }
 
     /// A request, which is sent when this is first polled.
-    fn asking(&self, worker: Worker, request: Request) -> Asking<Result<Answer, WorkerFailure>> {
+    pub(super) fn asking(
+        &self,
+        worker: Worker,
+        request: Request,
+    ) -> Asking<Result<Answer, WorkerFailure>> {
         let (refusable, shared) = (Refusable::of(&request), Arc::clone(&self.shared));
         Box::pin(async move {
             let result = worker.request(request).await.map_err(failure);
