@@ -17,6 +17,15 @@ describe("Route", () => {
     expect(one.target).toEqual({ url: "d", redirects: 3 });
   });
 
+  it("does not let itself be sent on any more when nobody was where it was sent to", () => {
+    const one = route(["a"]);
+    one.redirected("b");
+    expect(one.unanswered(false)).toBe(true);
+    expect(one.target).toEqual({ url: "a", redirects: 0 });
+    one.welcomed([]);
+    expect(one.target.redirects).toBe(3);
+  });
+
   it("stays with the node that has the session, until that has not answered twice", () => {
     const one = route(["a", "b", "c"]);
     one.welcomed([]);

@@ -75,6 +75,8 @@ export class Route {
     if (!this.#options.online()) return false;
     this.#unanswered += 1;
     if (!resuming) this.#home = undefined;
+    // Whoever sent this client to where nobody is does not know better yet.
+    if (this.#redirects > 0) this.#redirects = MOST_REDIRECTS;
     const spare = resuming && this.#unanswered < PATIENT_WITH_HOME;
     // What has a session is tried again between any two others.
     const turn = !resuming || this.#unanswered % 2 === 0;

@@ -18,14 +18,16 @@ mod rooms;
 mod way;
 
 use std::{
-    fmt, io,
+    fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    io,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
 use plenum_cluster::MembershipConfig;
-use plenum_ids::{NodeEpoch, NodeId, RoomName};
+use plenum_ids::{NodeEpoch, NodeId, PeerId, RoomName};
 use plenum_link::{Identity, LinkConfig, Links, StartError};
 use plenum_registry::{
     Bus, Incarnation, NodeRecord, NodesView, Registered, Registry, RegistryError,
@@ -144,6 +146,9 @@ pub struct Cluster {
     host: OnceLock<Weak<Shared>>,
 }
 
+/// How many other nodes a client is told of. That all of them die with this one is not what it is for.
+const DOORS_TOLD: usize = 8;
+
 /// Between two attempts to register: a registry that comes back is found in this time.
 const REGISTER_AGAIN: Duration = Duration::from_secs(1);
 
@@ -232,6 +237,29 @@ impl Cluster {
     /// All nodes with what they tell of themselves, as of some seconds ago; `None`: not read yet.
     pub fn nodes(&self) -> watch::Receiver<Option<Arc<NodesView>>> {
         self.nodes.subscribe()
+    }
+
+    /// Where a client finds some other nodes that live and let people in: for each one others come first, so that those of a node
+    /// that dies do not all go to the same.
+    pub fn other_doors(&self, peer: &PeerId) -> Vec<String> {
+        let standing = self.standing_now();
+        let nodes = self.nodes.borrow();
+        let nodes = nodes.iter().flat_map(|view| &view.nodes);
+        let others = nodes.filter(|it| {
+            let node = &it.lease.node;
+            *node != self.me.node && !it.record.draining && standing.alive.contains_key(node)
+        });
+        let doors = others.map(|it| it.record.addresses.public_url.clone());
+        let mut doors: Vec<_> = doors.filter(|url| !url.is_empty()).collect();
+        if let Some(last) = doors.len().checked_sub(1) {
+            let mut hasher = DefaultHasher::new();
+            peer.hash(&mut hasher);
+            // A remainder by the number of doors is one of their indices.
+            let first = hasher.finish() % (last as u64 + 1);
+            doors.rotate_left(usize::try_from(first).unwrap_or_default());
+        }
+        doors.truncate(DOORS_TOLD);
+        doors
     }
 
     /// Changes what this node tells of itself with its next renewal.

@@ -422,9 +422,12 @@ impl Client {
         };
         let who = (&self.home.room, &self.home.admission);
         let version = &self.edge.settings.announced_version;
-        let Some(welcome) = entrance.welcome(version, session, who, &ice_servers) else {
+        let Some(mut welcome) = entrance.welcome(version, session, who, &ice_servers) else {
             return Err(Ending::NoEntrance);
         };
+        if let Some(cluster) = self.edge.host.cluster() {
+            welcome.nodes = cluster.other_doors(&self.home.admission.peer);
+        }
         let text = match self.moves.begin() {
             Some((reason, gently)) => outgoing::migrate(reason, gently, welcome),
             None => outgoing::welcome(&welcome),
