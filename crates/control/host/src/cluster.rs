@@ -14,6 +14,7 @@ mod locate;
 mod membership;
 mod messages;
 mod peers;
+pub(crate) mod relay;
 mod rooms;
 mod way;
 
@@ -36,10 +37,11 @@ use plenum_room::NodeKey;
 use tokio::{sync::watch, time::sleep};
 use tracing::{info, warn};
 
-use self::{handler::Reception, membership::Driver, peers::Peers, rooms::Parts};
+use self::{handler::Reception, membership::Driver, peers::Peers, relay::Relays, rooms::Parts};
 use crate::host::Shared;
 
 pub use membership::{Alive, Standing};
+pub use relay::RelayedSessions;
 pub use way::{Way, Who};
 
 pub(crate) use messages::{Bulletin, Item, Told};
@@ -143,6 +145,7 @@ pub struct Cluster {
     leaving: watch::Sender<bool>,
     parts: Parts,
     peers: Peers,
+    relays: Arc<Relays>,
     host: OnceLock<Weak<Shared>>,
 }
 
@@ -191,6 +194,7 @@ impl Cluster {
             leaving: watch::Sender::new(false),
             parts: Parts::default(),
             peers: Peers::default(),
+            relays: Arc::default(),
             host: OnceLock::new(),
             me,
         });
@@ -312,6 +316,10 @@ impl Cluster {
         let host = self.host();
         let is_known = host.is_some_and(|host| host.rooms().by_id.contains_key(room));
         is_known || self.parts.is_held(room)
+    }
+
+    pub(crate) const fn relays(&self) -> &Arc<Relays> {
+        &self.relays
     }
 
     pub(crate) fn bus(&self) -> &Arc<dyn Bus> {

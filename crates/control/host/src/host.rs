@@ -20,6 +20,7 @@ use plenum_params::{
 };
 use plenum_room::{Admission, Limits, PlaceId, RoomConfig, SessionId, SharedRoom};
 use plenum_supervisor::{Supervisor, Traces, WorkerError, WorkerEvent, WorkerState};
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -27,7 +28,7 @@ use tokio::{
 use tracing::{debug, warn};
 
 use crate::{
-    cluster::{Cluster, Target, Way, Who},
+    cluster::{Cluster, Target, Way, Who, relay},
     config::HostConfig,
     dispatch,
     figures::{Counts, NodeFigures, worker_figures},
@@ -51,7 +52,8 @@ pub struct Host {
 }
 
 /// A client was not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum ConnectError {
     /// All workers that run are being drained.
@@ -74,6 +76,9 @@ pub enum ConnectError {
     /// The room cannot keep up.
     #[error("the room is overloaded")]
     Overloaded,
+    /// The node that has the room does not take the client, for a reason that this version does not know.
+    #[error("the node that has the room did not take this, try again later")]
+    Refused,
     /// The node is about to end.
     #[error("the server is shutting down")]
     ShuttingDown,
@@ -147,16 +152,32 @@ impl Host {
 
     /// A place in a room, which is made with `options` if it does not exist. A session of the same peer in the room is
     /// ended.
-    #[expect(clippy::unused_async, reason = "ways to other nodes take time")]
     pub async fn connect(
         &self,
         way: Way,
         admission: Admission,
         options: RoomOptions,
     ) -> Result<Session, ConnectError> {
-        match way.target {
-            Target::Here => self.enter(&way.room, admission, options, true),
-            Target::There(_) => Err(ConnectError::Unreachable),
+        self.go(way, admission, options, false).await
+    }
+
+    /// With `again`, for somebody whom limits of the namespace have let in before.
+    pub(crate) async fn go(
+        &self,
+        way: Way,
+        admission: Admission,
+        options: RoomOptions,
+        again: bool,
+    ) -> Result<Session, ConnectError> {
+        match (way.target, &self.shared.cluster) {
+            (Target::Here, _) => self.enter(&way.room, admission, options, !again),
+            (Target::There(node), Some(cluster)) => {
+                let count = cluster.relays().count();
+                let whom = (&way.room, admission, options);
+                let queue = self.shared.config.session_queue;
+                relay::enter(Arc::clone(cluster) as _, &node, whom, again, (queue, count)).await
+            }
+            (Target::There(_), None) => Err(ConnectError::Unreachable),
         }
     }
 

@@ -45,7 +45,9 @@ mod status;
 mod tally;
 mod trunks;
 
-pub use cluster::{Alive, Cluster, ClusterConfig, ClusterError, Remember, Standing, Way, Who};
+pub use cluster::{
+    Alive, Cluster, ClusterConfig, ClusterError, RelayedSessions, Remember, Standing, Way, Who,
+};
 pub use config::HostConfig;
 pub use figures::{NodeFigures, WORKER_STATES, WorkerFigures};
 pub use happenings::{Happening, RoomEvent};

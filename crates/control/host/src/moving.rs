@@ -17,10 +17,13 @@ use std::{
 
 use plenum_ids::{PeerId, RoomName, WorkerId};
 use plenum_room::{Admission, Command, PlaceId, Returning, RoomProperties};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 
 use crate::{
-    cluster::{Target, Who},
+    cluster::Who,
     host::{ConnectError, Host, Shared},
     options::RoomOptions,
     placement::Load,
@@ -42,14 +45,40 @@ impl Host {
         options: RoomOptions,
     ) -> Result<Session, ConnectError> {
         let mut starts = self.shared.worker_starts.subscribe();
+        let mut failure = ConnectError::NoWorker;
         let connecting = async {
             loop {
-                let way = self.locate(room, &Who::from(admission)).await?;
-                let entered = match way.target {
-                    Target::Here => self.enter(room, admission.clone(), options, false),
-                    Target::There(_) => Err(ConnectError::Unreachable),
+                let way = self.locate(room, &Who::from(admission)).await;
+                let entered = match way {
+                    Ok(way) => self.go(way, admission.clone(), options, true).await,
+                    Err(err) => Err(err),
                 };
                 match entered {
+                    Err(err) if err.may_pass() => failure = err,
+                    result => return result,
+                }
+                tokio::select! {
+                    // The sender lives in `shared`, so waiting cannot fail.
+                    _ = starts.changed() => {}
+                    () = sleep(LOCATE_AGAIN), if failure != ConnectError::NoWorker => {}
+                }
+            }
+        };
+        let patience = timeout(WORKER_PATIENCE, connecting).await;
+        patience.unwrap_or(Err(failure))
+    }
+
+    /// As [`Self::reconnect`], for a room that is here.
+    pub(crate) async fn enter_again(
+        &self,
+        room: &RoomName,
+        admission: &Admission,
+        options: RoomOptions,
+    ) -> Result<Session, ConnectError> {
+        let mut starts = self.shared.worker_starts.subscribe();
+        let entering = async {
+            loop {
+                match self.enter(room, admission.clone(), options, false) {
                     Err(ConnectError::NoWorker) => {}
                     result => return result,
                 }
@@ -57,7 +86,7 @@ impl Host {
                 let _ = starts.changed().await;
             }
         };
-        let patience = timeout(WORKER_PATIENCE, connecting).await;
+        let patience = timeout(WORKER_PATIENCE, entering).await;
         patience.unwrap_or(Err(ConnectError::NoWorker))
     }
 }
@@ -65,6 +94,19 @@ impl Host {
 /// A worker is back after 0.1 s, or some seconds when it dies again and again; clients that come by themselves wait as
 /// long between two attempts.
 const WORKER_PATIENCE: Duration = Duration::from_secs(8);
+
+/// Between two attempts to find a room whose node has just died: its lease ends some seconds later.
+const LOCATE_AGAIN: Duration = Duration::from_millis(250);
+
+impl ConnectError {
+    /// Whether it may go in a moment by itself.
+    const fn may_pass(self) -> bool {
+        matches!(
+            self,
+            Self::NoWorker | Self::RegistryAway | Self::Unreachable
+        )
+    }
+}
 
 impl Shared {
     /// Takes what rooms had at ended workers off the list, and rooms that had nothing else, and tells them.

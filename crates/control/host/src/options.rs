@@ -7,11 +7,13 @@ use plenum_params::{
     rtp_parameters::{RtpCapabilities, RtpCodecCapability},
 };
 use plenum_room::RoomProperties;
+use serde::{Deserialize, Serialize};
 
 use crate::moving::Legacy;
 
 /// What the first client of a room may ask of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 #[expect(
     clippy::exhaustive_structs,
     reason = "callers fill it with struct update syntax"
@@ -28,7 +30,8 @@ pub struct RoomOptions {
 }
 
 /// A video codec that a room can be confined to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[expect(clippy::exhaustive_enums, reason = "what routers offer")]
 pub enum ForcedCodec {
     /// AV1.

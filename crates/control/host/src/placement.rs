@@ -9,6 +9,7 @@
 use std::{cmp::Reverse, fmt};
 
 use plenum_ids::WorkerId;
+use serde::{Deserialize, Serialize};
 
 /// What a worker uses of what it can use. The same words serve for all workers of a node together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -42,7 +43,8 @@ pub struct Capacity {
 }
 
 /// What ran out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Resource {
     /// Consumers.

@@ -4,22 +4,51 @@ use plenum_room::{
     AskId, ClientRequest, CloseReason, Command, PeerEvent, PeerReply, PeerRequest, RequestId,
     RoomError, SessionId,
 };
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::{namespaces::Stay, room_task::Input};
 
-/// A place in a room. Dropping it leaves the room.
+/// A place in a room, here or at another node of the cluster. Dropping it leaves the room.
 #[derive(Debug)]
 pub struct Session {
-    pub(crate) id: SessionId,
-    pub(crate) room: mpsc::Sender<Input>,
+    pub(crate) room: Inlet,
     pub(crate) events: mpsc::Receiver<SessionEvent>,
-    /// Counts it.
-    _stay: Stay,
+}
+
+/// What leads to a session's room.
+#[derive(Debug)]
+pub(crate) enum Inlet {
+    /// Its task runs here.
+    Here {
+        id: SessionId,
+        room: mpsc::Sender<Input>,
+        /// Counts the client.
+        _stay: Stay,
+    },
+    /// Another node has it: to the task that speaks with that one (`cluster/relay/near.rs`). It leaves the room when this is
+    /// dropped.
+    There(mpsc::Sender<Order>),
+}
+
+/// What a client wants of its room.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub(crate) enum Order {
+    Request {
+        request: RequestId,
+        body: Box<PeerRequest>,
+    },
+    Answer {
+        ask: AskId,
+        accepted: bool,
+    },
+    Release,
 }
 
 /// What a room has for a client.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum SessionEvent {
     /// A question to the client, to be answered with [`Session::answer`].
@@ -46,7 +75,8 @@ pub enum SessionEvent {
 }
 
 /// Why a session ended without its client's doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum SessionEnd {
     /// The room goes on elsewhere, and the time for going there is over.
@@ -71,60 +101,94 @@ impl Session {
         events: mpsc::Receiver<SessionEvent>,
         stay: Stay,
     ) -> Self {
-        Self {
+        let room = Inlet::Here {
             id,
             room,
-            events,
             _stay: stay,
+        };
+        Self { room, events }
+    }
+
+    pub(crate) const fn relayed(
+        orders: mpsc::Sender<Order>,
+        events: mpsc::Receiver<SessionEvent>,
+    ) -> Self {
+        Self {
+            room: Inlet::There(orders),
+            events,
         }
+    }
+
+    /// Whether its room is at another node.
+    pub const fn is_relayed(&self) -> bool {
+        matches!(self.room, Inlet::There(_))
     }
 
     /// Passes a request of the client on. Its [`SessionEvent::Reply`] comes later, not necessarily in order.
     pub async fn request(&self, request: RequestId, body: PeerRequest) -> Result<(), SessionGone> {
-        self.send(Command::Request {
-            session: self.id,
-            request,
-            body,
-        })
-        .await
+        let body = Box::new(body);
+        self.room.tell(Order::Request { request, body }).await
     }
 
     /// The client answered a question, or did not in time.
     pub async fn answer(&self, ask: AskId, accepted: bool) -> Result<(), SessionGone> {
-        self.send(Command::ClientAnswer { ask, accepted }).await
+        self.room.tell(Order::Answer { ask, accepted }).await
     }
 
     /// After [`SessionEvent::Move`]: the client has everything from where the room is now. What it sends here may go on
     /// until nobody needs it.
     pub async fn release(&self) -> Result<(), SessionGone> {
-        self.room
-            .send(Input::Release { session: self.id })
-            .await
-            .map_err(|_| SessionGone)
+        self.room.tell(Order::Release).await
     }
 
     /// What comes next. After [`SessionEvent::End`] that again and again. Loses nothing when cancelled.
     pub async fn next_event(&mut self) -> SessionEvent {
-        // A room ends its sessions before it ends; one that was cut off for not keeping up is told nothing.
-        self.events
-            .recv()
-            .await
-            .unwrap_or(SessionEvent::End(SessionEnd::Overrun))
-    }
-
-    async fn send(&self, command: Command) -> Result<(), SessionGone> {
-        self.room
-            .send(Input::Command(command))
-            .await
-            .map_err(|_| SessionGone)
+        next_event(&mut self.events).await
     }
 }
 
-impl Drop for Session {
+/// See [`Session::next_event`].
+pub(crate) async fn next_event(events: &mut mpsc::Receiver<SessionEvent>) -> SessionEvent {
+    // A room ends its sessions before it ends; one that was cut off for not keeping up is told nothing.
+    let event = events.recv().await;
+    event.unwrap_or(SessionEvent::End(SessionEnd::Overrun))
+}
+
+impl Inlet {
+    /// Waits while there is no place for it. It is told when this completes, and not when this is dropped before.
+    pub(crate) async fn tell(&self, order: Order) -> Result<(), SessionGone> {
+        match self {
+            Self::Here { id, room, .. } => {
+                let told = room.send(order.for_session(*id)).await;
+                told.map_err(|_| SessionGone)
+            }
+            Self::There(orders) => orders.send(order).await.map_err(|_| SessionGone),
+        }
+    }
+}
+
+impl Order {
+    fn for_session(self, session: SessionId) -> Input {
+        Input::Command(match self {
+            Self::Request { request, body } => Command::Request {
+                session,
+                request,
+                body: *body,
+            },
+            Self::Answer { ask, accepted } => Command::ClientAnswer { ask, accepted },
+            Self::Release => return Input::Release { session },
+        })
+    }
+}
+
+impl Drop for Inlet {
     fn drop(&mut self) {
-        let goodbye = Input::Command(Command::PeerDisconnected { session: self.id });
-        if let Err(mpsc::error::TrySendError::Full(goodbye)) = self.room.try_send(goodbye) {
-            let room = self.room.clone();
+        let Self::Here { id, room, .. } = self else {
+            return;
+        };
+        let goodbye = Input::Command(Command::PeerDisconnected { session: *id });
+        if let Err(mpsc::error::TrySendError::Full(goodbye)) = room.try_send(goodbye) {
+            let room = room.clone();
             tokio::spawn(async move {
                 let _ = room.send(goodbye).await;
             });

@@ -17,8 +17,10 @@ use tracing::debug;
 use super::{
     Cluster,
     messages::{PART, PartQuestion, ROOMS, Told},
+    relay,
     rooms::PartInput,
 };
+use crate::host::Host;
 
 /// Hears other nodes as soon as there is a cluster.
 #[derive(Clone, Debug, Default)]
@@ -57,10 +59,19 @@ impl Handler for Reception {
         debug!(%from, method, "a notice of another version, passed over");
     }
 
-    fn channel(&self, from: Peer, channel: Channel, _opening: Value) {
+    fn channel(&self, from: Peer, channel: Channel, opening: Value) {
         let Some(cluster) = self.cluster() else {
             return channel.close("starting", "the node starts");
         };
+        if channel.name() == relay::CHANNEL {
+            let Some(shared) = cluster.host() else {
+                return channel.close("starting", "the node starts or ends");
+            };
+            let relays = Arc::clone(cluster.relays());
+            let host = Host { shared };
+            drop(tokio::spawn(relays.serve(host, from, channel, opening)));
+            return;
+        }
         let Peer { node, epoch } = from;
         let from = NodeKey { node, epoch };
         match channel.name() {
