@@ -145,7 +145,8 @@ impl<C, S> Replicas<C, S> {
     /// The owner's answer to [`ReplicasAction::Fetch`].
     pub fn handle_snapshot(&mut self, now: Instant, node: &NodeId, stamp: Stamp, snapshot: S) {
         if !self.meet(node, stamp) {
-            return;
+            // An earlier start that has not noticed yet has answered in the place of the one that was asked.
+            return self.handle_no_snapshot(now, node);
         }
         let Some(copy) = self.copies.get_mut(node) else {
             return;

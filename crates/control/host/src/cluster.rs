@@ -34,7 +34,10 @@ use plenum_registry::{
     Bus, Incarnation, NodeRecord, NodesView, Registered, Registry, RegistryError,
 };
 use plenum_room::NodeKey;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep,
+};
 use tracing::{info, warn};
 
 use self::{handler::Reception, membership::Driver, peers::Peers, relay::Relays, rooms::Parts};
@@ -143,6 +146,8 @@ pub struct Cluster {
     nodes: watch::Sender<Option<Arc<NodesView>>>,
     fenced: watch::Sender<Option<NodeEpoch>>,
     leaving: watch::Sender<bool>,
+    /// Somebody unknown has been met.
+    strangers: Notify,
     parts: Parts,
     peers: Peers,
     relays: Arc<Relays>,
@@ -192,6 +197,7 @@ impl Cluster {
             nodes: watch::Sender::new(None),
             fenced: watch::Sender::new(None),
             leaving: watch::Sender::new(false),
+            strangers: Notify::new(),
             parts: Parts::default(),
             peers: Peers::default(),
             relays: Arc::default(),
@@ -324,6 +330,11 @@ impl Cluster {
 
     pub(crate) fn bus(&self) -> &Arc<dyn Bus> {
         &self.bus
+    }
+
+    /// Somebody who is not known to live has a part of a room: leases are read at once, and [`Self::standing`] tells.
+    pub(crate) fn note_stranger(&self) {
+        self.strangers.notify_one();
     }
 
     /// Where a node's links are, as far as is known.

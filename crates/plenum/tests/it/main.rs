@@ -23,6 +23,7 @@ mod moving;
 mod native;
 mod newest;
 mod node;
+mod parts;
 mod rights;
 mod session;
 mod socketio;

@@ -170,3 +170,20 @@ fn an_owner_whose_part_began_anew_while_it_was_asked_is_asked_again() {
     assert_eq!(actions(&mut replicas), [dropped]);
     assert_eq!(replicas.poll_timeout(), None);
 }
+
+#[test]
+fn an_earlier_start_that_answers_for_a_later_one_is_not_believed_and_the_later_one_asked_again() {
+    let now = Instant::now();
+    let mut replicas = current(now);
+    replicas.handle_mark(&node(), stamp(2, 1));
+    let drop = ReplicasAction::Drop { node: node() };
+    assert_eq!(actions(&mut replicas), [drop, fetch()]);
+    replicas.handle_snapshot(now, &node(), stamp(1, 6), vec![6]);
+    assert_eq!(actions(&mut replicas), []);
+    let due = replicas.poll_timeout().expect("another attempt");
+    replicas.handle_timeout(due);
+    assert_eq!(actions(&mut replicas), [fetch()]);
+    replicas.handle_snapshot(due, &node(), stamp(2, 1), vec![1]);
+    assert_eq!(actions(&mut replicas), [replace(1)]);
+    assert!(replicas.is_current());
+}

@@ -73,9 +73,12 @@ const READ_NODES: Duration = Duration::from_secs(3);
 /// What the dead have left is looked for this often, until it is swept.
 const SWEEP: Duration = Duration::from_secs(2);
 
-/// Rooms that the registry believes to be here are looked through this often. One that is not here twice in a row is nobody's
-/// who is on the way.
-const TIDY: Duration = Duration::from_secs(10);
+/// Leases are read ahead of time no more often than this, however many rooms have met somebody unknown.
+const READ_AGAIN: Duration = Duration::from_millis(50);
+
+/// Rooms that the registry believes to be here are looked through after so many leases. One that is not here twice in a row
+/// is nobody's who is on the way.
+const TIDY_LEASES: u32 = 3;
 
 /// Dead starts of nodes that wait to be swept. More nodes than the largest installation has; the rest is found by their rooms.
 const MAX_UNSWEPT: usize = 4096;
@@ -100,6 +103,7 @@ pub(super) struct Driver {
     asking: FuturesUnordered<Asking>,
     addresses: BTreeMap<NodeId, (NodeEpoch, String)>,
     nodes_read: Option<Instant>,
+    leases_read: Instant,
     unswept: BTreeMap<NodeId, NodeEpoch>,
     sweep_at: Instant,
     tidy_at: Instant,
@@ -125,9 +129,10 @@ impl Driver {
             asking: FuturesUnordered::new(),
             addresses: BTreeMap::new(),
             nodes_read: None,
+            leases_read: asked,
             unswept: BTreeMap::new(),
             sweep_at: asked,
-            tidy_at: asked + TIDY,
+            tidy_at: asked + config.lease * TIDY_LEASES,
             suspects: BTreeSet::new(),
             has_read: false,
             held: 0,
@@ -137,7 +142,8 @@ impl Driver {
     }
 
     pub(super) async fn run(mut self) {
-        let mut leaving = self.cluster.leaving.subscribe();
+        let cluster = Arc::clone(&self.cluster);
+        let mut leaving = cluster.leaving.subscribe();
         self.look_at_links();
         loop {
             self.step(Instant::now());
@@ -151,6 +157,7 @@ impl Driver {
                     None => return,
                 },
                 () = sleep_until(due.into()) => {}
+                () = cluster.strangers.notified() => self.read_again(Instant::now()),
                 _ = leaving.wait_for(|leaving| *leaving) => return,
             }
         }
@@ -175,7 +182,7 @@ impl Driver {
             self.sweep(now);
         }
         if now >= self.tidy_at {
-            self.tidy_at = now + TIDY;
+            self.tidy_at = now + self.cluster.lease() * TIDY_LEASES;
             self.tidy();
         }
         self.publish(now);
@@ -211,12 +218,27 @@ impl Driver {
                     *known = (*known).max(epoch);
                 }
             }
-            MembershipEvent::NodeUp { node, epoch } => info!(%node, %epoch, "node up"),
+            MembershipEvent::NodeUp { node, epoch } => {
+                info!(%node, %epoch, "node up");
+                if self.linked.get(&node).is_some_and(|linked| *linked < epoch) {
+                    // An earlier start that has not noticed yet would go on answering for it.
+                    self.cluster.links.cut(&node);
+                }
+            }
+        }
+    }
+
+    /// Somebody is met whose lease is not known: it may be as old as this question.
+    fn read_again(&mut self, now: Instant) {
+        if now >= self.leases_read + READ_AGAIN {
+            let reading = self.read(now);
+            self.asking.push(reading);
         }
     }
 
     /// Leases, or all records with them when they are due or somebody's address is missing.
     fn read(&mut self, now: Instant) -> Asking {
+        self.leases_read = now;
         let is_due = self.nodes_read.is_none_or(|read| now >= read + READ_NODES);
         let is_known = |(node, epoch): (&NodeId, NodeEpoch)| {
             let known = self.addresses.get(node);

@@ -26,6 +26,11 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Parts that began together do not ask together for ever.
 const JITTER: Duration = Duration::from_millis(400);
 
+/// Whoever has a part and is not known to live is looked up; so often, and as long as leases take to be read each time.
+const LOOKS_FOR_STRANGERS: u8 = 3;
+/// See [`LOOKS_FOR_STRANGERS`].
+const STRANGER: Duration = Duration::from_millis(100);
+
 /// Marks of a part that changes all the time are written this often. Who reads them catches up in any case.
 const MARK: Duration = Duration::from_millis(250);
 
@@ -70,6 +75,8 @@ pub(super) struct Records {
     look_at: Instant,
     looking: bool,
     has_looked: bool,
+    /// How often somebody was met who is not known to live.
+    strangers: u8,
     peers: BTreeSet<PeerId>,
     peer_at: Instant,
     writing_peer: bool,
@@ -89,6 +96,7 @@ impl Records {
             look_at: now,
             looking: false,
             has_looked: false,
+            strangers: 0,
             peers: BTreeSet::new(),
             peer_at: now,
             writing_peer: false,
@@ -284,11 +292,28 @@ impl Part {
             (Call::ReadRoom, Said::Room(record)) => {
                 self.records.looking = false;
                 if let Ok(record) = record {
-                    self.records.has_looked = true;
+                    self.look_for_strangers(now, record.as_ref());
                     self.handle_room(record);
                 }
             }
             (Call::Claim(_) | Call::PutPart(_) | Call::Peer(..) | Call::ReadRoom, _) => {}
+        }
+    }
+
+    /// A node that has just started is in the record before its lease is known here. Whoever comes waits for it, and not for
+    /// those who are dead.
+    fn look_for_strangers(&mut self, now: Instant, record: Option<&RoomRecord>) {
+        let me = &self.cluster.me().node;
+        let mut parts = record.iter().flat_map(|record| &record.parts);
+        let is_strange =
+            parts.any(|part| part.node != *me && !self.standing.alive.contains_key(&part.node));
+        let records = &mut self.records;
+        if is_strange && !records.has_looked && records.strangers < LOOKS_FOR_STRANGERS {
+            records.strangers += 1;
+            records.look_at = now + STRANGER;
+            self.cluster.note_stranger();
+        } else {
+            records.has_looked = true;
         }
     }
 
