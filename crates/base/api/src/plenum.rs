@@ -19,8 +19,8 @@ pub use consumers::{
     NewConsumersAnswer, NewDataConsumer, RefusedProducer,
 };
 pub use notices::{
-    ActiveSpeaker, Admitted, DataProducerAdded, DataProducerNotice, DataProducerRemoved, Draining,
-    EncodingScore, GrantsChanged, Knocked, Migrate, PeerChanged, PeerJoined, PeerNotice,
+    ActiveSpeaker, Admitted, ComeBack, DataProducerAdded, DataProducerNotice, DataProducerRemoved,
+    Draining, EncodingScore, GrantsChanged, Knocked, Migrate, PeerChanged, PeerJoined, PeerNotice,
     PeerVolume, ProducerAdded, ProducerDemand, ProducerNotice, ProducerOf, ProducerScoreNotice,
     Redirect, Resumed, RoomChanged, SpeakingPeers,
 };
@@ -78,6 +78,7 @@ pub const REQUESTS: &[&str] = &[
 pub const NOTIFICATIONS: &[&str] = &[
     "activeSpeaker",
     "admitted",
+    "comeBack",
     "consumerLayersChanged",
     "consumerPaused",
     "consumerResumed",

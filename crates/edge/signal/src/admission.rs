@@ -1,6 +1,10 @@
 //! Who comes in, and as whom: the same for every door.
 
-use std::{borrow::Cow, net::SocketAddr, time::SystemTime};
+use std::{
+    borrow::Cow,
+    net::SocketAddr,
+    time::{Duration, Instant, SystemTime},
+};
 
 use axum::{
     body::Body,
@@ -51,6 +55,8 @@ pub(crate) struct Denied {
     pub(crate) kind: ErrorKind,
     /// For people.
     pub(crate) reason: Cow<'static, str>,
+    /// It is let in after so long.
+    pub(crate) slot: Option<Duration>,
 }
 
 impl Denied {
@@ -58,6 +64,16 @@ impl Denied {
         Self {
             kind,
             reason: reason.into(),
+            slot: None,
+        }
+    }
+
+    /// Somebody who has a time to come again.
+    fn until(slot: Duration) -> Self {
+        let reason = "too many come at once, try again in a moment";
+        Self {
+            slot: Some(slot),
+            ..Self::new(ErrorKind::Unavailable, reason)
         }
     }
 
@@ -70,7 +86,11 @@ impl Denied {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if self.kind.is_retryable() {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+            let after = self.slot.map_or(RETRY_AFTER, |slot| {
+                // Whole seconds, RFC 9110 §10.2.3.
+                u32::try_from(slot.as_millis().div_ceil(1000)).unwrap_or(RETRY_AFTER)
+            });
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(after));
         }
         response
     }
@@ -89,7 +109,7 @@ impl From<ConnectError> for Denied {
 }
 
 /// Seconds. Load is measured each second and smoothed over a few, and a worker that died is back in less.
-const RETRY_AFTER: &str = "5";
+const RETRY_AFTER: u32 = 5;
 
 impl Edge {
     /// Lets somebody in, or says why not. The door fills in what its dialect can do.
@@ -100,6 +120,16 @@ impl Edge {
             debug!(door, ?remote, kind = ?denied.kind, reason = %denied.reason, "not admitted");
         }
         result
+    }
+
+    /// Whether somebody who was admitted may come in now, see [`crate::slots`].
+    pub(crate) fn await_turn(&self, room: &RoomName, peer: &PeerId) -> Result<(), Denied> {
+        let Some(cluster) = self.host.cluster() else {
+            return Ok(());
+        };
+        let alive = cluster.standing_now().alive.keys().cloned().collect();
+        let turn = self.slots.ask(room, peer, alive, Instant::now());
+        turn.map_err(Denied::until)
     }
 
     fn examine(&self, knock: &Knock<'_>) -> Result<(RoomName, Admission), Denied> {

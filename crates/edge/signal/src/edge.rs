@@ -30,7 +30,9 @@ use crate::{
     api, broadcasters,
     listening::{self, Doorman},
     metrics::{CONTENT_TYPE, Metrics},
-    page, plenum, protoo, remote, socketio,
+    page, plenum, protoo, remote,
+    slots::Slots,
+    socketio,
     webhooks::Webhooks,
     whip::{self, Sessions},
 };
@@ -50,6 +52,8 @@ pub struct Edge {
     /// Sessions of WHIP and WHEP.
     pub(crate) http_sessions: Sessions,
     pub(crate) addresses: Arc<Addresses>,
+    /// Who comes when, while many come at once.
+    pub(crate) slots: Arc<Slots>,
     pub(crate) webhooks: Webhooks,
     pub(crate) log: Option<NodeLog>,
     open: watch::Sender<usize>,
@@ -71,6 +75,7 @@ impl Edge {
             host,
             metrics: Arc::new(Metrics::new(version, revision, figures)),
             addresses: Arc::new(Addresses::new(settings.addresses, Instant::now())),
+            slots: Arc::new(Slots::new(Instant::now())),
             keys: None,
             sessions: plenum::Sessions::default(),
             broadcasters: broadcasters::Registry::new(settings.broadcast.max_broadcasters),

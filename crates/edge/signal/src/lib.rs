@@ -25,6 +25,7 @@ mod rate;
 mod remote;
 mod reply;
 mod settings;
+mod slots;
 mod socketio;
 mod tls;
 mod webhooks;

@@ -856,6 +856,14 @@ export type Redirect = {
 };
 
 /**
+ * `comeBack`: instead of `welcome`, before the socket is closed: too many come at once. Without `seq`: it begins no session.
+ */
+export type ComeBack = {
+  /** In so many milliseconds the client is let in, whoever else comes. */
+  afterMs: number,
+};
+
+/**
  * `resumed`: the first words on a socket that goes on with a session. Without `seq`: it belongs to the socket.
  */
 export type Resumed = {
@@ -911,6 +919,7 @@ export type ClientRequests = {
 export type ServerNotifications = {
   activeSpeaker: ActiveSpeaker;
   admitted: Admitted;
+  comeBack: ComeBack;
   consumerLayersChanged: ConsumerLayersChanged;
   consumerPaused: ConsumerNotice;
   consumerResumed: ConsumerNotice;

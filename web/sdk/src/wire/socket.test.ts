@@ -279,6 +279,21 @@ describe("Socket", () => {
       expect(handlers.notification).not.toHaveBeenCalled();
     });
 
+    it("comes again when it was told to, to the same node", async () => {
+      now().frame({ notification: true, method: "comeBack", data: { afterMs: 2_500 } });
+      elsewhere = true;
+      const first = now();
+      now().lose(1013);
+      await settled(2_499);
+      expect(now()).toBe(first);
+      await settled(1);
+      expect(now()).not.toBe(first);
+      expect(now().url).toBe("elsewhere");
+      now().tell("welcome", WELCOME);
+      expect(handlers.welcome).toHaveBeenCalledOnce();
+      expect(handlers.notification).not.toHaveBeenCalled();
+    });
+
     it("begins at another node when its own does not answer, and keeps its session until it is welcome there", async () => {
       now().tell("welcome", WELCOME);
       const asked = cluster.request("one");

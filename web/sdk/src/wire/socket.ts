@@ -24,6 +24,9 @@ const OPEN_TIMEOUT_MS = 8_000;
 // The first attempt to resume follows at once, the next ones soon: the server keeps a session for seconds only.
 const RESUME_EVERY_MS = 400;
 
+// A server that wants to be asked later than this is asked sooner.
+const LONGEST_SLOT_MS = 60_000;
+
 // What closes a connection whose session is to go on over another one: 1000, 1001 and no code at all would end it.
 const RESUMING = 4001;
 
@@ -113,6 +116,8 @@ export class Socket {
   #attempt = 0;
   // The next attempt is to begin a session elsewhere; the one that there is goes on if nobody is there either.
   #elsewhere = false;
+  // In how many milliseconds the server wants to see this client again.
+  #slot: number | undefined;
   // The connection is to begin a session.
   #beginning = false;
   #closed = false;
@@ -236,6 +241,11 @@ export class Socket {
       this.#redirect(frame.data);
       return;
     }
+    if ("notification" in frame && frame.method === "comeBack" && !this.#ready) {
+      const { afterMs } = frame.data;
+      if (typeof afterMs === "number" && afterMs >= 0) this.#slot = Math.min(afterMs, LONGEST_SLOT_MS);
+      return;
+    }
     // Another node has taken this client in: what the one before had is over.
     if (isWelcome(frame) && this.#probing) this.#loseSession();
     if (frame.seq !== undefined) {
@@ -316,16 +326,22 @@ export class Socket {
     // What another node says is not about the session.
     if (forGood && !probing) this.#loseSession();
     else this.#keepSession();
-    this.#elsewhere = !carried && this.#options.unanswered?.(this.#resumable()) === true;
+    // A node that says when to come again has answered, and is asked again.
+    this.#elsewhere =
+      this.#slot === undefined
+        ? !carried && this.#options.unanswered?.(this.#resumable()) === true
+        : this.#beginning;
     this.#wait();
   }
 
   #wait(): void {
     if (this.#closed) return;
     const resuming = this.#resumable();
-    const wait = resuming
+    const usual = resuming
       ? Math.round(Math.min(this.#attempt, 1) * RESUME_EVERY_MS * (0.8 + 0.2 * this.#random()))
       : backoff(this.#attempt, this.#random());
+    const wait = this.#slot ?? usual;
+    this.#slot = undefined;
     this.#attempt += 1;
     this.#retry = setTimeout(() => this.#open(), wait);
     this.#handlers.interrupted(this.#attempt, wait, resuming);

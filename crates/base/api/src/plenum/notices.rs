@@ -282,6 +282,15 @@ pub struct Redirect<'a> {
     pub reason: &'a str,
 }
 
+/// `comeBack`: instead of `welcome`, before the socket is closed: too many come at once. Without `seq`: it begins no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct ComeBack {
+    /// In so many milliseconds the client is let in, whoever else comes.
+    pub after_ms: u32,
+}
+
 /// `resumed`: the first words on a socket that goes on with a session. Without `seq`: it belongs to the socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]

@@ -5,18 +5,18 @@ use std::fmt::Write as _;
 use ts_rs::{Config, TS};
 
 use super::{
-    ActiveSpeaker, Admitted, CloseWord, ConnectTransport, Consume, Consumed, ConsumerLayersChanged,
-    ConsumerNotice, ConsumerReference, ConsumerReferences, ConsumerScore, ConsumerScoreNotice,
-    ConsumersClosed, CreateTransport, CurrentLayers, DataConsumerNotice, DataProduced,
-    DataProducer, DataProducerAdded, DataProducerNotice, DataProducerRemoved, Direction, Draining,
-    Empty, EncodingScore, GetStats, GrantsChanged, IceRestarted, Join, Joined, Knocked, Layers,
-    Migrate, Mute, NEW_CONSUMERS, NOTIFICATIONS, NewConsumer, NewConsumers, NewConsumersAnswer,
-    NewDataConsumer, Peer, PeerChanged, PeerJoined, PeerNotice, PeerReference, PeerVolume, Produce,
-    ProduceData, Produced, Producer, ProducerAdded, ProducerDemand, ProducerNotice, ProducerOf,
-    ProducerReference, ProducerScoreNotice, REQUESTS, RaiseHand, Redirect, RefusedProducer, Resumed, Room,
-    RoomChanged, SessionTicket, SetConsumerLayers, SetConsumerPriority, SetDisplayName, SetGrants,
-    SetRole, SetRoom, SpeakingPeers, Subscribe, Subscription, Transport, TransportReference,
-    Transports, Waiting, Welcome,
+    ActiveSpeaker, Admitted, CloseWord, ComeBack, ConnectTransport, Consume, Consumed,
+    ConsumerLayersChanged, ConsumerNotice, ConsumerReference, ConsumerReferences, ConsumerScore,
+    ConsumerScoreNotice, ConsumersClosed, CreateTransport, CurrentLayers, DataConsumerNotice,
+    DataProduced, DataProducer, DataProducerAdded, DataProducerNotice, DataProducerRemoved,
+    Direction, Draining, Empty, EncodingScore, GetStats, GrantsChanged, IceRestarted, Join, Joined,
+    Knocked, Layers, Migrate, Mute, NEW_CONSUMERS, NOTIFICATIONS, NewConsumer, NewConsumers,
+    NewConsumersAnswer, NewDataConsumer, Peer, PeerChanged, PeerJoined, PeerNotice, PeerReference,
+    PeerVolume, Produce, ProduceData, Produced, Producer, ProducerAdded, ProducerDemand,
+    ProducerNotice, ProducerOf, ProducerReference, ProducerScoreNotice, REQUESTS, RaiseHand,
+    Redirect, RefusedProducer, Resumed, Room, RoomChanged, SessionTicket, SetConsumerLayers,
+    SetConsumerPriority, SetDisplayName, SetGrants, SetRole, SetRoom, SpeakingPeers, Subscribe,
+    Subscription, Transport, TransportReference, Transports, Waiting, Welcome,
 };
 use crate::{
     grants::{Grants, Role},
@@ -91,7 +91,7 @@ impl Module {
         each!(self.declare: PeerJoined<'_>, PeerNotice<'_>, PeerChanged<'_>, ProducerAdded<'_>, ProducerOf<'_>, DataProducerAdded<'_>, DataProducerRemoved<'_>);
         each!(self.declare: ConsumersClosed, ConsumerNotice, ConsumerScore, ConsumerScoreNotice, CurrentLayers, ConsumerLayersChanged, DataConsumerNotice);
         each!(self.declare: ProducerNotice, DataProducerNotice, EncodingScore, ProducerScoreNotice, ProducerDemand<'_>, PeerVolume<'_>, SpeakingPeers<'_>, ActiveSpeaker<'_>);
-        each!(self.declare: RoomChanged<'_>, GrantsChanged<'_>, Knocked<'_>, Admitted<'_>, Migrate<'_>, Draining, Redirect<'_>, Resumed);
+        each!(self.declare: RoomChanged<'_>, GrantsChanged<'_>, Knocked<'_>, Admitted<'_>, Migrate<'_>, Draining, Redirect<'_>, ComeBack, Resumed);
     }
 }
 
@@ -168,6 +168,7 @@ impl Module {
         let table = [
             ("activeSpeaker", self.name::<ActiveSpeaker<'_>>()),
             ("admitted", self.name::<Admitted<'_>>()),
+            ("comeBack", self.name::<ComeBack>()),
             (
                 "consumerLayersChanged",
                 self.name::<ConsumerLayersChanged>(),

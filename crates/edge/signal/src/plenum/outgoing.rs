@@ -46,6 +46,12 @@ pub(super) fn draining(after: Duration) -> String {
     notification("draining", &data)
 }
 
+/// The only words on a socket of somebody who is to come again later.
+pub(super) fn come_back(after: Duration) -> String {
+    let after_ms = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
+    notification("comeBack", &words::ComeBack { after_ms })
+}
+
 /// The first words on a socket that goes on with a session. It belongs to no session, and gets no number.
 pub(super) fn resumed(last_request_id: u64, unanswered: Vec<u64>) -> String {
     let data = words::Resumed {

@@ -16,7 +16,9 @@ use plenum_room::{Admission, Door};
 use serde::Deserialize;
 use tracing::{Instrument as _, debug, info_span};
 
-use super::{client::Client, closing::no_session, moving::Home, sessions::Resumption};
+use super::{
+    client::Client, closing::no_session, moving::Home, outgoing::come_back, sessions::Resumption,
+};
 use crate::{
     Edge,
     admission::{Denied, Knock, bearer},
@@ -59,7 +61,11 @@ pub(crate) async fn upgrade(
         headers,
         door: Door::Plenum,
     };
-    match edge.admit(&knock) {
+    let admitted = edge.admit(&knock).and_then(|admitted| {
+        edge.await_turn(&admitted.0, &admitted.1.peer)?;
+        Ok(admitted)
+    });
+    match admitted {
         Ok((room, admission)) => {
             let home = Home {
                 host: edge.host.clone(),
@@ -147,8 +153,14 @@ fn deny(edge: &Edge, websocket: WebSocketUpgrade, denied: &Denied) -> Response<B
     let reason = CloseWord::from(denied.kind).with(&denied.reason);
     let reason = Utf8Bytes::from(shortened(&reason));
     let settings = Arc::clone(&edge.settings);
+    let slot = denied.slot;
     websocket.on_upgrade(move |socket| async move {
-        Wire::new(socket, &settings).close(code, reason).await;
+        let wire = Wire::new(socket, &settings);
+        if let Some(slot) = slot {
+            // Whoever does not hear it waits as long as it thinks fit.
+            let _ = wire.send(come_back(slot));
+        }
+        wire.close(code, reason).await;
     })
 }
 

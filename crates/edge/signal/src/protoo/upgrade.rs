@@ -60,7 +60,11 @@ pub(crate) async fn upgrade(
             _ => plenum_room::Door::Classic,
         },
     };
-    let (room, admission) = match edge.admit(&knock) {
+    let admitted = edge.admit(&knock).and_then(|admitted| {
+        edge.await_turn(&admitted.0, &admitted.1.peer)?;
+        Ok(admitted)
+    });
+    let (room, admission) = match admitted {
         Ok(admitted) => admitted,
         Err(denied) => return refuse(&denied),
     };
