@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use plenum_params::transport::Address;
 
-use crate::{sim::SimArgs, token::TokenArgs};
+use crate::{drain::DrainArgs, sim::SimArgs, token::TokenArgs};
 
 /// A WebRTC SFU cluster in one binary.
 #[derive(Debug, Parser)]
@@ -67,6 +67,9 @@ Later wins: built-in defaults, the file, environment (PLENUM_RTC_MIN_PORT …), 
 
 Exit status: 0 done, 1 refused by the node, 2 no such command, 3 no node answers.")]
     Console(ConsoleArgs),
+    /// Lead everybody away from a node of a cluster, and show how that goes.
+    #[command(after_help = crate::drain::EXAMPLES)]
+    Drain(DrainArgs),
     /// Try how nodes would be chosen in a synthetic world: a thousand nodes, a day of people, failures, an event.
     #[command(after_help = crate::sim::EXAMPLES)]
     Sim(SimArgs),

@@ -6,6 +6,7 @@ mod checks;
 mod cli;
 mod console;
 mod doors;
+mod drain;
 mod notify;
 mod ports;
 mod room_status;
@@ -43,6 +44,7 @@ fn run(cli: Cli, started: Instant) -> anyhow::Result<ExitCode> {
         Command::Config(args) => print_config(&args),
         Command::Token(args) => token::run(*args),
         Command::Console(args) => console::run(&args),
+        Command::Drain(args) => drain::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Worker => {
             plenum_worker::run(plenum_worker::standard_input()?)?;

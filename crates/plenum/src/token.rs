@@ -137,7 +137,7 @@ fn grants(given: &[GrantArg]) -> Grants {
 }
 
 /// A number and its unit; seconds without one.
-fn lifetime(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn lifetime(text: &str) -> Result<Duration, &'static str> {
     const EXPECTED: &str = "a number with s, m, h or d behind it";
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text.get(digits.len()..).unwrap_or_default();

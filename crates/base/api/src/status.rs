@@ -127,6 +127,48 @@ pub struct WorkerDrain {
     pub obstacle: Option<String>,
 }
 
+/// The body of `POST /api/v1/nodes/{node}/drain`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct DrainRequest {
+    /// In how much time everybody is to be elsewhere.
+    #[schema(minimum = 1000, maximum = 86_400_000)]
+    pub within_ms: u64,
+}
+
+impl Default for DrainRequest {
+    /// Long enough for a thousand people without a rush, short enough to wait for it.
+    fn default() -> Self {
+        Self {
+            within_ms: 2 * 60 * 1000,
+        }
+    }
+}
+
+/// The answer to `POST`, `GET` and `DELETE /api/v1/nodes/{node}/drain`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeDrain {
+    /// The node.
+    pub node: String,
+    /// `draining`, `drained`, or `running` when it takes people.
+    pub state: String,
+    /// Rooms that have somebody's media here.
+    pub rooms_left: usize,
+    /// Clients whose media is here.
+    pub clients_left: usize,
+    /// Clients who were asked to go elsewhere.
+    pub clients_asked: usize,
+    /// Clients connected here whose room is at another node. They go on as long as this one runs, and connect to another one when
+    /// it ends.
+    pub clients_relayed: usize,
+    /// How much is left of the time that it was given.
+    pub time_left_ms: u64,
+    /// Why those who are left are not asked to go; it is looked at again and again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<String>,
+}
+
 /// The answer to `POST` and `GET /api/v1/workers/restart`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -9,6 +9,7 @@
 //! * [`handler`] hears what other nodes want.
 //! * [`locate`] finds the node that somebody is to go to.
 
+mod drain;
 mod handler;
 mod locate;
 mod membership;
@@ -43,10 +44,12 @@ use tracing::{info, warn};
 use self::{handler::Reception, membership::Driver, peers::Peers, relay::Relays, rooms::Parts};
 use crate::host::Shared;
 
+pub use drain::{DrainOrder, NodeDrainError};
 pub use membership::{Alive, Standing};
 pub use relay::RelayedSessions;
 pub use way::{Way, Who};
 
+pub(crate) use drain::Plan as Leaving;
 pub(crate) use messages::{Bulletin, Item, Told};
 pub(crate) use peers::Answering;
 pub(crate) use rooms::{PartInput, Turn};

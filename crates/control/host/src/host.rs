@@ -76,6 +76,9 @@ pub enum ConnectError {
     /// The room cannot keep up.
     #[error("the room is overloaded")]
     Overloaded,
+    /// Everybody is to leave the node.
+    #[error("the node is being drained and takes nobody, try again later")]
+    NodeDraining,
     /// The node that has the room does not take the client, for a reason that this version does not know.
     #[error("the node that has the room did not take this, try again later")]
     Refused,
@@ -202,6 +205,9 @@ impl Host {
         if rooms.closing {
             return Err(ConnectError::ShuttingDown);
         }
+        if rooms.leaving.is_some() {
+            return Err(ConnectError::NodeDraining);
+        }
         rooms.give_up_lost(room);
         let namespace = &room.namespace;
         let limits = shared.config.namespace_limits(namespace);
@@ -231,8 +237,15 @@ impl Host {
 
     /// Whether joins are taken, and if not, why.
     pub fn readiness(&self) -> Result<(), ConnectError> {
-        if self.shared.rooms().closing {
+        let (closing, leaving) = {
+            let rooms = self.shared.rooms();
+            (rooms.closing, rooms.leaving.is_some())
+        };
+        if closing {
             return Err(ConnectError::ShuttingDown);
+        }
+        if leaving {
+            return Err(ConnectError::NodeDraining);
         }
         if self.shared.supervisor.running().is_empty() {
             return Err(ConnectError::NoWorker);

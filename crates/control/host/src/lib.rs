@@ -46,7 +46,8 @@ mod tally;
 mod trunks;
 
 pub use cluster::{
-    Alive, Cluster, ClusterConfig, ClusterError, RelayedSessions, Remember, Standing, Way, Who,
+    Alive, Cluster, ClusterConfig, ClusterError, DrainOrder, NodeDrainError, RelayedSessions,
+    Remember, Standing, Way, Who,
 };
 pub use config::HostConfig;
 pub use figures::{NodeFigures, WORKER_STATES, WorkerFigures};

@@ -103,7 +103,7 @@ impl ConnectError {
     const fn may_pass(self) -> bool {
         matches!(
             self,
-            Self::NoWorker | Self::RegistryAway | Self::Unreachable
+            Self::NoWorker | Self::NodeDraining | Self::RegistryAway | Self::Unreachable
         )
     }
 }

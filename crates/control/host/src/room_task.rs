@@ -1,5 +1,6 @@
 //! The task of one room.
 
+mod leaving;
 mod part;
 mod pipes;
 mod requests;
@@ -14,7 +15,7 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use plenum_ids::{RoomName, RouterId, WorkerId};
+use plenum_ids::{PeerId, RoomName, RouterId, WorkerId};
 use plenum_ipc::Request;
 use plenum_room::{
     AdminCommand, Admission, CloseReason, Command, Effect, Home, NodeFailure, PlaceId, Room,
@@ -29,7 +30,10 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-use self::part::{Part, PartEvent};
+use self::{
+    leaving::Leavers,
+    part::{Part, PartEvent},
+};
 use crate::{
     asking::Asking,
     happenings::{Happening, RoomEvent},
@@ -61,6 +65,13 @@ pub(crate) enum Input {
         arrival: Arrival,
         events: mpsc::Sender<SessionEvent>,
     },
+    /// The node is drained: so many sessions are asked to go where the room is elsewhere. Answered with how many were.
+    AskToLeave {
+        most: usize,
+        answer: oneshot::Sender<usize>,
+    },
+    /// The time for that is over.
+    Leave,
     /// The room goes on at another worker: its sessions are asked to follow.
     Move,
     /// A session has followed.
@@ -139,6 +150,8 @@ pub(crate) struct RoomTask {
     lost: bool,
     /// While the room moves.
     departure: Option<Departure>,
+    /// While the node is drained.
+    leavers: Leavers,
     figures: Arc<Figures>,
     /// Of the latest event that was told.
     sequence: u64,
@@ -151,6 +164,7 @@ pub(crate) struct RoomTask {
 
 /// One session of the room.
 struct Client {
+    peer: PeerId,
     events: mpsc::Sender<SessionEvent>,
     keeps_room: bool,
 }
@@ -226,6 +240,7 @@ impl RoomTask {
             ended: false,
             lost: false,
             departure: None,
+            leavers: Leavers::default(),
             figures,
             sequence: 0,
             part,
@@ -247,6 +262,7 @@ impl RoomTask {
         while !self.ended {
             let deadline = self.room.poll_timeout();
             let departure = self.departure.as_ref().map(|departure| departure.deadline);
+            let leave = self.leavers.deadline();
             let desertion = self.lifetime.deadline();
             let takes_inputs = self.waiting.len() < self.shared.config.room_queue;
             tokio::select! {
@@ -255,6 +271,7 @@ impl RoomTask {
                 event = next(&mut self.part) => self.handle_part(event),
                 () = at(deadline) => self.handle(Command::Tick),
                 () = at(departure) => self.end_sessions(SessionEnd::Moved),
+                () = at(leave) => self.end_overdue(),
                 () = at(desertion) => {}
             }
             self.let_in();
@@ -313,7 +330,11 @@ impl RoomTask {
                 }
                 if self.places.contains_key(&place) {
                     let keeps_room = admission.keeps_room;
-                    let client = Client { events, keeps_room };
+                    let client = Client {
+                        peer: admission.peer.clone(),
+                        events,
+                        keeps_room,
+                    };
                     self.sessions.insert(session, client);
                     self.lifetime.handle_arrival(keeps_room, Instant::now());
                     self.handle(Command::PeerConnected {
@@ -344,7 +365,13 @@ impl RoomTask {
                 if let Some(departure) = &mut self.departure {
                     departure.released.insert(session);
                 }
+                self.let_go(session);
             }
+            Input::AskToLeave { most, answer } => {
+                // Who has hung up asks again.
+                let _ = answer.send(self.ask_to_leave(most));
+            }
+            Input::Leave => self.send_all_away(),
             Input::Shutdown => self.end_sessions(SessionEnd::Shutdown),
             Input::Administer { command, done } => {
                 let result = self.administer(command);
@@ -415,6 +442,7 @@ impl RoomTask {
         if let Some(client) = self.sessions.remove(&session) {
             let now = Instant::now();
             self.lifetime.handle_departure(client.keeps_room, now);
+            self.todo.extend(self.leavers.forget(session));
         }
     }
 
@@ -594,7 +622,7 @@ impl RoomTask {
     fn handle_part(&mut self, event: PartEvent) {
         if let Some(part) = &mut self.part {
             let commands = part.handle(Instant::now(), event, &self.room);
-            self.todo.extend(commands);
+            self.hear(commands);
         }
         self.handle_todo();
     }

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::{
+    cluster::Leaving,
     moving::{Displaced, Legacy, Plans},
     namespaces::Namespaces,
     placement::NoPlace,
@@ -37,6 +38,10 @@ pub(crate) struct Rooms {
     /// Consumers that rooms have or will soon have at each worker.
     pub(crate) live: HashMap<WorkerId, Arc<AtomicU64>>,
     pub(crate) closing: bool,
+    /// While everybody is to leave the node.
+    pub(crate) leaving: Option<Leaving>,
+    /// The number of the latest time that this was asked for.
+    pub(crate) last_leaving: u64,
     /// What operators have asked for.
     pub(crate) plans: Plans,
     /// Rooms that lost their worker and consumers that are about to appear on others.
@@ -61,6 +66,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// Who is there or on the way.
+    pub(crate) fn clients(&self) -> usize {
+        self.figures.sessions.load(Ordering::Relaxed) + self.arriving
+    }
+
     /// What whoever opens it again elsewhere finds.
     pub(crate) fn legacy(&self) -> Legacy {
         Legacy {
@@ -110,6 +120,15 @@ pub(crate) fn room_placement(spots: &[Spot]) -> RoomPlacement {
 }
 
 impl Rooms {
+    /// Rooms that somebody is in, and how many those are.
+    pub(crate) fn clients(&self) -> Vec<(mpsc::Sender<Input>, usize)> {
+        let rooms = self.by_id.values();
+        rooms
+            .map(|entry| (entry.sender.clone(), entry.clients()))
+            .filter(|(_, clients)| *clients > 0)
+            .collect()
+    }
+
     pub(crate) fn on(&self, worker: WorkerId) -> usize {
         self.per_worker.get(&worker).copied().unwrap_or(0)
     }

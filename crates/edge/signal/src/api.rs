@@ -9,6 +9,7 @@
 mod access;
 mod docs;
 mod document;
+mod drains;
 mod extract;
 mod keys;
 mod media;
@@ -63,6 +64,8 @@ fn operations(
     let everything = [
         (Gate::READ_ROOMS, rooms::reading()),
         (Gate::CHANGE_ROOMS, rooms::changing()),
+        (Gate::READ_NODE, drains::reading()),
+        (Gate::CHANGE_NODE, drains::changing()),
         (Gate::READ_NODE, workers::reading()),
         (Gate::CHANGE_NODE, workers::changing()),
         (Gate::READ_NODE, webhooks::reading()),

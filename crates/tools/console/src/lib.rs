@@ -22,9 +22,12 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+use reqwest::Method;
 use rustix::termios::tcgetwinsize;
+use serde_json::Value;
 
 pub use client::Failure;
+use client::Request;
 use grammar::{Action, Invocation, NoCommand};
 pub use log_lines::LogLines;
 use node::Node;
@@ -179,6 +182,21 @@ impl Console {
         Ok(Outcome::Done)
     }
 
+    /// What the node has under a path of its admin API, for programs that show it in their own way.
+    pub fn get(&self, path: &[&str]) -> Result<Value, Failure> {
+        self.node.ask(&api(Method::GET, path))
+    }
+
+    /// Asks the node for something to be done.
+    pub fn post(&self, path: &[&str], body: Value) -> Result<Value, Failure> {
+        self.node.ask(&api(Method::POST, path).with(body))
+    }
+
+    /// Asks the node for something to be undone.
+    pub fn delete(&self, path: &[&str]) -> Result<Value, Failure> {
+        self.node.ask(&api(Method::DELETE, path))
+    }
+
     /// Talks with whoever is at the terminal.
     pub fn talk(&self, conversation: Conversation) -> io::Result<Ended> {
         interactive::talk(self, conversation)
@@ -216,10 +234,15 @@ impl Console {
     }
 
     /// Readiness, and what there is.
-    fn status(&self, readiness: &serde_json::Value) -> Result<serde_json::Value, Trouble> {
+    fn status(&self, readiness: &Value) -> Result<Value, Trouble> {
         let stats = self.node.stats()?;
         Ok(show::status(&self.node.place(), readiness, &stats))
     }
+}
+
+fn api(method: Method, path: &[&str]) -> Request {
+    let base = ["api", "v1"].into_iter();
+    Request::new(method, base.chain(path.iter().copied()))
 }
 
 /// Columns of the terminal; what is no terminal takes lines of any length.

@@ -16,6 +16,7 @@ use tracing::debug;
 
 use super::{
     Cluster,
+    drain::DRAIN,
     messages::{PART, PartQuestion, ROOMS, Told},
     relay,
     rooms::PartInput,
@@ -49,6 +50,9 @@ impl Handler for Reception {
             let cluster = cluster.ok_or_else(|| Refusal::new("starting", "the node starts"))?;
             if method == PART {
                 return cluster.answer_part(body).await;
+            }
+            if method == DRAIN {
+                return cluster.answer_drain(body);
             }
             debug!(%from, method, "a request of another version");
             Err(Refusal::unknown_method(&method))

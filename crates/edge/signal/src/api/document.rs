@@ -28,7 +28,7 @@ const DESCRIPTION: &str = "Looks into a running node and changes what goes on th
     Names in paths are percent-encoded. Every error has the same shape. What changes something is carried out to its end, \
     also when the caller hangs up.";
 
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 7] = [
     ("namespaces", "Tenants of the node, which share nothing."),
     ("rooms", "Rooms as wholes."),
     ("peers", "Who is in a room."),
@@ -37,6 +37,7 @@ const TAGS: [(&str, &str); 6] = [
         "Transports, producers, consumers and their counters.",
     ),
     ("workers", "The node and its media workers."),
+    ("nodes", "The cluster, and why people are where they are."),
     ("webhooks", "Receivers of what happens in rooms."),
 ];
 

@@ -9,7 +9,7 @@ use axum::{
     response::IntoResponse,
 };
 use plenum_api::error::{ErrorBody, ErrorKind};
-use plenum_host::{ConnectError, DrainError};
+use plenum_host::{ConnectError, DrainError, NodeDrainError};
 use plenum_room::RoomError;
 use tracing::error;
 
@@ -57,6 +57,12 @@ impl From<ConnectError> for Refusal {
 
 impl From<DrainError> for Refusal {
     fn from(err: DrainError) -> Self {
+        Self::new(err.kind(), err.to_string())
+    }
+}
+
+impl From<NodeDrainError> for Refusal {
+    fn from(err: NodeDrainError) -> Self {
         Self::new(err.kind(), err.to_string())
     }
 }
