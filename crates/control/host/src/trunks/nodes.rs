@@ -6,13 +6,13 @@ mod table;
 mod words;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
-use plenum_ids::{TransportId, WorkerId};
+use plenum_ids::{NodeId, TransportId, WorkerId};
 use plenum_ipc::{ErrorCode, Request, RequestError};
 use plenum_params::{data::SctpStreamParameters, ortc, resolve};
 use plenum_room::{
@@ -24,7 +24,7 @@ use tracing::{debug, warn};
 
 use crate::{
     asking,
-    cluster::{Cluster, Standing},
+    cluster::{Alive, Cluster},
     host::Shared,
     trunks::consume_requests,
 };
@@ -134,7 +134,7 @@ impl NodeTrunks {
             };
             if has_changed {
                 let now = Arc::clone(&standing.borrow_and_update());
-                for node in gone(&before, &now) {
+                for node in gone(&before.alive, &now.alive) {
                     trunks.change(&shared, |state, actions| {
                         state.table.handle_node_gone(&node, actions);
                     });
@@ -314,13 +314,19 @@ impl NodeTrunks {
 
 /// Starts of nodes that lived and do not live any more. A node that is not known yet is none of them, though it may have trunks
 /// already: links are faster than leases.
-fn gone(before: &Standing, now: &Standing) -> Vec<NodeKey> {
-    let lived = before.alive.iter().map(|(node, alive)| NodeKey {
+fn gone(before: &Living, now: &Living) -> Vec<NodeKey> {
+    let lived = before.iter().filter(|(node, alive)| {
+        let now = now.get(*node);
+        now.is_none_or(|now| now.epoch != alive.epoch)
+    });
+    let key = |(node, alive): (&NodeId, &Alive)| NodeKey {
         node: node.clone(),
         epoch: alive.epoch,
-    });
-    lived.filter(|node| !now.is_alive(node)).collect()
+    };
+    lived.map(key).collect()
 }
+
+type Living = BTreeMap<NodeId, Alive>;
 
 impl State {
     /// A worker with the number of its start. One that has ended gets none: its successor has it already.
@@ -363,5 +369,35 @@ impl Shared {
             return Err(TrunkError::Address(address));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plenum_ids::NodeEpoch;
+
+    use super::*;
+
+    fn living(alive: &[(&str, u64)]) -> Living {
+        let alive = alive.iter().map(|(node, epoch)| {
+            let alive = Alive {
+                epoch: NodeEpoch(*epoch),
+                address: String::new(),
+            };
+            (NodeId::from(*node), alive)
+        });
+        alive.collect()
+    }
+
+    #[test]
+    fn only_who_has_lived_is_gone() {
+        let before = living(&[("a", 1), ("b", 1), ("c", 3)]);
+        let now = living(&[("a", 1), ("c", 4), ("d", 1)]);
+        let gone = gone(&before, &now);
+        let expected = [("b", 1), ("c", 3)].map(|(node, epoch)| NodeKey {
+            node: NodeId::from(node),
+            epoch: NodeEpoch(epoch),
+        });
+        assert_eq!(gone, expected);
     }
 }

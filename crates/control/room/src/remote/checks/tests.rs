@@ -1,9 +1,14 @@
 use std::sync::Arc;
 
 use plenum_api::grants::{Grants, Role};
+use plenum_ids::ProducerId;
 use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::{
+    command::PlaceId,
+    remote::{HostWords, OpenPipe, PipeSource},
+};
 
 fn outline() -> PeerOutline {
     PeerOutline {
@@ -63,6 +68,18 @@ fn what_is_too_large_or_too_late_is_refused() {
         wanted,
     };
     assert_eq!(check_request(&request), Err(Unfit));
+    let request = |bytes: usize| {
+        NodeRequest::OpenPipe(OpenPipe {
+            life: 0,
+            pipe: 1,
+            source: PipeSource::Producer(ProducerId::from_u128(1)),
+            place: PlaceId::FIRST,
+            hops: 0,
+            end: HostWords(json!("x".repeat(bytes))),
+        })
+    };
+    assert_eq!(check_request(&request(MAX_JSON / 2)), Ok(()));
+    assert_eq!(check_request(&request(MAX_JSON)), Err(Unfit));
 }
 
 #[test]
