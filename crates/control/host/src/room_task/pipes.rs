@@ -93,6 +93,5 @@ impl RoomTask {
 }
 
 fn failure(err: &TrunkError) -> WorkerFailure {
-    debug!(%err, "no pipe to another node");
     WorkerFailure::Refused(err.refusal())
 }

@@ -34,6 +34,9 @@ use words::{Asked, Offered, words};
 /// How often idle trunks are looked for: some times in the span after which they end. It costs a look at each trunk.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Operators are told this often at most that pipes cannot be made: rooms ask again and again.
+const WARN_AGAIN: Duration = Duration::from_secs(10);
+
 /// The trunks of a node to other nodes. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeTrunks {
@@ -46,6 +49,8 @@ struct State {
     /// The process that each worker is now, and a number that no other one has.
     workers: HashMap<WorkerId, (Worker, u64)>,
     starts: u64,
+    /// When an operator was last told that something is wrong with another node's trunks.
+    warned: Option<Instant>,
 }
 
 /// A worker, and where other nodes reach it.
@@ -105,6 +110,7 @@ impl NodeTrunks {
             table: Table::new(me),
             workers: HashMap::new(),
             starts: 0,
+            warned: None,
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -164,6 +170,28 @@ impl NodeTrunks {
         end: &OuterEnd,
         pipe: &NearEnd,
     ) -> Result<Near, TrunkError> {
+        let made = self.near_end(shared, end, pipe);
+        made.inspect_err(|err| self.tell(&pipe.node, err))
+    }
+
+    /// What makes the far end of a pipe.
+    pub(crate) fn far(
+        &self,
+        shared: &Arc<Shared>,
+        end: &OuterEnd,
+        pipe: FarEnd,
+    ) -> Result<Request, TrunkError> {
+        let node = pipe.node.clone();
+        let made = self.far_end(shared, end, pipe);
+        made.inspect_err(|err| self.tell(&node, err))
+    }
+
+    fn near_end(
+        &self,
+        shared: &Arc<Shared>,
+        end: &OuterEnd,
+        pipe: &NearEnd,
+    ) -> Result<Near, TrunkError> {
         let asked = Asked::parse(&pipe.end)?;
         shared.check_far(asked.at.address)?;
         self.change(shared, |state, actions| {
@@ -206,8 +234,7 @@ impl NodeTrunks {
         })
     }
 
-    /// What makes the far end of a pipe.
-    pub(crate) fn far(
+    fn far_end(
         &self,
         shared: &Arc<Shared>,
         end: &OuterEnd,
@@ -254,6 +281,23 @@ impl NodeTrunks {
             };
             state.table.keep_workers(lives, actions);
         });
+    }
+
+    /// Says why there is no trunk: to operators, but not for each pipe, if nobody else can mend it.
+    fn tell(&self, node: &NodeKey, err: &TrunkError) {
+        let passes = matches!(
+            err,
+            TrunkError::Ended | TrunkError::Stale | TrunkError::Streams(_)
+        );
+        let now = Instant::now();
+        let warned = &mut self.lock().warned;
+        let is_recent = warned.is_some_and(|at| now.duration_since(at) < WARN_AGAIN);
+        if passes || is_recent {
+            debug!(node = %node.node, %err, "no pipe between nodes");
+            return;
+        }
+        *warned = Some(now);
+        warn!(node = %node.node, %err, "no pipe between nodes");
     }
 
     /// Changes the table and sends to workers what follows, before anybody else changes it.
