@@ -7,6 +7,7 @@
 //! * [`rooms`] is where other nodes find the parts that are here.
 //! * [`peers`] carries what parts ask and tell each other, in order.
 //! * [`handler`] hears what other nodes want.
+//! * [`telling`] brings all of a part to whoever has missed something.
 //! * [`locate`] finds the node that somebody is to go to.
 
 mod drain;
@@ -17,6 +18,7 @@ mod messages;
 mod peers;
 pub(crate) mod relay;
 mod rooms;
+mod telling;
 mod way;
 
 use std::{
@@ -37,9 +39,9 @@ use plenum_registry::{
 use plenum_room::NodeKey;
 use tokio::{
     sync::{Notify, watch},
-    time::sleep,
+    time::{sleep, timeout},
 };
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use self::{handler::Reception, membership::Driver, peers::Peers, relay::Relays, rooms::Parts};
 use crate::host::Shared;
@@ -288,14 +290,18 @@ impl Cluster {
         by.ok().and_then(|by| *by).unwrap_or_default()
     }
 
-    /// Gives the lease back and ends all links, `within` at most. Rooms should have ended before.
+    /// Gives the lease back and ends all links, `within` at most. Rooms should have ended before; what they have left in the
+    /// registry goes with them, if it answers.
     pub async fn leave(&self, within: Duration) {
+        if timeout(within / 2, self.parts.ended()).await.is_err() {
+            debug!("what is left of rooms in the registry is swept by others");
+        }
         self.leaving.send_replace(true);
         let me = self.me.clone();
         if let Err(err) = self.registry.resign(me.node, me.epoch).await {
             warn!(%err, "the lease runs out by itself");
         }
-        self.links.shutdown(within).await;
+        self.links.shutdown(within / 2).await;
     }
 
     /// Completes when the node leaves the cluster.

@@ -2,6 +2,7 @@
 //! Nobody sends media here.
 
 mod nodes;
+mod random;
 
 use std::time::Duration;
 

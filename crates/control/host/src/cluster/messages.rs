@@ -6,7 +6,7 @@ use plenum_ids::{NodeEpoch, NodeId, RoomName};
 use plenum_room::{NodeFailure, NodeReply, NodeRequest, PartChange, PartHint, PartSnapshot};
 use serde::{Deserialize, Serialize};
 
-/// The link's request for all of a part; its body is a [`PartQuestion`], its answer [`Told`].
+/// The channel on which all of a part is told; opened with a [`PartQuestion`], it brings [`Told`] in pieces.
 pub(crate) const PART: &str = "part";
 
 /// The channel on which a node's parts ask another node's.

@@ -10,7 +10,7 @@ use std::{
 
 use plenum_ids::{NodeId, RoomName};
 use plenum_room::{NodeKey, NodeRequest};
-use tokio::sync::{Mutex as Turns, OwnedMutexGuard, mpsc, oneshot};
+use tokio::sync::{Mutex as Turns, OwnedMutexGuard, mpsc, oneshot, watch};
 
 use super::{messages::Told, peers::Answering};
 
@@ -37,6 +37,8 @@ pub(crate) struct Parts {
     /// No part of this node's start has given a change a higher number. A part begins above it, so that no number of a
     /// room's part ever means two things, however often the room ends and begins anew.
     highest: AtomicU64,
+    /// How many there are, those included that end.
+    held: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -46,17 +48,46 @@ struct Table {
 }
 
 /// The right to be this node's part of a room. What is written of one part is written before the next one begins.
-pub(crate) type Turn = OwnedMutexGuard<()>;
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _guard: OwnedMutexGuard<()>,
+    held: watch::Sender<usize>,
+}
+
+impl Turn {
+    fn new(guard: OwnedMutexGuard<()>, held: watch::Sender<usize>) -> Self {
+        held.send_modify(|held| *held += 1);
+        Self {
+            _guard: guard,
+            held,
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.held.send_modify(|held| *held -= 1);
+    }
+}
 
 impl Parts {
     /// Waits until this node has no other part of the room.
     pub(crate) fn turn(&self, room: &RoomName) -> impl Future<Output = Turn> + Send + use<> {
-        self.turns_of(room).lock_owned()
+        let (turns, held) = (self.turns_of(room), self.held.clone());
+        async move { Turn::new(turns.lock_owned().await, held) }
     }
 
     /// The same if nobody has it now.
     pub(crate) fn try_turn(&self, room: &RoomName) -> Option<Turn> {
-        self.turns_of(room).try_lock_owned().ok()
+        let guard = self.turns_of(room).try_lock_owned().ok()?;
+        Some(Turn::new(guard, self.held.clone()))
+    }
+
+    /// Completes when this node has no part of any room.
+    pub(crate) async fn ended(&self) {
+        let mut held = self.held.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = held.wait_for(|held| *held == 0).await;
     }
 
     fn turns_of(&self, room: &RoomName) -> Arc<Turns<()>> {

@@ -42,9 +42,6 @@ const MAX_ANSWERS: usize = 4096;
 /// A question that is not answered in this time is lost: making a pipe takes some round trips and a worker's answer.
 const ASK_PATIENCE: Duration = Duration::from_secs(10);
 
-/// An owner that does not tell its part in this time is asked again.
-const FETCH_PATIENCE: Duration = Duration::from_secs(3);
-
 /// Those who come while a part begins wait for so long until the others are known, and who decides; then they come in
 /// all the same, and the rest shows later.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -449,7 +446,7 @@ impl Part {
         let cluster = Arc::clone(&self.cluster);
         let room = self.room.clone();
         self.fetches.push(Box::pin(async move {
-            let told = cluster.fetch_part(&room, &node, FETCH_PATIENCE).await;
+            let told = cluster.fetch_part(&room, &node).await;
             (node, told)
         }));
     }
