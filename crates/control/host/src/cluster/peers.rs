@@ -324,3 +324,70 @@ impl Speaking {
         while self.waiting.try_recv().is_ok() {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use plenum_ids::{NodeEpoch, RoomId};
+
+    use super::*;
+
+    fn word(answer: Option<oneshot::Sender<Result<NodeReply, NodeFailure>>>) -> Word {
+        Word {
+            room: RoomName::from(RoomId::from("lobby")),
+            to: NodeKey {
+                node: "b".into(),
+                epoch: NodeEpoch(1),
+            },
+            request: NodeRequest::ClosePipe { life: 1, pipe: 2 },
+            answer,
+        }
+    }
+
+    fn speaking() -> Speaking {
+        let (_, waiting) = mpsc::channel(1);
+        Speaking {
+            waiting,
+            overflown: Arc::default(),
+            open: HashMap::new(),
+            last_ask: 0,
+        }
+    }
+
+    #[test]
+    fn questions_without_an_answer_are_bounded_and_those_given_up_make_room() {
+        let mut speaking = speaking();
+        let mut asked = Vec::new();
+        for _ in 0..MAX_OPEN {
+            let (answer, sending) = oneshot::channel();
+            assert!(speaking.number(word(Some(answer))).is_some());
+            asked.push(sending);
+        }
+        let (answer, mut refused) = oneshot::channel();
+        assert!(speaking.number(word(Some(answer))).is_none());
+        assert!(refused.try_recv().is_err(), "lost at once");
+        assert!(
+            speaking.number(word(None)).is_some(),
+            "it is told all the same"
+        );
+        drop(asked.pop());
+        let (answer, _sending) = oneshot::channel();
+        assert!(speaking.number(word(Some(answer))).is_some());
+        assert_eq!(speaking.open.len(), MAX_OPEN);
+    }
+
+    #[test]
+    fn each_answer_finds_its_question_and_a_break_loses_the_others() {
+        let mut speaking = speaking();
+        let (answer, mut first) = oneshot::channel();
+        speaking.number(word(Some(answer)));
+        let (answer, mut second) = oneshot::channel();
+        let question = speaking.number(word(Some(answer))).expect("asked");
+        let question: Question = serde_json::from_value(question).expect("readable");
+        let reply = Reply::new(question.ask.expect("a question"), Ok(NodeReply::Done));
+        speaking.handle_reply(serde_json::to_value(reply).expect("plain data"));
+        assert_eq!(second.try_recv(), Ok(Ok(NodeReply::Done)));
+        assert_eq!(first.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        speaking.give_up();
+        assert_eq!(first.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+    }
+}

@@ -112,7 +112,7 @@ impl Part {
             fetches: FuturesUnordered::new(),
             home: HomeSeat::new(Home::new(node, epoch)),
             records: Records::new(now),
-            news: News::new(&cluster, &room),
+            news: News::new(Arc::clone(cluster.bus()), cluster.me().clone(), &room),
             bus: None,
             standing,
             changes,

@@ -12,6 +12,8 @@ use plenum_room::{AdminCommand, RoomView};
 use serde_json::json;
 use tokio::time::sleep;
 
+use crate::node::report;
+
 use super::{
     nodes::{BOUND, Member, Node, Shared, eventually},
     room,
@@ -48,7 +50,7 @@ struct People {
 async fn whatever_fails_between_nodes_in_the_end_they_agree() {
     let is_long = std::env::var("PLENUM_LONG_TESTS").is_ok_and(|value| value == "1");
     for seed in 0..if is_long { 20 } else { 2 } {
-        eprintln!("seed {seed}");
+        report(&format!("seed {seed}"));
         run(seed).await;
     }
 }

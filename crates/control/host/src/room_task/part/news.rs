@@ -11,7 +11,7 @@ use plenum_room::{NodeKey, PartChange, PartHint};
 use serde_json::value::RawValue;
 use tracing::debug;
 
-use crate::cluster::{Bulletin, Cluster, Item};
+use crate::cluster::{Bulletin, Item};
 
 /// Things that wait for the bus. As many as a room of a hundred tells when it starts; more are fetched in one piece.
 const MAX_WAITING: usize = 1024;
@@ -30,10 +30,10 @@ pub(super) struct News {
 }
 
 impl News {
-    pub(super) fn new(cluster: &Cluster, room: &RoomName) -> Self {
+    pub(super) fn new(bus: Arc<dyn Bus>, me: NodeKey, room: &RoomName) -> Self {
         Self {
-            bus: Arc::clone(cluster.bus()),
-            me: cluster.me().clone(),
+            bus,
+            me,
             topic: topic(room),
             waiting: VecDeque::new(),
             publishing: None,
@@ -145,3 +145,6 @@ impl News {
 fn topic(room: &RoomName) -> String {
     format!("room/{room}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -453,3 +453,44 @@ fn gone<'a>(
         (!goes_on).then_some((node, lived.epoch))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAMP: Stamp = Stamp {
+        epoch: NodeEpoch(1),
+        seq: 7,
+    };
+
+    #[test]
+    fn a_part_that_changes_all_the_time_is_marked_now_and_then() {
+        let now = Instant::now();
+        let mut records = Records::new(now);
+        records.look(now + LOOK);
+        let mut marks = 0;
+        for millisecond in 0..1000 {
+            records.note_change();
+            records.step(now + Duration::from_millis(millisecond), STAMP, (1, 0));
+            for call in std::mem::take(&mut records.waiting) {
+                assert!(matches!(call, Call::PutPart(_)), "{call:?}");
+                (marks, records.marking) = (marks + 1, false);
+            }
+        }
+        assert_eq!(marks, 4);
+    }
+
+    #[test]
+    fn places_of_peers_that_wait_to_be_written_are_bounded_and_written_one_by_one() {
+        let now = Instant::now();
+        let mut records = Records::new(now);
+        for number in 0..2 * MAX_PEERS {
+            records.note_peer(number.to_string().into());
+        }
+        assert_eq!(records.peers.len(), MAX_PEERS);
+        for _ in 0..10 {
+            records.step_peers(now, |_| true);
+        }
+        assert_eq!(records.waiting.len(), 1);
+    }
+}
