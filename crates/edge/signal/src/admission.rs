@@ -127,8 +127,9 @@ impl Edge {
         let Some(cluster) = self.host.cluster() else {
             return Ok(());
         };
-        let alive = cluster.standing_now().alive.keys().cloned().collect();
-        let turn = self.slots.ask(room, peer, alive, Instant::now());
+        let turn = self
+            .slots
+            .ask(room, peer, cluster.reachable(), Instant::now());
         turn.map_err(Denied::until)
     }
 

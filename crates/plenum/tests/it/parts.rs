@@ -1,6 +1,7 @@
 //! Rooms with parts at several nodes: who is there, who decides, and what becomes of it when something between nodes fails.
 //! Nobody sends media here.
 
+mod leaving;
 mod nodes;
 mod random;
 

@@ -6,6 +6,7 @@
 //! of this one (`room_task/leaving.rs`); others connect again, and are led elsewhere by whichever door they come to.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,7 +16,7 @@ use plenum_api::{
     status::{DrainRequest, NodeDrain},
 };
 use plenum_ids::NodeId;
-use plenum_link::{LinkError, Refusal};
+use plenum_link::{DownReason, LinkError, LinkState, Refusal};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{
@@ -199,6 +200,23 @@ impl Cluster {
         })?;
         let drain = host.drain_self(order).map_err(|err| refusal(&err))?;
         serde_json::to_value(drain).map_err(malformed)
+    }
+
+    /// The other nodes that live, without those whose link has just broken: a node that was killed shows by that long before
+    /// its lease ends.
+    pub fn reachable(&self) -> BTreeSet<NodeId> {
+        let standing = self.standing_now();
+        let mut reachable: BTreeSet<_> = standing.alive.keys().cloned().collect();
+        for link in self.links().status() {
+            let is_broken = matches!(
+                link.last_down,
+                Some(DownReason::Broken | DownReason::Silent | DownReason::Stalled)
+            );
+            if is_broken && link.state != LinkState::Up {
+                reachable.remove(&link.node);
+            }
+        }
+        reachable
     }
 
     /// Whether anybody can go to another node at all.

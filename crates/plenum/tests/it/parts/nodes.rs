@@ -117,11 +117,7 @@ impl Node {
         let connecting = self
             .host
             .connect(Way::here(room), admission, RoomOptions::default());
-        Member {
-            session: connecting.await.expect("let in"),
-            last: 0,
-            end: None,
-        }
+        Member::new(connecting.await.expect("let in"))
     }
 
     pub(super) async fn view(&self, room: &RoomName) -> Option<RoomView> {
@@ -172,6 +168,14 @@ pub(super) struct Member {
 }
 
 impl Member {
+    pub(super) const fn new(session: Session) -> Self {
+        Self {
+            session,
+            last: 0,
+            end: None,
+        }
+    }
+
     pub(super) async fn join(&mut self) {
         let joined = self.request(PeerRequest::Join {
             display_name: "somebody".to_owned(),
