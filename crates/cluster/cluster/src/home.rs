@@ -34,6 +34,8 @@ pub struct Home {
     holder: Option<Holder>,
     claiming: bool,
     wants: bool,
+    /// Somebody else may have become the home, which a registry that has forgotten cannot tell.
+    unsure: bool,
     actions: std::collections::VecDeque<HomeAction>,
 }
 
@@ -55,6 +57,7 @@ impl Home {
             holder: None,
             claiming: false,
             wants: true,
+            unsure: false,
             actions: std::collections::VecDeque::new(),
         }
     }
@@ -81,6 +84,7 @@ impl Home {
             return;
         }
         self.heard = self.heard.max(epoch);
+        self.unsure = false;
         let holder = Holder {
             node,
             node_epoch,
@@ -114,10 +118,16 @@ impl Home {
         }
     }
 
-    /// This node's lease had ended and holds again, or the registry has forgotten: whether this node is still the home is to be
-    /// found out, under the highest epoch that it knows.
+    /// The registry has forgotten: it is to be told of the home again, under the highest epoch that is known here.
     pub const fn handle_doubt(&mut self) {
         self.wants = true;
+    }
+
+    /// This node's lease had ended and holds again: whether this node is still the home is to be found out. Should the registry
+    /// have forgotten as well, those whose leases have not ended come first.
+    pub const fn handle_lapse(&mut self) {
+        self.wants = true;
+        self.unsure = true;
     }
 
     /// The registry knows of no home: it was given up, or the registry has forgotten it.
@@ -129,12 +139,12 @@ impl Home {
     }
 
     /// Asks for a home if one is wanted and the registry may be asked. To be called whenever time passes. A registry that has
-    /// forgotten is asked by homes only, before all others: they tell it again what they are.
+    /// forgotten is asked by homes only, before all others: they tell it again what they are, if nobody can have followed them.
     pub fn handle_timeout(&mut self, judgement: Judgement) {
         let may_claim = match judgement {
             Judgement::Blind => false,
             Judgement::Free => true,
-            Judgement::Settling { .. } => self.is_here(),
+            Judgement::Settling { .. } => self.is_here() && !self.unsure,
         };
         if self.wants && !self.claiming && may_claim {
             self.claiming = true;

@@ -166,6 +166,8 @@ struct Known {
     /// It was said to be up, and not gone since. One that is not stays here while the registry has its lease, so that its end is
     /// told once.
     up: bool,
+    /// When it was found dead. It may live and die again while nobody here sees it, and leave something once more.
+    gone: Option<Instant>,
 }
 
 impl Membership {
@@ -241,7 +243,7 @@ impl Membership {
         if self.judgement(now) != Judgement::Free {
             return;
         }
-        self.meet_dead(&seen);
+        self.meet_dead(now, &seen);
         let is_held = |node: &NodeId, epoch: NodeEpoch| {
             seen.iter().any(|lease| {
                 lease.node == *node && lease.epoch >= epoch && lease.age < self.config.lease
@@ -260,6 +262,7 @@ impl Membership {
         for node in dead {
             if let Some(known) = self.nodes.get_mut(&node) {
                 known.up = false;
+                known.gone = Some(now);
                 let epoch = known.epoch;
                 self.events
                     .push_back(MembershipEvent::NodeGone { node, epoch });
@@ -389,6 +392,7 @@ impl Membership {
                 epoch,
                 linked: false,
                 up: true,
+                gone: None,
             };
             if was_up {
                 self.events.push_back(MembershipEvent::NodeGone {
@@ -401,6 +405,7 @@ impl Membership {
                 epoch,
                 linked: false,
                 up: true,
+                gone: None,
             };
             self.nodes.insert(node.clone(), known);
         }
@@ -411,17 +416,23 @@ impl Membership {
     }
 
     /// Leases that began and ended unseen, as before this node came: nobody else may have been there.
-    fn meet_dead(&mut self, seen: &[Seen]) {
+    fn meet_dead(&mut self, now: Instant, seen: &[Seen]) {
         self.nodes
             .retain(|node, known| known.up || seen.iter().any(|lease| lease.node == *node));
         for lease in seen {
             let known = self.nodes.get(&lease.node);
-            let is_known = known.is_some_and(|known| known.epoch >= lease.epoch);
+            // What was renewed since it was found dead was seen by others, or by nobody.
+            let renewed = now.checked_sub(lease.age);
+            let has_lived = |known: &Known| known.gone.is_some_and(|gone| renewed > Some(gone));
+            let is_known = known.is_some_and(|known| {
+                known.epoch > lease.epoch || known.epoch == lease.epoch && !has_lived(known)
+            });
             if !is_known && lease.node != self.me && lease.age >= self.config.lease {
                 let known = Known {
                     epoch: lease.epoch,
                     linked: false,
                     up: false,
+                    gone: Some(now),
                 };
                 self.nodes.insert(lease.node.clone(), known);
                 self.events.push_back(MembershipEvent::NodeGone {

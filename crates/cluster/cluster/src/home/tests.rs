@@ -99,3 +99,24 @@ fn what_an_earlier_start_was_is_not_what_this_one_is() {
     let at_least = RoomEpoch(4);
     assert_eq!(actions(&mut home), [HomeAction::Claim { at_least }]);
 }
+
+#[test]
+fn a_home_whose_lease_had_ended_waits_for_a_registry_that_remembers() {
+    let until = std::time::Instant::now();
+    let settling = Judgement::Settling { until };
+    let mut home = home();
+    home.handle_home("a".into(), NodeEpoch(2), RoomEpoch(4));
+    actions(&mut home);
+    home.handle_lapse();
+    assert!(!home.decides());
+    home.handle_doubt();
+    home.handle_timeout(settling);
+    assert_eq!(actions(&mut home), [], "another one may have followed it");
+    home.handle_timeout(FREE);
+    let at_least = RoomEpoch(4);
+    assert_eq!(actions(&mut home), [HomeAction::Claim { at_least }]);
+    home.handle_home("a".into(), NodeEpoch(2), RoomEpoch(4));
+    home.handle_doubt();
+    home.handle_timeout(settling);
+    assert_eq!(actions(&mut home), [HomeAction::Claim { at_least }]);
+}

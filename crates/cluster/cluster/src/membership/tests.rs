@@ -221,3 +221,18 @@ fn the_end_of_a_lease_is_told_once_also_to_who_came_later() {
     bench.read("first", OLD, &[]);
     assert_eq!(bench.events(), [up(5), gone(5)]);
 }
+
+#[test]
+fn who_has_lived_and_died_again_unseen_is_told_dead_again() {
+    let mut bench = Bench::new();
+    bench.read("first", OLD, &[("b", 1, 3_000)]);
+    assert_eq!(bench.events().last(), Some(&gone(1)));
+    // It was well for a while in which the registry was out of reach here.
+    bench.pass(20_000);
+    bench.held(1, "first");
+    bench.read("first", OLD, &[("b", 1, 4_000)]);
+    assert_eq!(bench.events().last(), Some(&gone(1)));
+    bench.pass(1_000);
+    bench.read("first", OLD, &[("b", 1, 5_000)]);
+    assert_eq!(bench.events(), []);
+}

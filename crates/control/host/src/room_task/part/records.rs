@@ -377,7 +377,7 @@ impl Part {
             .keys()
             .any(|node| !before.alive.contains_key(node));
         if standing.held != before.held {
-            self.home.protocol.handle_doubt();
+            self.home.protocol.handle_lapse();
             self.replicas.handle_silence();
         }
         if standing.forgotten != before.forgotten {
