@@ -16,7 +16,7 @@ pub(super) struct Ban {
 }
 
 /// Crates that only tests and benchmarks use.
-pub(super) const TEST_ONLY: &[&str] = &["plenum-harness", "plenum-testkit"];
+pub(super) const TEST_ONLY: &[&str] = &["plenum-clusterkit", "plenum-harness", "plenum-testkit"];
 /// Those that may use them in their own right, because they never ship.
 pub(super) const NEVER_SHIPPED: &[&str] = &["plenum-bench", "plenum-harness"];
 
@@ -143,6 +143,7 @@ pub(super) const LAYERS: &[Layer] = &[
         ],
     ),
     // Tools.
+    layer("plenum-clusterkit", &["plenum-cluster", "plenum-ids"]),
     layer(
         "plenum-testkit",
         &[

@@ -1,46 +1,52 @@
-//! Whole clusters in virtual time: nodes, a registry, a bus and links that delay, lose and break, under one seed.
+//! Whole clusters in virtual time: the protocol with sets of numbers as parts of a room, under one seed.
 //!
-//! `PLENUM_SEED=17 cargo test -p plenum-cluster --test it seeds` runs one seed again and prints what happens.
+//! `PLENUM_SEED=17 cargo test -p plenum-cluster --test it seeds_find_nothing -- --nocapture` runs one seed again and tells what
+//! happens.
 #![expect(
     clippy::print_stdout,
-    reason = "a seed that is run again tells its story"
+    reason = "which seed finds which mistake is worth knowing"
 )]
 
-mod checks;
-mod node;
-mod registry;
-mod script;
-mod world;
+mod items;
 
 use plenum_cluster::{Fault, plant};
+use plenum_clusterkit::{Trouble, World, play, run_seeds};
+use rand::RngExt as _;
 
-use crate::world::{Trouble, World};
+use crate::items::{Change, Items};
 
-/// Seeds of every run; `PLENUM_LONG_TESTS=1` runs ten times as many.
+/// Seeds of every run.
 const SEEDS: u64 = 2_000;
 
-fn run(seed: u64, loud: bool) -> Result<(), Trouble> {
+const AGAIN: &str = "cargo test -p plenum-cluster --test it seeds_find_nothing -- --nocapture";
+
+fn happen(world: &mut World<Items>, index: usize) {
+    if world.part(index).is_none() {
+        return world.open(index);
+    }
+    let item = world.rng.random_range(1..9);
+    let change = if world.rng.random_range(0..56) < 36 {
+        Change::Add(item)
+    } else {
+        Change::Remove(item)
+    };
+    world.act(index, |process, now| {
+        if let Some(seat) = process.seat() {
+            seat.act(now, |items| items.change(change));
+        }
+    });
+}
+
+fn story(seed: u64, loud: bool) -> (World<Items>, Result<(), Trouble>) {
     let mut world = World::new(seed, loud);
-    script::play(&mut world)?;
-    world.quiet()
+    let end = play(&mut world, happen).and_then(|()| world.quiet());
+    (world, end)
 }
 
 #[test]
 fn seeds_find_nothing() {
     plant(None);
-    if let Ok(seed) = std::env::var("PLENUM_SEED") {
-        let seed = seed.parse().expect("a number");
-        run(seed, true).unwrap_or_else(|trouble| panic!("{trouble}"));
-        return;
-    }
-    let many = std::env::var_os("PLENUM_LONG_TESTS").is_some();
-    for seed in 0..SEEDS * if many { 10 } else { 1 } {
-        if let Err(trouble) = run(seed, false) {
-            panic!(
-                "{trouble}\nagain: PLENUM_SEED={seed} cargo test -p plenum-cluster --test it seeds -- --nocapture"
-            );
-        }
-    }
+    run_seeds(SEEDS, AGAIN, |seed, loud| story(seed, loud).1);
 }
 
 /// A check that finds no mistake checks nothing: each of ten is made on purpose, and found.
@@ -48,7 +54,7 @@ fn seeds_find_nothing() {
 fn seeds_find_each_mistake_that_is_made_on_purpose() {
     for fault in Fault::ALL {
         plant(Some(fault));
-        let found = (0..SEEDS).find_map(|seed| Some((seed, run(seed, false).err()?)));
+        let found = (0..SEEDS).find_map(|seed| Some((seed, story(seed, false).1.err()?)));
         plant(None);
         let (seed, trouble) = found.unwrap_or_else(|| panic!("{fault:?} was not found"));
         println!("{fault:?}: seed {seed}: {trouble}");
@@ -58,11 +64,10 @@ fn seeds_find_each_mistake_that_is_made_on_purpose() {
 #[test]
 fn a_seed_tells_the_same_story_each_time() {
     plant(None);
-    let story = |seed| {
-        let mut world = World::new(seed, false);
-        let end = script::play(&mut world).and_then(|()| world.quiet());
+    let told = |seed| {
+        let (world, end) = story(seed, false);
         (world.happened(), end.is_ok())
     };
-    assert_eq!(story(4), story(4));
-    assert_ne!(story(4).0, story(5).0);
+    assert_eq!(told(4), told(4));
+    assert_ne!(told(4).0, told(5).0);
 }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use plenum_ids::{NodeEpoch, NodeId, RoomEpoch};
 
 use crate::{
-    node::Items,
-    world::{QUIET, Trouble, WELL, World, pair},
+    part::{HomeIs, Part},
+    process::Process,
+    world::{Trouble, WELL, World, pair},
 };
 
-impl World {
+impl<P: Part> World<P> {
     fn is_well(&self, index: usize) -> bool {
         let node = &self.nodes[index];
         let sees = node.process.is_some() && !node.paused && !node.registry_cut;
@@ -29,10 +30,11 @@ impl World {
         }
         for other in 0..self.nodes.len() {
             let process = self.nodes[other].process.as_ref();
-            let process = process.filter(|it| it.part.is_some());
-            // One that a registry without a memory let in below an epoch that somebody knows gives way to it.
-            let held = process.and_then(|it| it.home.here());
-            let is_home = held.is_some_and(|held| epoch.0 <= held.0 + 1);
+            let seat = process.and_then(|it| it.seat.as_ref());
+            // One that a registry without a memory let in below an epoch that somebody knows gives way to it, whoever hears
+            // of it first.
+            let held = seat.and_then(|it| it.home.here());
+            let is_home = held.is_some_and(|held| held.0 == epoch.0 || held.0 + 1 == epoch.0);
             if other != index && is_home && self.is_well(other) && self.is_well(index) {
                 let trouble =
                     format!("node-{index} takes the room from node-{other}, which is well");
@@ -46,11 +48,28 @@ impl World {
         nodes.any(|node| {
             let process = node.process.as_ref();
             let is_home = process.is_some_and(|process| {
-                let is_it = process.part.is_some() && process.home.here() == Some(epoch);
-                is_it && process.home.decides() && process.membership.lease(self.now).is_some()
+                let seat = process.seat.as_ref();
+                let is_it =
+                    seat.is_some_and(|it| it.home.decides() && it.home.here() == Some(epoch));
+                is_it && process.membership.lease(self.now).is_some()
             });
             node.id == *id && node.stored_epoch == *start && is_home
         })
+    }
+
+    /// A part is told that it decides. Nobody else may do so under the same epoch.
+    pub(crate) fn check_decides(&mut self, index: usize, epoch: RoomEpoch) {
+        self.say(|| format!("node-{index} decides, epoch {epoch}"));
+        for (other, node) in self.nodes.iter().enumerate() {
+            let process = node.process.as_ref().filter(|_| other != index);
+            let seat = process.and_then(|it| it.seat.as_ref());
+            // Its process would notice that its lease has ended before it did anything.
+            let is_held = process.is_some_and(|it| it.membership.lease(self.now).is_some());
+            if is_held && seat.is_some_and(|it| it.told == HomeIs::Here(epoch)) {
+                let trouble = format!("node-{index} and node-{other} decide under epoch {epoch}");
+                self.trouble = Some(Trouble(trouble));
+            }
+        }
     }
 
     pub(crate) fn check_dead(&mut self, index: usize, node: &NodeId, epoch: NodeEpoch) {
@@ -71,18 +90,28 @@ impl World {
     }
 
     /// Trouble ends, and after a bound everybody agrees.
-    pub(crate) fn quiet(&mut self) -> Result<(), Trouble> {
-        self.cuts.clear();
+    ///
+    /// # Errors
+    ///
+    /// Says what went wrong, or who does not agree about what.
+    pub fn quiet(&mut self) -> Result<(), Trouble> {
+        self.is_quiet = true;
+        for (one, other) in self.cuts.clone() {
+            self.heal(one, other);
+        }
         for index in 0..self.nodes.len() {
-            if std::mem::take(&mut self.nodes[index].registry_cut) {
-                self.touch(index);
-            }
+            self.heal_registry(index);
             if self.nodes[index].paused {
                 self.resume(index);
             }
+            self.act(index, |process, _| {
+                if let Some(seat) = process.seat() {
+                    seat.part.calm();
+                }
+            });
         }
         self.say(|| "quiet".to_owned());
-        self.pass(QUIET)?;
+        self.pass(P::QUIET)?;
         self.agree().map_err(Trouble)
     }
 
@@ -95,35 +124,55 @@ impl World {
             // Nobody is there to clear anything away.
             return Ok(());
         }
-        let parts: BTreeMap<&NodeId, &Items> = alive()
-            .filter_map(|(id, process)| Some((id, process.part.as_ref()?)))
-            .collect();
-        for (id, process) in alive() {
-            let copies: BTreeMap<_, _> = process.copies.iter().collect();
-            let others = parts.iter().filter(|(owner, _)| **owner != id);
-            let others: BTreeMap<_, _> = others.map(|(owner, items)| (*owner, *items)).collect();
-            if copies != others {
-                return Err(format!("{id} has {copies:?}, there is {others:?}"));
-            }
-        }
-        let known: BTreeSet<_> = self.registry.room.parts.keys().collect();
+        let seats = || alive().filter_map(|(id, process)| Some((id, process.seat.as_ref()?)));
+        let parts: BTreeMap<&NodeId, &P> = seats().map(|(id, seat)| (id, &seat.part)).collect();
+        // Who dies before it has told a registry that has forgotten that it lived is cleared away by its next start.
+        let known = self.registry.room.parts.iter();
+        let known = known.filter(|(node, stamp)| self.registry.knows(node, stamp.epoch));
+        let known: BTreeSet<_> = known.map(|(node, _)| node).collect();
         if known != parts.keys().copied().collect() {
-            return Err(format!("the registry knows parts of {known:?}"));
+            return Err(format!(
+                "the registry knows parts of {known:?}, there are those of {:?}",
+                parts.keys()
+            ));
         }
         let homes: Vec<_> = alive()
-            .filter(|(_, process)| process.home.is_here() && process.part.is_some())
+            .filter(|(_, process)| is_home(process))
             .map(|(id, process)| (id, process.membership.epoch()))
             .collect();
         let home = self.registry.room.home.as_ref();
         let registered = home.map(|home| (&home.node, Some(home.node_epoch)));
         let is_one = match homes.as_slice() {
-            [] => parts.is_empty() || registered.is_some_and(|home| !parts.contains_key(home.0)),
+            // What a dead one was the home of is claimed by whoever comes.
+            [] => {
+                let mut living = alive().map(|(id, process)| (id, process.membership.epoch()));
+                parts.is_empty() && living.all(|start| registered != Some(start))
+            }
             [one] => registered == Some(*one),
             _ => false,
         };
         if !is_one {
             return Err(format!("homes are {homes:?}, registered is {registered:?}"));
         }
-        Ok(())
+        let home = homes.first().map(|(id, _)| *id);
+        for (id, seat) in seats() {
+            let is_told = match &seat.told {
+                HomeIs::Here(_) => home == Some(id),
+                HomeIs::There(start, _) => home == Some(&start.0),
+                HomeIs::Unreachable => home.is_none(),
+            };
+            if !is_told {
+                return Err(format!(
+                    "{id} is told {:?}, the home is {home:?}",
+                    seat.told
+                ));
+            }
+        }
+        P::check_rest(&parts, home)
     }
+}
+
+fn is_home<P: Part>(process: &Process<P>) -> bool {
+    let seat = process.seat.as_ref();
+    seat.is_some_and(|seat| seat.home.is_here())
 }

@@ -95,6 +95,12 @@ impl Registry {
         (self.incarnation(), now - self.began, seen.collect())
     }
 
+    /// Whether it has ever had a lease of that start, as far as is remembered.
+    pub(crate) fn knows(&self, node: &NodeId, epoch: NodeEpoch) -> bool {
+        let lease = self.leases.get(node);
+        lease.is_some_and(|(held, _)| *held >= epoch)
+    }
+
     fn lives(&self, now: Instant, node: &NodeId, epoch: NodeEpoch) -> bool {
         let lease = self.leases.get(node);
         lease.is_some_and(|(held, renewed)| {

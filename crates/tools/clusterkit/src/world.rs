@@ -6,27 +6,32 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plenum_cluster::{Numbered, Stamp};
+use plenum_cluster::Stamp;
 use plenum_ids::{NodeEpoch, NodeId, RoomEpoch};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::{
-    node::{Call, Change, Out, Part, Process, Said},
+    links::{Line, LineKey, Link},
+    part::{Part, Start},
+    process::{Call, Item, Out, Process, Said},
     registry::Registry,
 };
 
 /// A registry that does not answer in this time does not count.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// Links notice silence in this time.
-const SILENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 /// Whoever has been well for so long is known to everybody who is.
 pub(crate) const WELL: Duration = Duration::from_secs(8);
-/// After trouble has ended, everybody agrees in this time: two leases of caution, and some seconds to read and fetch.
-pub(crate) const QUIET: Duration = Duration::from_secs(16);
 
 /// Something that must never be.
-#[derive(Debug)]
-pub(crate) struct Trouble(pub(crate) String);
+#[derive(Debug, Default)]
+pub struct Trouble(pub(crate) String);
+
+impl Trouble {
+    /// Whatever somebody else has found.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,31 +39,31 @@ impl fmt::Display for Trouble {
     }
 }
 
-#[derive(Clone, Debug)]
-enum Event {
+#[derive(Debug)]
+pub(crate) enum Event<P: Part> {
     Answer(Call, Option<Said>),
-    Bus(NodeId, Numbered<Change>),
+    Broken(NodeId),
+    Bus(Start, Item<P>),
     Call(Call),
-    Ended(NodeId, Stamp),
-    Fetch(usize, u32),
-    Part(NodeId, Option<Part>),
+    /// Who asks: which node, which of its processes, of which part, under which number.
+    Fetch(usize, u32, (u64, u64)),
+    Parcel(LineKey, u64),
+    Resubscribed,
+    /// A line could not be opened.
+    Unreachable(usize),
+    Told((u64, u64), Option<(Stamp, Option<P::Snapshot>)>),
     Wake,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Link {
-    starts: [NodeEpoch; 2],
-    pub(crate) silent_since: Option<Instant>,
-}
-
+/// A machine.
 #[derive(Debug)]
-pub(crate) struct Node {
+pub(crate) struct Node<P: Part> {
     pub(crate) id: NodeId,
     /// On its disk.
     pub(crate) stored_epoch: NodeEpoch,
-    pub(crate) process: Option<Process>,
+    pub(crate) process: Option<Process<P>>,
     /// Which of its processes: what was meant for another one is lost.
-    life: u32,
+    pub(crate) life: u32,
     pub(crate) paused: bool,
     pub(crate) registry_cut: bool,
     /// Since when nothing has been wrong with it.
@@ -68,38 +73,49 @@ pub(crate) struct Node {
     /// Which process is woken next, and when.
     wakes: Option<(u32, Instant)>,
     /// What came while it was paused.
-    backlog: Vec<Event>,
+    pub(crate) backlog: Vec<Event<P>>,
 }
 
-pub(crate) struct World {
+/// Nodes and what is between them.
+#[derive(Debug)]
+pub struct World<P: Part> {
     pub(crate) now: Instant,
     began: Instant,
-    pub(crate) rng: StdRng,
-    pub(crate) nodes: Vec<Node>,
+    /// For what happens, and when.
+    pub rng: StdRng,
+    pub(crate) nodes: Vec<Node<P>>,
     pub(crate) registry: Registry,
-    queue: BTreeMap<(Instant, u64), (usize, u32, Event)>,
+    queue: BTreeMap<(Instant, u64), (usize, u32, Event<P>)>,
     next: u64,
     pub(crate) cuts: BTreeSet<(usize, usize)>,
     /// Links that stand.
     pub(crate) links: BTreeMap<(usize, usize), Link>,
+    /// What is said over them.
+    pub(crate) lines: BTreeMap<LineKey, Line<P>>,
+    pub(crate) unreachable: BTreeSet<(usize, usize)>,
+    pub(crate) generations: u64,
     /// Of 100 messages on the bus, so many get lost.
-    pub(crate) loss: u32,
+    loss: u32,
     /// When the last message comes from a process to a node.
     bus: BTreeMap<(usize, u32, usize), Instant>,
-    pub(crate) owners: BTreeMap<RoomEpoch, (NodeId, NodeEpoch)>,
+    pub(crate) owners: BTreeMap<RoomEpoch, Start>,
     pub(crate) trouble: Option<Trouble>,
+    /// No more trouble is made.
+    pub(crate) is_quiet: bool,
     loud: bool,
     events: u64,
 }
 
-impl World {
-    pub(crate) fn new(seed: u64, loud: bool) -> Self {
+impl<P: Part> World<P> {
+    /// A cluster of some nodes that have just been started.
+    #[must_use]
+    pub fn new(seed: u64, loud: bool) -> Self {
         // Instants before the machine's start cannot be told.
         let began = Instant::now();
         let now = began + Duration::from_hours(1);
         let mut rng = StdRng::seed_from_u64(seed);
         let count = rng.random_range(2..=4);
-        let node = |index: usize| Node {
+        let node = |index: usize| Node::<P> {
             id: format!("node-{index}").into(),
             stored_epoch: NodeEpoch(0),
             process: None,
@@ -122,9 +138,13 @@ impl World {
             next: 0,
             cuts: BTreeSet::new(),
             links: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            unreachable: BTreeSet::new(),
+            generations: 0,
             bus: BTreeMap::new(),
             owners: BTreeMap::new(),
             trouble: None,
+            is_quiet: false,
             loud,
             events: 0,
         };
@@ -135,19 +155,47 @@ impl World {
     }
 
     /// How many things have happened.
-    pub(crate) const fn happened(&self) -> u64 {
+    pub const fn happened(&self) -> u64 {
         self.events
     }
 
-    pub(crate) fn say(&self, what: impl FnOnce() -> String) {
+    /// How many nodes there are, with or without a process.
+    #[must_use]
+    pub const fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// A node's part of the room, if it has one.
+    #[must_use]
+    pub fn part(&self, index: usize) -> Option<&P> {
+        let seat = self.nodes[index].process.as_ref()?.seat.as_ref()?;
+        Some(&seat.part)
+    }
+
+    /// Tells what happens when a seed is run alone.
+    pub fn say(&self, what: impl FnOnce() -> String) {
         if self.loud {
             let at = (self.now - self.began).as_millis();
             println!("{at:>7} ms {}", what());
         }
     }
 
+    /// What must hold at any time.
+    ///
+    /// # Errors
+    ///
+    /// Says what does not.
+    pub fn check(&self) -> Result<(), Trouble> {
+        let mut parts = (0..self.nodes.len()).filter_map(|index| self.part(index));
+        parts.try_for_each(P::check).map_err(Trouble)
+    }
+
     /// Runs for so long, or until something is wrong.
-    pub(crate) fn pass(&mut self, time: Duration) -> Result<(), Trouble> {
+    ///
+    /// # Errors
+    ///
+    /// Says what is.
+    pub fn pass(&mut self, time: Duration) -> Result<(), Trouble> {
         let until = self.now + time;
         let mut next_check = self.now;
         while let Some((&(at, _), _)) = self.queue.first_key_value() {
@@ -208,13 +256,55 @@ impl World {
         self.wake(index);
     }
 
+    /// A node gets a part of the room, or gives it up.
+    pub(crate) fn turn(&mut self, index: usize) {
+        let process = self.nodes[index].process.as_ref();
+        if process.is_some_and(|it| it.seat.is_some()) {
+            self.act(index, Process::close);
+        } else {
+            self.open(index);
+        }
+        self.say(|| format!("node-{index} turns its part"));
+    }
+
+    /// A node gets a part of the room, if it lives and has none.
+    pub fn open(&mut self, index: usize) {
+        let passed = u64::try_from((self.now - self.began).as_millis()).unwrap_or_default();
+        // Clocks of nodes differ.
+        let skew = 331 * index as u64;
+        let luck = (1_000_000 + passed + skew, self.rng.random());
+        self.act(index, |process, now| process.open(now, luck));
+    }
+
+    /// Every node gives up its part of the room.
+    pub fn close_all(&mut self) {
+        for index in 0..self.nodes.len() {
+            self.act(index, Process::close);
+        }
+    }
+
+    /// A node reaches the registry again. Its connection may have broken meanwhile.
+    pub(crate) fn heal_registry(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        if !std::mem::take(&mut node.registry_cut) {
+            return;
+        }
+        let life = node.life;
+        self.touch(index);
+        self.say(|| format!("node-{index} and the registry: healed"));
+        if self.rng.random_bool(0.5) {
+            let after = self.delay();
+            self.schedule(after, index, life, Event::Resubscribed);
+        }
+    }
+
     /// Something is wrong with a node, or has just ended to be.
     pub(crate) fn touch(&mut self, index: usize) {
         self.nodes[index].well_since = self.now;
     }
 
     /// Carries out what a process does on somebody's behalf.
-    pub(crate) fn act(&mut self, index: usize, act: impl FnOnce(&mut Process, Instant)) {
+    pub fn act(&mut self, index: usize, act: impl FnOnce(&mut Process<P>, Instant)) {
         let now = self.now;
         if self.nodes[index].paused {
             return;
@@ -229,13 +319,13 @@ impl World {
         self.schedule(Duration::ZERO, index, self.nodes[index].life, Event::Wake);
     }
 
-    fn schedule(&mut self, after: Duration, index: usize, life: u32, event: Event) {
+    pub(crate) fn schedule(&mut self, after: Duration, index: usize, life: u32, event: Event<P>) {
         self.next += 1;
         self.queue
             .insert((self.now + after, self.next), (index, life, event));
     }
 
-    fn delay(&mut self) -> Duration {
+    pub(crate) fn delay(&mut self) -> Duration {
         // Most within a region, some around the world, few late.
         let millis = match self.rng.random_range(0..20) {
             0 => self.rng.random_range(100..400),
@@ -245,16 +335,17 @@ impl World {
         Duration::from_millis(millis)
     }
 
-    fn deliver(&mut self, index: usize, life: u32, event: Event) {
+    fn deliver(&mut self, index: usize, life: u32, event: Event<P>) {
         self.events += 1;
         if let Event::Call(call) = event {
             return self.handle_call(index, life, call);
         }
         let now = self.now;
         let node = &mut self.nodes[index];
-        if node.life != life {
-            if let Event::Fetch(from, from_life) = event {
-                self.answer_fetch(index, (from, from_life), None);
+        let is_it = node.life == life && node.process.is_some();
+        if !is_it {
+            if let Event::Fetch(from, from_life, number) = event {
+                self.answer_fetch((from, from_life), number, None);
             }
             return;
         }
@@ -262,39 +353,55 @@ impl World {
             node.backlog.push(event);
             return;
         }
-        let Some(process) = &mut node.process else {
-            if let Event::Fetch(from, from_life) = event {
-                self.answer_fetch(index, (from, from_life), None);
-            }
+        let parcel = match &event {
+            Event::Parcel(line, generation) => self.take_parcel(*line, *generation),
+            _ => None,
+        };
+        let Some(process) = &mut self.nodes[index].process else {
             return;
         };
+        // Who was asleep looks at the clock before it does anything.
+        process.step(now);
         match event {
             Event::Answer(call, said) => process.handle_said(now, &call, said),
-            Event::Bus(from, change) => process.handle_bus(now, &from, change),
-            Event::Ended(from, stamp) => process.handle_ended(now, &from, stamp),
-            Event::Fetch(from, from_life) => {
-                // Nodes make links once they have a lease, which says which start they are.
-                let starts = process.membership.epoch().is_some();
-                let part = starts.then(|| process.told());
-                let asker = self.nodes[from].process.as_ref();
-                let asks = asker.is_some_and(|it| it.membership.epoch().is_some());
-                let part = part.filter(|_| asks && !self.cuts.contains(&pair(index, from)));
-                if part.is_some() {
-                    self.link(index, from);
-                }
-                self.answer_fetch(index, (from, from_life), part);
+            Event::Broken(node) => process.hear(now, |seat| seat.handle_broken(now, &node)),
+            Event::Bus(from, item) => process.hear(now, |seat| seat.handle_bus(now, &from, item)),
+            Event::Fetch(from, from_life, number) => {
+                let told = process.told();
+                let told = told.filter(|_| self.connect(index, from));
+                self.answer_fetch((from, from_life), number, told);
             }
-            Event::Part(from, part) => process.handle_part(now, &from, part),
-            Event::Wake => process.step(now),
-            Event::Call(_) => {}
+            Event::Parcel(..) => {
+                if let Some(parcel) = parcel {
+                    process.handle_parcel(now, parcel);
+                }
+            }
+            Event::Resubscribed => process.hear(now, |seat| seat.handle_resubscribed(now)),
+            Event::Told((number, fetch), told) => process.hear(now, |seat| {
+                if seat.number() == number {
+                    seat.handle_told(now, fetch, told);
+                }
+            }),
+            Event::Unreachable(other) => {
+                self.unreachable.remove(&(index, other));
+                let node = self.nodes[other].id.clone();
+                self.act(index, |process, now| {
+                    process.hear(now, |seat| seat.handle_broken(now, &node));
+                });
+            }
+            Event::Wake | Event::Call(_) => {}
         }
         self.carry_out(index);
     }
 
-    fn answer_fetch(&mut self, owner: usize, (to, life): (usize, u32), part: Option<Part>) {
+    fn answer_fetch(
+        &mut self,
+        (to, life): (usize, u32),
+        number: (u64, u64),
+        told: Option<(Stamp, Option<P::Snapshot>)>,
+    ) {
         let after = self.delay();
-        let name = self.nodes[owner].id.clone();
-        self.schedule(after, to, life, Event::Part(name, part));
+        self.schedule(after, to, life, Event::Told(number, told));
     }
 
     fn handle_call(&mut self, index: usize, life: u32, call: Call) {
@@ -319,7 +426,7 @@ impl World {
                 let (life, since, seen) = registry.leases(now);
                 Said::Leases(life, since, seen)
             }
-            Call::ReadRoom => Said::Room(Box::new(registry.room.clone())),
+            Call::ReadRoom | Call::Tidy => Said::Room(Box::new(registry.room.clone())),
             Call::Register(at_least) => {
                 let answer = registry.register(now, &node, *at_least);
                 if let plenum_cluster::LeaseAnswer::Held { epoch, .. } = &answer {
@@ -343,11 +450,14 @@ impl World {
                 Said::Done
             }
         };
-        let after = self.delay();
-        self.schedule(after, index, life, Event::Answer(call, Some(said)));
+        // It may do what it was asked for and be unable to say so.
+        let is_lost = !self.is_quiet && self.rng.random_range(0..100) == 0;
+        let after = if is_lost { PATIENCE } else { self.delay() };
+        let said = Some(said).filter(|_| !is_lost);
+        self.schedule(after, index, life, Event::Answer(call, said));
     }
 
-    fn carry_out(&mut self, index: usize) {
+    pub(crate) fn carry_out(&mut self, index: usize) {
         let life = self.nodes[index].life;
         let Some(process) = &mut self.nodes[index].process else {
             return;
@@ -366,8 +476,7 @@ impl World {
         }
     }
 
-    fn carry_out_one(&mut self, index: usize, life: u32, out: Out) {
-        let me = self.nodes[index].id.clone();
+    fn carry_out_one(&mut self, index: usize, life: u32, out: Out<P>) {
         match out {
             Out::Ask(call) => {
                 // Over one connection: they come in order.
@@ -378,29 +487,41 @@ impl World {
             }
             Out::Began(epoch) => self.check_home(index, epoch),
             Out::Dead(node, epoch) => self.check_dead(index, &node, epoch),
-            Out::Ended(stamp) => self.tell_all(index, |me| Event::Ended(me, stamp)),
-            Out::Fetch(node) => {
-                let owner = self.nodes.iter().position(|it| it.id == node);
-                let owner = owner.expect("one of ours");
+            Out::Decides(epoch) => self.check_decides(index, epoch),
+            Out::Fetch(node, number) => {
+                let owner = self.index_of(&node);
                 if self.cuts.contains(&pair(index, owner)) {
-                    self.schedule(PATIENCE, index, life, Event::Part(node, None));
+                    self.schedule(PATIENCE, index, life, Event::Told(number, None));
                 } else {
                     let after = self.delay();
                     let owner_life = self.nodes[owner].life;
-                    self.schedule(after, owner, owner_life, Event::Fetch(index, life));
+                    self.schedule(after, owner, owner_life, Event::Fetch(index, life, number));
                 }
             }
-            Out::Publish(change) => self.tell_all(index, |me| Event::Bus(me, change.clone())),
+            Out::Say(node, parcel) => {
+                let to = self.index_of(&node);
+                self.send(index, to, parcel);
+            }
             Out::Stop => {
-                self.say(|| format!("{me} is fenced"));
+                self.say(|| format!("node-{index} is fenced"));
                 self.kill(index);
             }
+            Out::Tell(item) => self.tell_all(index, &item),
         }
     }
 
+    pub(crate) fn index_of(&self, node: &NodeId) -> usize {
+        let index = self.nodes.iter().position(|it| it.id == *node);
+        index.expect("one of ours")
+    }
+
     /// Over the bus, which is the registry's.
-    fn tell_all(&mut self, index: usize, event: impl Fn(NodeId) -> Event) {
-        let me = self.nodes[index].id.clone();
+    fn tell_all(&mut self, index: usize, item: &Item<P>) {
+        let node = &self.nodes[index];
+        let Some(epoch) = node.process.as_ref().and_then(|it| it.membership.epoch()) else {
+            return;
+        };
+        let me = (node.id.clone(), epoch);
         for other in 0..self.nodes.len() {
             let cut = self.nodes[index].registry_cut || self.nodes[other].registry_cut;
             let lost = self.rng.random_range(0..100) < self.loss;
@@ -414,67 +535,7 @@ impl World {
                 *last = at.max(*last);
                 let after = *last - self.now;
                 let life = self.nodes[other].life;
-                self.schedule(after, other, life, event(me.clone()));
-            }
-        }
-    }
-
-    fn link(&mut self, one: usize, other: usize) {
-        let ends = pair(one, other);
-        let start = |index: usize| self.nodes[index].stored_epoch;
-        let starts = [start(ends.0), start(ends.1)];
-        match self.links.get(&ends) {
-            Some(link) if link.starts == starts => return,
-            // Of a process that is no more.
-            Some(_) => self.unlink(one, other),
-            None => {}
-        }
-        let link = Link {
-            starts,
-            silent_since: None,
-        };
-        self.links.insert(ends, link);
-        self.tell_link(ends, link, true);
-    }
-
-    fn unlink(&mut self, one: usize, other: usize) {
-        let ends = pair(one, other);
-        if let Some(link) = self.links.remove(&ends) {
-            self.tell_link(ends, link, false);
-        }
-    }
-
-    fn tell_link(&mut self, ends: (usize, usize), link: Link, up: bool) {
-        let now = self.now;
-        for (to, of, start) in [
-            (ends.0, ends.1, link.starts[1]),
-            (ends.1, ends.0, link.starts[0]),
-        ] {
-            let id = self.nodes[of].id.clone();
-            if let Some(process) = &mut self.nodes[to].process {
-                process.handle_link(now, &id, start, up);
-            }
-            self.carry_out(to);
-        }
-    }
-
-    fn check_links(&mut self) {
-        for (one, other) in self.links.keys().copied().collect::<Vec<_>>() {
-            let speaks = |node: &Node| node.process.is_some() && !node.paused;
-            let is_silent = self.cuts.contains(&(one, other))
-                || !speaks(&self.nodes[one])
-                || !speaks(&self.nodes[other]);
-            let starts = [one, other].map(|index| self.nodes[index].stored_epoch);
-            let link = self.links.get_mut(&(one, other)).expect("of this map");
-            let is_silent = is_silent || link.starts != starts;
-            link.silent_since = if is_silent {
-                Some(link.silent_since.unwrap_or(self.now))
-            } else {
-                None
-            };
-            let silence = link.silent_since.map(|since| self.now - since);
-            if silence.is_some_and(|silence| silence >= SILENCE) {
-                self.unlink(one, other);
+                self.schedule(after, other, life, Event::Bus(me.clone(), item.clone()));
             }
         }
     }

@@ -5,40 +5,38 @@ use std::time::Duration;
 use rand::RngExt as _;
 
 use crate::{
-    node::Change,
+    part::Part,
     world::{Trouble, World, pair},
 };
 
-/// Plays the seed's story.
-pub(crate) fn play(world: &mut World) -> Result<(), Trouble> {
+/// Plays the seed's story. What people do is the caller's: at that node, which may have no part of the room, or no process.
+///
+/// # Errors
+///
+/// Says what went wrong.
+pub fn play<P: Part>(
+    world: &mut World<P>,
+    mut act: impl FnMut(&mut World<P>, usize),
+) -> Result<(), Trouble> {
     world.pass(Duration::from_secs(2))?;
     for _ in 0..world.rng.random_range(10..60) {
-        step(world);
+        step(world, &mut act);
         let calm = world.rng.random_range(0..8) == 0;
         let most = if calm { 9_000 } else { 600 };
         let wait = Duration::from_millis(world.rng.random_range(1..most));
         world.pass(wait)?;
+        world.check()?;
     }
     Ok(())
 }
 
-fn step(world: &mut World) {
+fn step<P: Part>(world: &mut World<P>, act: &mut impl FnMut(&mut World<P>, usize)) {
     let count = world.nodes.len();
     let index = world.rng.random_range(0..count);
     let other = (index + world.rng.random_range(1..count)) % count;
-    let item = world.rng.random_range(1..9);
     match world.rng.random_range(0..100) {
-        0..36 => world.act(index, |process, now| {
-            process.change(now, Change::Add(item));
-        }),
-        36..56 => world.act(index, |process, now| {
-            process.change(now, Change::Remove(item));
-        }),
-        56..68 => world.act(index, |process, now| {
-            if let Some(epoch) = process.membership.epoch() {
-                process.turn(now, epoch);
-            }
-        }),
+        0..56 => act(world, index),
+        56..68 => world.turn(index),
         68..73 => {
             if world.nodes[index].process.is_some() {
                 world.kill(index);
@@ -49,6 +47,10 @@ fn step(world: &mut World) {
         73..77 => {
             world.kill(index);
             world.start(index);
+            // Those who were there come back at once.
+            if world.rng.random_bool(0.5) {
+                world.turn(index);
+            }
         }
         77..81 => {
             if world.nodes[index].paused {
@@ -60,17 +62,20 @@ fn step(world: &mut World) {
             }
         }
         81..87 => {
-            let cut = pair(index, other);
-            world.say(|| format!("cut between {cut:?}, or healed"));
-            if !world.cuts.remove(&cut) {
-                world.cuts.insert(cut);
+            if world.cuts.contains(&pair(index, other)) {
+                world.heal(index, other);
+            } else {
+                world.cut(index, other);
             }
         }
         87..94 => {
-            let cut = &mut world.nodes[index].registry_cut;
-            *cut = !*cut;
-            world.say(|| format!("node-{index} and the registry: cut, or healed"));
-            world.touch(index);
+            if world.nodes[index].registry_cut {
+                world.heal_registry(index);
+            } else {
+                world.say(|| format!("node-{index} and the registry: cut"));
+                world.nodes[index].registry_cut = true;
+                world.touch(index);
+            }
         }
         _ => {
             world.say(|| "the registry forgets".to_owned());
