@@ -428,7 +428,6 @@ impl Room {
     fn end_inlet(&mut self, source: PipeSource, effects: &mut Vec<Effect>) -> Option<Inlet> {
         let remote = self.remote.as_mut()?;
         let mut inlet = remote.inlets.remove(&source)?;
-        let is_reachable = remote.parts.contains_key(&inlet.node);
         let life = remote.life;
         self.set_entry(source, None);
         if let Some(due) = inlet.closes_at.take() {
@@ -459,15 +458,14 @@ impl Room {
             };
             self.tell_worker(inlet.place, request, effects);
         }
-        if is_reachable {
-            effects.push(Effect::TellNode {
-                node: inlet.node.clone(),
-                request: NodeRequest::ClosePipe {
-                    life,
-                    pipe: inlet.pipe,
-                },
-            });
-        }
+        // Whether its part is known or not: a later one of the same node may have made its end before it was heard of.
+        effects.push(Effect::TellNode {
+            node: inlet.node.clone(),
+            request: NodeRequest::ClosePipe {
+                life,
+                pipe: inlet.pipe,
+            },
+        });
         Some(inlet)
     }
 

@@ -1,6 +1,7 @@
 //! Several parts of one room, with a network between them that loses, repeats and reorders facts, breaks connections, and
 //! nodes that die and come back. What was lost is made good by snapshots, as between real nodes.
 
+mod clusters;
 mod deciding;
 mod host;
 mod media;
@@ -46,7 +47,7 @@ struct Node {
     /// Facts published.
     log: u64,
     /// What the facts published so far add up to.
-    sum: BTreeMap<PeerId, crate::remote::RemotePeer>,
+    sum: state::Sum,
     /// How many facts of the others are known here.
     known: BTreeMap<NodeKey, u64>,
 }

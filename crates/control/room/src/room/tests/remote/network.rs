@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::*;
 
 /// What becomes of it on the way.
-fn travel<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(sent: &T) -> T {
+pub(super) fn travel<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(sent: &T) -> T {
     let text = serde_json::to_string(sent).expect("JSON");
     let received = serde_json::from_str(&text).expect("what was sent");
     assert_eq!(*sent, received);

@@ -145,7 +145,7 @@ impl Fate {
     }
 }
 
-fn small(config: &mut RoomConfig) {
+pub(super) fn small(config: &mut RoomConfig) {
     config.announce_up_to = 4;
     config.limits.peers = 6;
     config.fan_out = 1;

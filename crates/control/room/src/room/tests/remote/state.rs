@@ -68,31 +68,60 @@ pub(super) fn add(sum: &mut BTreeMap<PeerId, RemotePeer>, change: &PartChange) {
     }
 }
 
+/// What the facts of a part add up to.
+pub(super) type Sum = BTreeMap<PeerId, RemotePeer>;
+
+/// Parts of one room, and whose home it is.
+pub(super) struct Parts<'a> {
+    pub(super) parts: BTreeMap<&'a NodeKey, (&'a World, &'a Sum)>,
+    pub(super) home: Option<&'a NodeKey>,
+}
+
 impl Cluster {
-    /// At any time: the facts of a part add up to its snapshot, and its books are in order.
-    pub(super) fn check(&self) {
-        for node in self.nodes.values() {
-            let snapshot = node.world.room.part_snapshot().peers;
-            let by_name = snapshot.into_iter().map(|it| (it.outline.peer.clone(), it));
-            assert_eq!(by_name.collect::<BTreeMap<_, _>>(), node.sum);
-            property::compare_sight(&node.world);
-            property::deciding::compare_standing(&node.world);
-            if node.world.answers.is_empty() && node.world.offers.is_empty() {
-                property::compare(&node.world);
-            }
+    fn parts(&self) -> Parts<'_> {
+        let parts = self.nodes.iter();
+        Parts {
+            parts: parts
+                .map(|(key, node)| (key, (&node.world, &node.sum)))
+                .collect(),
+            home: self.home.as_ref(),
         }
     }
 
+    pub(super) fn check(&self) {
+        for node in self.nodes.values() {
+            check(&node.world, &node.sum);
+        }
+    }
+
+    pub(super) fn check_rest(&self) {
+        self.parts().check_rest();
+    }
+}
+
+/// At any time: the facts of a part add up to its snapshot, and its books are in order.
+pub(super) fn check(world: &World, sum: &Sum) {
+    let snapshot = world.room.part_snapshot().peers;
+    let by_name = snapshot.into_iter().map(|it| (it.outline.peer.clone(), it));
+    assert_eq!(&by_name.collect::<BTreeMap<_, _>>(), sum);
+    property::compare_sight(world);
+    property::deciding::compare_standing(world);
+    if world.answers.is_empty() && world.offers.is_empty() {
+        property::compare(world);
+    }
+}
+
+impl Parts<'_> {
     /// After a while without anything happening: all parts see the same.
     pub(super) fn check_rest(&self) {
-        self.check();
-        for (at, node) in &self.nodes {
-            let room = &node.world.room;
+        for (at, (world, sum)) in &self.parts {
+            check(world, sum);
+            let room = &world.room;
             let mut expected = BTreeSet::new();
-            for (_, other) in self.nodes.iter().filter(|(key, _)| *key != at) {
-                for (peer, told) in &other.sum {
+            for (_, (_, other)) in self.parts.iter().filter(|(key, _)| *key != at) {
+                for (peer, told) in *other {
                     assert!(expected.insert(peer.clone()), "{peer} is there twice");
-                    assert!(!node.sum.contains_key(peer), "{peer} is there twice");
+                    assert!(!sum.contains_key(peer), "{peer} is there twice");
                     Self::check_seen(room, told);
                 }
             }
@@ -108,17 +137,17 @@ impl Cluster {
 
     /// Somebody decides, or is expected to when it has joined again, if anybody could.
     fn check_hosts(&self) {
-        let all = self.nodes.values().flat_map(|node| node.sum.values());
+        let all = self.parts.values().flat_map(|(_, sum)| sum.values());
         let outlines = all.map(|it| &it.outline);
-        let mut rooms = self.nodes.values().map(|node| &node.world.room);
+        let mut rooms = self.parts.values().map(|(world, _)| &world.room);
         let has_host = rooms.any(|room| !room.hosts.is_empty() || room.away.has_host());
         let mut heirs = outlines.filter(|it| it.may_be_host);
         assert_eq!(heirs.next().filter(|_| !has_host), None, "nobody decides");
     }
 
     fn home_room(&self) -> &Room {
-        let home = self.home.as_ref().expect("somebody lives");
-        &self.nodes[home].world.room
+        let home = self.home.expect("somebody lives");
+        &self.parts[home].0.room
     }
 
     /// A peer of another part is seen as it is.
@@ -172,11 +201,12 @@ impl Cluster {
     fn check_pipes(&self) {
         let mut taken = Vec::new();
         let mut given = Vec::new();
-        for (key, node) in &self.nodes {
-            let held = node.world.room.part_snapshot().pipes;
-            taken.extend(held.into_iter().map(|it| (it.node, key.clone(), it.wanted)));
-            let feeds = node.world.room.dump().feeds;
-            given.extend(feeds.into_iter().map(|(to, _)| (key.clone(), to)));
+        for (key, (world, _)) in &self.parts {
+            let held = world.room.part_snapshot().pipes;
+            let held = held.into_iter();
+            taken.extend(held.map(|it| (it.node, NodeKey::clone(key), it.wanted)));
+            let feeds = world.room.dump().feeds.into_iter();
+            given.extend(feeds.map(|(to, _)| (NodeKey::clone(key), to)));
         }
         let mut ends: Vec<_> = taken.into_iter().map(|(from, to, _)| (from, to)).collect();
         ends.sort();
