@@ -5,6 +5,7 @@
 //! A part begins when this node's earlier part of the same room has ended to its last word, and ends before the next one begins.
 //! What it asks of the registry it asks one at a time, in order.
 
+mod hearing;
 mod home;
 mod news;
 mod records;
