@@ -33,7 +33,9 @@ impl<P: Part> World<P> {
             let seat = process.and_then(|it| it.seat.as_ref());
             // One that a registry without a memory let in below an epoch that somebody knows gives way to it, whoever hears
             // of it first.
-            let held = seat.and_then(|it| it.home.here());
+            // So does one whose lease had ended: it does not decide until it has asked.
+            let held = seat.filter(|it| it.home.decides());
+            let held = held.and_then(|it| it.home.here());
             let is_home = held.is_some_and(|held| held.0 == epoch.0 || held.0 + 1 == epoch.0);
             if other != index && is_home && self.is_well(other) && self.is_well(index) {
                 let trouble =
@@ -126,10 +128,9 @@ impl<P: Part> World<P> {
         }
         let seats = || alive().filter_map(|(id, process)| Some((id, process.seat.as_ref()?)));
         let parts: BTreeMap<&NodeId, &P> = seats().map(|(id, seat)| (id, &seat.part)).collect();
-        // Who dies before it has told a registry that has forgotten that it lived is cleared away by its next start.
-        let known = self.registry.room.parts.iter();
-        let known = known.filter(|(node, stamp)| self.registry.knows(node, stamp.epoch));
-        let known: BTreeSet<_> = known.map(|(node, _)| node).collect();
+        let known = self.registry.room.parts.keys();
+        let is_due = |node: &&NodeId| parts.contains_key(node) || self.registry.is_leased(node);
+        let known: BTreeSet<_> = known.filter(is_due).collect();
         if known != parts.keys().copied().collect() {
             return Err(format!(
                 "the registry knows parts of {known:?}, there are those of {:?}",

@@ -1,7 +1,7 @@
 //! A registry as nodes see it: leases by its own clock, homes by one call, and a memory that can be lost.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -30,6 +30,7 @@ pub(crate) struct Registry {
     began: Instant,
     leases: BTreeMap<NodeId, (NodeEpoch, Option<Instant>)>,
     pub(crate) room: RoomRecord,
+    unleased: BTreeSet<NodeId>,
 }
 
 impl Registry {
@@ -40,6 +41,7 @@ impl Registry {
             began,
             leases: BTreeMap::new(),
             room: RoomRecord::default(),
+            unleased: BTreeSet::new(),
         }
     }
 
@@ -95,10 +97,10 @@ impl Registry {
         (self.incarnation(), now - self.began, seen.collect())
     }
 
-    /// Whether it has ever had a lease of that start, as far as is remembered.
-    pub(crate) fn knows(&self, node: &NodeId, epoch: NodeEpoch) -> bool {
-        let lease = self.leases.get(node);
-        lease.is_some_and(|(held, _)| *held >= epoch)
+    /// Whether a node's part was written while its lease held. Whoever dies without one, having slept or as the registry has
+    /// forgotten it, is cleared away by its next start.
+    pub(crate) fn is_leased(&self, node: &NodeId) -> bool {
+        !self.unleased.contains(node)
     }
 
     fn lives(&self, now: Instant, node: &NodeId, epoch: NodeEpoch) -> bool {
@@ -142,7 +144,12 @@ impl Registry {
         });
     }
 
-    pub(crate) fn put_part(&mut self, node: &NodeId, stamp: Stamp) {
+    pub(crate) fn put_part(&mut self, now: Instant, node: &NodeId, stamp: Stamp) {
+        if self.lives(now, node, stamp.epoch) {
+            self.unleased.remove(node);
+        } else {
+            self.unleased.insert(node.clone());
+        }
         let known = self.room.parts.entry(node.clone()).or_insert(stamp);
         *known = (*known).max(stamp);
     }

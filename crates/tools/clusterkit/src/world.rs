@@ -419,7 +419,7 @@ impl<P: Part> World<P> {
                 Said::Claimed(claim)
             }
             Call::PutPart(stamp) => {
-                registry.put_part(&node, *stamp);
+                registry.put_part(now, &node, *stamp);
                 Said::Done
             }
             Call::ReadLeases => {

@@ -274,8 +274,11 @@ impl Part {
         tokio::spawn(async move {
             let ending = async {
                 news.flush().await;
-                records.finish().await;
-                let home = home.here();
+                // A claim that was on its way may have made this node the home of a room that it does not have.
+                let claimed = records.finish().await;
+                let NodeKey { node, epoch } = cluster.me();
+                let claimed = claimed.filter(|it| it.node == *node && it.node_epoch == *epoch);
+                let home = claimed.map(|it| it.epoch).or_else(|| home.here());
                 records::remove(&**cluster.registry(), cluster.me(), &room, home).await;
             };
             tokio::select! {

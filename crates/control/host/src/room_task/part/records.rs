@@ -187,11 +187,14 @@ impl Records {
         }
     }
 
-    /// What was asked is answered, so that nothing follows it; what was to be asked is forgotten.
-    pub(super) async fn finish(&mut self) {
+    /// What was asked is answered, so that nothing follows it; what was to be asked is forgotten. Gives the home that was claimed
+    /// last, if that is what was asked.
+    pub(super) async fn finish(&mut self) -> Option<RoomHome> {
         self.waiting.clear();
-        if self.asking.is_some() {
-            self.next().await;
+        self.asking.as_ref()?;
+        match self.next().await {
+            (_, Said::Claimed(home)) => home,
+            _ => None,
         }
     }
 

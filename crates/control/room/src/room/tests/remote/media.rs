@@ -233,6 +233,19 @@ fn a_node_that_gave_another_one_up_by_itself_serves_it_again() {
 }
 
 #[test]
+fn what_is_taken_from_a_part_that_is_gone_is_closed_at_the_one_that_followed_it() {
+    let (mut cluster, ..) = two();
+    let (near, far) = (cluster.key(NEAR), cluster.key(FAR));
+    assert_eq!(cluster.near_ends(), [false, false]);
+    // The end of an earlier part of that node is heard when there is another one, which was asked before it was known.
+    cluster.give_up(&far, &near);
+    cluster.deliver_all();
+    assert!(cluster.near_ends().is_empty());
+    cluster.rest();
+    cluster.check_rest();
+}
+
+#[test]
 fn messages_travel_as_long_as_somebody_reads_them() {
     let mut cluster = Cluster::new(2, |_| {});
     let alice = cluster.at(NEAR, |world| {
