@@ -237,6 +237,7 @@ impl<P: Part> World<P> {
         self.nodes[index].process = None;
         self.nodes[index].life += 1;
         self.nodes[index].paused = false;
+        self.unreachable.retain(|(from, _)| *from != index);
         for other in 0..self.nodes.len() {
             if !self.cuts.contains(&pair(index, other)) {
                 self.unlink(index, other);
