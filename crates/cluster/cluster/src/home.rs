@@ -79,6 +79,14 @@ impl Home {
             self.heard = self.heard.max(epoch);
             return self.handle_vacant();
         }
+        let rival = self.holder.as_ref().filter(|known| known.epoch == epoch);
+        if rival.is_some_and(|known| known.node != node) && !Fault::KeepLostHome.is_planted() {
+            // A registry that has forgotten has given the same epoch again. What either decided cannot be told from the other's:
+            // a home above both is needed.
+            self.heard = RoomEpoch(epoch.0.saturating_add(1));
+            self.wants = true;
+            return;
+        }
         let was_here = self.is_here();
         if was_here && node != self.me && Fault::KeepLostHome.is_planted() {
             return;

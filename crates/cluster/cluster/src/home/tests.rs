@@ -120,3 +120,19 @@ fn a_home_whose_lease_had_ended_waits_for_a_registry_that_remembers() {
     home.handle_timeout(settling);
     assert_eq!(actions(&mut home), [HomeAction::Claim { at_least }]);
 }
+
+#[test]
+fn an_epoch_that_was_given_to_two_homes_is_left_behind() {
+    let mut home = home();
+    home.handle_home("a".into(), NodeEpoch(2), RoomEpoch(3));
+    actions(&mut home);
+    home.handle_home("b".into(), NodeEpoch(1), RoomEpoch(3));
+    home.handle_timeout(FREE);
+    let claim = HomeAction::Claim {
+        at_least: RoomEpoch(4),
+    };
+    assert_eq!(actions(&mut home), [claim]);
+    assert!(!home.decides());
+    home.handle_home("b".into(), NodeEpoch(1), RoomEpoch(5));
+    assert_eq!(actions(&mut home), [HomeAction::End]);
+}
