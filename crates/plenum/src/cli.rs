@@ -20,6 +20,7 @@ use crate::{drain::DrainArgs, sim::SimArgs, token::TokenArgs};
   plenum config --sample            a commented configuration file
   plenum config ports               what a firewall must let in
   plenum config check               whether settings and machine are sound
+  plenum why ada --room lobby       at which node of a cluster somebody is
   plenum sim --hours 4              how nodes of a cluster would be chosen
 
 Every command explains itself with --help."
@@ -70,6 +71,21 @@ Exit status: 0 done, 1 refused by the node, 2 no such command, 3 no node answers
     /// Lead everybody away from a node of a cluster, and show how that goes.
     #[command(after_help = crate::drain::EXAMPLES)]
     Drain(DrainArgs),
+    /// Say at which node of a cluster somebody is, and why there.
+    #[command(after_help = "Examples:
+  plenum why ada --room standup
+  plenum why ada --room standup --namespace acme --url https://fra-1.example.org
+  PLENUM_API_KEY=… plenum why ada --room standup --json | jq .places
+
+Any node of the cluster can be asked. Exit status: as of `plenum console`.")]
+    Why(WhyArgs),
+    /// Run a node that speaks to clients and has no media workers: it says where they go, redirects and relays them.
+    #[command(after_help = "Examples:
+  plenum dispatch --redis redis://10.0.0.1 --set cluster.secret_file=secret --set cluster.address=10.0.0.9
+  curl 'http://localhost:3000/dispatch?room=standup&peer=ada'
+
+It is `plenum serve --role signal`.")]
+    Dispatch(Box<ServeArgs>),
     /// Try how nodes would be chosen in a synthetic world: a thousand nodes, a day of people, failures, an event.
     #[command(after_help = crate::sim::EXAMPLES)]
     Sim(SimArgs),
@@ -147,6 +163,38 @@ pub(crate) struct ConsoleArgs {
     #[arg(short, long, value_name = "COMMAND")]
     pub(crate) command: Option<String>,
     /// Print the node's answers as they are.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// About whom, and which node to ask.
+#[derive(Args, Debug)]
+pub(crate) struct WhyArgs {
+    /// The peer's name in its room.
+    pub(crate) peer: String,
+    /// The room's name.
+    #[arg(long, value_name = "ROOM")]
+    pub(crate) room: String,
+    /// The room's namespace.
+    #[arg(long, value_name = "NAMESPACE", default_value = "default")]
+    pub(crate) namespace: String,
+    /// Address of a node of the cluster.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PLENUM_URL",
+        default_value = "http://127.0.0.1:3000"
+    )]
+    pub(crate) url: String,
+    /// An API key, where the node asks for one.
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "PLENUM_API_KEY",
+        hide_env_values = true
+    )]
+    pub(crate) key: Option<String>,
+    /// Print the node's answer as it is.
     #[arg(long)]
     pub(crate) json: bool,
 }

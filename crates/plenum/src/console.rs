@@ -16,13 +16,13 @@ use std::{
 };
 
 use anyhow::Context as _;
-use plenum_console::{Console, Conversation, Ended, LogLines, Options};
+use plenum_console::{Console, Conversation, Ended, LogLines, Options, quote};
 use plenum_ids::TransportId;
 use plenum_signal::{ApiKey, Scope};
 use rustix::process::{Signal, getpid, kill_process};
 use tracing::{debug, warn};
 
-use crate::cli::ConsoleArgs;
+use crate::cli::{ConsoleArgs, WhyArgs};
 
 pub(crate) fn run(args: &ConsoleArgs) -> anyhow::Result<ExitCode> {
     let console = Console::new(&Options {
@@ -44,6 +44,21 @@ pub(crate) fn run(args: &ConsoleArgs) -> anyhow::Result<ExitCode> {
         }
         None => console.run(io::stdin().lock(), &mut output, &mut errors)?,
     };
+    Ok(ExitCode::from(outcome.status()))
+}
+
+/// `plenum why`: one question to the node.
+pub(crate) fn why(args: &WhyArgs) -> anyhow::Result<ExitCode> {
+    let console = Console::new(&Options {
+        url: args.url.clone(),
+        key: args.key.clone().filter(|key| !key.is_empty()),
+        json: args.json,
+        ..Options::default()
+    })?;
+    let room = format!("{}/{}", args.namespace, args.room);
+    let line = format!("why {} {}", quote(&room), quote(&args.peer));
+    let (mut output, mut errors) = (io::stdout(), io::stderr());
+    let outcome = console.run(line.as_bytes(), &mut output, &mut errors)?;
     Ok(ExitCode::from(outcome.status()))
 }
 

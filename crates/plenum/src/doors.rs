@@ -119,6 +119,7 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         message_burst: limits.message_burst,
         outgoing_queue: limits.waiting_messages as usize,
         revision: env!("PLENUM_REVISION").to_owned(),
+        clients: config.node.role.has_clients(),
         metrics: config.metrics.enabled && config.metrics.port == 0,
         broadcast: broadcast_settings(config),
         ..Settings::default()
@@ -156,7 +157,7 @@ fn ice_servers(config: &Config) -> anyhow::Result<IceServers> {
     Ok(servers)
 }
 
-fn secret_in(path: &Path) -> anyhow::Result<String> {
+pub(crate) fn secret_in(path: &Path) -> anyhow::Result<String> {
     let text = fs::read_to_string(path);
     let text = text.with_context(|| format!("cannot read a secret from {}", path.display()))?;
     let secret = text.trim_end();

@@ -4,9 +4,11 @@
 
 mod checks;
 mod cli;
+mod cluster;
 mod console;
 mod doors;
 mod drain;
+mod identity;
 mod notify;
 mod ports;
 mod room_status;
@@ -45,6 +47,11 @@ fn run(cli: Cli, started: Instant) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(*args),
         Command::Console(args) => console::run(&args),
         Command::Drain(args) => drain::run(&args),
+        Command::Why(args) => console::why(&args),
+        Command::Dispatch(mut args) => {
+            args.role = Some("signal".to_owned());
+            serve::run(&args, started)
+        }
         Command::Sim(args) => sim::run(&args),
         Command::Worker => {
             plenum_worker::run(plenum_worker::standard_input()?)?;
@@ -78,6 +85,7 @@ fn print_check(sources: &SourceArgs) -> anyhow::Result<ExitCode> {
     serve::log_options(&config)?;
     doors::Doors::new(&config)?;
     webhooks::settings(&config).check()?;
+    cluster::placement(&config)?;
     let advice = checks::advice(&config);
     let mut output = io::stdout().lock();
     writeln!(output, "The settings are sound.")?;

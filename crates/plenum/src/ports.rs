@@ -83,6 +83,14 @@ fn rules(config: &Config, plan: &PortPlan) -> Vec<Rule> {
         purpose: "plenum signalling",
         takes_both: true,
     });
+    let links = config.cluster.listen;
+    let links = config.cluster.is_on().then(|| Rule {
+        protocol: "tcp",
+        ports: links.port()..=links.port(),
+        address: links.ip(),
+        purpose: "plenum nodes",
+        takes_both: true,
+    });
     let listen = config.rtc_listen();
     let media = listen.iter().flat_map(|info| {
         info.protocols().map(|protocol| Rule {
@@ -94,7 +102,7 @@ fn rules(config: &Config, plan: &PortPlan) -> Vec<Rule> {
         })
     });
     let reachable = |rule: &Rule| !rule.address.to_canonical().is_loopback();
-    let mut rules: Vec<Rule> = http.chain(media).collect();
+    let mut rules: Vec<Rule> = http.chain(links).chain(media).collect();
     rules.retain(|rule| reachable(rule) && *rule.ports.start() > 0);
     rules
 }

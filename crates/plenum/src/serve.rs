@@ -13,7 +13,8 @@ use std::{
 
 use anyhow::Context as _;
 use plenum_config::{Config, LogFormat, RtcMode};
-use plenum_host::{Capacity, Host, HostConfig, Limits, NamespaceLimits};
+use plenum_host::{Capacity, Cluster, Host, HostConfig, Limits, NamespaceLimits};
+use plenum_ids::NodeEpoch;
 use plenum_params::{
     log::LogOptions,
     ortc::{default_codecs, router_capabilities},
@@ -34,6 +35,7 @@ use tracing::{debug, error, info, warn};
 use crate::{
     checks,
     cli::ServeArgs,
+    cluster::Membership,
     console::Beside,
     doors::{self, Doors},
     notify::Notifier,
@@ -85,6 +87,16 @@ async fn node(
     if let Some(beside) = &beside {
         doors.settings.api_keys.push(beside.key());
     }
+    // Before the ports are open: whoever waits for its cluster answers nobody.
+    let membership = match Membership::of(config)? {
+        Some(membership) => tokio::select! {
+            begun = membership.begin(config) => Some(begun?),
+            _ = signals.next() => return Ok(ExitCode::SUCCESS),
+        },
+        None => None,
+    };
+    // The identity is kept to the end of this function, however it comes.
+    let cluster = membership.as_ref().map(|(cluster, _)| Arc::clone(cluster));
     let listeners = doors::listen(config).await?;
     let address = listeners.first().context("no port")?.local_addr()?;
 
@@ -97,7 +109,11 @@ async fn node(
         started = Supervisor::start(supervisor_config, events) => Arc::new(started?),
         _ = signals.next() => return Ok(ExitCode::SUCCESS),
     };
-    let host = Host::start(host_config(config)?, Arc::clone(&supervisor), worker_events);
+    let host_config = HostConfig {
+        cluster: cluster.clone(),
+        ..host_config(config)?
+    };
+    let host = Host::start(host_config, Arc::clone(&supervisor), worker_events);
     let webhooks = Webhooks::start(&webhooks::settings(config), &host)?;
     let edge = doors
         .put_up(Edge::new(host.clone(), doors.settings.clone()))
@@ -124,7 +140,8 @@ async fn node(
     ));
 
     let request = tokio::select! {
-        request = signals.next() => request,
+        request = signals.next() => Ok(request),
+        by = fenced(cluster.as_deref()) => Err(by),
         ended = serving => {
             supervisor.shutdown().await;
             ended.context("the HTTP server failed")??;
@@ -132,7 +149,10 @@ async fn node(
         }
     };
     host.close_doors();
-    if request == EndRequest::Terminate {
+    if let Some(cluster) = &cluster {
+        cluster.change_record(|record| record.draining = true);
+    }
+    if request == Ok(EndRequest::Terminate) {
         let limit = config.node.drain_timeout();
         manager.stopping("lets nobody in and waits for calls to end");
         info!(?limit, "draining: nobody is let in, calls may go on");
@@ -150,16 +170,32 @@ async fn node(
     let ending = timeout(SHUTDOWN_LIMIT, async {
         host.shutdown().await;
         let farewell = webhooks.settled(FAREWELL);
-        tokio::join!(edge.drained(), supervisor.shutdown(), farewell);
+        let parting = async {
+            if let Some(cluster) = &cluster {
+                cluster.leave(PARTING).await;
+            }
+        };
+        tokio::join!(edge.drained(), supervisor.shutdown(), farewell, parting);
     });
     tokio::select! {
-        ended = ending => {
-            if ended.is_err() {
-                warn!("not everything ended in time");
-            }
-            Ok(ExitCode::SUCCESS)
-        }
-        _ = signals.next() => Ok(ExitCode::from(INTERRUPTED)),
+        ended = ending => if ended.is_err() {
+            warn!("not everything ended in time");
+        },
+        _ = signals.next() => return Ok(ExitCode::from(INTERRUPTED)),
+    }
+    match request {
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(by) => anyhow::bail!(
+            "a later start of this node lives (its epoch is {by}): two processes have one node.id, or this one was away for too long"
+        ),
+    }
+}
+
+/// Completes when another process is this node. One that is alone always is itself.
+async fn fenced(cluster: Option<&Cluster>) -> NodeEpoch {
+    match cluster {
+        Some(cluster) => cluster.fenced().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -223,6 +259,9 @@ fn raise_open_files_limit() {
 /// A node ends within two seconds after it was told to; this leaves some for the process itself.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1700);
 
+/// For what other nodes are still to hear.
+const PARTING: Duration = Duration::from_millis(500);
+
 /// For the last events of rooms, which end with the node.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -242,7 +281,11 @@ fn supervisor_config(config: &Config) -> anyhow::Result<SupervisorConfig> {
         warn!(ports = ?plan.all(), "media has ports that the system may give to other programs");
     }
     Ok(SupervisorConfig {
-        worker_count: plan.workers(),
+        worker_count: if config.node.role.has_workers() {
+            plan.workers()
+        } else {
+            0
+        },
         listen: config.rtc_listen(),
         port_mode: match config.rtc.mode {
             RtcMode::PortPerTransport => PortMode::PerTransport,

@@ -1,6 +1,7 @@
 //! Bodies of the admin API, `/api/v1`.
 
 mod details;
+mod nodes;
 mod wishes;
 
 use serde::Serialize;
@@ -9,6 +10,9 @@ use utoipa::ToSchema;
 pub use details::{
     ConsumerDetail, DataConsumerDetail, DataProducerDetail, PeerDetail, PlaceDetail,
     ProducerDetail, RoomDetail, TransportDetail,
+};
+pub use nodes::{
+    Dispatched, MachineStatus, NodeDetail, NodeLink, NodeList, NodeSummary, PeerPlacement, PlacedAt,
 };
 pub use wishes::{MuteWish, NewRoom, RoleWish, RoomChange, VideoCodec};
 

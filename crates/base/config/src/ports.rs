@@ -59,7 +59,10 @@ impl PortPlan {
         };
         let further = config.http.further_ports.iter();
         let further = further.map(|port| ("http.further_ports", *port));
-        for (key, port) in once(("http.port", config.http.port)).chain(further) {
+        let links = config.cluster.listen.port();
+        let links = config.cluster.is_on().then_some(("cluster.listen", links));
+        let own = once(("http.port", config.http.port)).chain(further);
+        for (key, port) in own.chain(links) {
             if let Some(worker) = plan.owner(port) {
                 return Err(Problem::PortTaken {
                     key,

@@ -8,17 +8,22 @@
 //! * [`peers`] carries what parts ask and tell each other, in order.
 //! * [`handler`] hears what other nodes want.
 //! * [`telling`] brings all of a part to whoever has missed something.
-//! * [`locate`] finds the node that somebody is to go to.
+//! * [`locate`] finds the node that somebody is to go to, by what [`view`] knows of all of them and [`status`] tells of this one.
+//! * [`notes`] writes down why people are where they are; [`overview`] shows that and the nodes to operators.
 
 mod drain;
 mod handler;
 mod locate;
 mod membership;
 mod messages;
+mod notes;
+mod overview;
 mod peers;
 pub(crate) mod relay;
 mod rooms;
+mod status;
 mod telling;
+mod view;
 mod way;
 
 use std::{
@@ -43,16 +48,22 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-use self::{handler::Reception, membership::Driver, peers::Peers, relay::Relays, rooms::Parts};
+use self::{
+    handler::Reception, membership::Driver, notes::Notes, peers::Peers, relay::Relays,
+    rooms::Parts, view::Placing,
+};
 use crate::host::Shared;
 
 pub use drain::{DrainOrder, NodeDrainError};
 pub use membership::{Alive, Standing};
 pub use relay::RelayedSessions;
+pub use status::{About, Machine, NodeRole, NodeStatus};
+pub use view::{NodeFacts, PlacementSettings};
 pub use way::{Way, Who};
 
 pub(crate) use drain::Plan as Leaving;
 pub(crate) use messages::{Bulletin, Item, Told};
+pub(crate) use notes::Note;
 pub(crate) use peers::Answering;
 pub(crate) use rooms::{PartInput, Turn};
 pub(crate) use way::Target;
@@ -87,6 +98,8 @@ pub struct ClusterConfig {
     /// What the node tells of itself with its first lease; see [`Cluster::change_record`]. The address of its links is written
     /// into it.
     pub record: NodeRecord,
+    /// What people are placed by.
+    pub placement: PlacementSettings,
 }
 
 impl ClusterConfig {
@@ -109,6 +122,7 @@ impl ClusterConfig {
             identity,
             media_address: None,
             record: NodeRecord::default(),
+            placement: PlacementSettings::default(),
         }
     }
 }
@@ -156,6 +170,8 @@ pub struct Cluster {
     parts: Parts,
     peers: Peers,
     relays: Arc<Relays>,
+    placing: Placing,
+    notes: Notes,
     host: OnceLock<Weak<Shared>>,
 }
 
@@ -171,6 +187,9 @@ impl Cluster {
     pub async fn start(config: ClusterConfig) -> Result<Arc<Self>, ClusterError> {
         let mut record = config.record.clone();
         record.addresses.link = config.link_address.clone().unwrap_or_default();
+        // What it is, before it has measured anything: a node without workers takes nobody.
+        let about = config.placement.about.clone();
+        record.status = serde_json::to_value(NodeStatus::of(about)).unwrap_or_default();
         let (asked, registered) = register(&config, &record).await?;
         let epoch = registered.epoch;
         (config.remember)(epoch).map_err(ClusterError::Remember)?;
@@ -191,14 +210,18 @@ impl Cluster {
             record.addresses.link = links.address().to_string();
         }
         info!(node = %me.node, %epoch, links = %links.address(), "node of a cluster");
+        let standing = Standing::new(epoch, &registered.incarnation);
+        let standing = watch::Sender::new(Arc::new(standing));
         let cluster = Arc::new(Self {
+            notes: Notes::default(),
+            placing: Placing::new(config.placement),
             registry: config.registry,
             bus: config.bus,
             links,
             membership: config.membership,
             media_address: config.media_address,
             record: Mutex::new(record),
-            standing: watch::Sender::new(Arc::new(Standing::new(epoch, &registered.incarnation))),
+            standing,
             nodes: watch::Sender::new(None),
             fenced: watch::Sender::new(None),
             leaving: watch::Sender::new(false),
@@ -312,9 +335,11 @@ impl Cluster {
     }
 
     /// From now on others find the rooms of this host.
-    pub(crate) fn serve(&self, host: &Arc<Shared>) {
+    pub(crate) fn serve(self: &Arc<Self>, host: &Arc<Shared>) {
         // A second host finds the first one there: there is one for each cluster.
-        let _ = self.host.set(Arc::downgrade(host));
+        if self.host.set(Arc::downgrade(host)).is_ok() {
+            tokio::spawn(status::tell(Arc::downgrade(self), Arc::downgrade(host)));
+        }
     }
 
     /// The rooms of this node, once they are there and as long.
@@ -351,6 +376,23 @@ impl Cluster {
         let standing = self.standing.borrow();
         let alive = standing.alive.get(node);
         alive.map(|alive| alive.address.clone()).unwrap_or_default()
+    }
+
+    /// Takes what was read of the others, if that is new.
+    fn look_at_nodes(&self) {
+        if let Some(nodes) = self.nodes.borrow().as_ref() {
+            self.placing.update(nodes, self.lease());
+        }
+    }
+
+    /// Notes that somebody is here, as long as the result lives.
+    pub(crate) fn note(&self, room: &RoomName, peer: &PeerId, reasons: &[String]) -> Note {
+        self.notes.take(room, peer, reasons)
+    }
+
+    /// Why somebody is here.
+    pub(crate) fn why(&self, room: &RoomName, peer: &PeerId) -> String {
+        self.notes.about(room, peer)
     }
 
     fn record(&self) -> MutexGuard<'_, NodeRecord> {

@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::future::join_all;
 use plenum_api::{error::ErrorKind, status::Stats};
-use plenum_ids::{RoomName, RouterId, WorkerId};
+use plenum_ids::{PeerId, RoomName, RouterId, WorkerId};
 use plenum_ipc::{Answer, Request};
 use plenum_params::{
     log::LogOptions,
@@ -90,6 +90,12 @@ pub enum ConnectError {
         "where the room is cannot be found out now: the cluster's registry does not answer, try again later"
     )]
     RegistryAway,
+    /// No node takes this client now.
+    #[error("no node of the cluster takes this client into the room now, try again later")]
+    NoNode,
+    /// No node may.
+    #[error("no node of the cluster may take this client into the room")]
+    NotAllowed,
     /// The room is at another node, which cannot be reached.
     #[error("the room is at another node, which cannot be reached from here, try again later")]
     Unreachable,
@@ -104,6 +110,7 @@ impl ConnectError {
     pub const fn kind(self) -> ErrorKind {
         match self {
             Self::NamespaceFull => ErrorKind::TooMany,
+            Self::NotAllowed => ErrorKind::Forbidden,
             _ => ErrorKind::Unavailable,
         }
     }
@@ -173,15 +180,44 @@ impl Host {
         again: bool,
     ) -> Result<Session, ConnectError> {
         match (way.target, &self.shared.cluster) {
-            (Target::Here, _) => self.enter(&way.room, admission, options, !again),
+            (Target::Here, _) => {
+                let peer = admission.peer.clone();
+                let session = self.enter(&way.room, admission, options, !again)?;
+                Ok(self.noted(session, &way.room, &peer, &way.reasons))
+            }
             (Target::There(node), Some(cluster)) => {
                 let count = cluster.relays().count();
                 let whom = (&way.room, admission, options);
                 let queue = self.shared.config.session_queue;
-                relay::enter(Arc::clone(cluster) as _, &node, whom, again, (queue, count)).await
+                let whence = (again, way.reasons);
+                relay::enter(
+                    Arc::clone(cluster) as _,
+                    &node,
+                    whom,
+                    whence,
+                    (queue, count),
+                )
+                .await
             }
             (Target::There(_), None) => Err(ConnectError::Unreachable),
         }
+    }
+
+    /// With a note of why somebody is here.
+    pub(crate) fn noted(
+        &self,
+        session: Session,
+        room: &RoomName,
+        peer: &PeerId,
+        reasons: &[String],
+    ) -> Session {
+        let cluster = self.shared.cluster.as_ref();
+        session.with_note(cluster.map(|it| it.note(room, peer, reasons)))
+    }
+
+    /// Whether a room is here.
+    pub(crate) fn has_room(&self, room: &RoomName) -> bool {
+        self.shared.rooms().by_id.contains_key(room)
     }
 
     /// The cluster that this node belongs to.
@@ -247,7 +283,9 @@ impl Host {
         if leaving {
             return Err(ConnectError::NodeDraining);
         }
-        if self.shared.supervisor.running().is_empty() {
+        let cluster = self.shared.cluster.as_ref();
+        let needs_workers = cluster.is_none_or(|cluster| cluster.takes_rooms());
+        if needs_workers && self.shared.supervisor.running().is_empty() {
             return Err(ConnectError::NoWorker);
         }
         Ok(())

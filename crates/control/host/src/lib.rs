@@ -46,8 +46,9 @@ mod tally;
 mod trunks;
 
 pub use cluster::{
-    Alive, Cluster, ClusterConfig, ClusterError, DrainOrder, NodeDrainError, RelayedSessions,
-    Remember, Standing, Way, Who,
+    About, Alive, Cluster, ClusterConfig, ClusterError, DrainOrder, Machine, NodeDrainError,
+    NodeFacts, NodeRole, NodeStatus, PlacementSettings, RelayedSessions, Remember, Standing, Way,
+    Who,
 };
 pub use config::HostConfig;
 pub use figures::{NodeFigures, WORKER_STATES, WorkerFigures};
@@ -58,6 +59,9 @@ pub use namespaces::NamespaceLimits;
 pub use options::{DEFAULT_EMPTY_TIMEOUT, ForcedCodec, Opening, RoomOptions};
 pub use overview::RoomPicture;
 pub use placement::{Capacity, Load, Obstacle, Placement, Reason, Resource};
-pub use plenum_placement::Location;
+pub use plenum_placement::{
+    Coordinates, Location, Policy, Rules,
+    geo::{GeoTable, Locator},
+};
 pub use plenum_room::Limits;
 pub use session::{Session, SessionEnd, SessionEvent, SessionGone};

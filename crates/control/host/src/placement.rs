@@ -219,7 +219,7 @@ impl Candidate {
 }
 
 impl Load {
-    fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.cpu += other.cpu;
         self.consumers = self.consumers.saturating_add(other.consumers);
         self.memory = self.memory.saturating_add(other.memory);

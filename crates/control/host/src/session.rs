@@ -7,13 +7,15 @@ use plenum_room::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::{namespaces::Stay, room_task::Input};
+use crate::{cluster::Note, namespaces::Stay, room_task::Input};
 
 /// A place in a room, here or at another node of the cluster. Dropping it leaves the room.
 #[derive(Debug)]
 pub struct Session {
     pub(crate) room: Inlet,
     pub(crate) events: mpsc::Receiver<SessionEvent>,
+    /// Why it is here, as long as it is.
+    _note: Option<Note>,
 }
 
 /// What leads to a session's room.
@@ -106,7 +108,11 @@ impl Session {
             room,
             _stay: stay,
         };
-        Self { room, events }
+        Self {
+            room,
+            events,
+            _note: None,
+        }
     }
 
     pub(crate) const fn relayed(
@@ -116,6 +122,15 @@ impl Session {
         Self {
             room: Inlet::There(orders),
             events,
+            _note: None,
+        }
+    }
+
+    /// With a note of why it is here, which goes with it.
+    pub(crate) fn with_note(self, note: Option<Note>) -> Self {
+        Self {
+            _note: note,
+            ..self
         }
     }
 

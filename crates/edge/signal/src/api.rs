@@ -15,6 +15,7 @@ mod keys;
 mod media;
 mod namespaces;
 mod node_log;
+mod nodes;
 mod peers;
 mod refusal;
 mod rooms;
@@ -66,6 +67,8 @@ fn operations(
         (Gate::CHANGE_ROOMS, rooms::changing()),
         (Gate::READ_NODE, drains::reading()),
         (Gate::CHANGE_NODE, drains::changing()),
+        (Gate::READ_ROOMS, nodes::of_rooms()),
+        (Gate::READ_NODE, nodes::reading()),
         (Gate::READ_NODE, workers::reading()),
         (Gate::CHANGE_NODE, workers::changing()),
         (Gate::READ_NODE, webhooks::reading()),

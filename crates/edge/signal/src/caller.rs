@@ -39,6 +39,11 @@ impl Caller {
         &self.path
     }
 
+    /// The query of the request, as it was written.
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
     /// Where it comes from itself; `None` if another program hands its requests on and is not trusted to say for whom, or if
     /// they came over no socket.
     pub(crate) fn own_address(&self) -> Option<IpAddr> {

@@ -27,7 +27,7 @@ use crate::{
     NodeLog, Settings, Tls,
     addresses::Addresses,
     admission::Denied,
-    api, broadcasters,
+    api, broadcasters, dispatch,
     listening::{self, Doorman},
     metrics::{CONTENT_TYPE, Metrics},
     page, plenum, protoo, remote,
@@ -155,16 +155,15 @@ impl Edge {
             .route("/readyz", get(readyz))
             .route("/stats", get(stats))
             .route("/workers", get(stats))
-            .merge(api::router(self))
-            .merge(socketio::router(self))
-            .merge(broadcasters::router())
-            .merge(whip::router())
-            .route("/protoo", any(protoo_signalling))
-            .route("/plenum", any(plenum_signalling))
-            .route("/", any(page_or_signalling))
-            .fallback(embedded_page)
-            .layer(DefaultBodyLimit::max(self.settings.max_body_size));
-        let router = router.layer(from_fn_with_state(self.clone(), count_request));
+            .merge(api::router(self));
+        let router = if self.settings.clients {
+            self.with_doors(router)
+        } else {
+            router.fallback(no_doors)
+        };
+        let router = router
+            .layer(DefaultBodyLimit::max(self.settings.max_body_size))
+            .layer(from_fn_with_state(self.clone(), count_request));
         // Around the count, so that pages can read that they ask too often.
         let router = match self.settings.origins.cors() {
             Some(cors) => router.layer(cors),
@@ -176,9 +175,28 @@ impl Edge {
             .with_state(self.clone())
     }
 
-    /// Whether somebody has made this room.
-    pub(crate) fn has_room(&self, name: &RoomName) -> bool {
-        self.host.room_summary(name).is_some()
+    /// What is for clients.
+    fn with_doors(&self, router: Router<Self>) -> Router<Self> {
+        router
+            .merge(socketio::router(self))
+            .merge(broadcasters::router())
+            .merge(whip::router())
+            .route("/protoo", any(protoo_signalling))
+            .route("/plenum", any(plenum_signalling))
+            .route("/", any(page_or_signalling))
+            .route("/dispatch", get(dispatch::dispatch))
+            .fallback(embedded_page)
+    }
+
+    /// Whether somebody has made this room, here or at another node.
+    pub(crate) async fn has_room(&self, name: &RoomName) -> bool {
+        if self.host.room_summary(name).is_some() {
+            return true;
+        }
+        match self.host.cluster() {
+            Some(cluster) => cluster.knows_room(name).await,
+            None => false,
+        }
     }
 
     /// Counts a signalling connection as long as the result lives.
@@ -264,6 +282,12 @@ async fn plenum_signalling(
 ) -> Response<Body> {
     let remote = remote.map(|Extension(Remote(remote))| remote);
     plenum::upgrade(&edge, &uri, &headers, remote, upgrade).await
+}
+
+/// Whoever comes here by mistake hears of it.
+async fn no_doors() -> Response<Body> {
+    let reason = "clients of this node speak to other nodes (node.role = \"media\")";
+    Denied::new(ErrorKind::NotFound, reason).response()
 }
 
 async fn embedded_page(method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use plenum_api::error::ErrorKind;
-use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEnd, SessionEvent, Who};
+use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEnd, SessionEvent, Way, Who};
 use plenum_ids::RoomName;
 use plenum_params::rtp_parameters::RtpCapabilities;
 use plenum_room::{
@@ -67,6 +67,15 @@ pub(crate) async fn enter(
     admission: Admission,
 ) -> Result<(Guest, mpsc::Receiver<GuestEvent>), ConnectError> {
     let way = host.locate(room, &Who::from(&admission)).await?;
+    enter_by(host, way, admission).await
+}
+
+/// A guest in a room that somebody has found the way to.
+pub(crate) async fn enter_by(
+    host: &Host,
+    way: Way,
+    admission: Admission,
+) -> Result<(Guest, mpsc::Receiver<GuestEvent>), ConnectError> {
     let entering = host.connect(way, admission, RoomOptions::default());
     Ok(Guest::new(entering.await?))
 }

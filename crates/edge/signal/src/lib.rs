@@ -9,6 +9,7 @@ mod admission;
 mod api;
 mod broadcasters;
 mod caller;
+mod dispatch;
 mod edge;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -53,6 +53,8 @@ pub struct Settings {
     pub announced_version: String,
     /// The revision that was built, for `/metrics`.
     pub revision: String,
+    /// Whether clients come here. If not, there are only the doors for operators.
+    pub clients: bool,
     /// Whether `/metrics` is among the doors; see [`Edge::serve_metrics`](crate::Edge::serve_metrics).
     pub metrics: bool,
 }
@@ -85,6 +87,7 @@ impl Default for Settings {
             max_name_length: 256,
             announced_version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: "unknown".to_owned(),
+            clients: true,
             metrics: true,
         }
     }

@@ -24,6 +24,7 @@ mod native;
 mod newest;
 mod node;
 mod parts;
+mod placing;
 mod rights;
 mod session;
 mod socketio;

@@ -94,6 +94,7 @@ impl NodeCompleter {
                     .map(|worker| worker["workerId"].to_string())
                     .collect()
             }
+            Kind::Node => strings(&self.answer("nodes")["nodes"], "id"),
             Kind::Namespace => {
                 let answer = self.answer("namespaces");
                 strings(members(&answer, "namespaces"), "namespace")

@@ -28,6 +28,8 @@ pub(crate) enum Action {
     Mute,
     MuteAll,
     Namespaces,
+    Node,
+    Nodes,
     Open,
     Peer,
     Peers,
@@ -48,6 +50,7 @@ pub(crate) enum Action {
     Undrain,
     Unlock,
     Webhooks,
+    Why,
     Worker,
     Workers,
 }
@@ -62,6 +65,7 @@ pub(crate) enum Kind {
     Level,
     Medium,
     Namespace,
+    Node,
     /// A transport, producer or consumer.
     Object,
     Peer,
@@ -258,6 +262,7 @@ impl Kind {
             Self::Level => "LEVEL",
             Self::Medium => "audio|video",
             Self::Namespace => "NAMESPACE",
+            Self::Node => "NODE",
             Self::Peer => "PEER",
             Self::Role => "host|speaker|listener",
             Self::Room => "ROOM",

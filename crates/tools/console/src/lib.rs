@@ -31,6 +31,7 @@ use client::Request;
 use grammar::{Action, Invocation, NoCommand};
 pub use log_lines::LogLines;
 use node::Node;
+pub use words::quote;
 
 /// Where the node is and what the console does.
 #[derive(Clone, Default)]

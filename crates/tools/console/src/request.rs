@@ -18,6 +18,9 @@ pub(crate) fn request(invocation: &Invocation) -> Result<Request, Failure> {
         Action::Stats => api(get, ["stats"]),
         Action::Workers | Action::Worker => Request::new(get, ["stats"]),
         Action::Namespaces => api(get, ["namespaces"]),
+        Action::Nodes => api(get, ["nodes"]),
+        Action::Node => api(get, ["nodes", value(0)]),
+        Action::Why => room(get, value(0), &["peers", value(1), "placement"]),
         Action::Rooms => {
             let mut request = api(get, ["rooms"]);
             request.query = values.iter().map(|it| ("namespace", it.clone())).collect();
@@ -178,6 +181,8 @@ mod tests {
             ("DELETE".into(), format!("{room} peers ada"), None)
         );
         assert_eq!(asked("close room acme/r").1, "api v1 rooms acme r");
+        assert_eq!(asked("node fra-1").1, "api v1 nodes fra-1");
+        assert_eq!(asked("why r ada").1, format!("{room} peers ada placement"));
         assert_eq!(asked("lobby r on").2, Some(json!({"lobby": true})));
         assert_eq!(
             asked("stats producer r p1").1,

@@ -1,5 +1,7 @@
 //! Answers of the node for people.
 
+mod nodes;
+
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -20,6 +22,8 @@ pub(crate) fn show(
         Action::Workers => workers(answer),
         Action::Worker => return worker(answer, values),
         Action::Namespaces => namespaces(answer),
+        Action::Nodes => nodes::nodes(answer),
+        Action::Why => return Ok(nodes::why(answer)),
         Action::Rooms => rooms(answer),
         Action::Peers => peers(answer),
         Action::Peer => return peer(answer, values),

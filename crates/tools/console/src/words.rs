@@ -55,7 +55,7 @@ pub(crate) fn split_open(line: &str) -> (Vec<Word>, bool) {
 }
 
 /// A word as it has to be written.
-pub(crate) fn quote(word: &str) -> String {
+pub fn quote(word: &str) -> String {
     let is_plain = |char: char| !char.is_whitespace() && !['"', '\'', '\\', '#'].contains(&char);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();

@@ -42,7 +42,7 @@ pub(super) fn changing() -> OpenApiRouter<Edge> {
 /// Who.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct PeerPath {
+pub(super) struct PeerPath {
     /// The room's namespace; `default` where none is named.
     namespace: String,
     /// The room's name there.
@@ -52,7 +52,7 @@ struct PeerPath {
 }
 
 impl PeerPath {
-    fn resolve(&self) -> (RoomName, PeerId) {
+    pub(super) fn resolve(&self) -> (RoomName, PeerId) {
         let peer = PeerId::from(self.peer.as_str());
         (name(&self.namespace, &self.room), peer)
     }

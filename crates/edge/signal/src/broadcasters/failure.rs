@@ -10,7 +10,7 @@ use plenum_api::error::ErrorKind;
 use plenum_host::ConnectError;
 use plenum_room::RoomError;
 
-use crate::admission::Denied;
+use crate::{admission::Denied, dispatch::redirect};
 
 /// Which server's manners a broadcaster expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(super) struct Failure {
     kind: ErrorKind,
     reason: Cow<'static, str>,
     source: Source,
+    /// Where it is done instead.
+    location: Option<HeaderValue>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,15 @@ impl Failure {
             kind: ErrorKind::BadRequest,
             reason: reason.into(),
             source: Source::Body,
+            location: None,
+        }
+    }
+
+    /// Another node does it.
+    pub(super) fn elsewhere(location: HeaderValue) -> Self {
+        Self {
+            location: Some(location),
+            ..Self::new(ErrorKind::Unavailable, "another node takes it")
         }
     }
 
@@ -52,6 +63,7 @@ impl Failure {
             kind,
             reason: reason.into(),
             source: Source::Room,
+            location: None,
         }
     }
 
@@ -80,6 +92,9 @@ impl Failure {
     }
 
     pub(super) fn response(self, generation: Generation) -> Response<Body> {
+        if let Some(location) = self.location {
+            return redirect(location);
+        }
         let status = StatusCode::from_u16(self.status(generation));
         let mut response = text(
             status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
@@ -122,6 +137,7 @@ impl From<Denied> for Failure {
             kind: denied.kind,
             reason: denied.reason,
             source: Source::Door,
+            location: None,
         }
     }
 }
@@ -132,6 +148,7 @@ impl From<ConnectError> for Failure {
             kind: err.kind(),
             reason: err.to_string().into(),
             source: Source::Door,
+            location: None,
         }
     }
 }

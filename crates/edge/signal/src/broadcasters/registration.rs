@@ -13,6 +13,7 @@ use plenum_api::{
     error::ErrorKind,
     grants::{Grants, Role},
 };
+use plenum_host::{Way, Who};
 use plenum_ids::RoomName;
 use plenum_params::{ortc, rtp_parameters::RtpCapabilities};
 use plenum_room::{Admission, Door, PeerInfo, PeerReply, PeerRequest};
@@ -30,6 +31,7 @@ use crate::{
     Edge,
     admission::made_up,
     caller::Caller,
+    dispatch::elsewhere,
     guest::{self, Guest, GuestEvent},
 };
 
@@ -49,11 +51,12 @@ async fn capabilities(edge: &Edge, room: &str, caller: &Caller) -> Result<Value,
     let knock = caller.knock(room, None, Door::Broadcaster);
     let (room, mut admission) = edge.admit(&knock)?;
     // To ask makes no room: what one would have is known without it.
-    let capabilities = if edge.host.room_summary(&room).is_some() {
+    let capabilities = if edge.has_room(&room).await {
         // It looks in for a moment, and whoever its token names may be there as well.
         admission.peer = made_up();
         (admission.grants.hidden, admission.keeps_room) = (true, false);
-        let (guest, _) = enter(edge, &room, admission).await?;
+        let way = way(edge, &room, &admission).await?;
+        let (guest, _) = enter(edge, way, admission).await?;
         match guest.request(PeerRequest::GetRouterRtpCapabilities).await? {
             PeerReply::RouterRtpCapabilities(capabilities) => capabilities,
             _ => return Err(Failure::unexpected()),
@@ -113,7 +116,7 @@ async fn register(
     let (room, mut admission) = edge.admit(&knock)?;
     admission.keeps_room = false;
     let key = (room, admission.peer.clone());
-    if generation == Generation::Newest && !edge.has_room(&key.0) {
+    if generation == Generation::Newest && !edge.has_room(&key.0).await {
         return Err(Failure::new(ErrorKind::NotFound, "room not found"));
     }
     if generation == Generation::Classic && edge.broadcasters.find(&key).is_some() {
@@ -123,7 +126,13 @@ async fn register(
     let grants = effective(&admission);
     let join = Join::new(&admission, name, device, generation);
     let capabilities = registration.rtp_capabilities;
-    let (guest, events) = enter(edge, &key.0, admission).await?;
+    let way = way(edge, &key.0, &admission).await?;
+    // Programs of mediasoup-demo's day go on with the address that they began with.
+    let follows = caller.find("redirects").is_some_and(|left| left != "0");
+    if let Some(location) = elsewhere(&way, caller).filter(|_| follows) {
+        return Err(Failure::elsewhere(location));
+    }
+    let (guest, events) = enter(edge, way, admission).await?;
     let peers = match generation {
         Generation::Classic => Some(join.ask(&guest, capabilities.clone()).await?),
         Generation::Newest => None,
@@ -180,12 +189,17 @@ fn segment(name: &str) -> String {
     encoded
 }
 
+async fn way(edge: &Edge, room: &RoomName, admission: &Admission) -> Result<Way, Failure> {
+    let way = edge.host.locate(room, &Who::from(admission)).await;
+    Ok(way.inspect_err(|err| edge.metrics.note_refusal(*err))?)
+}
+
 async fn enter(
     edge: &Edge,
-    room: &RoomName,
+    way: Way,
     admission: Admission,
 ) -> Result<(Guest, mpsc::Receiver<GuestEvent>), Failure> {
-    let entered = guest::enter(&edge.host, room, admission).await;
+    let entered = guest::enter_by(&edge.host, way, admission).await;
     Ok(entered.inspect_err(|err| edge.metrics.note_refusal(*err))?)
 }
 

@@ -121,7 +121,7 @@ const fn code_of(reason: CloseReason) -> u16 {
 const NORMAL: u16 = 1000;
 
 /// RFC 6455 registry: "Service Restart".
-const SERVICE_RESTART: u16 = 1012;
+pub(super) const SERVICE_RESTART: u16 = 1012;
 
 /// RFC 6455 registry: "Try Again Later".
 const TRY_AGAIN_LATER: u16 = 1013;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use plenum_api::error::ErrorKind;
-use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEvent, Who};
+use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEvent, Way, Who};
 use plenum_ids::{ProducerId, RoomName};
 use plenum_room::{Admission, PeerRequest, RoomError};
 use tokio::task::JoinSet;
@@ -29,10 +29,14 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// A place for a client who is not here yet.
-    pub(super) async fn enter(&self) -> Result<Session, ConnectError> {
+    /// Where a client who is not here yet is to go.
+    pub(super) async fn locate(&self) -> Result<Way, ConnectError> {
         let who = Who::from(&self.admission);
-        let way = self.host.locate(&self.room, &who).await?;
+        self.host.locate(&self.room, &who).await
+    }
+
+    /// A place for him, here or at another node.
+    pub(super) async fn enter(&self, way: Way) -> Result<Session, ConnectError> {
         let admission = self.admission.clone();
         self.host
             .connect(way, admission, RoomOptions::default())

@@ -11,13 +11,22 @@ use axum::{
     http::{HeaderMap, Response, Uri},
     response::IntoResponse as _,
 };
-use plenum_api::{error::ErrorKind, plenum::CloseWord};
+use plenum_api::{
+    error::ErrorKind,
+    plenum::{CloseWord, Redirect},
+};
+use plenum_host::Way;
 use plenum_room::{Admission, Door};
 use serde::Deserialize;
+use serde_json::json;
 use tracing::{Instrument as _, debug, info_span};
 
 use super::{
-    client::Client, closing::no_session, moving::Home, outgoing::come_back, sessions::Resumption,
+    client::Client,
+    closing::{SERVICE_RESTART, no_session},
+    moving::Home,
+    outgoing::come_back,
+    sessions::Resumption,
 };
 use crate::{
     Edge,
@@ -76,7 +85,17 @@ pub(crate) async fn upgrade(
                     ..admission
                 },
             };
-            enter(edge, websocket, home).await
+            match home.locate().await {
+                Ok(way) => match way.redirect() {
+                    Some(url) if target.redirects > 0 => redirect(edge, websocket, url, &way),
+                    _ => enter(edge, websocket, home, way).await,
+                },
+                Err(err) => {
+                    debug!(room = %home.room, peer = %home.admission.peer, %err, "not let in");
+                    edge.metrics.note_refusal(err);
+                    deny(edge, websocket, &err.into())
+                }
+            }
         }
         Err(denied) => deny(edge, websocket, &denied),
     }
@@ -93,12 +112,15 @@ struct Target {
     resume: Option<String>,
     #[serde(default)]
     seq: u64,
+    /// To how many further nodes it would go.
+    #[serde(default)]
+    redirects: u32,
 }
 
-async fn enter(edge: &Edge, websocket: WebSocketUpgrade, home: Home) -> Response<Body> {
+async fn enter(edge: &Edge, websocket: WebSocketUpgrade, home: Home, way: Way) -> Response<Body> {
     let span = info_span!("peer", room = %home.room, peer = %home.admission.peer);
     let stages = Stages::new(Arc::clone(&edge.metrics), Instant::now());
-    let session = match home.enter().await {
+    let session = match home.enter(way).await {
         Ok(session) => session,
         Err(err) => {
             debug!(parent: &span, %err, "not let in");
@@ -123,6 +145,26 @@ async fn enter(edge: &Edge, websocket: WebSocketUpgrade, home: Home) -> Response
             drop(open);
         }
         .instrument(span)
+    })
+}
+
+/// Tells a client where its room is better reached. A session there is none.
+fn redirect(edge: &Edge, websocket: WebSocketUpgrade, url: &str, way: &Way) -> Response<Body> {
+    let reason = way.reasons().join("; ");
+    debug!(room = %way.room(), url, reason, "sent to another node");
+    let data = Redirect {
+        url,
+        reason: &reason,
+    };
+    let told = json!({ "notification": true, "method": "redirect", "data": data }).to_string();
+    let reason = CloseWord::Moved.with("go to the node that you were told");
+    let settings = Arc::clone(&edge.settings);
+    websocket.on_upgrade(move |socket| async move {
+        let wire = Wire::new(socket, &settings);
+        // Who is gone already need not be told.
+        if wire.send(told).is_ok() {
+            wire.close(SERVICE_RESTART, reason).await;
+        }
     })
 }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use plenum_api::socketio::{
     Consumed, ConsumerClosed, NewProducer, Produced, RoomInfo, RoomPeer, TransportCreated,
 };
-use plenum_host::{Opening, RoomOptions, SessionEnd};
+use plenum_host::{Opening, RoomOptions, SessionEnd, Who};
 use plenum_ids::{PeerId, RoomName};
 use plenum_room::{
     Admission, Door, NewConsumer, PeerEvent, PeerInfo, PeerReply, PeerRequest, RoomError,
@@ -159,7 +159,7 @@ impl Visitor {
 
     async fn carry_out(&mut self, word: Word, ack: AckSender) -> Result<(), (AckSender, String)> {
         let result = match word {
-            Word::CreateRoom { room } => self.create_room(&room).map(|text| json!(text)),
+            Word::CreateRoom { room } => self.create_room(&room).await.map(|text| json!(text)),
             Word::Join { room, name } => self.join(&room, name).await,
             Word::ExitRoom => match self.stay.take() {
                 Some(_) => Ok(json!("successfully exited room")),
@@ -193,8 +193,19 @@ impl Visitor {
         })
     }
 
-    fn create_room(&mut self, room: &str) -> Result<String, String> {
-        let (name, _) = self.admit(room).map_err(in_words)?;
+    async fn create_room(&mut self, room: &str) -> Result<String, String> {
+        let (name, admission) = self.admit(room).map_err(in_words)?;
+        if self.edge.host.cluster().is_some() {
+            if self.edge.has_room(&name).await {
+                return Ok("already exists".to_owned());
+            }
+            let way = self.edge.host.locate(&name, &Who::from(&admission)).await;
+            let way = way.map_err(|err| err.to_string())?;
+            if !way.is_here() {
+                // It has a home there now, and begins with the first who comes.
+                return Ok(room.to_owned());
+            }
+        }
         let host = &self.edge.host;
         let is_empty = |name: &RoomName| host.room_summary(name).is_some_and(|it| it.peers == 0);
         self.opened.retain(is_empty);
@@ -221,7 +232,7 @@ impl Visitor {
         }
         let (room, admission) = self.admit(room).map_err(in_words)?;
         let host = &self.edge.host;
-        if host.room_summary(&room).is_none() {
+        if !self.edge.has_room(&room).await {
             return Err("Room does not exist".to_owned());
         }
         let me = admission.peer.clone();

@@ -35,7 +35,7 @@ pub(super) async fn start(
         let reason = "the token does not allow to receive";
         return Err(Refusal::new(StatusCode::FORBIDDEN, reason));
     }
-    if !edge.has_room(&name) {
+    if !edge.has_room(&name).await {
         return Err(Refusal::new(StatusCode::NOT_FOUND, "there is no such room"));
     }
     // A player is an audience: nobody sees it come and go, and no room goes on for its sake.
@@ -44,7 +44,7 @@ pub(super) async fn start(
     // Whoever its token names may be in the room as well, and is not to be replaced.
     admission.peer = made_up();
     let span = info_span!("whep", room = %name, peer = %admission.peer);
-    let newcomer = Newcomer::enter(edge, (name, admission)).await?;
+    let newcomer = Newcomer::enter(edge, (name, admission), caller).await?;
     let players = offer.sections.iter();
     let players: Vec<_> = players
         .map(|section| section.player(&newcomer.router))

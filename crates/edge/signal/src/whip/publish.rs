@@ -25,7 +25,7 @@ pub(super) async fn start(
     let offer = setup::offer(caller, body)?;
     setup::check_sections(&offer, Section::sends)?;
     let span = info_span!("whip", room = %admitted.0, peer = %admitted.1.peer);
-    let newcomer = Newcomer::enter(edge, admitted).await?;
+    let newcomer = Newcomer::enter(edge, admitted, caller).await?;
     let produced = parameters(&newcomer, &offer)?;
     let transport = newcomer.connect(&offer, true).await?;
     newcomer.join("whip", caller).await?;

@@ -10,7 +10,7 @@ use plenum_api::error::ErrorKind;
 use plenum_host::ConnectError;
 use plenum_room::RoomError;
 
-use crate::admission::Denied;
+use crate::{admission::Denied, dispatch::redirect};
 
 /// Why there is no session, or why it does not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(crate) struct Refusal {
     pub(crate) reason: Cow<'static, str>,
     /// The same request may succeed after some seconds.
     retry: bool,
+    /// Where it succeeds instead.
+    location: Option<HeaderValue>,
 }
 
 /// Seconds. Players ask again for what is not published yet; encoders come back when the server is less busy.
@@ -30,6 +32,15 @@ impl Refusal {
             status,
             reason: reason.into(),
             retry: status == StatusCode::SERVICE_UNAVAILABLE,
+            location: None,
+        }
+    }
+
+    /// Another node takes the client (RFC 9725 §4.5).
+    pub(crate) fn elsewhere(location: HeaderValue) -> Self {
+        Self {
+            location: Some(location),
+            ..Self::new(StatusCode::TEMPORARY_REDIRECT, "another node takes it")
         }
     }
 
@@ -54,6 +65,9 @@ impl Refusal {
     }
 
     pub(crate) fn response(self) -> Response<Body> {
+        if let Some(location) = self.location {
+            return redirect(location);
+        }
         let mut response = Response::new(Body::from(self.reason.into_owned()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use plenum_host::Who;
 use plenum_ids::{PeerId, RoomName, TransportId};
 use plenum_params::{
     media::MediaKind, rtp_parameters::RtpCapabilities, transport::WebRtcTransportInfo,
@@ -20,6 +21,7 @@ use super::{Created, SDP, refusal::Refusal, sessions::Place};
 use crate::{
     Edge,
     caller::Caller,
+    dispatch::elsewhere,
     edge::OpenConnection,
     guest::{self, Guest, GuestEvent},
 };
@@ -100,15 +102,22 @@ impl Running {
 }
 
 impl Newcomer {
+    /// By the way that leads into the room. Who can be sent to the other node itself is.
     pub(super) async fn enter(
         edge: &Edge,
         (room, admission): (RoomName, Admission),
+        caller: &Caller,
     ) -> Result<Self, Refusal> {
         if edge.http_sessions.is_full() {
             return Err(too_many());
         }
         let (peer, name) = (admission.peer.clone(), admission.name.clone());
-        let entered = guest::enter(&edge.host, &room, admission).await;
+        let way = edge.host.locate(&room, &Who::from(&admission)).await;
+        let way = way.inspect_err(|err| edge.metrics.note_refusal(*err))?;
+        if let Some(location) = elsewhere(&way, caller) {
+            return Err(Refusal::elsewhere(location));
+        }
+        let entered = guest::enter_by(&edge.host, way, admission).await;
         let (guest, events) = entered.inspect_err(|err| edge.metrics.note_refusal(*err))?;
         let PeerReply::RouterRtpCapabilities(router) =
             guest.request(PeerRequest::GetRouterRtpCapabilities).await?

@@ -58,6 +58,17 @@ pub(crate) const SPECS: &[Spec] = &[
         &[Is("worker"), One(Kind::Worker)],
         "everything about one worker",
     ),
+    spec(Action::Nodes, &[Is("nodes")], "all nodes of the cluster"),
+    spec(
+        Action::Node,
+        &[Is("node"), One(Kind::Node)],
+        "everything about one node",
+    ),
+    spec(
+        Action::Why,
+        &[Is("why"), One(Kind::Room), One(Kind::Peer)],
+        "at which node a peer is, and why there",
+    ),
     spec(
         Action::Namespaces,
         &[Is("namespaces")],

@@ -122,13 +122,16 @@ async fn let_in(host: Host, entering: Entering) -> Result<Session, ConnectError>
         admission,
         options,
         again,
+        because,
         ..
     } = entering;
-    if again {
+    let peer = admission.peer.clone();
+    let session = if again {
         host.enter_again(&room, &admission, options).await
     } else {
         host.enter(&room, admission, options, true)
-    }
+    };
+    Ok(host.noted(session?, &room, &peer, &because))
 }
 
 struct Forget<'a> {
@@ -195,7 +198,7 @@ impl Far {
     /// Until the channel carries it no longer. It may be dropped at any time.
     async fn carry(&mut self, Attachment { channel, heard }: Attachment) -> Over {
         let Self {
-            session: Session { room, events },
+            session: Session { room, events, .. },
             side,
             open,
             ended,

@@ -34,12 +34,12 @@ const ATTACH_AGAIN: Duration = Duration::from_millis(250);
 /// [`GRACE`]; a node that is not alive any more is given up before.
 const ATTACH_LIMIT: Duration = GRACE;
 
-/// A place in a room at another node; with `again` for somebody who was in the room before.
+/// A place in a room at another node; with `again` for somebody who was in the room before. The node is told why it was chosen.
 pub(crate) async fn enter(
     neighbours: Arc<dyn Neighbours>,
     node: &NodeKey,
     (room, admission, options): (&RoomName, Admission, RoomOptions),
-    again: bool,
+    (again, because): (bool, Vec<String>),
     (queue, count): (usize, Counted),
 ) -> Result<Session, ConnectError> {
     let key = new_key();
@@ -48,6 +48,7 @@ pub(crate) async fn enter(
         admission,
         options,
         again,
+        because,
         key: key.clone(),
     }));
     let far = Far {

@@ -148,7 +148,7 @@ impl World {
             neighbours,
             &node,
             who,
-            false,
+            (false, Vec::new()),
             (QUEUE, self.relays.count()),
         ))
         .await

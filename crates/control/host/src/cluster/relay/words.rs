@@ -41,6 +41,9 @@ pub(super) struct Entering {
     /// It was in the room before: limits of its namespace have let it in.
     #[serde(default)]
     pub(super) again: bool,
+    /// Why this node and not another one, for people.
+    #[serde(default)]
+    pub(super) because: Vec<String>,
     /// Known to nobody else: who has it may attach the session again.
     pub(super) key: String,
 }

@@ -180,8 +180,12 @@ impl Records {
             let registry = Arc::clone(cluster.registry());
             let me = cluster.me().clone();
             let room = room.clone();
+            let note = match &call {
+                Call::Peer(peer, true) => cluster.why(&room, peer),
+                _ => String::new(),
+            };
             self.asking = Some(Box::pin(async move {
-                let said = carry_out(&*registry, me, room, &call).await;
+                let said = carry_out(&*registry, me, room, &call, note).await;
                 (call, said)
             }));
         }
@@ -209,7 +213,13 @@ impl Records {
     }
 }
 
-async fn carry_out(registry: &dyn Registry, me: NodeKey, room: RoomName, call: &Call) -> Said {
+async fn carry_out(
+    registry: &dyn Registry,
+    me: NodeKey,
+    room: RoomName,
+    call: &Call,
+    note: String,
+) -> Said {
     let NodeKey { node, epoch } = me;
     match call {
         Call::Claim(request) => {
@@ -226,7 +236,6 @@ async fn carry_out(registry: &dyn Registry, me: NodeKey, room: RoomName, call: &
             Said::Done(put.is_ok())
         }
         Call::Peer(peer, true) => {
-            let note = String::new();
             let put = registry.put_peer(room, node, epoch, peer.clone(), note);
             Said::Done(put.await.is_ok())
         }
