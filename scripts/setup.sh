@@ -36,6 +36,10 @@ missing_packages() {
     have turnserver || echo coturn
     # Tests and `make cluster`: what keeps a cluster together. The same program is its Sentinel.
     have redis-server || echo redis-server
+    # Tests only: nodes with networks of their own, between which it can be cut.
+    have ip || echo iproute2
+    # Checks of manifests for Kubernetes.
+    python3 -m pip --version >/dev/null 2>&1 || echo python3-pip
     have gst-launch-1.0 || echo gstreamer1.0-tools
     has_gstreamer_element opusenc || echo gstreamer1.0-plugins-base
     has_gstreamer_element vp8enc || echo gstreamer1.0-plugins-good
