@@ -7,6 +7,7 @@ pub(crate) mod media;
 pub(crate) mod wire;
 
 use std::{
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -33,7 +34,10 @@ pub(crate) struct Bot {
 /// Who a bot is and what it can do.
 #[derive(Clone, Debug)]
 pub(crate) struct Role {
-    pub(crate) port: u16,
+    /// Where it connects to; after a failure to the next one.
+    pub(crate) doors: Vec<SocketAddr>,
+    /// The address that a proxy before the server says it has.
+    pub(crate) from: Option<Ipv4Addr>,
     pub(crate) room: String,
     pub(crate) name: String,
     /// Its number among all bots: streams are told apart by it.
@@ -83,26 +87,25 @@ fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
     ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One connection after another, as protoo's clients do it.
+/// One connection after another, as protoo's clients do it: at the same door, or the next one if nobody opens.
 async fn live(role: Role, ledger: Arc<Mutex<Ledger>>) {
-    loop {
-        let Some(mut wire) = Wire::connect(role.port, &role.room, &role.name).await else {
-            sleep(RETRY).await;
-            continue;
-        };
-        lock(&ledger).connections += 1;
-        let mut seat = Seat {
-            role: &role,
-            ledger: &ledger,
-            current: None,
-            old: None,
-            releasing: None,
-        };
-        let code = seat.serve(&mut wire).await;
-        lock(&ledger).closes.push(code);
-        if code == Some(4000) {
-            return;
+    for door in role.doors.iter().cycle() {
+        while let Some(mut wire) = Wire::connect(*door, role.from, &role.room, &role.name).await {
+            lock(&ledger).connections += 1;
+            let mut seat = Seat {
+                role: &role,
+                ledger: &ledger,
+                current: None,
+                old: None,
+                releasing: None,
+            };
+            let code = seat.serve(&mut wire).await;
+            lock(&ledger).closes.push(code);
+            if code == Some(4000) {
+                return;
+            }
         }
+        sleep(RETRY).await;
     }
 }
 

@@ -114,7 +114,7 @@ impl Figures {
     }
 }
 
-fn summary(what: &str, mut times: Vec<Duration>) -> String {
+pub(crate) fn summary(what: &str, mut times: Vec<Duration>) -> String {
     times.sort_unstable();
     let median = times.get(times.len() / 2);
     format!(

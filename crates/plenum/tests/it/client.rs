@@ -1,22 +1,32 @@
 //! A protoo client by hand, and what a browser would say.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{sleep, timeout},
+};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{self, Message, client::IntoClientRequest as _, http::HeaderValue},
 };
 
-use crate::node::PATIENCE;
+use crate::node::{Node, PATIENCE, door};
 
 pub(crate) struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     backlog: VecDeque<Value>,
     next_id: u64,
 }
+
+/// Until somebody who is told to come again does.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// How the server ended a connection; `None` if the connection just broke.
 pub(crate) type Closed = Option<(u16, String)>;
@@ -32,6 +42,25 @@ impl Client {
         .expect("accepted")
     }
 
+    /// Seems to be at that address, to a node that believes its proxies. Comes again as long as it is told to.
+    pub(crate) async fn connect_from(node: &Node, room: &str, peer: &str, from: Ipv4Addr) -> Self {
+        let target = format!("/?roomId={room}&peerId={peer}");
+        let from = from.to_string();
+        let headers = [("X-Forwarded-For", from.as_str())];
+        let connecting = async {
+            loop {
+                let protocol = Some("protoo");
+                match Self::try_connect_at(node.door(), &target, protocol, &headers).await {
+                    Err(tungstenite::Error::Http(refused)) if refused.status() == 503 => {
+                        sleep(AGAIN).await;
+                    }
+                    connected => return connected.expect("accepted"),
+                }
+            }
+        };
+        timeout(PATIENCE, connecting).await.expect("let in in time")
+    }
+
     pub(crate) async fn try_connect(
         port: u16,
         target: &str,
@@ -40,14 +69,14 @@ impl Client {
         Self::try_connect_with(port, target, protocol, &[]).await
     }
 
-    /// With further headers.
-    pub(crate) async fn try_connect_with(
-        port: u16,
+    /// To a node that may be on another machine.
+    pub(crate) async fn try_connect_at(
+        door: SocketAddr,
         target: &str,
         protocol: Option<&'static str>,
         headers: &[(&'static str, &str)],
     ) -> Result<Self, tungstenite::Error> {
-        let mut request = format!("ws://127.0.0.1:{port}{target}").into_client_request()?;
+        let mut request = format!("ws://{door}{target}").into_client_request()?;
         if let Some(protocol) = protocol {
             request
                 .headers_mut()
@@ -65,6 +94,16 @@ impl Client {
             backlog: VecDeque::new(),
             next_id: 1,
         })
+    }
+
+    /// With further headers.
+    pub(crate) async fn try_connect_with(
+        port: u16,
+        target: &str,
+        protocol: Option<&'static str>,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, tungstenite::Error> {
+        Self::try_connect_at(door(port), target, protocol, headers).await
     }
 
     /// The answer to a request; what else comes meanwhile is kept.

@@ -58,9 +58,7 @@ impl Node {
         }
         let _ = write!(request, "Content-Length: {}\r\n\r\n{body}", body.len());
         let exchange = async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port))
-                .await
-                .expect("listens");
+            let mut stream = TcpStream::connect(self.door()).await.expect("listens");
             stream.write_all(request.as_bytes()).await.expect("writes");
             let mut response = Vec::new();
             stream.read_to_end(&mut response).await.expect("reads");

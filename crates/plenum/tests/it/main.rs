@@ -7,6 +7,7 @@ mod broadcasters;
 mod chaos;
 mod client;
 mod closing;
+mod cluster;
 mod command_line;
 mod console;
 mod data;

@@ -13,7 +13,8 @@ use crate::{
 /// So many participants in a room, of whom the first `able` understand `migrate`.
 pub(crate) fn room(node: &Node, room: &str, first: u32, able: u32, classic: u32) -> Vec<Bot> {
     let role = |n: u32| Role {
-        port: node.port,
+        doors: vec![node.door()],
+        from: None,
         room: room.to_owned(),
         name: format!("{room}-{n}"),
         number: first + n,

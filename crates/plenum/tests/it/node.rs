@@ -1,7 +1,7 @@
 //! A node as a process of its own, and a minimal HTTP client.
 
 use std::{
-    net::UdpSocket,
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
     process::{ExitStatus, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
@@ -21,6 +21,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// A running node; killed when dropped.
 pub(crate) struct Node {
     pub(crate) child: Child,
+    /// Where this machine reaches it.
+    pub(crate) ip: Ipv4Addr,
     pub(crate) port: u16,
     pub(crate) ready_line: String,
 }
@@ -50,14 +52,22 @@ impl Node {
     }
 
     async fn start_on(count: u16, ports: Vec<String>, arguments: &[&str]) -> Self {
-        let mut child = command()
-            .args(["serve", "--port", "0", "--workers", &count.to_string()])
+        let workers = count.to_string();
+        let mut process = command();
+        process
+            .args(["serve", "--port", "0", "--workers", &workers])
+            .args(ports)
+            .args(arguments);
+        Self::launch(process).await
+    }
+
+    /// What is to become a node, with its flags.
+    pub(crate) async fn launch(mut process: Command) -> Self {
+        let mut child = process
             // An unoptimised worker on few cores is busy, and takes rooms all the same.
             .args(["--set", "workers.max_cpu_percent=0"])
             // Tests that end a node have clients in it.
             .args(["--set", "node.drain_timeout_s=0"])
-            .args(ports)
-            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -76,17 +86,20 @@ impl Node {
         })
         .await
         .expect("ready in time");
-        let port = ready_line
-            .split("localhost:")
-            .nth(1)
-            .and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next())
-            .and_then(|digits| digits.parse().ok())
-            .expect("the ready line names the port");
+        let address = ready_line.split("://").nth(1);
+        let address = address.and_then(|rest| rest.split(' ').next()?.rsplit_once(':'));
+        let (host, port) = address.expect("the ready line names the port");
         Self {
             child,
-            port,
+            ip: host.parse().unwrap_or(Ipv4Addr::LOCALHOST),
+            port: port.parse().expect("a port"),
             ready_line,
         }
+    }
+
+    /// Where its clients connect to.
+    pub(crate) fn door(&self) -> SocketAddr {
+        SocketAddr::from((self.ip, self.port))
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -118,7 +131,7 @@ impl Node {
 
     /// Status code and body of a request with these header lines besides.
     pub(crate) async fn call(&self, method: &str, path: &str, headers: &str) -> (u16, String) {
-        let response = timeout(PATIENCE, raw_call(self.port, method, path, headers))
+        let response = timeout(PATIENCE, call(self.door(), method, path, headers))
             .await
             .expect("answers in time");
         let (head, body) = response.split_once("\r\n\r\n").expect("a header");
@@ -157,7 +170,12 @@ impl Node {
 
 /// The built binary, away from the settings of the machine it runs on.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_plenum"));
+    away_from_settings(Command::new(BINARY))
+}
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_plenum");
+
+pub(crate) fn away_from_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("PLENUM_")
@@ -230,7 +248,7 @@ pub(crate) fn rtc_ports(workers: u16) -> Vec<String> {
     rtc_ports_each(workers, 2)
 }
 
-fn rtc_ports_each(workers: u16, each: u16) -> Vec<String> {
+pub(crate) fn rtc_ports_each(workers: u16, each: u16) -> Vec<String> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let count = each * workers;
     let base = 11_000 + (std::process::id() % 400) as u16 * 50;
@@ -253,9 +271,16 @@ pub(crate) async fn raw_get(port: u16, path: &str) -> String {
 }
 
 pub(crate) async fn raw_call(port: u16, method: &str, path: &str, headers: &str) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))
-        .await
-        .expect("listens");
+    call(door(port), method, path, headers).await
+}
+
+/// Where a node is that only this machine reaches.
+pub(crate) fn door(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+async fn call(door: SocketAddr, method: &str, path: &str, headers: &str) -> String {
+    let mut stream = TcpStream::connect(door).await.expect("listens");
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
     );

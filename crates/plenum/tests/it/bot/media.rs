@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex},
     time::Instant,
 };
@@ -95,7 +96,13 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) async fn open(transport: &Value) -> Self {
-        let socket = UdpSocket::bind(("127.0.0.1", 0)).await.expect("a port");
+        // A server that is not on this machine's loopback is not reached from there.
+        let server = transport["iceCandidates"][0]["ip"].as_str().expect("text");
+        let ip = match server.parse() {
+            Ok(IpAddr::V4(ip)) if !ip.is_loopback() => Ipv4Addr::UNSPECIFIED,
+            _ => Ipv4Addr::LOCALHOST,
+        };
+        let socket = UdpSocket::bind((ip, 0)).await.expect("a port");
         let address = socket.local_addr().expect("bound");
         let peer = TestPeer::new(address, &info(transport), Instant::now()).expect("DTLS");
         Self { peer, socket }

@@ -1,6 +1,9 @@
 //! The signalling of a bot, which never panics: servers that die are what it is for.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -36,13 +39,23 @@ pub(crate) enum Trouble {
 }
 
 impl Wire {
-    pub(crate) async fn connect(port: u16, room: &str, peer: &str) -> Option<Self> {
-        let url = format!("ws://127.0.0.1:{port}/?roomId={room}&peerId={peer}");
+    /// `from` is who a proxy would say that this is.
+    pub(crate) async fn connect(
+        door: SocketAddr,
+        from: Option<Ipv4Addr>,
+        room: &str,
+        peer: &str,
+    ) -> Option<Self> {
+        let url = format!("ws://{door}/?roomId={room}&peerId={peer}");
         let mut request = url.into_client_request().ok()?;
         let protocol = HeaderValue::from_static("protoo");
         request
             .headers_mut()
             .insert("Sec-WebSocket-Protocol", protocol);
+        if let Some(from) = from {
+            let from = HeaderValue::from_str(&from.to_string()).ok()?;
+            request.headers_mut().insert("X-Forwarded-For", from);
+        }
         let (socket, _) = timeout(PATIENCE, connect_async(request)).await.ok()?.ok()?;
         Some(Self {
             socket,

@@ -25,6 +25,7 @@ use crate::{
         wire::{Message, Trouble, Wire},
     },
     client::receiver_capabilities,
+    node::door,
 };
 
 /// A packet of sound and a picture each second: it is the number of receivers that counts here.
@@ -72,7 +73,7 @@ impl Drop for Publisher {
 async fn live(port: u16, room: &str, connections: Arc<AtomicU32>, ready: oneshot::Sender<Value>) {
     let mut ready = Some(ready);
     loop {
-        if let Some(mut wire) = Wire::connect(port, room, "publisher").await
+        if let Some(mut wire) = Wire::connect(door(port), None, room, "publisher").await
             && let Ok((capabilities, line)) = join(&mut wire).await
         {
             let generation = connections.fetch_add(1, Relaxed) + 1;

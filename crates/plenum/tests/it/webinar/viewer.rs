@@ -24,6 +24,7 @@ use crate::{
         wire::{Message, Trouble, Wire},
     },
     client::receiver_capabilities,
+    node::door,
 };
 
 /// A viewer; gone when dropped.
@@ -66,7 +67,7 @@ impl Viewer {
             tokio::spawn(async move {
                 loop {
                     let turn = turnstile.acquire().await.expect("never closed");
-                    if let Some(mut wire) = Wire::connect(port, room, &name).await
+                    if let Some(mut wire) = Wire::connect(door(port), None, room, &name).await
                         && let Ok(line) = join(&mut wire, &name, &capabilities).await
                     {
                         drop(turn);
