@@ -2,14 +2,13 @@
 
 import { writeFile } from "node:fs/promises";
 import type { TestInfo } from "@playwright/test";
-import type { Hall } from "./hall";
 import { Visitor } from "./visitor";
 
 // A page that does not answer is evidence, too.
 const ANSWER_MS = 5_000;
 
 // For afterEach: the node's log, and what every open page knows of what it sends and receives.
-export async function keepEvidence(info: TestInfo, hall: Hall | undefined): Promise<void> {
+export async function keepEvidence(info: TestInfo, hall: { log: string } | undefined): Promise<void> {
   if (info.status === info.expectedStatus) return;
   const keep = async (name: string, body: string): Promise<void> => {
     const path = info.outputPath(name);

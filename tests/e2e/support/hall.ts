@@ -15,30 +15,29 @@ export interface Worker {
   state: string;
 }
 
+export type Settings = Record<string, string | number>;
+
 // One node, with one worker unless told otherwise, on ports that were free a moment ago.
 export class Hall {
   readonly port: number;
   readonly #rtcPort: number;
   readonly #workers: number;
-  readonly #settings: Record<string, string | number>;
+  readonly #settings: Settings;
   #child: ChildProcess | undefined;
   #log = "";
 
-  private constructor(
-    port: number,
-    rtcPort: number,
-    workers: number,
-    settings: Record<string, string | number>,
-  ) {
+  private constructor(port: number, rtcPort: number, workers: number, settings: Settings) {
     this.port = port;
     this.#rtcPort = rtcPort;
     this.#workers = workers;
     this.#settings = settings;
   }
 
-  static async open(workers = 1, settings: Record<string, string | number> = {}): Promise<Hall> {
-    const share = Number(settings["rtc.ports_per_worker"] ?? 1);
-    const hall = new Hall(await freeTcpPort(), await freeMediaPorts(workers * share), workers, settings);
+  static async open(workers = 1, settings: Settings | ((port: number) => Settings) = {}): Promise<Hall> {
+    const port = await freeTcpPort();
+    const given = typeof settings === "function" ? settings(port) : settings;
+    const share = Number(given["rtc.ports_per_worker"] ?? 1);
+    const hall = new Hall(port, await freeMediaPorts(workers * share), workers, given);
     await hall.start();
     return hall;
   }
@@ -143,7 +142,7 @@ export class Hall {
   }
 }
 
-function freeTcpPort(wanted = 0): Promise<number> {
+export function freeTcpPort(wanted = 0): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once("error", reject);
     server.listen(wanted, "127.0.0.1", () => {

@@ -14,10 +14,13 @@ export class Relay {
     this.#server = server;
   }
 
-  static async before({ port }: Hall): Promise<Relay> {
+  // `from` is the address that the node sees.
+  static async before({ port }: Pick<Hall, "port">, from = "127.0.0.1"): Promise<Relay> {
     const server = createServer();
     const relay = new Relay(server);
-    server.on("connection", (page) => relay.#carry(page, connect(port, "127.0.0.1")));
+    server.on("connection", (page) =>
+      relay.#carry(page, connect({ port, host: "127.0.0.1", localAddress: from })),
+    );
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return relay;
   }

@@ -1,0 +1,51 @@
+// Three nodes, a browser at each: one room. One of the nodes dies.
+
+import { expect, test } from "@playwright/test";
+import { addressIn, Cluster } from "../support/cluster";
+import { keepEvidence } from "../support/evidence";
+import { Relay } from "../support/relay";
+import { expectFullMeeting, PATIENCE, Visitor } from "../support/visitor";
+
+let cluster: Cluster | undefined;
+let relays: Relay[] = [];
+let visitors: Visitor[] = [];
+
+test.afterEach(async ({ browserName: _ }, info) => {
+  await keepEvidence(info, cluster);
+  for (const visitor of visitors) await visitor.close();
+  for (const relay of relays) relay.close();
+  visitors = [];
+  relays = [];
+  await cluster?.stop();
+  cluster = undefined;
+});
+
+// `user`: everybody at the node of the own region, and media between nodes. `room`: all are sent to the node of the first one.
+for (const policy of ["user", "room"]) {
+  test(`three nodes are one room, and who was at one that dies is back by itself: policy ${policy}`, async ({
+    browser,
+  }, info) => {
+    cluster = await Cluster.open(3, { "cluster.policy": policy });
+    for (const number of [1, 2, 3]) {
+      const relay = await Relay.before(cluster.node(number), addressIn(number));
+      relays.push(relay);
+      visitors.push(await Visitor.arrive(browser, relay, { room: "world", peer: `peer${number}` }));
+    }
+    await expectFullMeeting(visitors);
+    const carrying = await cluster.carrying("world");
+    expect(carrying).toHaveLength(policy === "user" ? 3 : 1);
+    const [one, , three] = visitors as [Visitor, Visitor, Visitor];
+    await one.page.screenshot({ path: info.outputPath("three-nodes.png") });
+    const victim = carrying.at(-1) ?? 3;
+    const before = three.sockets;
+    const killed = Date.now();
+    await cluster.node(victim).kill();
+    await expect.poll(() => three.sockets, PATIENCE).toBeGreaterThan(before);
+    for (const { page } of visitors) await expect(page.getByTestId("banner")).toHaveCount(0, PATIENCE);
+    await expectFullMeeting(visitors);
+    info.annotations.push({ type: "whole again after", description: `${Date.now() - killed} ms` });
+    expect(await cluster.carrying("world")).not.toContain(victim);
+    for (const { errors } of visitors) expect(errors).toEqual([]);
+    await one.page.screenshot({ path: info.outputPath("two-nodes.png") });
+  });
+}
