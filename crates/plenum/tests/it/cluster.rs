@@ -7,6 +7,7 @@ mod members;
 mod modes;
 mod network;
 mod partitions;
+mod pipes;
 mod redis;
 mod sentinels;
 mod watching;
