@@ -112,6 +112,15 @@ impl Home {
         }
     }
 
+    /// Somebody tells what a home under this epoch has decided. One under a lower epoch does not count: another one is wanted.
+    pub fn handle_epoch(&mut self, epoch: RoomEpoch) {
+        if epoch > self.heard {
+            self.heard = epoch;
+            let is_known = self.holder.as_ref();
+            self.wants |= is_known.is_some_and(|holder| holder.epoch < epoch);
+        }
+    }
+
     /// The registry did not answer a claim, or refused to judge: [`Self::handle_timeout`] asks again.
     pub const fn handle_no_answer(&mut self) {
         self.claiming = false;

@@ -136,3 +136,19 @@ fn an_epoch_that_was_given_to_two_homes_is_left_behind() {
     home.handle_home("b".into(), NodeEpoch(1), RoomEpoch(5));
     assert_eq!(actions(&mut home), [HomeAction::End]);
 }
+
+#[test]
+fn what_a_higher_epoch_has_decided_makes_a_home_under_a_lower_one_claim_anew() {
+    let mut home = home();
+    home.handle_home("a".into(), NodeEpoch(2), RoomEpoch(1));
+    actions(&mut home);
+    home.handle_epoch(RoomEpoch(1));
+    assert!(home.decides());
+    home.handle_epoch(RoomEpoch(3));
+    assert!(!home.decides());
+    home.handle_timeout(FREE);
+    let claim = HomeAction::Claim {
+        at_least: RoomEpoch(3),
+    };
+    assert_eq!(actions(&mut home), [claim]);
+}

@@ -415,6 +415,9 @@ impl Part {
         while let Some(action) = self.replicas.poll_action() {
             match action {
                 ReplicasAction::Apply { node, change } => {
+                    if let PartChange::Room { state } = &change {
+                        self.home.protocol.handle_epoch(state.epoch);
+                    }
                     let change = RemoteChange::Apply(Box::new(change));
                     commands.extend(self.remote(node, change));
                 }
@@ -424,6 +427,9 @@ impl Part {
                 }
                 ReplicasAction::Fetch { node } => self.fetch(node),
                 ReplicasAction::Replace { node, snapshot } => {
+                    if let Some(state) = &snapshot.room {
+                        self.home.protocol.handle_epoch(state.epoch);
+                    }
                     let mut known = self.replicas.nodes();
                     let have = known.find_map(|(name, have)| have.filter(|_| *name == node));
                     if let Some(have) = have {
