@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use plenum_api::status::NodeDrain;
-use plenum_host::{DrainOrder, NodeDrainError, RoomOptions, SessionEnd, Way};
+use plenum_host::{DrainOrder, NodeDrainError, RoomOptions, SessionEnd, SessionEvent, Way};
 use plenum_room::{Admission, CloseReason, PeerReply, PeerRequest};
+use tokio::time::timeout;
 
 use super::{
-    nodes::{Member, Node, Shared, eventually},
+    nodes::{BOUND, Member, Node, Shared, eventually},
     room,
 };
 
@@ -100,6 +101,57 @@ async fn another_session_of_the_same_peer_replaces_a_relayed_one() {
     let _again = b.join(&room, "ada").await;
     let end = ada.ended().await;
     assert_eq!(end, SessionEnd::Room(CloseReason::Replaced));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_is_led_away_from_a_node_and_has_both_for_a_moment() {
+    let shared = Shared::new();
+    let (a, b) = tokio::join!(shared.node("a"), shared.node("b"));
+    meet(&a, &b).await;
+    let room = room("moving");
+    let mut ada = b.join(&room, "ada").await;
+    let mut bob = b.join(&room, "bob").await;
+    let within = Duration::from_secs(20);
+    // Asked of the other node.
+    let order = DrainOrder::Begin { within };
+    let begun = eventually_drains(&a, &b, order).await;
+    assert_eq!((begun.state.as_str(), begun.clients_left), ("draining", 2));
+    assert!(b.host.readiness().is_err() && a.host.readiness().is_ok());
+    for member in [&mut ada, &mut bob] {
+        let moved = async { while member.next().await != SessionEvent::Move {} };
+        timeout(BOUND, moved).await.expect("asked to go");
+    }
+    // As a client does who can: where the room is next, before it lets go.
+    let name = |peer: &str| Admission::new(peer.into());
+    let options = RoomOptions::default();
+    let again = b.host.reconnect(&room, &name("ada"), options).await;
+    let mut next = Member::new(again.expect("led to a"));
+    next.join().await;
+    assert_eq!(here(&a, &room).await, ["ada"]);
+    let asked = ada.request(PeerRequest::RaiseHand(true)).await;
+    assert_eq!(asked, Ok(PeerReply::Done), "it goes on where it was");
+    assert_eq!(here(&b, &room).await, ["ada", "bob"]);
+    ada.release().await;
+    assert_eq!(ada.ended().await, SessionEnd::Moved);
+    a.sees(&room, &["bob"]).await;
+    b.sees(&room, &["ada"]).await;
+    // The other one just leaves and comes again.
+    drop(bob);
+    let again = b.host.reconnect(&room, &name("bob"), options).await;
+    let mut last = Member::new(again.expect("led to a"));
+    last.join().await;
+    assert_eq!(here(&a, &room).await, ["ada", "bob"]);
+    eventually("drained", async || {
+        let drain = a.drain_of(&b).await;
+        drain.state == "drained" && drain.clients_relayed == 2
+    })
+    .await;
+    assert!(b.view(&room).await.is_none(), "no part is left");
+    // It takes people again.
+    let cancelled = a.host.drain_node(b.name(), DrainOrder::Cancel).await;
+    assert_eq!(cancelled.expect("an answer").state, "running");
+    assert!(b.host.readiness().is_ok());
+    let _cat = b.join(&super::room("another"), "cat").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -176,6 +176,11 @@ impl Member {
         }
     }
 
+    /// It needs this place no longer.
+    pub(super) async fn release(&self) {
+        self.session.release().await.expect("a room");
+    }
+
     pub(super) async fn join(&mut self) {
         let joined = self.request(PeerRequest::Join {
             display_name: "somebody".to_owned(),
@@ -207,7 +212,7 @@ impl Member {
         }
     }
 
-    async fn next(&mut self) -> SessionEvent {
+    pub(super) async fn next(&mut self) -> SessionEvent {
         let event = timeout(BOUND, self.session.next_event()).await;
         let event = event.expect("an event in time");
         if let SessionEvent::End(end) = &event {
