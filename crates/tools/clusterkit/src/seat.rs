@@ -423,6 +423,10 @@ impl<P: Part> Seat<P> {
                 if standing.alive.get(node) != Some(lived) {
                     self.replicas.handle_node_gone(node, *lived);
                     self.home.handle_node_gone(node, *lived);
+                    if self.copies.get(node) != Some(lived) {
+                        // It may have asked for something before it was heard of.
+                        self.hear(now, News::Dropped((node.clone(), *lived)));
+                    }
                 }
             }
             let mut nodes = standing.alive.keys();

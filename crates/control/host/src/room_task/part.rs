@@ -174,7 +174,7 @@ impl Part {
             PartEvent::Heard(Some(event)) => self.handle_bus(now, event, &mut commands),
             PartEvent::Heard(None) => self.bus = None,
             PartEvent::Input(input) => commands.extend(self.handle_input(input, room)),
-            PartEvent::Standing => self.handle_standing(now),
+            PartEvent::Standing => self.handle_standing(now, &mut commands),
         }
         self.step(now, &mut commands);
         commands

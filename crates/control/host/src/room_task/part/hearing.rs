@@ -62,12 +62,21 @@ impl Part {
     }
 
     /// Who lives has changed, or what may be concluded.
-    pub(super) fn handle_standing(&mut self, now: Instant) {
+    pub(super) fn handle_standing(&mut self, now: Instant, commands: &mut Vec<Command>) {
         let standing = Arc::clone(&self.changes.borrow_and_update());
         let before = std::mem::replace(&mut self.standing, Arc::clone(&standing));
         for (node, epoch) in gone(&before, &standing) {
             self.replicas.handle_node_gone(node, epoch);
             self.home.protocol.handle_node_gone(node, epoch);
+            if self.copies.get(node) != Some(&epoch) {
+                // It may have asked for something before it was heard of.
+                let node = NodeKey {
+                    node: node.clone(),
+                    epoch,
+                };
+                let change = RemoteChange::Dropped;
+                commands.push(Command::Remote { node, change });
+            }
         }
         let has_come = standing
             .alive
