@@ -19,6 +19,8 @@ const SILENCE: Duration = Duration::from_secs(3);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
     starts: [NodeEpoch; 2],
+    /// Of which processes.
+    lives: [u32; 2],
     pub(crate) silent_since: Option<Instant>,
 }
 
@@ -159,6 +161,7 @@ impl<P: Part> World<P> {
         }
         let link = Link {
             starts,
+            lives: [ends.0, ends.1].map(|index| self.nodes[index].life),
             silent_since: None,
         };
         self.links.insert(ends, link);
@@ -199,11 +202,12 @@ impl<P: Part> World<P> {
                 || !speaks(&self.nodes[one])
                 || !speaks(&self.nodes[other]);
             let starts = self.starts((one, other));
+            let lives = [one, other].map(|index| self.nodes[index].life);
             // One of those that were taken down before may have taken this one with it.
             let Some(link) = self.links.get_mut(&(one, other)) else {
                 continue;
             };
-            let is_silent = is_silent || link.starts != starts;
+            let is_silent = is_silent || link.starts != starts || link.lives != lives;
             link.silent_since = if is_silent {
                 Some(link.silent_since.unwrap_or(self.now))
             } else {
