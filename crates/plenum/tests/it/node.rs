@@ -18,6 +18,16 @@ use tokio::{
 /// Generous: many tests share few cores.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What nodes of tests are told before anything else.
+pub(crate) const HASTE: [&str; 4] = [
+    // An unoptimised worker on few cores is busy, and takes rooms all the same.
+    "--set",
+    "workers.max_cpu_percent=0",
+    // Tests that end a node have clients in it.
+    "--set",
+    "node.drain_timeout_s=0",
+];
+
 /// A running node; killed when dropped.
 pub(crate) struct Node {
     pub(crate) child: Child,
@@ -56,6 +66,7 @@ impl Node {
         let mut process = command();
         process
             .args(["serve", "--port", "0", "--workers", &workers])
+            .args(HASTE)
             .args(ports)
             .args(arguments);
         Self::launch(process).await
@@ -64,10 +75,6 @@ impl Node {
     /// What is to become a node, with its flags.
     pub(crate) async fn launch(mut process: Command) -> Self {
         let mut child = process
-            // An unoptimised worker on few cores is busy, and takes rooms all the same.
-            .args(["--set", "workers.max_cpu_percent=0"])
-            // Tests that end a node have clients in it.
-            .args(["--set", "node.drain_timeout_s=0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

@@ -80,8 +80,8 @@ async fn placement(
 ) -> Answer<Json<PeerPlacement>> {
     let (room, peer) = path.resolve();
     let Some(cluster) = edge.host.cluster() else {
-        let reason = "this node is alone: everybody is here";
-        return Err(Refusal::new(ErrorKind::NotImplemented, reason));
+        let reason = "this node is in no cluster: everybody is here";
+        return Err(Refusal::new(ErrorKind::NotFound, reason));
     };
     let placement = cluster.peer_placement(&room, &peer).await?;
     if placement.places.is_empty() {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::process::Command;
 
 use super::Place;
-use crate::node::{BINARY, Node, away_from_settings, rtc_ports_each, signal};
+use crate::node::{BINARY, HASTE, Node, away_from_settings, rtc_ports_each, signal};
 
 /// A node of a cluster, running or not.
 pub(crate) struct Member {
@@ -51,7 +51,7 @@ impl Member {
                 inside
             }
         };
-        process.args(&self.arguments).kill_on_drop(true);
+        process.args(&self.arguments).args(HASTE).kill_on_drop(true);
         self.node = Some(Node::launch(away_from_settings(process)).await);
     }
 

@@ -17,8 +17,8 @@ use super::{CLIENTS, Place, TURNS, alive, free_port, redis::Redis, until};
 use crate::{
     client::{Client, join},
     node::{
-        BINARY, Node, PATIENCE, all_gone, away_from_settings, is_alive, raw_get, rtc_ports_each,
-        signal,
+        BINARY, HASTE, Node, PATIENCE, all_gone, away_from_settings, is_alive, raw_get,
+        rtc_ports_each, signal,
     },
 };
 
@@ -38,6 +38,7 @@ async fn start(file: &str, settings: &[String]) -> Node {
         // What the example names beside it is found there.
         .current_dir(file.parent().expect("in a folder"))
         .args(rtc_ports_each(1, 4))
+        .args(HASTE)
         .kill_on_drop(true);
     let port = free_port();
     let here = [
