@@ -3,6 +3,7 @@
 use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use plenum_console::Options;
 use plenum_params::transport::Address;
 
 use crate::{drain::DrainArgs, sim::SimArgs, token::TokenArgs};
@@ -141,9 +142,10 @@ pub(crate) struct ServeArgs {
     pub(crate) sources: SourceArgs,
 }
 
+/// Which node is asked, and as whom.
 #[derive(Args, Debug)]
-pub(crate) struct ConsoleArgs {
-    /// Address of the node.
+pub(crate) struct NodeArgs {
+    /// Address of the node that is asked; of a cluster any of them.
     #[arg(
         long,
         value_name = "URL",
@@ -159,6 +161,24 @@ pub(crate) struct ConsoleArgs {
         hide_env_values = true
     )]
     pub(crate) key: Option<String>,
+}
+
+impl NodeArgs {
+    /// For a console.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            url: self.url.clone(),
+            // As in unit files and compose files: there, but not set.
+            key: self.key.clone().filter(|key| !key.is_empty()),
+            ..Options::default()
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConsoleArgs {
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
     /// Carry out this command, or several in lines of their own, and end.
     #[arg(short, long, value_name = "COMMAND")]
     pub(crate) command: Option<String>,
@@ -178,22 +198,8 @@ pub(crate) struct WhyArgs {
     /// The room's namespace.
     #[arg(long, value_name = "NAMESPACE", default_value = "default")]
     pub(crate) namespace: String,
-    /// Address of a node of the cluster.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "PLENUM_URL",
-        default_value = "http://127.0.0.1:3000"
-    )]
-    pub(crate) url: String,
-    /// An API key, where the node asks for one.
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "PLENUM_API_KEY",
-        hide_env_values = true
-    )]
-    pub(crate) key: Option<String>,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
     /// Print the node's answer as it is.
     #[arg(long)]
     pub(crate) json: bool,

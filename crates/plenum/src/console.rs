@@ -26,11 +26,8 @@ use crate::cli::{ConsoleArgs, WhyArgs};
 
 pub(crate) fn run(args: &ConsoleArgs) -> anyhow::Result<ExitCode> {
     let console = Console::new(&Options {
-        url: args.url.clone(),
-        // As in unit files and compose files: there, but not set.
-        key: args.key.clone().filter(|key| !key.is_empty()),
         json: args.json,
-        ..Options::default()
+        ..args.node.options()
     })?;
     let (mut output, mut errors) = (io::stdout(), io::stderr());
     let outcome = match &args.command {
@@ -50,10 +47,8 @@ pub(crate) fn run(args: &ConsoleArgs) -> anyhow::Result<ExitCode> {
 /// `plenum why`: one question to the node.
 pub(crate) fn why(args: &WhyArgs) -> anyhow::Result<ExitCode> {
     let console = Console::new(&Options {
-        url: args.url.clone(),
-        key: args.key.clone().filter(|key| !key.is_empty()),
         json: args.json,
-        ..Options::default()
+        ..args.node.options()
     })?;
     let room = format!("{}/{}", args.namespace, args.room);
     let line = format!("why {} {}", quote(&room), quote(&args.peer));

@@ -9,9 +9,9 @@ use std::{
 
 use clap::Args;
 use plenum_api::status::{DrainRequest, NodeDrain};
-use plenum_console::{Console, Failure, Options, Outcome};
+use plenum_console::{Console, Failure, Outcome};
 
-use crate::token::lifetime;
+use crate::{cli::NodeArgs, token::lifetime};
 
 pub(crate) const EXAMPLES: &str = "Examples:
   plenum drain fra-1                                the node itself, two minutes
@@ -34,22 +34,8 @@ pub(crate) struct DrainArgs {
     /// Call the drain off.
     #[arg(long, conflicts_with = "within")]
     pub(crate) cancel: bool,
-    /// Address of a node of the cluster.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "PLENUM_URL",
-        default_value = "http://127.0.0.1:3000"
-    )]
-    pub(crate) url: String,
-    /// An API key, where the node asks for one.
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "PLENUM_API_KEY",
-        hide_env_values = true
-    )]
-    pub(crate) key: Option<String>,
+    #[command(flatten)]
+    pub(crate) asked: NodeArgs,
 }
 
 /// How often progress is looked at: as often as somebody who watches sees a difference.
@@ -59,11 +45,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const MAX_FAILURES: u32 = 10;
 
 pub(crate) fn run(args: &DrainArgs) -> anyhow::Result<ExitCode> {
-    let console = Console::new(&Options {
-        url: args.url.clone(),
-        key: args.key.clone().filter(|key| !key.is_empty()),
-        ..Options::default()
-    })?;
+    let console = Console::new(&args.asked.options())?;
     let mut errors = io::stderr();
     let is_terminal = errors.is_terminal();
     let followed = follow(args, &console, &mut Progress::new(&mut errors, is_terminal));

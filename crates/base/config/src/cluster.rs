@@ -189,22 +189,6 @@ impl Setting for ServerUrl {
     }
 }
 
-impl Setting for SocketAddr {
-    const EXPECTED: &'static str = "an address with a port, such as 0.0.0.0:7400 or [::]:7400";
-
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-
-    fn from_toml(value: &Value) -> Option<Self> {
-        Self::from_text(value.as_str()?)
-    }
-
-    fn to_toml(&self) -> Option<Value> {
-        Some(Value::String(self.to_string()))
-    }
-}
-
 /// The port at the end of an address; the colons of an IPv6 address in brackets are none of it.
 pub(crate) fn port_of(address: &str) -> Option<u16> {
     let (host, port) = address.rsplit_once(':')?;

@@ -208,19 +208,3 @@ list!(
     "a list of addresses of servers of Redis: redis://10.0.0.1:26379"
 );
 list!(Network, "a list of ranges of addresses, such as 10.0.0.0/8");
-
-impl Setting for Network {
-    const EXPECTED: &'static str = "a range of addresses, such as 10.0.0.0/8";
-
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-
-    fn from_toml(value: &Value) -> Option<Self> {
-        Self::from_text(value.as_str()?)
-    }
-
-    fn to_toml(&self) -> Option<Value> {
-        Some(Value::String(self.to_string()))
-    }
-}

@@ -7,22 +7,6 @@ use toml::{Table, Value};
 
 use crate::setting::Setting;
 
-impl Setting for Address {
-    const EXPECTED: &'static str = "an IPv4 or IPv6 address, or a host name";
-
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-
-    fn from_toml(value: &Value) -> Option<Self> {
-        Self::from_text(value.as_str()?)
-    }
-
-    fn to_toml(&self) -> Option<Value> {
-        Some(Value::String(self.to_string()))
-    }
-}
-
 impl Setting for Vec<ListenInfo> {
     const EXPECTED: &'static str = "tables with ip and, if need be, announced, udp, tcp, expose_internal; as text \"10.0.0.5@203.0.113.7 ::/udp\"";
 

@@ -1,7 +1,8 @@
 //! Types that a setting can have: from text (environment, flags), from TOML, and back.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use plenum_params::{network::Network, transport::Address};
 use toml::Value;
 
 use crate::{AdminAllow, AuthMode, LogFormat, NodeRole, PlacementPolicy, RtcMode, TlsMode};
@@ -79,21 +80,34 @@ impl Setting for String {
     }
 }
 
-impl Setting for IpAddr {
-    const EXPECTED: &'static str = "an IPv4 or IPv6 address";
+/// What is written as it is read.
+macro_rules! parsed {
+    ($type:ty, $expected:literal) => {
+        impl Setting for $type {
+            const EXPECTED: &'static str = $expected;
 
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
+            fn from_text(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
 
-    fn from_toml(value: &Value) -> Option<Self> {
-        Self::from_text(value.as_str()?)
-    }
+            fn from_toml(value: &Value) -> Option<Self> {
+                Self::from_text(value.as_str()?)
+            }
 
-    fn to_toml(&self) -> Option<Value> {
-        Some(Value::String(self.to_string()))
-    }
+            fn to_toml(&self) -> Option<Value> {
+                Some(Value::String(self.to_string()))
+            }
+        }
+    };
 }
+
+parsed!(IpAddr, "an IPv4 or IPv6 address");
+parsed!(
+    SocketAddr,
+    "an address with a port, such as 0.0.0.0:7400 or [::]:7400"
+);
+parsed!(Address, "an IPv4 or IPv6 address, or a host name");
+parsed!(Network, "a range of addresses, such as 10.0.0.0/8");
 
 /// Enumerations: one word per variant.
 macro_rules! words {

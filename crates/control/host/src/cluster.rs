@@ -57,7 +57,7 @@ use crate::host::Shared;
 pub use drain::{DrainOrder, NodeDrainError};
 pub use membership::{Alive, Standing};
 pub use relay::RelayedSessions;
-pub use status::{About, Machine, NodeRole, NodeStatus};
+pub use status::{About, NodeRole, NodeStatus};
 pub use view::{NodeFacts, PlacementSettings};
 pub use way::{Way, Who};
 

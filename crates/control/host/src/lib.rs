@@ -46,9 +46,8 @@ mod tally;
 mod trunks;
 
 pub use cluster::{
-    About, Alive, Cluster, ClusterConfig, ClusterError, DrainOrder, Machine, NodeDrainError,
-    NodeFacts, NodeRole, NodeStatus, PlacementSettings, RelayedSessions, Remember, Standing, Way,
-    Who,
+    About, Alive, Cluster, ClusterConfig, ClusterError, DrainOrder, NodeDrainError, NodeFacts,
+    NodeRole, NodeStatus, PlacementSettings, RelayedSessions, Remember, Standing, Way, Who,
 };
 pub use config::HostConfig;
 pub use figures::{NodeFigures, WORKER_STATES, WorkerFigures};

@@ -55,8 +55,7 @@ async fn who_joins_at_one_node_is_seen_at_all_and_who_leaves_at_none() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rooms_end_and_begin_at_two_nodes_without_mistaking_one_life_for_another() {
-    let shared = Shared::new();
-    let (a, b) = tokio::join!(shared.node("a"), shared.node("b"));
+    let (_shared, a, b) = Shared::with_two().await;
     let room = room("again");
     for _ in 0..10 {
         let ada = a.join(&room, "ada").await;
@@ -75,8 +74,7 @@ async fn rooms_end_and_begin_at_two_nodes_without_mistaking_one_life_for_another
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn decisions_are_made_at_the_home_whoever_asks() {
-    let shared = Shared::new();
-    let (a, b) = tokio::join!(shared.node("a"), shared.node("b"));
+    let (_shared, a, b) = Shared::with_two().await;
     let room = room("decided");
     let mut ada = a.join(&room, "ada").await;
     let mut bob = b.join(&room, "bob").await;
@@ -142,8 +140,7 @@ async fn a_node_that_vanishes_takes_its_peers_along_and_the_home_goes_on_elsewhe
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_sessions_of_a_peer_the_later_one_holds() {
-    let shared = Shared::new();
-    let (a, b) = tokio::join!(shared.node("a"), shared.node("b"));
+    let (_shared, a, b) = Shared::with_two().await;
     let room = room("twice");
     let mut earlier = a.join(&room, "ada").await;
     let _bob = a.join(&room, "bob").await;
@@ -156,8 +153,7 @@ async fn of_two_sessions_of_a_peer_the_later_one_holds() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registry_that_forgets_everything_is_told_again() {
-    let shared = Shared::new();
-    let (a, b) = tokio::join!(shared.node("a"), shared.node("b"));
+    let (shared, a, b) = Shared::with_two().await;
     let room = room("forgotten");
     let _ada = a.join(&room, "ada").await;
     let _bob = b.join(&room, "bob").await;
@@ -202,8 +198,7 @@ async fn eventually_peers(shared: &Shared, room: &RoomName, count: usize) -> Vec
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_registry_rooms_go_on_and_what_concerns_them_as_a_whole_stands_still() {
-    let shared = Shared::new();
-    let (a, b) = tokio::join!(shared.node("a"), shared.node("b"));
+    let (_shared, a, b) = Shared::with_two().await;
     let room = room("alone");
     let mut ada = a.join(&room, "ada").await;
     let _bob = b.join(&room, "bob").await;
@@ -234,8 +229,7 @@ async fn without_the_registry_rooms_go_on_and_what_concerns_them_as_a_whole_stan
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_bus_loses_is_found() {
-    let shared = Shared::new();
-    let (a, b) = tokio::join!(shared.node("a"), shared.node("b"));
+    let (_shared, a, b) = Shared::with_two().await;
     let room = room("lossy");
     let _ada = a.join(&room, "ada").await;
     let _bob = b.join(&room, "bob").await;
@@ -254,8 +248,7 @@ async fn what_the_bus_loses_is_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_that_are_cut_again_and_again_cost_nothing() {
-    let shared = Shared::new();
-    let (a, b) = tokio::join!(shared.node("a"), shared.node("b"));
+    let (_shared, a, b) = Shared::with_two().await;
     let room = room("cut");
     let mut ada = a.join(&room, "ada").await;
     let mut bob = b.join(&room, "bob").await;
@@ -285,8 +278,7 @@ async fn links_that_are_cut_again_and_again_cost_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_earlier_start_of_a_node_is_fenced_off() {
-    let shared = Shared::new();
-    let (a, b) = tokio::join!(shared.node("a"), shared.node("b"));
+    let (shared, a, b) = Shared::with_two().await;
     let room = room("fenced");
     let _ada = a.join(&room, "ada").await;
     let _bob = b.join(&room, "bob").await;

@@ -33,9 +33,12 @@ pub use world::{Trouble, World};
 /// When a seed finds something.
 pub fn run_seeds(count: u64, again: &str, run: impl Fn(u64, bool) -> Result<(), Trouble>) {
     if let Ok(seed) = std::env::var("PLENUM_SEED") {
-        let seed = seed.parse();
-        let trouble = seed.map(|seed| run(seed, true).err()).unwrap_or_default();
-        assert!(trouble.is_none(), "{}", trouble.unwrap_or_default());
+        let Ok(seed) = seed.parse() else {
+            panic!("PLENUM_SEED is to be a number: {seed:?}");
+        };
+        if let Err(trouble) = run(seed, true) {
+            panic!("{trouble}");
+        }
         return;
     }
     let many = std::env::var_os("PLENUM_LONG_TESTS").is_some();

@@ -91,7 +91,7 @@ pub struct NodeSummary {
 }
 
 /// The machine that a node is on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MachineStatus {
     /// Share of all cores that is used, 0 to 1.

@@ -1,8 +1,6 @@
 //! The cluster for operators: nodes, links to them, and why people are where they are.
 
-use plenum_api::admin::{
-    MachineStatus, NodeDetail, NodeLink, NodeList, NodeSummary, PeerPlacement, PlacedAt,
-};
+use plenum_api::admin::{NodeDetail, NodeLink, NodeList, NodeSummary, PeerPlacement, PlacedAt};
 use plenum_ids::{NodeId, PeerId, RoomName};
 use plenum_link::{LinkState, LinkStatus};
 use plenum_placement::{Country, Isp, Organisation, Region};
@@ -67,7 +65,7 @@ fn placed(place: &PeerPlace) -> PlacedAt {
 
 fn summary(facts: &NodeFacts) -> NodeSummary {
     let (status, about) = (&facts.status, &facts.status.about);
-    let (location, machine) = (&about.location, &status.machine);
+    let location = &about.location;
     let place = location.coordinates;
     let url = &facts.addresses.public_url;
     NodeSummary {
@@ -102,16 +100,7 @@ fn summary(facts: &NodeFacts) -> NodeSummary {
         egress_capacity: about.egress_capacity,
         ingress_per_peer: status.ingress_per_peer,
         egress_per_peer: status.egress_per_peer,
-        machine: MachineStatus {
-            cpu: machine.cpu,
-            cores: machine.cores,
-            memory_used: machine.memory_used,
-            memory_total: machine.memory_total,
-            network_received: machine.network_received,
-            network_sent: machine.network_sent,
-            disk_used: machine.disk_used,
-            disk_total: machine.disk_total,
-        },
+        machine: status.machine,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{sync::Weak, time::Duration};
 
+use plenum_api::admin::MachineStatus;
 use plenum_ids::{NamespaceId, NodeId};
 use plenum_placement::{Label, Location, Measured, NodeView, Organisation};
 use plenum_supervisor::{WorkerInfo, WorkerState};
@@ -14,8 +15,6 @@ use crate::{Host, host::Shared, placement::Capacity, status::load};
 use machine::MachineWatch;
 
 mod machine;
-
-pub use machine::Machine;
 
 /// What the operator says of a node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -88,7 +87,7 @@ pub struct NodeStatus {
     #[serde(flatten)]
     pub about: About,
     /// The machine that it is on.
-    pub machine: Machine,
+    pub machine: MachineStatus,
     /// What placement goes by.
     pub measured: Measured,
     /// Rooms with a part there.
@@ -183,7 +182,7 @@ impl Measuring {
                 machine
             }
             // The process ends.
-            Err(_) => Machine::default(),
+            Err(_) => MachineStatus::default(),
         };
         let shared = &host.shared;
         let figures = host.figures();

@@ -38,8 +38,7 @@ async fn here(node: &Node, room: &plenum_ids::RoomName) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_of_one_node_is_in_a_room_of_another() {
-    let shared = Shared::new();
-    let (a, b) = tokio::join!(shared.node("a"), shared.node("b"));
+    let (_shared, a, b) = Shared::with_two().await;
     meet(&a, &b).await;
     let room = room("relayed");
     let _bob = b.join(&room, "bob").await;
@@ -73,8 +72,7 @@ async fn a_client_of_one_node_is_in_a_room_of_another() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relayed_client_notices_no_broken_link_and_goes_when_the_rooms_node_is_dead() {
-    let shared = Shared::new();
-    let (a, b) = tokio::join!(shared.node("a"), shared.node("b"));
+    let (_shared, a, b) = Shared::with_two().await;
     meet(&a, &b).await;
     let room = room("relayed");
     let mut ada = a.connect_through(&b, &room, "ada").await;
@@ -92,8 +90,7 @@ async fn a_relayed_client_notices_no_broken_link_and_goes_when_the_rooms_node_is
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_session_of_the_same_peer_replaces_a_relayed_one() {
-    let shared = Shared::new();
-    let (a, b) = tokio::join!(shared.node("a"), shared.node("b"));
+    let (_shared, a, b) = Shared::with_two().await;
     meet(&a, &b).await;
     let room = room("relayed");
     let mut ada = a.connect_through(&b, &room, "ada").await;
@@ -105,8 +102,7 @@ async fn another_session_of_the_same_peer_replaces_a_relayed_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everybody_is_led_away_from_a_node_and_has_both_for_a_moment() {
-    let shared = Shared::new();
-    let (a, b) = tokio::join!(shared.node("a"), shared.node("b"));
+    let (_shared, a, b) = Shared::with_two().await;
     meet(&a, &b).await;
     let room = room("moving");
     let mut ada = b.join(&room, "ada").await;

@@ -50,6 +50,13 @@ impl Shared {
         Self { memory }
     }
 
+    /// What two nodes share, and these.
+    pub(super) async fn with_two() -> (Self, Node, Node) {
+        let shared = Self::new();
+        let (a, b) = tokio::join!(shared.node("a"), shared.node("b"));
+        (shared, a, b)
+    }
+
     pub(super) const fn registry(&self) -> &Memory {
         &self.memory
     }

@@ -2,31 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
+use plenum_api::admin::MachineStatus;
 use sysinfo::{Disks, Networks, System};
-
-/// A machine as it was a moment ago.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Machine {
-    /// Share of all its cores that is used, from 0 to 1.
-    pub cpu: f32,
-    /// Its cores.
-    pub cores: u32,
-    /// Bytes of memory that are used.
-    pub memory_used: u64,
-    /// Bytes of memory that there are, or that the node's group may use.
-    pub memory_total: u64,
-    /// Bits received a second, on all networks.
-    pub network_received: u64,
-    /// Bits sent a second, on all networks.
-    pub network_sent: u64,
-    /// Bytes used on the disk of the system.
-    pub disk_used: u64,
-    /// Bytes that it has.
-    pub disk_total: u64,
-}
 
 /// Looks at the machine; each look tells of the time since the last one.
 pub(super) struct MachineWatch {
@@ -62,7 +39,7 @@ impl std::fmt::Debug for MachineWatch {
 }
 
 impl MachineWatch {
-    pub(super) fn look(&mut self) -> Machine {
+    pub(super) fn look(&mut self) -> MachineStatus {
         let now = Instant::now();
         let passed = now.duration_since(self.looked);
         self.looked = now;
@@ -82,7 +59,7 @@ impl MachineWatch {
                 sent.saturating_add(data.transmitted()),
             )
         });
-        Machine {
+        MachineStatus {
             cpu: self.system.global_cpu_usage() / 100.0,
             cores: u32::try_from(self.system.cpus().len()).unwrap_or(0),
             memory_used,
