@@ -118,6 +118,19 @@ pub(super) const LAYERS: &[Layer] = &[
         ],
     ),
     layer("plenum-console", &["plenum-api", "plenum-ids"]),
+    layer(
+        "plenum-client",
+        &[
+            "plenum-codec",
+            "plenum-dtls",
+            "plenum-ice",
+            "plenum-ids",
+            "plenum-params",
+            "plenum-rtp",
+            "plenum-srtp",
+            "plenum-udp",
+        ],
+    ),
     layer("plenum-sim", &["plenum-ids", "plenum-placement"]),
     // Composition: everything but the engine, which only a worker runs.
     layer(
