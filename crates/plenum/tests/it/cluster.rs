@@ -1,5 +1,6 @@
 //! Several nodes as one cluster: a Redis, and processes of the real binary that know each other through it.
 
+mod across;
 mod crowd;
 mod deaths;
 mod meeting;
@@ -7,6 +8,7 @@ mod members;
 mod modes;
 mod network;
 mod partitions;
+mod people;
 mod pipes;
 mod redis;
 mod sentinels;

@@ -1,18 +1,19 @@
 //! What travels between the workers of two nodes, looked at closely.
 
-mod people;
-
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{CLIENTS, Cluster, USER, until};
+use super::{
+    CLIENTS, Cluster, USER,
+    people::{Consumer, Speaker, Viewer, lock},
+    until,
+};
 use crate::{
     client::Client,
     node::{Node, PATIENCE},
 };
-use people::{Consumer, Speaker, Viewer, lock};
 
 /// Enough of something to be sure that it flows: half a second of sound.
 const SOME: u64 = 25;

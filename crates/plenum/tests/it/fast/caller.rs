@@ -1,6 +1,6 @@
 //! A client of our own dialect by hand, whose socket breaks when the test wants it.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, net::Ipv4Addr};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use plenum_params::transport::DtlsParameters;
@@ -42,9 +42,19 @@ impl Caller {
 
     /// Returns when it is welcome.
     pub(crate) async fn connect_to(port: u16, query: &str) -> Self {
+        Self::welcomed(port, open(port, query).await).await
+    }
+
+    /// Seems to be at that address, to a node that believes its proxies.
+    pub(crate) async fn connect_from(port: u16, room: &str, peer: &str, from: Ipv4Addr) -> Self {
+        let query = format!("room={room}&peer={peer}");
+        Self::welcomed(port, open_from(port, &query, Some(from)).await).await
+    }
+
+    async fn welcomed(port: u16, socket: Socket) -> Self {
         let mut caller = Self {
             port,
-            socket: Some(open(port, query).await),
+            socket: Some(socket),
             welcome: Value::Null,
             seen: 0,
             next_id: 1,
@@ -60,6 +70,12 @@ impl Caller {
     /// How somebody is turned away.
     pub(crate) async fn refused(port: u16, query: &str) -> Closed {
         end(&mut open(port, query).await).await
+    }
+
+    /// The same of who seems to be at that address.
+    pub(crate) async fn refused_from(port: u16, room: &str, peer: &str, from: Ipv4Addr) -> Closed {
+        let query = format!("room={room}&peer={peer}");
+        end(&mut open_from(port, &query, Some(from)).await).await
     }
 
     /// What connects a transport of this name by any certificate.
@@ -265,6 +281,10 @@ impl Caller {
 }
 
 async fn open(port: u16, query: &str) -> Socket {
+    open_from(port, query, None).await
+}
+
+async fn open_from(port: u16, query: &str, from: Option<Ipv4Addr>) -> Socket {
     let mut request = format!("ws://127.0.0.1:{port}/plenum?{query}")
         .into_client_request()
         .expect("a target");
@@ -272,6 +292,10 @@ async fn open(port: u16, query: &str) -> Socket {
     request
         .headers_mut()
         .insert("Sec-WebSocket-Protocol", protocol);
+    if let Some(from) = from {
+        let from = HeaderValue::from_str(&from.to_string()).expect("visible characters");
+        request.headers_mut().insert("X-Forwarded-For", from);
+    }
     let opened = timeout(PATIENCE, connect_async(request)).await;
     opened.expect("in time").expect("accepted").0
 }

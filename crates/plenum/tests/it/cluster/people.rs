@@ -37,8 +37,15 @@ const SOUND_BYTES: usize = 60;
 /// Time between two pictures, in packets of sound: ten a second.
 const SOUNDS_PER_PICTURE: u32 = 5;
 
-/// The stream that messages are written on.
+/// The streams that messages are written on: to everybody, and to the room's bot.
 const CHAT: u16 = 1;
+const BOT: u16 = 2;
+
+/// How loud somebody is who speaks, in dBov below the loudest.
+const VOICE: u8 = 20;
+
+/// What `chromium_audio` calls the header extension that says it.
+const AUDIO_LEVEL: u8 = 1;
 
 /// What RFC 8831 §8 gives texts.
 const TEXT: u32 = 51;
@@ -48,9 +55,20 @@ pub(super) struct Speaker {
     pub(super) client: Client,
     pub(super) sound: Value,
     pub(super) picture: Value,
-    messages: UnboundedSender<String>,
+    transport: Value,
+    messages: UnboundedSender<(u16, String)>,
     asked: Arc<Mutex<[u32; 3]>>,
+    how: Arc<Mutex<How>>,
     task: JoinHandle<()>,
+}
+
+/// How a speaker sends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How {
+    /// In dBov below the loudest; nobody hears 127.
+    pub(super) level: u8,
+    /// How many sizes of the picture, the smallest first.
+    pub(super) sizes: usize,
 }
 
 /// Takes what it is offered.
@@ -110,19 +128,47 @@ impl Speaker {
         client.ask("produceData", chat).await.expect("writes");
         let (messages, to_say) = mpsc::unbounded_channel();
         let asked = Arc::<Mutex<[u32; 3]>>::default();
-        let task = tokio::spawn(speak(line, to_say, Arc::clone(&asked)));
+        let how = Arc::new(Mutex::new(How {
+            level: VOICE,
+            sizes: PICTURE_SSRCS.len(),
+        }));
+        let told = (Arc::clone(&how), Arc::clone(&asked));
+        let task = tokio::spawn(speak(line, to_say, told));
         Self {
             client,
             sound,
             picture,
+            transport,
             messages,
             asked,
+            how,
             task,
         }
     }
 
     pub(super) fn write(&self, text: &str) {
-        self.messages.send(text.to_owned()).expect("it runs");
+        let message = (CHAT, text.to_owned());
+        self.messages.send(message).expect("it runs");
+    }
+
+    /// May write to the room's bot from now on.
+    pub(super) async fn open_bot(&mut self) {
+        let bot = json!({
+            "transportId": self.transport["id"], "label": "bot", "protocol": "",
+            "sctpStreamParameters": {"streamId": BOT, "ordered": true},
+        });
+        let opened = self.client.ask("produceData", bot).await;
+        opened.expect("writes to the bot");
+    }
+
+    pub(super) fn write_to_bot(&self, text: &str) {
+        let message = (BOT, text.to_owned());
+        self.messages.send(message).expect("it runs");
+    }
+
+    /// Goes on like this.
+    pub(super) fn send_like(&self, change: impl FnOnce(&mut How)) {
+        change(&mut lock(&self.how));
     }
 
     /// How often a key frame was asked for, for each size.
@@ -271,6 +317,7 @@ async fn connect(client: &mut Client, producing: bool) -> (Value, Line) {
 async fn join(client: &mut Client, name: &str, capabilities: &Value, reads: bool) {
     let mut join = json!({
         "displayName": name, "device": {}, "rtpCapabilities": receiver_capabilities(capabilities),
+        "plenum": {"volumes": true},
     });
     if reads {
         join["sctpCapabilities"] = sctp();
@@ -307,6 +354,7 @@ fn source(ssrc: u32, (payload_type, clock_rate): (u8, u32), mid: &str) -> RtpSou
         clock_rate,
         extensions: ExtensionIds {
             mid: Some((4, mid.to_owned())),
+            audio_level: (mid == "0").then_some(AUDIO_LEVEL),
             ..ExtensionIds::default()
         },
         ..RtpSourceConfig::default()
@@ -321,8 +369,8 @@ fn ntp() -> NtpTime {
 /// Until the speaker is gone.
 async fn speak(
     mut line: Line,
-    mut messages: UnboundedReceiver<String>,
-    asked: Arc<Mutex<[u32; 3]>>,
+    mut messages: UnboundedReceiver<(u16, String)>,
+    (how, asked): (Arc<Mutex<How>>, Arc<Mutex<[u32; 3]>>),
 ) {
     let mut sound = OpusSource::new(source(SOUND_SSRC, (111, 48_000), "0"));
     let video = |ssrc| VideoSource::new(source(ssrc, (96, 90_000), "1"), VideoFormat::Vp8, 1);
@@ -333,21 +381,21 @@ async fn speak(
         line.peer.add_sender(SendStream::new(ssrc, rtx));
     }
     let (started, mut sounds, mut answered) = (Instant::now(), 0u32, [0; 3]);
-    let mut waiting: Vec<String> = Vec::new();
+    let mut waiting: Vec<(u16, String)> = Vec::new();
     let mut ticks = interval(OpusSource::PACKET_TIME);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     loop {
         tokio::select! {
             _ = ticks.tick(), if line.peer.is_connected() => {
-                let elapsed = started.elapsed();
-                line.peer.send_rtp(&sound.speech(elapsed, SOUND_BYTES, 20));
+                let (elapsed, how) = (started.elapsed(), *lock(&how));
+                line.peer.send_rtp(&sound.speech(elapsed, SOUND_BYTES, how.level));
                 if sounds.is_multiple_of(SOUNDS_PER_PICTURE) {
                     let requests = PICTURE_SSRCS.map(|ssrc| {
                         let requests = line.peer.key_frame_requests.get(&ssrc);
                         requests.copied().unwrap_or_default()
                     });
                     let all = pictures.iter_mut().zip(PICTURE_BYTES).enumerate();
-                    for (index, (picture, bytes)) in all {
+                    for (index, (picture, bytes)) in all.take(how.sizes) {
                         let is_key = sounds == 0 || requests[index] > answered[index];
                         for packet in picture.frame(elapsed, is_key, bytes) {
                             line.peer.send_rtp(&packet);
@@ -367,8 +415,8 @@ async fn speak(
         }
         line.take_datagrams();
         if line.peer.has_data() {
-            for message in waiting.drain(..) {
-                let how = (CHAT, Reliability::default());
+            for (stream, message) in waiting.drain(..) {
+                let how = (stream, Reliability::default());
                 let sent = line.peer.send_message(Instant::now(), how, TEXT, message);
                 sent.expect("a short message");
             }
