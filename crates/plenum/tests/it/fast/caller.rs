@@ -7,7 +7,7 @@ use plenum_params::transport::DtlsParameters;
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
+    MaybeTlsStream, WebSocketStream, connect_async_with_config,
     tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue},
 };
 
@@ -296,7 +296,9 @@ async fn open_from(port: u16, query: &str, from: Option<Ipv4Addr>) -> Socket {
         let from = HeaderValue::from_str(&from.to_string()).expect("visible characters");
         request.headers_mut().insert("X-Forwarded-For", from);
     }
-    let opened = timeout(PATIENCE, connect_async(request)).await;
+    // As browsers do: nothing waits until what was said before is acknowledged.
+    let connecting = connect_async_with_config(request, None, true);
+    let opened = timeout(PATIENCE, connecting).await;
     opened.expect("in time").expect("accepted").0
 }
 

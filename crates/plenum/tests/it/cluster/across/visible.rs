@@ -28,6 +28,7 @@ pub(super) async fn what_is_sent_is_seen_at_once(cluster: &Cluster) {
         };
         let (made, seen_by_bob, seen_by_carl) =
             tokio::join!(ada.answer(request), seen(&mut bob), seen(&mut carl));
+        println!(began.elapsed(), seen_by_bob.1, seen_by_carl.1);
         let producer = made.expect("produces")["producerId"].clone();
         for (id, after) in [seen_by_bob, seen_by_carl] {
             assert_eq!(id, producer);
