@@ -15,8 +15,10 @@ fn ended((code, reason): Closed) -> (u16, String) {
     (code, word.unwrap_or(reason))
 }
 
-fn done(result: Result<Value, (i64, String)>) {
-    assert_eq!(result, Ok(json!({})));
+/// Asks for something that is done without further words.
+async fn does(caller: &mut Caller, method: &str, data: &Value) {
+    let answer = caller.ask(method, data.clone()).await;
+    assert_eq!(answer, Ok(json!({})), "{method} {data}");
 }
 
 /// Waits for that notification with these very words; what is told in others meanwhile is passed over.
@@ -46,35 +48,35 @@ pub(super) async fn hosts_decide_about_people_of_other_nodes(cluster: &Cluster) 
     let mut carl = enter(cluster, 2, "moderated", "carl").await;
     let of_bob = json!({"peerId": "bob"});
 
-    done(bob.ask("raiseHand", json!({"raised": true})).await);
+    does(&mut bob, "raiseHand", &json!({"raised": true})).await;
     let raised = |raised: bool| json!({"peerId": "bob", "handRaised": raised});
     hears(&mut ada, "peerChanged", raised(true)).await;
     hears(&mut carl, "peerChanged", raised(true)).await;
-    done(ada.ask("lowerHand", of_bob.clone()).await);
+    does(&mut ada, "lowerHand", &of_bob).await;
     hears(&mut bob, "peerChanged", raised(false)).await;
     hears(&mut carl, "peerChanged", raised(false)).await;
     let called = json!({"displayName": "Robert"});
-    done(bob.ask("setDisplayName", called).await);
+    does(&mut bob, "setDisplayName", &called).await;
     let called = json!({"peerId": "bob", "displayName": "Robert"});
     hears(&mut ada, "peerChanged", called).await;
 
     let sound = sends_sound(&mut bob, 1111).await;
     let of_sound = json!({"peerId": "bob", "producerId": sound["producerId"]});
     assert_eq!(carl.notified("producerAdded").await["peerId"], "bob");
-    done(ada.ask("mute", of_bob.clone()).await);
+    does(&mut ada, "mute", &of_bob).await;
     hears(&mut bob, "producerMuted", sound.clone()).await;
     hears(&mut carl, "producerPaused", of_sound.clone()).await;
-    done(bob.ask("resumeProducer", sound.clone()).await);
+    does(&mut bob, "resumeProducer", &sound).await;
     hears(&mut carl, "producerResumed", of_sound.clone()).await;
     let id = json!({"producerId": sound["producerId"]});
-    done(ada.ask("closeProducerOf", id).await);
+    does(&mut ada, "closeProducerOf", &id).await;
     hears(&mut bob, "producerClosed", sound).await;
     hears(&mut carl, "producerRemoved", of_sound).await;
 
     // Who is a listener sends nothing, who is a speaker again may, and nobody but hosts decides.
     let sound = sends_sound(&mut bob, 2222).await;
     let role = |role: &str| json!({"peerId": "bob", "role": role});
-    done(ada.ask("setRole", role("listener")).await);
+    does(&mut ada, "setRole", &role("listener")).await;
     hears(&mut bob, "producerClosed", sound).await;
     hears(&mut carl, "peerChanged", role("listener")).await;
     let produce = bob.produce_data("audio", &chromium_audio(3333));
@@ -84,19 +86,19 @@ pub(super) async fn hosts_decide_about_people_of_other_nodes(cluster: &Cluster) 
     assert_eq!(refused.expect_err("no host").0, 403);
     let refused = bob.ask("setRoom", json!({"locked": true})).await;
     assert_eq!(refused.expect_err("no host").0, 403);
-    done(ada.ask("setRole", role("host")).await);
+    does(&mut ada, "setRole", &role("host")).await;
     hears(&mut carl, "peerChanged", role("host")).await;
     // A host at a node that is not the room's home.
-    done(bob.ask("lowerHand", json!({"peerId": "carl"})).await);
+    does(&mut bob, "lowerHand", &json!({"peerId": "carl"})).await;
     let silent = json!({"peerId": "carl", "grants": {"publish": [], "subscribe": true}});
-    done(bob.ask("setGrants", silent).await);
+    does(&mut bob, "setGrants", &silent).await;
     let grants = carl.notified("grantsChanged").await;
     assert_eq!(grants["grants"]["publish"], json!([]), "{grants}");
 
-    done(bob.ask("kick", json!({"peerId": "carl"})).await);
+    does(&mut bob, "kick", &json!({"peerId": "carl"})).await;
     assert_eq!(ended(carl.closed().await), (4403, "kicked".to_owned()));
     assert_eq!(ada.notified("peerLeft").await, json!({"peerId": "carl"}));
-    done(ada.ask("closeRoom", json!({})).await);
+    does(&mut ada, "closeRoom", &json!({})).await;
     for caller in [&mut ada, &mut bob] {
         assert_eq!(
             ended(caller.closed().await),
@@ -110,14 +112,14 @@ pub(super) async fn hosts_decide_who_comes_in_at_other_nodes(cluster: &Cluster) 
     let mut ada = enter(cluster, 0, room, "ada").await;
     let mut bob = enter(cluster, 1, room, "bob").await;
     let set = json!({"lobby": true, "metadata": {"topic": "tea"}});
-    done(ada.ask("setRoom", set.clone()).await);
+    does(&mut ada, "setRoom", &set).await;
     becomes(&mut bob, &set).await;
 
     let mut carl = arrive(cluster, 2, room, "carl").await;
     assert_eq!(carl.join("Carl").await, json!({"waiting": true}));
     let knock = ada.notified("knock").await;
     assert_eq!(knock, json!({"peerId": "carl", "displayName": "Carl"}));
-    done(ada.ask("admit", json!({"peerId": "carl"})).await);
+    does(&mut ada, "admit", &json!({"peerId": "carl"})).await;
     let admitted = carl.notified("admitted").await;
     assert_eq!(
         admitted["peers"].as_array().map(Vec::len),
@@ -130,11 +132,11 @@ pub(super) async fn hosts_decide_who_comes_in_at_other_nodes(cluster: &Cluster) 
     let mut dora = arrive(cluster, 1, room, "dora").await;
     assert_eq!(dora.join("Dora").await, json!({"waiting": true}));
     assert_eq!(ada.notified("knock").await["peerId"], "dora");
-    done(ada.ask("refuse", json!({"peerId": "dora"})).await);
+    does(&mut ada, "refuse", &json!({"peerId": "dora"})).await;
     assert_eq!(ended(dora.closed().await), (4403, "refused".to_owned()));
 
     let lock = json!({"lobby": false, "locked": true});
-    done(ada.ask("setRoom", lock.clone()).await);
+    does(&mut ada, "setRoom", &lock).await;
     for caller in [&mut bob, &mut carl] {
         becomes(caller, &lock).await;
     }
@@ -143,7 +145,7 @@ pub(super) async fn hosts_decide_who_comes_in_at_other_nodes(cluster: &Cluster) 
     let (code, reason) = eve.ask("join", join).await.expect_err("locked");
     assert_eq!((code, reason.starts_with("locked: ")), (403, true));
     let full = json!({"locked": false, "maxPeers": 3});
-    done(ada.ask("setRoom", full.clone()).await);
+    does(&mut ada, "setRoom", &full).await;
     for caller in [&mut bob, &mut carl] {
         becomes(caller, &full).await;
     }

@@ -5,7 +5,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{arrive, enter};
-use crate::{client::chromium_audio, cluster::Cluster, fast::caller::Caller, node::PATIENCE};
+use crate::{
+    client::chromium_audio,
+    cluster::Cluster,
+    fast::caller::Caller,
+    node::{PATIENCE, report},
+};
 
 /// How often.
 const TIMES: u32 = 50;
@@ -28,7 +33,6 @@ pub(super) async fn what_is_sent_is_seen_at_once(cluster: &Cluster) {
         };
         let (made, seen_by_bob, seen_by_carl) =
             tokio::join!(ada.answer(request), seen(&mut bob), seen(&mut carl));
-        println!(began.elapsed(), seen_by_bob.1, seen_by_carl.1);
         let producer = made.expect("produces")["producerId"].clone();
         for (id, after) in [seen_by_bob, seen_by_carl] {
             assert_eq!(id, producer);
@@ -46,10 +50,11 @@ pub(super) async fn what_is_sent_is_seen_at_once(cluster: &Cluster) {
     took.sort_unstable();
     let (median, worst) = (took[took.len() / 2], took[took.len() - 1]);
     let most = took[took.len() * 95 / 100];
-    println!(
+    let line = format!(
         "{TIMES} producers at two other nodes, from the request on: median {median:?}, 95 % {most:?}, \
          worst {worst:?} (promised: {PROMISED:?})"
     );
+    report(&line);
     assert!(worst < PATIENCE / 3, "{worst:?}");
     for caller in [ada, bob, carl] {
         caller.leave().await;
