@@ -2,12 +2,12 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use plenum_dtls::SrtpProfileId;
-use plenum_engine::{Datagram, Engine, SendBatch, SocketConfig};
+use plenum_engine::SocketConfig;
 use plenum_harness::{
     World, WorldConfig,
     parameters::{opus, opus_receiver, vp8, vp8_receiver},
@@ -19,15 +19,17 @@ use plenum_params::{
     transport::WebRtcTransportOptions,
 };
 use plenum_srtp::Opener;
-use plenum_udp::{BindOptions, Message, RecvBatch, Sender, UdpSocket, thread_cpu_time};
+use plenum_udp::{BindOptions, UdpSocket, thread_cpu_time};
 
-use crate::sink::Sink;
+use crate::{
+    node::{Cost, Node},
+    receivers::Receivers,
+    sink::Sink,
+};
 
 mod publisher;
-mod receivers;
 
 use publisher::Publisher;
-use receivers::Receivers;
 
 /// Packets of a frame.
 pub const PACKETS: usize = 8;
@@ -61,25 +63,10 @@ pub enum Load {
 /// An engine with one sender and connected receivers.
 pub struct Forwarding {
     load: Load,
-    engine: Engine,
-    now: Instant,
-    socket: UdpSocket,
+    node: Node,
     publisher: Publisher,
     receivers: Receivers,
-    receive: RecvBatch,
-    batch: SendBatch,
-    sender: Sender,
     frames: usize,
-}
-
-/// What one frame cost.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "two plain figures")]
-pub struct FrameCost {
-    /// Datagrams sent to receivers.
-    pub datagrams: u64,
-    /// CPU time of the forwarding thread, reception included.
-    pub cpu: Duration,
 }
 
 impl Forwarding {
@@ -133,14 +120,9 @@ impl Forwarding {
         let sender = peers.pop().context("the sender")?;
         let forwarding = Self {
             load,
-            engine,
-            now,
-            socket,
+            node: Node::new(engine, now, socket),
             publisher: Publisher::new(load, publisher, sender)?,
             receivers: Receivers::new(sealers),
-            receive: RecvBatch::new(),
-            batch: SendBatch::new(),
-            sender: Sender::new(),
             frames: 0,
         };
         Ok((forwarding, openers))
@@ -152,24 +134,23 @@ impl Forwarding {
     }
 
     /// Sends one frame to the engine's socket and forwards it; then the time to the next one passes.
-    pub fn forward_frame(&mut self) -> Result<FrameCost> {
-        let packets = self.publisher.publish(self.socket.local_addr())?;
-        let start = thread_cpu_time();
-        let mut datagrams = 0;
+    pub fn forward_frame(&mut self) -> Result<Cost> {
+        let packets = self.publisher.publish(self.node.socket.local_addr())?;
+        let mut cost = Cost::default();
         if self.load == Load::Switching {
-            datagrams += self.switch()?;
+            cost.add(self.switch()?);
         }
-        datagrams += self.take(packets)?;
-        let cpu = thread_cpu_time().saturating_sub(start);
+        cost.add(self.node.take(packets)?);
         if self.load == Load::Plain {
-            self.now += FRAME_TIME;
+            self.node.now += FRAME_TIME;
         }
         self.frames += 1;
-        Ok(FrameCost { datagrams, cpu })
+        Ok(cost)
     }
 
     /// Receivers whose turn it is want another stream than before.
-    fn switch(&mut self) -> Result<u64> {
+    fn switch(&mut self) -> Result<Cost> {
+        let start = thread_cpu_time();
         let first = self.frames % SWITCH_EVERY;
         for index in (first..self.receivers.len()).step_by(SWITCH_EVERY) {
             let turn = index + self.frames / SWITCH_EVERY;
@@ -178,106 +159,43 @@ impl Forwarding {
                 temporal: None,
             };
             let consumer = ConsumerId::from_u128(index as u128);
-            self.engine
-                .set_preferred_layers(self.now, consumer, layers)?;
+            let engine = &mut self.node.engine;
+            engine.set_preferred_layers(self.node.now, consumer, layers)?;
         }
-        Ok(self.send())
+        Ok(Cost {
+            datagrams: self.node.send(),
+            cpu: thread_cpu_time().saturating_sub(start),
+        })
     }
 
     /// Lets the receivers answer what `sink` has got since the last call, and the time to the next frame pass; to be
     /// called when all datagrams of [`Self::forward_frame`] have arrived. Nothing for [`Load::Plain`].
-    pub fn listen(&mut self, sink: &Sink) -> Result<FrameCost> {
-        let mut cost = FrameCost::default();
+    pub fn listen(&mut self, sink: &Sink) -> Result<Cost> {
+        let mut cost = Cost::default();
         if self.load == Load::Plain {
             return Ok(cost);
         }
-        self.receivers.note(sink, self.now);
-        let next_frame = self.now + FRAME_TIME;
-        let half_time = self.now + FRAME_TIME / 2;
-        cost.add(self.pass(half_time));
+        self.receivers.note(sink, self.node.now);
+        let next_frame = self.node.now + FRAME_TIME;
+        let half_time = self.node.now + FRAME_TIME / 2;
+        cost.add(self.node.pass(half_time));
         for chunk in self.receivers.due(next_frame) {
             self.receivers
-                .report(&chunk, sink, self.socket.local_addr())?;
-            let start = thread_cpu_time();
-            let datagrams = self.take(chunk.len())?;
-            let cpu = thread_cpu_time().saturating_sub(start);
-            cost.add(FrameCost { datagrams, cpu });
+                .report(&chunk, sink, self.node.socket.local_addr())?;
+            cost.add(self.node.take(chunk.len())?);
         }
-        cost.add(self.pass(next_frame));
+        cost.add(self.node.pass(next_frame));
         Ok(cost)
     }
 
     /// How many messages left with 1, 2–3, 4–7, 8–15, 16–31 and 32–64 segments so far.
     pub fn group_sizes(&self) -> [u64; 6] {
-        self.engine.stats().group_sizes
+        self.node.engine.stats().group_sizes
     }
 
     /// Datagrams sent so far.
     pub fn datagrams_sent(&self) -> u64 {
-        self.engine.stats().datagrams_sent
-    }
-
-    /// Receives so many datagrams and does what the engine wants done; returns what it has sent.
-    fn take(&mut self, expected: usize) -> Result<u64> {
-        let mut datagrams = 0;
-        let mut arrived = 0;
-        let deadline = Instant::now() + Duration::from_secs(1);
-        while arrived < expected {
-            self.socket.recv(&mut self.receive)?;
-            ensure!(Instant::now() < deadline, "a datagram was lost on loopback");
-            let received = self.receive.datagrams_mut().map(|received| {
-                arrived += 1;
-                Datagram {
-                    socket: 0,
-                    from: received.from,
-                    data: received.data,
-                }
-            });
-            self.engine.handle_datagrams(self.now, received);
-            datagrams += self.send();
-        }
-        Ok(datagrams)
-    }
-
-    /// Lets time pass, every deadline on its own.
-    fn pass(&mut self, until: Instant) -> FrameCost {
-        let start = thread_cpu_time();
-        let mut datagrams = 0;
-        while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= until) {
-            self.now = self.now.max(due);
-            self.engine.handle_timeout(self.now);
-            datagrams += self.send();
-        }
-        self.now = until;
-        FrameCost {
-            datagrams,
-            cpu: thread_cpu_time().saturating_sub(start),
-        }
-    }
-
-    fn send(&mut self) -> u64 {
-        let mut datagrams = 0;
-        loop {
-            let more = self.engine.poll_transmit(self.now, &mut self.batch);
-            let messages = self.batch.transmits().map(|transmit| Message {
-                to: transmit.to,
-                data: transmit.data,
-                segment_size: transmit.segment_size,
-            });
-            datagrams += self.sender.send(&self.socket, messages).datagrams;
-            self.batch.clear();
-            if !more {
-                return datagrams;
-            }
-        }
-    }
-}
-
-impl FrameCost {
-    /// Adds another one.
-    pub fn add(&mut self, other: Self) {
-        self.datagrams += other.datagrams;
-        self.cpu += other.cpu;
+        self.node.engine.stats().datagrams_sent
     }
 }
 

@@ -5,5 +5,8 @@ pub mod bare;
 pub mod bwe;
 pub mod forward;
 pub mod instructions;
+pub mod meeting;
+pub mod node;
+pub mod receivers;
 pub mod report;
 pub mod sink;

@@ -1,6 +1,9 @@
 //! Medians, tables and the machine's description.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, fs, path::Path};
+
+use anyhow::Result;
+use serde::Serialize;
 
 /// The middle of some samples; 0 without any.
 pub fn median(samples: &mut [f64]) -> f64 {
@@ -15,7 +18,7 @@ pub fn median(samples: &mut [f64]) -> f64 {
 
 /// Processor, cores, memory, kernel and compiler, so that a figure can be judged later.
 pub fn machine() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cpuinfo = read("/proc/cpuinfo");
     let model = cpuinfo
         .lines()
@@ -42,6 +45,19 @@ pub fn machine() -> String {
         kernel.trim()
     );
     text
+}
+
+/// Keeps the figures of a benchmark in `target`.
+#[expect(
+    clippy::print_stdout,
+    reason = "a benchmark says where its results are"
+)]
+pub fn write_json(name: &str, rows: &impl Serialize) -> Result<()> {
+    let path = Path::new("target").join(format!("{name}.json"));
+    fs::create_dir_all("target")?;
+    fs::write(&path, serde_json::to_string_pretty(rows)?)?;
+    println!("\nwritten to {}", path.display());
+    Ok(())
 }
 
 #[cfg(test)]

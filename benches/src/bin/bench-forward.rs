@@ -13,9 +13,9 @@ use std::{
 
 use anyhow::Result;
 use plenum_bench::{
-    bare::{BareLoop, Mode},
+    bare::{BareLoop, Mode, frame},
     forward::{Forwarding, Load, PACKET_BYTES, PACKETS},
-    report::{machine, median},
+    report::{machine, median, write_json},
     sink::Sink,
 };
 use plenum_dtls::SrtpProfileId;
@@ -95,11 +95,7 @@ fn main() -> Result<()> {
             rows.push(row);
         }
     }
-    let path = std::path::Path::new("target").join("bench-forward.json");
-    std::fs::create_dir_all("target")?;
-    std::fs::write(&path, serde_json::to_string_pretty(&rows)?)?;
-    println!("\nwritten to {}", path.display());
-    Ok(())
+    write_json("bench-forward", &rows)
 }
 
 /// One series of measurements.
@@ -261,16 +257,4 @@ fn histogram(sizes: [u64; 6]) -> String {
         .map(|(label, count)| format!("{label}: {count}"))
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-/// A frame of equal plain packets.
-fn frame() -> Vec<Vec<u8>> {
-    (0..PACKETS)
-        .map(|index| {
-            let mut packet = vec![0x5a; PACKET_BYTES];
-            packet[..12].copy_from_slice(&[0x80, 111, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-            packet[1] |= u8::from(index + 1 == PACKETS) << 7;
-            packet
-        })
-        .collect()
 }

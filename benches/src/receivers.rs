@@ -25,7 +25,7 @@ const SPACING: Duration = Duration::from_micros(100);
 const AT_ONCE: usize = 64;
 
 /// All receivers.
-pub(super) struct Receivers {
+pub struct Receivers {
     all: Vec<Receiver>,
     sender: Sender,
     origin: Option<Instant>,
@@ -40,7 +40,8 @@ struct Receiver {
 }
 
 impl Receivers {
-    pub(super) fn new(sealers: Vec<Sealer>) -> Self {
+    /// Receivers that encrypt with these.
+    pub fn new(sealers: Vec<Sealer>) -> Self {
         let receiver = |sealer| Receiver {
             sealer,
             arrived: Vec::new(),
@@ -54,12 +55,18 @@ impl Receivers {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// How many.
+    pub fn len(&self) -> usize {
         self.all.len()
     }
 
+    /// What receiver `index` encrypts with.
+    pub fn sealer(&mut self, index: usize) -> &mut Sealer {
+        &mut self.all[index].sealer
+    }
+
     /// Takes what the sink has got of what left at `sent`.
-    pub(super) fn note(&mut self, sink: &Sink, sent: Instant) {
+    pub fn note(&mut self, sink: &Sink, sent: Instant) {
         let origin = *self.origin.get_or_insert(sent);
         let count = self.all.len() as u32;
         for (index, receiver) in (0..).zip(&mut self.all) {
@@ -75,7 +82,7 @@ impl Receivers {
     }
 
     /// Receivers who report before `until`, in portions.
-    pub(super) fn due(&mut self, until: Instant) -> Vec<Vec<usize>> {
+    pub fn due(&mut self, until: Instant) -> Vec<Vec<usize>> {
         let mut due = Vec::new();
         for (index, receiver) in self.all.iter_mut().enumerate() {
             let is_due = receiver.next_report.is_some_and(|at| at < until);
@@ -88,7 +95,7 @@ impl Receivers {
     }
 
     /// Sends the reports of these receivers.
-    pub(super) fn report(&mut self, who: &[usize], sink: &Sink, to: SocketAddr) -> Result<()> {
+    pub fn report(&mut self, who: &[usize], sink: &Sink, to: SocketAddr) -> Result<()> {
         for &index in who {
             let receiver = &mut self.all[index];
             let datagram = receiver.report()?;

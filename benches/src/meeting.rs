@@ -1,0 +1,237 @@
+//! A meeting as it is: everybody has a small picture and a voice that is not always heard, and receives all others.
+//!
+//! Sizes and times of the packets are those of a real sender, each member at a time of its own.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use plenum_dtls::SrtpProfileId;
+use plenum_engine::SocketConfig;
+use plenum_harness::{
+    World, WorldConfig,
+    parameters::{encoding, opus, opus_receiver, vp8, vp8_receiver},
+};
+use plenum_params::transport::WebRtcTransportOptions;
+use plenum_srtp::Opener;
+use plenum_udp::{BindOptions, Message, Sender, UdpSocket};
+
+use crate::{
+    node::{Cost, Node},
+    receivers::Receivers,
+    sink::Sink,
+};
+
+mod packets;
+mod score;
+
+use packets::Stream;
+use score::{Note, Score};
+
+/// Far above what everybody receives, so that nobody's picture is taken away.
+const PATH_BITRATE: u32 = 100_000_000;
+
+/// A room with everybody in it.
+pub struct Meeting {
+    node: Node,
+    score: Score,
+    members: Vec<Member>,
+    receivers: Receivers,
+    sender: Sender,
+    overhead: usize,
+    /// How long the loop waits before it takes what has come.
+    window: Duration,
+    time: Duration,
+}
+
+struct Member {
+    /// Picture and voice.
+    streams: [Stream; 2],
+    /// Transport-wide, the next.
+    transport_number: u16,
+}
+
+/// What a span of a meeting was.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "plain figures")]
+pub struct Span {
+    /// What it cost, with everything that goes out.
+    pub cost: Cost,
+    /// Packets of media that receivers ought to get.
+    pub media: u64,
+    /// Datagrams that did not arrive.
+    pub missing: u64,
+}
+
+impl Meeting {
+    /// Connects a member for each socket of `sink`, without sockets. Packets that come within `window` of the first one are
+    /// taken in one turn of the loop.
+    pub fn connect(
+        profile: SrtpProfileId,
+        window: Duration,
+        sink: &Sink,
+    ) -> Result<(Self, Vec<Opener>)> {
+        let options = BindOptions {
+            recv_buffer: Some(4 << 20),
+            send_buffer: Some(4 << 20),
+            ..BindOptions::default()
+        };
+        let socket = UdpSocket::bind((IpAddr::V4(Ipv4Addr::LOCALHOST), 0).into(), &options)?;
+        let mut world = World::with_config(WorldConfig {
+            srtp_profiles: vec![profile],
+            socket: SocketConfig {
+                gso: socket.supports_gso(),
+                ..SocketConfig::new(socket.local_addr())
+            },
+            consent_timeout: Duration::from_hours(1),
+        });
+        let path = WebRtcTransportOptions {
+            initial_outgoing_bitrate: Some(PATH_BITRATE),
+            min_outgoing_bitrate: Some(PATH_BITRATE),
+            ..WebRtcTransportOptions::default()
+        };
+        let count = sink.addresses().len();
+        for address in sink.addresses() {
+            let index = world.add_peer_at(*address, &path);
+            world.connect_at_once(index);
+        }
+        for from in 0..count {
+            let [picture, voice] = ssrcs(from);
+            let sent = [vp8(vec![encoding(picture)]), opus(voice)];
+            for (kind, sent) in sent.into_iter().enumerate() {
+                let producer = world.produce(from, (2 * from + kind) as u128, sent);
+                for to in (0..count).filter(|to| *to != from) {
+                    let ssrc = Self::ssrc(from, kind);
+                    let received = if kind == 0 {
+                        vp8_receiver(ssrc)
+                    } else {
+                        opus_receiver(ssrc)
+                    };
+                    let id = (to * count + from) * 2 + kind;
+                    world.consume(to, id as u128, producer, received);
+                }
+            }
+        }
+        let World {
+            engine, now, peers, ..
+        } = world;
+        let first = peers.first().context("a meeting needs somebody")?;
+        let overhead = first
+            .profile()
+            .context("everybody is connected")?
+            .rtp_overhead();
+        let (mut sealers, mut openers) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for peer in peers {
+            let (sealer, opener) = peer.into_keys().context("everybody is connected")?;
+            sealers.push(sealer);
+            openers.push(opener);
+        }
+        let member = |index| Member {
+            streams: ssrcs(index).map(Stream::new),
+            transport_number: 0,
+        };
+        let meeting = Self {
+            node: Node::new(engine, now, socket),
+            score: Score::new(count),
+            members: (0..count).map(member).collect(),
+            receivers: Receivers::new(sealers),
+            sender: Sender::new(),
+            overhead,
+            window,
+            time: Duration::ZERO,
+        };
+        Ok((meeting, openers))
+    }
+
+    /// What members get of member `from`; `kind` 0 is the picture, 1 the voice.
+    pub const fn ssrc(from: usize, kind: usize) -> u32 {
+        100_000 + 10 * from as u32 + 4 * kind as u32
+    }
+
+    /// What packets of so long a time are, as the bare loop is to send them: whose, and how long.
+    pub fn notes(&self, time: Duration) -> Vec<Vec<(usize, usize)>> {
+        let mut score = self.score.clone();
+        let mut turns = Vec::new();
+        while score.next_at() < self.time + time {
+            let turn = score.take_within(self.window);
+            turns.push(turn.iter().map(|note| (note.member, note.len)).collect());
+        }
+        turns
+    }
+
+    /// Lets so much time pass; `expected` datagrams have arrived at `sink` before, and after.
+    pub fn play(&mut self, time: Duration, sink: &Sink, expected: &mut u64) -> Result<Span> {
+        let until = self.time + time;
+        let origin = self.node.now - self.time;
+        let hearers = self.members.len() as u64 - 1;
+        let mut span = Span::default();
+        while self.score.next_at() < until {
+            let turn = self.score.take_within(self.window);
+            self.time = turn.last().map_or(self.time, |note| note.at);
+            let mut cost = self.node.pass(origin + self.time);
+            for note in &turn {
+                self.publish(note, sink)?;
+            }
+            cost.add(self.node.take(turn.len())?);
+            span.media += turn.len() as u64 * hearers;
+            span.missing += arrive(sink, expected, cost.datagrams);
+            span.cost.add(cost);
+            self.receivers.note(sink, self.node.now);
+            for chunk in self.receivers.due(self.node.now) {
+                self.receivers
+                    .report(&chunk, sink, self.node.socket.local_addr())?;
+                let cost = self.node.take(chunk.len())?;
+                span.missing += arrive(sink, expected, cost.datagrams);
+                span.cost.add(cost);
+            }
+        }
+        self.time = self.time.max(until);
+        let cost = self.node.pass(origin + self.time);
+        span.missing += arrive(sink, expected, cost.datagrams);
+        span.cost.add(cost);
+        Ok(span)
+    }
+
+    /// How many messages left with 1, 2–3, 4–7, 8–15, 16–31 and 32–64 segments so far.
+    pub fn group_sizes(&self) -> [u64; 6] {
+        self.node.engine.stats().group_sizes
+    }
+
+    /// Datagrams sent so far.
+    pub fn datagrams_sent(&self) -> u64 {
+        self.node.engine.stats().datagrams_sent
+    }
+
+    fn publish(&mut self, note: &Note, sink: &Sink) -> Result<()> {
+        let member = &mut self.members[note.member];
+        let number = member.transport_number;
+        member.transport_number = number.wrapping_add(1);
+        let sealer = self.receivers.sealer(note.member);
+        let packet = member.streams[note.kind].packet(note, number, sealer, self.overhead)?;
+        let message = Message {
+            to: self.node.socket.local_addr(),
+            segment_size: packet.len() as u16,
+            data: &packet,
+        };
+        let from = sink.socket(note.member);
+        let report = self.sender.send(from, std::iter::once(message));
+        ensure!(report.datagrams == 1, "a packet was not sent");
+        Ok(())
+    }
+}
+
+/// Waits for so many more; returns how many did not come.
+fn arrive(sink: &Sink, expected: &mut u64, more: u64) -> u64 {
+    *expected += more;
+    let missing = sink.wait_for(*expected);
+    *expected -= missing;
+    missing
+}
+
+/// Of a member's picture and voice.
+fn ssrcs(member: usize) -> [u32; 2] {
+    let first = 1000 + 10 * member as u32;
+    [first, first + 4]
+}
