@@ -134,6 +134,14 @@ test-long: page fuzz-run ## What takes too long for every change: many more rand
 bench-forward: ## Cost of forwarding beside bare send loops; writes target/bench-forward.json.
 	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-forward -- $(ARGS)
 
+.PHONY: bench-scale
+bench-scale: ## Cost of forwarding by the number of subscribers; writes target/bench-scale.json.
+	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-scale
+
+.PHONY: bench-meeting
+bench-meeting: ## Cost of forwarding in a meeting of 25; writes target/bench-meeting.json.
+	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-meeting
+
 .PHONY: bench-bwe
 bench-bwe: ## How receivers behind narrow links are served, in virtual time; writes docs/perf/bwe.
 	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-bwe -- --write docs/perf/bwe $(ARGS)

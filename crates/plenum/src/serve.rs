@@ -294,6 +294,7 @@ fn supervisor_config(config: &Config) -> anyhow::Result<SupervisorConfig> {
         min_port: config.rtc.min_port,
         ports_per_worker: plan.per_worker(),
         consent_timeout: config.rtc.consent_timeout(),
+        max_hold: config.rtc.max_hold(),
         pin_cpus: config.workers.pin_cpus,
         log: log_options(config)?,
         log_json: config.log.format == LogFormat::Json,

@@ -144,6 +144,7 @@ keys! {
     rtc.min_port: u16,
     rtc.ports_per_worker: u16,
     rtc.consent_timeout_s: u32,
+    rtc.max_hold_us: u32,
     rtc.initial_outgoing_bitrate: u32,
     rtc.min_outgoing_bitrate: u32,
     rtc.max_outgoing_bitrate: Option<u32>,

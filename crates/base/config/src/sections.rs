@@ -215,6 +215,8 @@ pub struct Rtc {
     pub ports_per_worker: u16,
     /// Seconds without an ICE check after which a client is believed gone.
     pub consent_timeout_s: u32,
+    /// Microseconds for which a busy worker may wait for more packets before it forwards; 0: not at all.
+    pub max_hold_us: u32,
     /// Bit/s assumed towards a receiver before anything was measured.
     pub initial_outgoing_bitrate: u32,
     /// Bit/s below which the estimate towards a receiver never falls.
@@ -229,6 +231,11 @@ impl Rtc {
     /// `consent_timeout_s` as a duration.
     pub fn consent_timeout(&self) -> Duration {
         Duration::from_secs(self.consent_timeout_s.into())
+    }
+
+    /// `max_hold_us` as a duration.
+    pub fn max_hold(&self) -> Duration {
+        Duration::from_micros(self.max_hold_us.into())
     }
 
     /// Lower and upper bound of the estimate towards a receiver.
@@ -250,6 +257,8 @@ impl Default for Rtc {
             ports_per_worker: 1_000,
             // mediasoup-demo's; browsers check every 2.5 s (libwebrtc), RFC 7675 allows 30.
             consent_timeout_s: 20,
+            // A frame of libwebrtc leaves within about 1 ms; more would show in what people hear of each other.
+            max_hold_us: 2_000,
             // mediasoup-demo's.
             initial_outgoing_bitrate: 1_000_000,
             // mediasoup's own floor: less than one Opus stream takes with its headers, so that a lower one would gain

@@ -98,6 +98,9 @@ impl Config {
             range,
             consent,
         );
+        let hold = rtc.max_hold_us;
+        let range = "from 0 to 10000 (microseconds)";
+        check(hold <= 10_000, "rtc.max_hold_us", range, hold);
         // Below it not even audio gets through.
         let lowest = 30_000;
         let range = "at least 30000 (bit/s)";

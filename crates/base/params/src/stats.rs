@@ -226,6 +226,8 @@ pub struct WorkerStats {
     /// How long datagrams stayed here: those that left at once from their arrival until the kernel had taken all that
     /// came of their batch, those that had to wait in a pacer until they left it.
     pub forwarding_delay: DelayHistogram,
+    /// How long packets wait for others at present, because there is much to do, microseconds.
+    pub hold_us: u32,
     /// Events for the node that were left out because it was behind.
     pub events_dropped: u64,
     /// Bytes for the node that wait on the control socket.

@@ -57,6 +57,8 @@ pub struct WorkerConfig {
     pub own_ports: OwnPorts,
     /// ICE consent is lost after this long without a check.
     pub consent_timeout: Duration,
+    /// How long it may wait for more packets under load before it forwards; 0: not at all.
+    pub max_hold: Duration,
     /// SRTP profiles that DTLS may choose, by their IANA names, in order of preference; empty: the default order.
     pub srtp_profiles: Vec<String>,
     /// What it logs, to its standard error.

@@ -34,6 +34,8 @@ pub struct SupervisorConfig {
     pub arguments: Vec<OsString>,
     /// ICE consent is lost after this long without a check.
     pub consent_timeout: Duration,
+    /// How long workers may wait for more packets under load before they forward; 0: not at all.
+    pub max_hold: Duration,
     /// SRTP profiles that DTLS may choose, by their IANA names, in order of preference; empty: the default order.
     pub srtp_profiles: Vec<String>,
     /// Send every datagram by itself, even if the kernel could segment.
@@ -80,6 +82,8 @@ impl Default for SupervisorConfig {
             executable: "/proc/self/exe".into(),
             arguments: vec!["worker".into()],
             consent_timeout: Duration::from_secs(30),
+            // A frame of libwebrtc leaves within about 1 ms; more than 2 ms would show in what people hear of each other.
+            max_hold: Duration::from_millis(2),
             srtp_profiles: Vec::new(),
             disable_gso: false,
             pin_cpus: false,

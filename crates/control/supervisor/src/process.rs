@@ -253,6 +253,7 @@ fn worker_config(
         sockets: sockets.collect(),
         own_ports: own_ports(config, worker),
         consent_timeout: config.consent_timeout,
+        max_hold: config.max_hold,
         srtp_profiles: config.srtp_profiles.clone(),
         log: config.log.clone(),
         log_json: config.log_json,

@@ -23,6 +23,7 @@ use crate::{
     WorkerError,
     bootstrap::Bootstrap,
     control::{Control, Peer},
+    hold::Hold,
     log::{self, Log},
     media::{Media, Socket},
     packets::Packets,
@@ -56,11 +57,15 @@ pub(crate) struct EventLoop {
     packets_ready: bool,
     media: Media,
     engine: Engine,
+    hold: Hold,
     log: Log,
     /// Sockets and connections with something to read, and connections with room to write.
     ready: Vec<u64>,
     with_room: Vec<u64>,
     wakeups: u64,
+    /// When the last wait for something to do ended, and how long it was.
+    woken: Instant,
+    rested: Duration,
     /// Of datagrams that left at once.
     forwarding_delay: DelayHistogram,
 }
@@ -135,8 +140,11 @@ impl EventLoop {
             with_room: Vec::with_capacity(EVENTS_A_TURN),
             media,
             engine,
+            hold: Hold::new(config.max_hold, Instant::now()),
             log,
             wakeups: 0,
+            woken: Instant::now(),
+            rested: Duration::ZERO,
             forwarding_delay: DelayHistogram::default(),
         })
     }
@@ -150,28 +158,9 @@ impl EventLoop {
                 return Ok(self.counters());
             }
             self.handle_packets()?;
-            let timeout = self.timeout();
-            let waited = self.poller.wait(timeout, &mut self.events);
-            waited.map_err(WorkerError::System)?;
-            self.wakeups += 1;
-
-            let mut control_readable = false;
-            self.packets_ready = false;
-            self.ready.clear();
-            self.with_room.clear();
-            for event in self.events.iter() {
-                match event.token {
-                    CONTROL_TOKEN => control_readable = event.readable,
-                    PACKETS_TOKEN => self.packets_ready = true,
-                    token => {
-                        if event.readable {
-                            self.ready.push(token);
-                        }
-                        if event.writable {
-                            self.with_room.push(token);
-                        }
-                    }
-                }
+            let mut control_readable = self.wait()?;
+            if !control_readable && !self.ready.is_empty() {
+                control_readable = self.wait_for_more()?;
             }
             self.handle_room()?;
             self.handle_sockets()?;
@@ -184,6 +173,62 @@ impl EventLoop {
             }
             self.handle_requests()?;
         }
+    }
+
+    /// Waits for something to do and notes what it is; whether control has something.
+    fn wait(&mut self) -> Result<bool, WorkerError> {
+        let timeout = self.timeout();
+        let before = Instant::now();
+        let waited = self.poller.wait(timeout, &mut self.events);
+        waited.map_err(WorkerError::System)?;
+        self.woken = Instant::now();
+        self.rested = self.woken.saturating_duration_since(before);
+        self.hold.rested(self.rested, self.woken);
+        self.wakeups += 1;
+        Ok(self.note_events())
+    }
+
+    fn note_events(&mut self) -> bool {
+        let mut control_readable = false;
+        self.packets_ready = false;
+        self.ready.clear();
+        self.with_room.clear();
+        for event in self.events.iter() {
+            match event.token {
+                CONTROL_TOKEN => control_readable = event.readable,
+                PACKETS_TOKEN => self.packets_ready = true,
+                token => {
+                    if event.readable {
+                        self.ready.push(token);
+                    }
+                    if event.writable {
+                        self.with_room.push(token);
+                    }
+                }
+            }
+        }
+        control_readable
+    }
+
+    /// Under load, lets more packets come before those are taken that are there; whether control has something then.
+    fn wait_for_more(&mut self) -> Result<bool, WorkerError> {
+        let now = self.woken;
+        let Some(until) = self.hold.until(self.rested, now) else {
+            return Ok(false);
+        };
+        let deadlines = [self.engine.poll_timeout(), self.media.poll_timeout()];
+        let end = deadlines.into_iter().flatten().fold(until, Instant::min);
+        std::thread::sleep(end.saturating_duration_since(now));
+        let waited = self.poller.wait(Some(Duration::ZERO), &mut self.events);
+        waited.map_err(WorkerError::System)?;
+        let woken = Instant::now();
+        self.hold.rested(woken.saturating_duration_since(now), woken);
+        let control_readable = self.note_events();
+        if end < until {
+            // A deadline is first; the packets wait on.
+            self.ready.clear();
+        }
+        Ok(control_readable)
     }
 
     /// How long to sleep at most.
@@ -210,6 +255,9 @@ impl EventLoop {
 
     /// Takes what arrived, a batch from each ready socket in turn.
     fn handle_sockets(&mut self) -> Result<(), WorkerError> {
+        if !self.ready.is_empty() {
+            self.hold.take(Instant::now());
+        }
         for _ in 0..BATCHES_A_TURN {
             let mut next = 0;
             while let Some(&token) = self.ready.get(next) {
@@ -354,6 +402,7 @@ impl EventLoop {
         stats.cpu_time_us = u64::try_from(process_cpu_time().as_micros()).unwrap_or(u64::MAX);
         // Without /proc there is no figure of memory and descriptors, which is no reason to withhold the others.
         stats.forwarding_delay.merge(&self.forwarding_delay);
+        stats.hold_us = u32::try_from(self.hold.length().as_micros()).unwrap_or(u32::MAX);
         stats.events_dropped = self.control.events_dropped;
         stats.control_bytes_waiting = self.control.waiting() as u64;
         stats.descriptors = open_descriptors().unwrap_or(0);

@@ -13,6 +13,7 @@
 mod bootstrap;
 mod control;
 mod event_loop;
+mod hold;
 mod log;
 mod media;
 mod packets;

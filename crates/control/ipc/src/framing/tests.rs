@@ -94,6 +94,7 @@ fn to_worker() -> impl Strategy<Value = NodeToWorker> {
             sockets: vec![SocketOptions::default(); usize::from(worker % 5)],
             own_ports: OwnPorts::default(),
             consent_timeout: std::time::Duration::from_secs(seconds.into()),
+            max_hold: std::time::Duration::from_micros(node.into()),
             srtp_profiles: vec!["AEAD_AES_128_GCM".into()],
             log: plenum_params::log::LogOptions::default(),
             log_json: false,

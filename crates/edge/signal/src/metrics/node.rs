@@ -145,6 +145,11 @@ const WORKER_GAUGES: &[Row<PerhapsOfWorker>] = &[
         |it| Some(number(it.requests_waiting)),
     ),
     (
+        "plenum_worker_hold_seconds",
+        "How long packets wait for others to leave with, because the worker is busy.",
+        |it| Some(f64::from(it.totals.hold_us) / 1e6),
+    ),
+    (
         "plenum_worker_gso",
         "1 while the kernel segments for the worker.",
         |it| Some(flag(it.totals.gso)),

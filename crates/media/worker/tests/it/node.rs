@@ -129,6 +129,7 @@ pub(crate) fn hello(sockets: usize) -> NodeToWorker {
         sockets: vec![SocketOptions::default(); sockets],
         own_ports: OwnPorts::default(),
         consent_timeout: Duration::from_secs(30),
+        max_hold: Duration::from_millis(2),
         srtp_profiles: Vec::new(),
         log: plenum_params::log::LogOptions::default(),
         log_json: false,
