@@ -142,6 +142,11 @@ bench-scale: ## Cost of forwarding by the number of subscribers; writes target/b
 bench-meeting: ## Cost of forwarding in a meeting of 25; writes target/bench-meeting.json.
 	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-meeting
 
+.PHONY: bench-control
+bench-control: ## Control operations a second on a real worker, and what its objects weigh; writes target/bench-control.json.
+	cargo build $(CARGO_FLAGS) --release --package plenum-worker --bin plenum-worker
+	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-control
+
 .PHONY: bench-bwe
 bench-bwe: ## How receivers behind narrow links are served, in virtual time; writes docs/perf/bwe.
 	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-bwe -- --write docs/perf/bwe $(ARGS)

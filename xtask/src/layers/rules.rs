@@ -197,6 +197,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "plenum-params",
             "plenum-rtp",
             "plenum-srtp",
+            "plenum-supervisor",
             "plenum-testkit",
             "plenum-udp",
             "plenum-worker",
