@@ -206,6 +206,16 @@ impl<C, S> Replicas<C, S> {
         }
     }
 
+    /// A start of a node speaks as if it had a part that is not known here, or another one than is known. It is asked.
+    pub fn handle_stranger(&mut self, node: &NodeId, epoch: NodeEpoch) {
+        let known = self.copies.get(node);
+        if known.is_none_or(|copy| copy.heard.epoch < epoch) {
+            self.meet(node, Stamp { epoch, seq: 0 });
+        } else if known.is_some_and(|copy| copy.heard.epoch == epoch && copy.fetch == Fetch::No) {
+            self.fetch(node);
+        }
+    }
+
     /// The owner's answer to [`ReplicasAction::Fetch`] is that it has no part, after so many changes.
     pub fn handle_no_part(&mut self, now: Instant, node: &NodeId, stamp: Stamp) {
         self.handle_end(node, stamp);

@@ -50,6 +50,10 @@ pub enum RegistryError {
         /// Which value.
         what: &'static str,
     },
+    /// The node's lease has run out, or the registry has forgotten it: nothing was done. What it wrote would be there when it is
+    /// dead, and nobody would know that there is something to sweep.
+    #[error("the node's lease does not hold")]
+    Unleased,
     /// What stands in the registry is not what nodes write there.
     #[error("{what} in the registry cannot be read")]
     Unreadable {
@@ -67,6 +71,9 @@ pub enum RegistryError {
 impl RegistryError {
     /// Whether asking again may help, with nothing changed on the caller's side.
     pub const fn is_temporary(&self) -> bool {
-        matches!(self, Self::NoCandidate | Self::Unreachable { .. })
+        matches!(
+            self,
+            Self::NoCandidate | Self::Unleased | Self::Unreachable { .. }
+        )
     }
 }

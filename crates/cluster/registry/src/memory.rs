@@ -205,11 +205,12 @@ impl Registry for Memory {
         node: NodeId,
         node_epoch: NodeEpoch,
         mark: PartMark,
+        lease: Duration,
     ) -> Answer<'_, ()> {
-        self.answer(|state, _| {
+        self.answer(|state, now| {
             bounds::part(&room, &node, node_epoch)?;
             bounds::mark(&mark)?;
-            state.put_part(room, node, node_epoch, mark)
+            state.put_part(room, (node, node_epoch), mark, (lease, now))
         })
     }
 
@@ -235,12 +236,13 @@ impl Registry for Memory {
         node_epoch: NodeEpoch,
         peer: PeerId,
         note: String,
+        lease: Duration,
     ) -> Answer<'_, ()> {
-        self.answer(|state, _| {
+        self.answer(|state, now| {
             bounds::part(&room, &node, node_epoch)?;
             bounds::peer(&peer)?;
             bounds::note(&note)?;
-            state.put_peer(room, node, node_epoch, peer, note)
+            state.put_peer(room, (node, node_epoch), (peer, note), (lease, now))
         })
     }
 

@@ -193,6 +193,7 @@ impl Registry for RedisRegistry {
         node: NodeId,
         node_epoch: NodeEpoch,
         mark: PartMark,
+        lease: Duration,
     ) -> Answer<'_, ()> {
         Box::pin(async move {
             bounds::part(&room, &node, node_epoch)?;
@@ -201,7 +202,8 @@ impl Registry for RedisRegistry {
                 .text(node.as_str())
                 .number(node_epoch.0)
                 .number(mark.seq)
-                .text(&bounds::mark(&mark)?);
+                .text(&bounds::mark(&mark)?)
+                .duration(lease);
             self.ask(|scripts| &scripts.put_part, args).await?;
             Ok(())
         })
@@ -255,6 +257,7 @@ impl Registry for RedisRegistry {
         node_epoch: NodeEpoch,
         peer: PeerId,
         note: String,
+        lease: Duration,
     ) -> Answer<'_, ()> {
         Box::pin(async move {
             bounds::part(&room, &node, node_epoch)?;
@@ -265,7 +268,8 @@ impl Registry for RedisRegistry {
                 .text(node.as_str())
                 .number(node_epoch.0)
                 .text(peer.as_str())
-                .text(&note);
+                .text(&note)
+                .duration(lease);
             self.ask(|scripts| &scripts.put_peer, args).await?;
             Ok(())
         })

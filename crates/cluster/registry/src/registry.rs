@@ -54,13 +54,14 @@ pub trait Registry: Send + Sync + Debug + 'static {
     ) -> Answer<'_, bool>;
 
     /// A node has a part of the room, which has come so far. A mark older than the stored one of the same start changes
-    /// nothing.
+    /// nothing. Refused ([`RegistryError::Unleased`]) unless the node has renewed within `lease`.
     fn put_part(
         &self,
         room: RoomName,
         node: NodeId,
         node_epoch: NodeEpoch,
         mark: PartMark,
+        lease: Duration,
     ) -> Answer<'_, ()>;
 
     /// A node's part has ended, and its peers with it.
@@ -72,7 +73,7 @@ pub trait Registry: Send + Sync + Debug + 'static {
     /// Rooms that have their home or a part at a node, by name.
     fn rooms_of(&self, node: NodeId) -> Answer<'_, Vec<RoomName>>;
 
-    /// A peer is at a node, with a note of at most [`crate::MAX_PEER_NOTE`] bytes.
+    /// A peer is at a node, with a note of at most [`crate::MAX_PEER_NOTE`] bytes. Refused as [`Registry::put_part`] is.
     fn put_peer(
         &self,
         room: RoomName,
@@ -80,6 +81,7 @@ pub trait Registry: Send + Sync + Debug + 'static {
         node_epoch: NodeEpoch,
         peer: PeerId,
         note: String,
+        lease: Duration,
     ) -> Answer<'_, ()>;
 
     /// A peer is at that node no longer.

@@ -489,6 +489,7 @@ impl RoomTask {
             } => self.tell(session, SessionEvent::Reply { request, result }),
             Effect::AnswerNode { .. }
             | Effect::AskNode { .. }
+            | Effect::LookAt { .. }
             | Effect::OpenFarEnd { .. }
             | Effect::OpenNearEnd { .. }
             | Effect::Publish(_)

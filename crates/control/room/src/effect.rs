@@ -99,6 +99,11 @@ pub enum Effect {
         /// The request.
         request: NodeRequest,
     },
+    /// Another node's part has asked for something and is not known as it is: all of it is asked for, if it is still there.
+    LookAt {
+        /// Which node.
+        node: NodeKey,
+    },
     /// Answer another node's request.
     AnswerNode {
         /// Which request.

@@ -128,13 +128,18 @@ impl<P: Part> World<P> {
         }
         let seats = || alive().filter_map(|(id, process)| Some((id, process.seat.as_ref()?)));
         let parts: BTreeMap<&NodeId, &P> = seats().map(|(id, seat)| (id, &seat.part)).collect();
-        let known = self.registry.room.parts.keys();
-        let is_due = |node: &&NodeId| parts.contains_key(node) || self.registry.is_leased(node);
-        let known: BTreeSet<_> = known.filter(is_due).collect();
+        let known: BTreeSet<_> = self.registry.room.parts.keys().collect();
         if known != parts.keys().copied().collect() {
             return Err(format!(
                 "the registry knows parts of {known:?}, there are those of {:?}",
                 parts.keys()
+            ));
+        }
+        let placed = self.registry.room.places.keys();
+        if !placed.eq(known.iter().copied()) {
+            return Err(format!(
+                "peers can be found at {:?}, there are parts of {known:?}",
+                self.registry.room.places
             ));
         }
         let homes: Vec<_> = alive()

@@ -191,8 +191,10 @@ impl<P: Part> World<P> {
             if let Some(process) = &mut self.nodes[to].process {
                 process.handle_link(now, &id, start, up);
             }
-            self.carry_out(to);
         }
+        // Not before both have heard: what one does then may make the next link.
+        self.carry_out(ends.0);
+        self.carry_out(ends.1);
     }
 
     pub(crate) fn check_links(&mut self) {

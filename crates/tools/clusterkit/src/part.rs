@@ -122,6 +122,8 @@ pub enum Wish<P: Part> {
     End,
     /// Tells all others, perhaps.
     Hint(P::Hint),
+    /// Asks another part for all of it, which may be more or less than is known here.
+    LookAt(Start),
     /// Tells all others.
     Publish(P::Change),
     /// Tells one.

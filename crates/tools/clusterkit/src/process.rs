@@ -28,6 +28,8 @@ const TIDY: Duration = Duration::from_secs(10);
 pub(crate) enum Call {
     Claim(NodeEpoch, RoomEpoch, String),
     PutPart(Stamp),
+    /// Where the part's peers are.
+    PutPlaces,
     ReadLeases,
     ReadRoom,
     Register(NodeEpoch),
@@ -47,6 +49,8 @@ pub(crate) enum Said {
     Lease(LeaseAnswer),
     Leases(String, Duration, Vec<Seen>),
     Room(Box<RoomRecord>),
+    /// Nothing was done.
+    Unleased,
 }
 
 /// What the bus carries.
@@ -304,7 +308,7 @@ impl<P: Part> Process<P> {
                     self.ending.push_front(asked.clone());
                 }
             }
-            (Call::Claim(..) | Call::PutPart(_) | Call::ReadRoom, said) => {
+            (Call::Claim(..) | Call::PutPart(_) | Call::PutPlaces | Call::ReadRoom, said) => {
                 self.calling = false;
                 match (&mut self.seat, said) {
                     (Some(seat), said) => seat.handle_said(now, asked, said),

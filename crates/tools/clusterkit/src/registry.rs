@@ -1,7 +1,7 @@
 //! A registry as nodes see it: leases by its own clock, homes by one call, and a memory that can be lost.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -22,7 +22,13 @@ pub(crate) struct RoomRecord {
     pub(crate) home: Option<HomeRecord>,
     pub(crate) epoch: RoomEpoch,
     pub(crate) parts: BTreeMap<NodeId, Stamp>,
+    /// Whose peers can be found.
+    pub(crate) places: BTreeMap<NodeId, NodeEpoch>,
 }
+
+/// Who writes has no lease, and nothing was written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unleased;
 
 #[derive(Debug)]
 pub(crate) struct Registry {
@@ -30,7 +36,6 @@ pub(crate) struct Registry {
     began: Instant,
     leases: BTreeMap<NodeId, (NodeEpoch, Option<Instant>)>,
     pub(crate) room: RoomRecord,
-    unleased: BTreeSet<NodeId>,
 }
 
 impl Registry {
@@ -41,7 +46,6 @@ impl Registry {
             began,
             leases: BTreeMap::new(),
             room: RoomRecord::default(),
-            unleased: BTreeSet::new(),
         }
     }
 
@@ -97,12 +101,6 @@ impl Registry {
         (self.incarnation(), now - self.began, seen.collect())
     }
 
-    /// Whether a node's part was written while its lease held. Whoever dies without one, having slept or as the registry has
-    /// forgotten it, is cleared away by its next start.
-    pub(crate) fn is_leased(&self, node: &NodeId) -> bool {
-        !self.unleased.contains(node)
-    }
-
     fn lives(&self, now: Instant, node: &NodeId, epoch: NodeEpoch) -> bool {
         let lease = self.leases.get(node);
         lease.is_some_and(|(held, renewed)| {
@@ -144,20 +142,40 @@ impl Registry {
         });
     }
 
-    pub(crate) fn put_part(&mut self, now: Instant, node: &NodeId, stamp: Stamp) {
-        if self.lives(now, node, stamp.epoch) {
-            self.unleased.remove(node);
-        } else {
-            self.unleased.insert(node.clone());
+    pub(crate) fn put_part(
+        &mut self,
+        now: Instant,
+        node: &NodeId,
+        stamp: Stamp,
+    ) -> Result<(), Unleased> {
+        if !self.lives(now, node, stamp.epoch) {
+            return Err(Unleased);
         }
         let known = self.room.parts.entry(node.clone()).or_insert(stamp);
         *known = (*known).max(stamp);
+        Ok(())
+    }
+
+    pub(crate) fn put_places(
+        &mut self,
+        now: Instant,
+        node: &NodeId,
+        epoch: NodeEpoch,
+    ) -> Result<(), Unleased> {
+        if !self.lives(now, node, epoch) {
+            return Err(Unleased);
+        }
+        self.room.places.insert(node.clone(), epoch);
+        Ok(())
     }
 
     pub(crate) fn remove_part(&mut self, node: &NodeId, epoch: NodeEpoch) {
         self.room
             .parts
             .retain(|owner, stamp| owner != node || stamp.epoch > epoch);
+        self.room
+            .places
+            .retain(|owner, of| owner != node || *of > epoch);
     }
 
     /// What a dead start left.

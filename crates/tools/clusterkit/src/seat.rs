@@ -61,6 +61,10 @@ pub struct Seat<P: Part> {
     marking: bool,
     is_told: bool,
     mark_at: Instant,
+    /// The registry does not know where the peers are.
+    unplaced: bool,
+    placing: bool,
+    place_at: Instant,
     look_at: Instant,
     looking: bool,
     has_looked: bool,
@@ -109,6 +113,9 @@ impl<P: Part> Seat<P> {
             marking: false,
             is_told: false,
             mark_at: now,
+            unplaced: true,
+            placing: false,
+            place_at: now,
             look_at: now,
             looking: false,
             has_looked: false,
@@ -152,6 +159,7 @@ impl<P: Part> Seat<P> {
         let fetches = self.fetches.values().map(|(_, until)| *until);
         let open = self.open.values().map(|(_, until)| *until);
         let mark = (self.unmarked && !self.marking).then_some(self.mark_at);
+        let place = (self.unplaced && !self.placing).then_some(self.place_at);
         let look = (!self.looking).then_some(self.look_at);
         let rest = [
             self.part.due(),
@@ -159,6 +167,7 @@ impl<P: Part> Seat<P> {
             self.begins,
             self.claim_again,
             mark,
+            place,
             look,
         ];
         let all = fetches.chain(open).chain(rest.into_iter().flatten());
@@ -196,6 +205,11 @@ impl<P: Part> Seat<P> {
                     self.out.push(Out::Tell(Item::Hint(hint)));
                 }
                 Wish::Hint(_) => {}
+                Wish::LookAt((node, epoch)) => {
+                    if self.standing.alive.get(&node) == Some(&epoch) {
+                        self.replicas.handle_stranger(&node, epoch);
+                    }
+                }
                 Wish::Publish(change) => {
                     let numbered = self.log.number(change);
                     self.out.push(Out::Tell(Item::Change(numbered)));
@@ -232,6 +246,10 @@ impl<P: Part> Seat<P> {
             self.marking = true;
             self.mark_at = now + MARK;
             self.calls.push_back(Call::PutPart(self.log.stamp()));
+        }
+        if self.unplaced && !self.placing && self.place_at <= now {
+            (self.placing, self.unplaced) = (true, false);
+            self.calls.push_back(Call::PutPlaces);
         }
         if !self.looking && self.look_at <= now {
             self.looking = true;
@@ -363,11 +381,19 @@ impl<P: Part> Seat<P> {
             (Call::Claim(..), _) => self.claim_again = now.checked_add(AGAIN),
             (Call::PutPart(stamp), said) => {
                 self.marking = false;
-                self.is_told |= said.is_some();
-                if said.is_none() {
+                let is_done = matches!(said, Some(Said::Done));
+                self.is_told |= is_done;
+                if !is_done {
                     self.mark_at = now + AGAIN;
                 } else if *stamp == self.log.stamp() {
                     self.unmarked = false;
+                }
+            }
+            (Call::PutPlaces, said) => {
+                self.placing = false;
+                if !matches!(said, Some(Said::Done)) {
+                    self.unplaced = true;
+                    self.place_at = now + AGAIN;
                 }
             }
             (Call::ReadRoom, said) => {
@@ -440,6 +466,7 @@ impl<P: Part> Seat<P> {
             if is_doubtful {
                 self.home.handle_doubt();
                 self.unmarked = true;
+                self.unplaced = true;
             }
             if has_come || is_doubtful {
                 self.look_at = now;

@@ -14,7 +14,7 @@ use crate::{
     links::{Line, LineKey, Link},
     part::{Part, Start},
     process::{Call, Item, Out, Process, Said},
-    registry::Registry,
+    registry::{Registry, Unleased},
 };
 
 /// A registry that does not answer in this time does not count.
@@ -419,9 +419,10 @@ impl<P: Part> World<P> {
                     .flatten();
                 Said::Claimed(claim)
             }
-            Call::PutPart(stamp) => {
-                registry.put_part(now, &node, *stamp);
-                Said::Done
+            Call::PutPart(stamp) => done(registry.put_part(now, &node, *stamp)),
+            Call::PutPlaces => {
+                let epoch = self.nodes[index].stored_epoch;
+                done(registry.put_places(now, &node, epoch))
             }
             Call::ReadLeases => {
                 let (life, since, seen) = registry.leases(now);
@@ -539,6 +540,13 @@ impl<P: Part> World<P> {
                 self.schedule(after, other, life, Event::Bus(me.clone(), item.clone()));
             }
         }
+    }
+}
+
+const fn done(written: Result<(), Unleased>) -> Said {
+    match written {
+        Ok(()) => Said::Done,
+        Err(Unleased) => Said::Unleased,
     }
 }
 

@@ -187,3 +187,23 @@ fn an_earlier_start_that_answers_for_a_later_one_is_not_believed_and_the_later_o
     assert_eq!(actions(&mut replicas), [replace(1)]);
     assert!(replicas.is_current());
 }
+
+#[test]
+fn a_stranger_who_speaks_is_asked_and_so_is_one_who_is_not_what_is_known() {
+    let now = Instant::now();
+    let mut replicas = Changes::default();
+    replicas.handle_stranger(&node(), NodeEpoch(1));
+    replicas.handle_stranger(&node(), NodeEpoch(1));
+    assert_eq!(actions(&mut replicas), [fetch()], "once");
+    replicas.handle_no_part(now, &node(), stamp(1, 7));
+    assert_eq!(replicas.nodes().count(), 0, "it has ended meanwhile");
+    let mut replicas = current(now);
+    replicas.handle_stranger(&node(), NodeEpoch(1));
+    assert_eq!(actions(&mut replicas), [fetch()]);
+    let mut replicas = current(now);
+    replicas.handle_stranger(&node(), NodeEpoch(0));
+    assert_eq!(actions(&mut replicas), [], "it is over");
+    let drop = ReplicasAction::Drop { node: node() };
+    replicas.handle_stranger(&node(), NodeEpoch(2));
+    assert_eq!(actions(&mut replicas), [drop, fetch()]);
+}

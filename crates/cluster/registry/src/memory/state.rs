@@ -262,11 +262,11 @@ impl State {
     pub(super) fn put_part(
         &mut self,
         room: RoomName,
-        node: NodeId,
-        epoch: NodeEpoch,
+        (node, epoch): (NodeId, NodeEpoch),
         mark: PartMark,
+        (lease, now): (Duration, Duration),
     ) -> Result<(), RegistryError> {
-        self.fence(&node, epoch)?;
+        self.check_lease((&node, epoch), lease, now)?;
         let stored = self.rooms.get(&room).and_then(|room| room.parts.get(&node));
         match stored {
             Some((by, _)) if *by > epoch => return Err(RegistryError::Fenced { by: *by }),
@@ -324,12 +324,11 @@ impl State {
     pub(super) fn put_peer(
         &mut self,
         room: RoomName,
-        node: NodeId,
-        epoch: NodeEpoch,
-        peer: PeerId,
-        note: String,
+        (node, epoch): (NodeId, NodeEpoch),
+        (peer, note): (PeerId, String),
+        (lease, now): (Duration, Duration),
     ) -> Result<(), RegistryError> {
-        self.fence(&node, epoch)?;
+        self.check_lease((&node, epoch), lease, now)?;
         let peers = self.peers.entry((room, node)).or_default();
         if peers.epoch > epoch {
             return Err(RegistryError::Fenced { by: peers.epoch });
@@ -427,6 +426,23 @@ impl State {
         match self.epochs.get(node) {
             Some(by) if *by > epoch => Err(RegistryError::Fenced { by: *by }),
             Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What is written without a lease nobody would sweep.
+    fn check_lease(
+        &self,
+        (node, epoch): (&NodeId, NodeEpoch),
+        length: Duration,
+        now: Duration,
+    ) -> Result<(), RegistryError> {
+        self.fence(node, epoch)?;
+        let lease = self.leases.get(node);
+        let holds = lease.is_some_and(|it| it.epoch == epoch && it.is_alive(now, length));
+        if holds {
+            Ok(())
+        } else {
+            Err(RegistryError::Unleased)
         }
     }
 

@@ -184,6 +184,7 @@ fn refusal(err: &RedisError, run_id: &str) -> RegistryError {
         (Some("RESTARTED"), _) => RegistryError::Restarted {
             now: replies::incarnation(run_id, detail),
         },
+        (Some("UNLEASED"), _) => RegistryError::Unleased,
         (Some("UNREADABLE"), _) => RegistryError::Unreadable {
             what: detail.to_owned(),
         },

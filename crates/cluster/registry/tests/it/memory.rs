@@ -158,7 +158,9 @@ async fn no_epoch_of_a_room_has_two_homes() {
                 }
                 3 => {
                     let mark = PartMark::default();
-                    let _ = memory.put_part(room("r"), node(name), epoch, mark).await;
+                    let _ = memory
+                        .put_part(room("r"), node(name), epoch, mark, LONG)
+                        .await;
                 }
                 4 => memory.forget(),
                 5 | 6 => {

@@ -351,9 +351,16 @@ pub(crate) async fn exercise<T: Registry + Bus>(registry: &T) {
     let request = request(&view.incarnation, "r", &["a"]);
     let claim = registry.claim(request).await.expect("a home");
     for (at, epoch) in [("a", epoch), ("b", gone)] {
-        let put = registry.put_part(room("r"), node(at), epoch, PartMark::default());
+        let put = registry.put_part(room("r"), node(at), epoch, PartMark::default(), LONG);
         put.await.expect("put");
-        let put = registry.put_peer(room("r"), node(at), epoch, "p".into(), "note".to_owned());
+        let put = registry.put_peer(
+            room("r"),
+            node(at),
+            epoch,
+            "p".into(),
+            "note".to_owned(),
+            LONG,
+        );
         put.await.expect("put");
     }
     assert_eq!(
@@ -373,7 +380,7 @@ pub(crate) async fn exercise<T: Registry + Bus>(registry: &T) {
     assert_eq!(swept.await.expect("swept").rooms, [room("r")]);
     let remove = registry.remove_peer(room("r"), node("a"), epoch, "p".into());
     remove.await.expect("removed");
-    let put = registry.put_part(room("s"), node("a"), epoch, PartMark::default());
+    let put = registry.put_part(room("s"), node("a"), epoch, PartMark::default(), LONG);
     put.await.expect("put");
     let remove = registry.remove_part(room("r"), node("a"), epoch).await;
     remove.expect("removed");

@@ -65,6 +65,10 @@ impl RoomTask {
                 let result = Err(NodeFailure::Lost);
                 self.todo.push_back(Command::NodeAnswers { op, result });
             }
+            (Effect::LookAt { node }, Some(part)) => {
+                let commands = part.look_at(&node);
+                self.hear(commands);
+            }
             (Effect::TellNode { node, request }, Some(part)) => part.tell(node, request),
             (Effect::AnswerNode { ask, result }, Some(part)) => part.answer(ask, result),
             (Effect::Publish(change), Some(part)) => part.publish(*change),

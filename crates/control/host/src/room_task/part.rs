@@ -328,6 +328,16 @@ impl Part {
         self.cluster.tell(&self.room, node, request);
     }
 
+    /// Another part is not known as it is; what the room is to be told.
+    pub(super) fn look_at(&mut self, node: &NodeKey) -> Vec<Command> {
+        let mut commands = Vec::new();
+        if self.is_running() && self.standing.is_alive(node) {
+            self.replicas.handle_stranger(&node.node, node.epoch);
+            self.carry_out(&mut commands);
+        }
+        commands
+    }
+
     /// Answers another part.
     pub(super) fn answer(&mut self, ask: NodeAskId, result: Result<NodeReply, NodeFailure>) {
         if let Some(answering) = self.answers.remove(&ask) {

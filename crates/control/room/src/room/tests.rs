@@ -200,6 +200,7 @@ impl World {
                 }
                 Effect::RoomClosed | Effect::RoomEmpty => {}
                 Effect::AskNode { .. }
+                | Effect::LookAt { .. }
                 | Effect::TellNode { .. }
                 | Effect::AnswerNode { .. }
                 | Effect::Publish(_)

@@ -119,6 +119,14 @@ local function fence(node, epoch)
   end
 end
 
+-- What is written without a lease nobody would sweep.
+local function check_lease(node, epoch, length)
+  local lease = read_lease(node)
+  if not lease or lease.epoch ~= epoch or not is_alive(lease, length) then
+    refuse('UNLEASED')
+  end
+end
+
 -- A node has no lease any more. The epochs of those that are gone for long are forgotten, a few at a time.
 local function end_lease(node, keep)
   redis.call('HDEL', base .. 'records', node)

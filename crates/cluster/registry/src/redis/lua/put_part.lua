@@ -1,6 +1,7 @@
--- ARGV: room, node, node epoch, number, mark
+-- ARGV: room, node, node epoch, number, mark, lease
 local room, node, epoch, seq = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 fence(node, epoch)
+check_lease(node, epoch, tonumber(ARGV[6]))
 local stored, stored_seq = read_part(room, node)
 if stored and stored > epoch then
   refuse('FENCED ' .. int(stored))

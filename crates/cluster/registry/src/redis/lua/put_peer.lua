@@ -1,6 +1,7 @@
--- ARGV: room, node, node epoch, peer, note
+-- ARGV: room, node, node epoch, peer, note, lease
 local room, node, epoch = ARGV[1], ARGV[2], tonumber(ARGV[3])
 fence(node, epoch)
+check_lease(node, epoch, tonumber(ARGV[6]))
 local key = peers_key(node, room)
 local stored = peers_epoch(node, room)
 if stored and stored > epoch then

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use plenum_ids::{NodeEpoch, RoomEpoch};
 use plenum_registry::{ClaimRequest, Joins, MAX_CANDIDATES, RegistryError};
 
-use crate::place::{Place, claim, node, record, register, request, room, seen};
+use crate::place::{LONG, Place, claim, node, record, register, request, room, seen};
 
 super::contract!(
     the_first_candidate_that_lives_and_does_not_drain_wins,
@@ -124,7 +124,7 @@ async fn a_room_that_nobody_has_is_made_only_on_demand(place: Place) {
     // Who has a part of it has the room, whether or not it has a home.
     let mark = plenum_registry::PartMark::default();
     let put = registry
-        .put_part(room("r"), node("b"), NodeEpoch(1), mark)
+        .put_part(room("r"), node("b"), NodeEpoch(1), mark, LONG)
         .await;
     put.expect("put");
     assert!(registry.claim(looking).await.expect("a home").created);

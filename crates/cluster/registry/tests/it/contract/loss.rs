@@ -65,7 +65,7 @@ async fn owners_write_everything_again(mut place: Place) {
     let leases: Vec<_> = view.nodes.iter().map(|view| view.lease.epoch).collect();
     assert_eq!(leases, [a, b]);
     let mark = plenum_registry::PartMark::default();
-    let put = registry.put_part(room("r"), node("a"), a, mark).await;
+    let put = registry.put_part(room("r"), node("a"), a, mark, LONG).await;
     put.expect("put");
     let again = ClaimRequest {
         at_least: epoch,

@@ -19,6 +19,7 @@ super::contract!(
     an_earlier_start_is_swept_beside_the_living_one,
     hundreds_of_rooms_are_swept,
     what_is_said_of_peers_has_bounds,
+    who_has_no_lease_writes_nothing,
 );
 
 fn mark(seq: u64) -> PartMark {
@@ -31,7 +32,7 @@ fn mark(seq: u64) -> PartMark {
 }
 
 async fn put(registry: &dyn Registry, name: &str, at: &str, epoch: u64, seq: u64) {
-    let put = registry.put_part(room(name), node(at), NodeEpoch(epoch), mark(seq));
+    let put = registry.put_part(room(name), node(at), NodeEpoch(epoch), mark(seq), LONG);
     put.await.expect("put");
 }
 
@@ -48,7 +49,7 @@ async fn parts(registry: &dyn Registry, name: &str) -> Vec<(String, u64, u64)> {
 async fn put_peer(registry: &dyn Registry, name: &str, at: &str, epoch: u64, peer: &str) {
     let note = format!("{peer}'s");
     let peer = PeerId::from(peer);
-    let put = registry.put_peer(room(name), node(at), NodeEpoch(epoch), peer, note);
+    let put = registry.put_peer(room(name), node(at), NodeEpoch(epoch), peer, note, LONG);
     put.await.expect("put");
 }
 
@@ -107,7 +108,7 @@ async fn a_part_of_an_earlier_start_changes_nothing(place: Place) {
     register(&*registry, &["a"]).await;
     put(&*registry, "r", "a", 2, 1).await;
     let old = registry
-        .put_part(room("r"), node("a"), NodeEpoch(1), mark(10))
+        .put_part(room("r"), node("a"), NodeEpoch(1), mark(10), LONG)
         .await;
     assert_eq!(old, Err(RegistryError::Fenced { by: NodeEpoch(2) }));
     let old = registry
@@ -116,7 +117,14 @@ async fn a_part_of_an_earlier_start_changes_nothing(place: Place) {
     old.expect("nothing to do");
     assert_eq!(parts(&*registry, "r").await, [("a".to_owned(), 2, 1)]);
     let peer = PeerId::from("p");
-    let old = registry.put_peer(room("r"), node("a"), NodeEpoch(1), peer, String::new());
+    let old = registry.put_peer(
+        room("r"),
+        node("a"),
+        NodeEpoch(1),
+        peer,
+        String::new(),
+        LONG,
+    );
     assert_eq!(old.await, Err(RegistryError::Fenced { by: NodeEpoch(2) }));
 }
 
@@ -262,7 +270,7 @@ async fn what_is_said_of_peers_has_bounds(place: Place) {
     let put = async |peer: &str, note: usize| {
         let (peer, note) = (PeerId::from(peer), "x".repeat(note));
         registry
-            .put_peer(room("r"), node("a"), NodeEpoch(1), peer, note)
+            .put_peer(room("r"), node("a"), NodeEpoch(1), peer, note, LONG)
             .await
     };
     assert_eq!(put(&"p".repeat(MAX_NAME), MAX_PEER_NOTE).await, Ok(()));
@@ -273,6 +281,40 @@ async fn what_is_said_of_peers_has_bounds(place: Place) {
         put("", 0).await,
         Err(RegistryError::Refused { .. })
     ));
-    let put = registry.put_part(room("r"), node("a"), NodeEpoch(1), mark(MAX_EPOCH + 1));
+    let put = registry.put_part(
+        room("r"),
+        node("a"),
+        NodeEpoch(1),
+        mark(MAX_EPOCH + 1),
+        LONG,
+    );
     assert!(matches!(put.await, Err(RegistryError::Refused { .. })));
+}
+
+/// It would be there when he is dead, and nobody would sweep it.
+async fn who_has_no_lease_writes_nothing(place: Place) {
+    let registry = place.handle();
+    let lease = Duration::from_millis(50);
+    let write = async || {
+        let (epoch, peer) = (NodeEpoch(1), PeerId::from("ann"));
+        let put = registry.put_part(room("r"), node("a"), epoch, mark(1), lease);
+        let part = put.await;
+        let put = registry.put_peer(room("r"), node("a"), epoch, peer, String::new(), lease);
+        (part, put.await)
+    };
+    let refused = (Err(RegistryError::Unleased), Err(RegistryError::Unleased));
+    assert_eq!(write().await, refused, "nobody knows it");
+    register(&*registry, &["a"]).await;
+    place.pass(lease * 2).await;
+    assert_eq!(write().await, refused, "its lease has run out");
+    let seen = seen(&*registry).await;
+    let swept = registry.sweep(sweep("a", 1, lease, &seen)).await;
+    assert_eq!(swept, Ok(Swept::default()));
+    assert_eq!(write().await, refused, "it was swept");
+    assert_eq!(registry.room(room("r")).await, Ok(None));
+    assert_eq!(registry.rooms_of(node("a")).await, Ok(Vec::new()));
+    let renewed = registry.renew(node("a"), NodeEpoch(1), record(false)).await;
+    renewed.expect("renewed");
+    put(&*registry, "r", "a", 1, 1).await;
+    assert_eq!(parts(&*registry, "r").await.len(), 1);
 }

@@ -3,7 +3,7 @@
 use plenum_ids::{NodeEpoch, PeerId};
 use plenum_registry::{PartMark, RedisConfig, RedisRegistry, Registry, RegistryError};
 
-use crate::place::{Server, exercise, node, patient, record, register, request, room, seen};
+use crate::place::{LONG, Server, exercise, node, patient, record, register, request, room, seen};
 
 #[tokio::test]
 async fn every_key_is_in_one_slot_and_an_empty_room_goes_by_itself() {
@@ -120,10 +120,23 @@ async fn what_later_versions_add_is_passed_over() {
     let server = Server::start(&[]).await;
     let registry = server.registry();
     register(&registry, &["a"]).await;
-    let put = registry.put_part(room("r"), node("a"), NodeEpoch(1), PartMark::default());
+    let put = registry.put_part(
+        room("r"),
+        node("a"),
+        NodeEpoch(1),
+        PartMark::default(),
+        LONG,
+    );
     put.await.expect("put");
     let peer = PeerId::from("p");
-    let put = registry.put_peer(room("r"), node("a"), NodeEpoch(1), peer, String::new());
+    let put = registry.put_peer(
+        room("r"),
+        node("a"),
+        NodeEpoch(1),
+        peer,
+        String::new(),
+        LONG,
+    );
     put.await.expect("put");
     let record = r#"{"version":"9","shoe_size":44,"addresses":{"link":"l","pigeon":"p"}}"#;
     let _: i64 = server.ask(&["HSET", "{plenum}:records", "a", record]).await;

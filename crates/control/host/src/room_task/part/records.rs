@@ -180,12 +180,13 @@ impl Records {
             let registry = Arc::clone(cluster.registry());
             let me = cluster.me().clone();
             let room = room.clone();
+            let lease = cluster.lease();
             let note = match &call {
                 Call::Peer(peer, true) => cluster.why(&room, peer),
                 _ => String::new(),
             };
             self.asking = Some(Box::pin(async move {
-                let said = carry_out(&*registry, me, room, &call, note).await;
+                let said = carry_out(&*registry, (me, lease), room, &call, note).await;
                 (call, said)
             }));
         }
@@ -215,7 +216,7 @@ impl Records {
 
 async fn carry_out(
     registry: &dyn Registry,
-    me: NodeKey,
+    (me, lease): (NodeKey, Duration),
     room: RoomName,
     call: &Call,
     note: String,
@@ -232,11 +233,11 @@ async fn carry_out(
             }))
         }
         Call::PutPart(mark) => {
-            let put = registry.put_part(room, node, epoch, *mark).await;
+            let put = registry.put_part(room, node, epoch, *mark, lease).await;
             Said::Done(put.is_ok())
         }
         Call::Peer(peer, true) => {
-            let put = registry.put_peer(room, node, epoch, peer.clone(), note);
+            let put = registry.put_peer(room, node, epoch, peer.clone(), note, lease);
             Said::Done(put.await.is_ok())
         }
         Call::Peer(peer, false) => {

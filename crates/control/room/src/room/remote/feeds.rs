@@ -76,6 +76,12 @@ impl Room {
         open: OpenPipe,
         effects: &mut Vec<Effect>,
     ) {
+        if !self.is_part_known(node, open.life) {
+            // It may have ended while this was on its way, and nobody would say so once more: what it takes would be given for ever.
+            let result = Err(NodeFailure::Lost);
+            effects.push(Effect::AnswerNode { ask, result });
+            return effects.push(Effect::LookAt { node: node.clone() });
+        }
         let key = (node.clone(), open.life, open.pipe);
         let is_taken = self
             .remote
@@ -112,8 +118,6 @@ impl Room {
             }),
         });
         if let Some(remote) = &mut self.remote {
-            // Should its part end before it was heard of, what it takes is closed with it.
-            remote.part_mut(node);
             let opening = Some((op, ask));
             let feed = Feed {
                 source,
@@ -124,6 +128,12 @@ impl Room {
             remote.fed.entry(source).or_default().insert(key.clone());
             remote.feeds.insert(key, feed);
         }
+    }
+
+    fn is_part_known(&self, node: &NodeKey, life: u64) -> bool {
+        let remote = self.remote.as_ref();
+        let part = remote.and_then(|it| it.parts.get(node));
+        part.is_some_and(|part| part.life == Some(life))
     }
 
     /// A node that takes it already and is to give it to another one, because enough take it from here.

@@ -44,6 +44,9 @@ impl Cluster {
             Effect::TellNode { node, request } => {
                 self.send(key, &node, Parcel::Tell(travel(&request)));
             }
+            Effect::LookAt { node } => {
+                self.send(key, &node, Parcel::Fetch);
+            }
             Effect::AnswerNode { ask, result } => {
                 if let Some((asker, _, op)) = self.asks.remove(&ask) {
                     let result = travel(&result);

@@ -170,6 +170,7 @@ impl RoomPart {
                     Wish::Ask(op.0, as_start(node), travel(&request))
                 }
                 Effect::TellNode { node, request } => Wish::Tell(as_start(node), travel(&request)),
+                Effect::LookAt { node } => Wish::LookAt(as_start(node)),
                 Effect::AnswerNode { ask, result } => Wish::Answer(ask.0, travel(&result)),
                 other => panic!("not for other nodes: {other:?}"),
             };
