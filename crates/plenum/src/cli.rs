@@ -4,6 +4,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use plenum_console::Options;
+use plenum_load::LoadArgs;
 use plenum_params::transport::Address;
 
 use crate::{drain::DrainArgs, sim::SimArgs, token::TokenArgs};
@@ -23,6 +24,7 @@ use crate::{drain::DrainArgs, sim::SimArgs, token::TokenArgs};
   plenum config check               whether settings and machine are sound
   plenum why ada --room lobby       at which node of a cluster somebody is
   plenum sim --hours 4              how nodes of a cluster would be chosen
+  plenum load meeting --peers 10    what a node does with ten people, measured
 
 Every command explains itself with --help."
 )]
@@ -87,6 +89,9 @@ Any node of the cluster can be asked. Exit status: as of `plenum console`.")]
 
 It is `plenum serve --role signal`.")]
     Dispatch(Box<ServeArgs>),
+    /// Put load on a node or a cluster, by native peers, and say what they measured.
+    #[command(after_help = crate::load::EXAMPLES)]
+    Load(Box<LoadArgs>),
     /// Try how nodes would be chosen in a synthetic world: a thousand nodes, a day of people, failures, an event.
     #[command(after_help = crate::sim::EXAMPLES)]
     Sim(SimArgs),

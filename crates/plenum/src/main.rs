@@ -9,6 +9,7 @@ mod console;
 mod doors;
 mod drain;
 mod identity;
+mod load;
 mod notify;
 mod ports;
 mod room_status;
@@ -52,6 +53,7 @@ fn run(cli: Cli, started: Instant) -> anyhow::Result<ExitCode> {
             args.role = Some("signal".to_owned());
             serve::run(&args, started)
         }
+        Command::Load(args) => load::run(*args),
         Command::Sim(args) => sim::run(&args),
         Command::Worker => {
             plenum_worker::run(plenum_worker::standard_input()?)?;

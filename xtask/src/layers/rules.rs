@@ -132,6 +132,10 @@ pub(super) const LAYERS: &[Layer] = &[
         ],
     ),
     layer("plenum-sim", &["plenum-ids", "plenum-placement"]),
+    layer(
+        "plenum-load",
+        &["plenum-api", "plenum-auth", "plenum-client", "plenum-ids"],
+    ),
     // Composition: everything but the engine, which only a worker runs.
     layer(
         "plenum",
@@ -144,6 +148,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "plenum-host",
             "plenum-ids",
             "plenum-link",
+            "plenum-load",
             "plenum-params",
             "plenum-placement",
             "plenum-registry",

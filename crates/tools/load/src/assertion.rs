@@ -110,13 +110,12 @@ impl FromStr for Assertion {
             .find(['<', '>', '=', '!'])
             .ok_or_else(|| AssertionError::NoComparison(excerpt(text)))?;
         let (path, rest) = text.split_at(at);
-        let (op, value) = Op::split(rest)
-            .ok_or_else(|| AssertionError::NoComparison(excerpt(text)))?;
+        let (op, value) =
+            Op::split(rest).ok_or_else(|| AssertionError::NoComparison(excerpt(text)))?;
         let (limit, unit) = parse_value(value.trim())
             .ok_or_else(|| AssertionError::NoValue(excerpt(value.trim())))?;
         let path = path.trim();
-        let path =
-            parse_path(path).ok_or_else(|| AssertionError::NoPath(excerpt(path)))?;
+        let path = parse_path(path).ok_or_else(|| AssertionError::NoPath(excerpt(path)))?;
         Ok(Self {
             path,
             op,
@@ -207,13 +206,23 @@ impl Assertion {
         match before[..] {
             ["errors"] => is_last,
             ["join", "messages" | "messages_ms"] => true,
-            _ => within.is_array() && self.path.get(index).is_some_and(|it| it.parse::<usize>().is_ok()),
+            _ => {
+                within.is_array()
+                    && self
+                        .path
+                        .get(index)
+                        .is_some_and(|it| it.parse::<usize>().is_ok())
+            }
         }
     }
 }
 
 fn member<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    let with_unit = || UNITS.iter().find_map(|unit| members.get(&format!("{name}{unit}")));
+    let with_unit = || {
+        UNITS
+            .iter()
+            .find_map(|unit| members.get(&format!("{name}{unit}")))
+    };
     members.get(name).or_else(with_unit)
 }
 
@@ -256,7 +265,9 @@ fn parse_path(text: &str) -> Option<Vec<String>> {
 }
 
 fn expand(text: &str) -> String {
-    let (first, rest) = text.split_once('.').map_or((text, None), |(first, rest)| (first, Some(rest)));
+    let (first, rest) = text
+        .split_once('.')
+        .map_or((text, None), |(first, rest)| (first, Some(rest)));
     let Some((_, long)) = ALIASES.iter().find(|(short, _)| *short == first) else {
         return text.to_owned();
     };
@@ -271,7 +282,9 @@ fn expand(text: &str) -> String {
 /// Whether it is what a summary of times has.
 fn is_of_times(name: &str) -> bool {
     matches!(name, "count" | "min" | "mean" | "max")
-        || name.strip_prefix('p').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        || name
+            .strip_prefix('p')
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 fn parse_value(text: &str) -> Option<(f64, Unit)> {
@@ -294,7 +307,9 @@ fn parse_value(text: &str) -> Option<(f64, Unit)> {
         _ => return None,
     };
     let number = number.trim_end();
-    let is_plain = number.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-'));
+    let is_plain = number
+        .chars()
+        .all(|c| c.is_ascii_digit() || matches!(c, '.' | '-'));
     let value: f64 = number.parse().ok()?;
     (is_plain && value.is_finite()).then_some((value, unit))
 }

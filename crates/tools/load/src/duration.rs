@@ -27,9 +27,9 @@ pub(crate) fn parse(text: &str) -> Result<Duration, &'static str> {
 
 pub(crate) fn optional<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
-    parse(&text).map(Some).map_err(|expected| {
-        serde::de::Error::custom(format!("\"{text}\": {expected} is expected"))
-    })
+    parse(&text)
+        .map(Some)
+        .map_err(|expected| serde::de::Error::custom(format!("\"{text}\": {expected} is expected")))
 }
 
 pub(crate) fn seconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
@@ -50,7 +50,11 @@ mod tests {
             ("1h", 3_600_000),
             ("0s", 0),
         ] {
-            assert_eq!(parse(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+            assert_eq!(
+                parse(text),
+                Ok(Duration::from_millis(milliseconds)),
+                "{text}"
+            );
         }
         for text in ["", "s", "-1s", "1w", "1 s", "NaN", "inf", "1e99s", "9h9"] {
             assert!(parse(text).is_err(), "{text}");

@@ -128,6 +128,7 @@ impl Reading {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "all of them are written exactly")]
 mod tests {
     use proptest::prelude::*;
 

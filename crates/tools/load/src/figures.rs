@@ -39,6 +39,8 @@ pub struct Figures {
     pub redirected: Times,
     /// From the moment in which a join was due until it was begun.
     pub lateness: Times,
+    /// Of each stream that somebody received, when it left.
+    pub jitter: Times,
     /// Joins that were begun.
     pub begun: u64,
     /// Those that came to their end.
@@ -51,18 +53,27 @@ pub struct Figures {
     pub lost: u64,
     /// What went wrong, by kind.
     pub errors: BTreeMap<String, u64>,
+    /// The first one of each kind, in full.
+    pub samples: BTreeMap<String, String>,
 }
 
 /// Kinds of errors that are told apart; servers choose the words of some.
 const KINDS: usize = 64;
 
+/// Of what an error says; servers choose the words.
+const LONGEST_SAMPLE: usize = 500;
+
 /// Requests that are told apart: more than all dialects have together.
 const MESSAGES: usize = 64;
 
 impl Figures {
-    /// One more error of a kind.
-    pub fn error(&mut self, kind: &str) {
+    /// One more error of a kind; what it says is kept of the first one.
+    pub fn error(&mut self, kind: &str, text: impl FnOnce() -> String) {
         self.errors_of(kind, 1);
+        if !self.samples.contains_key(kind) && self.samples.len() < KINDS {
+            let text = text().chars().take(LONGEST_SAMPLE).collect();
+            self.samples.insert(kind.to_owned(), text);
+        }
     }
 
     fn errors_of(&mut self, kind: &str, count: u64) {
@@ -102,6 +113,7 @@ impl Figures {
             (&mut self.rejoined, &other.rejoined),
             (&mut self.redirected, &other.redirected),
             (&mut self.lateness, &other.lateness),
+            (&mut self.jitter, &other.jitter),
         ] {
             mine.add(theirs);
         }
@@ -112,6 +124,11 @@ impl Figures {
         }
         for (kind, count) in &other.errors {
             self.errors_of(kind, *count);
+        }
+        for (kind, text) in &other.samples {
+            if self.samples.len() < KINDS && !self.samples.contains_key(kind) {
+                self.samples.insert(kind.clone(), text.clone());
+            }
         }
         self.begun += other.begun;
         self.joined += other.joined;
@@ -160,7 +177,8 @@ impl Board {
     /// Who is in a room right now.
     pub fn present(&self) -> u32 {
         let each = self.shards.iter();
-        each.map(|shard| shard.present.load(Ordering::Relaxed)).sum()
+        each.map(|shard| shard.present.load(Ordering::Relaxed))
+            .sum()
     }
 
     /// Begun, failed and lost joins and errors, without adding histograms.
@@ -220,7 +238,12 @@ mod tests {
             let mut figures = shard.lock();
             figures.joined += 1;
             figures.message("join", Duration::from_millis(u64::from(number)));
-            figures.error(if number % 2 == 0 { "timeout" } else { "refused" });
+            let kind = if number % 2 == 0 {
+                "timeout"
+            } else {
+                "refused"
+            };
+            figures.error(kind, || format!("{kind} of {number}"));
             figures.last_answer.record(Duration::from_millis(5));
             drop(figures);
             shard.arrived();
@@ -230,6 +253,7 @@ mod tests {
         assert_eq!((sum.joined, sum.last_answer.count()), (30, 30));
         assert_eq!(sum.messages["join"].count(), 30);
         assert_eq!((sum.errors["timeout"], sum.errors["refused"]), (15, 15));
+        assert_eq!(sum.samples["timeout"], "timeout of 0");
         assert_eq!(board.present(), 29);
         assert_eq!(board.counts().errors, 30);
     }
@@ -238,7 +262,7 @@ mod tests {
     fn whatever_servers_say_there_are_only_so_many_kinds() {
         let mut figures = Figures::default();
         for number in 0..1000 {
-            figures.error(&format!("kind {number}"));
+            figures.error(&format!("kind {number}"), String::new);
             figures.message(&format!("message {number}"), Duration::ZERO);
         }
         assert_eq!(figures.errors.len(), KINDS + 1);

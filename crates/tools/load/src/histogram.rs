@@ -41,8 +41,14 @@ impl Times {
 
     /// One more.
     pub fn record(&mut self, time: Duration) {
+        self.record_many(time, 1);
+    }
+
+    /// As many more.
+    pub fn record_many(&mut self, time: Duration, count: u64) {
         let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.0.saturating_record(microseconds.clamp(1, Self::MOST));
+        let value = microseconds.clamp(1, Self::MOST);
+        self.0.saturating_record_n(value, count);
     }
 
     /// All that another one has.

@@ -36,7 +36,10 @@ impl Machine {
     pub fn new() -> Self {
         Self {
             at: Instant::now(),
-            threads: threads().into_iter().map(|(id, (_, cpu))| (id, cpu)).collect(),
+            threads: threads()
+                .into_iter()
+                .map(|(id, (_, cpu))| (id, cpu))
+                .collect(),
             drops: drops(&own_sockets()),
             dropped: 0,
         }
@@ -134,7 +137,10 @@ mod tests {
         let line = " 1: 0100007F:0CEA 00000000:0000 07 00000000:00000000 00:00000000 00000000  0  0 77123 2 0000000000000000 42";
         assert_eq!(dropped(line), Some((77_123, 42)));
         assert_eq!(dropped("sl local_address"), None);
-        assert_eq!(on_cpu("3038216 9 1\n"), Some(Duration::from_nanos(3_038_216)));
+        assert_eq!(
+            on_cpu("3038216 9 1\n"),
+            Some(Duration::from_nanos(3_038_216))
+        );
         assert_eq!(on_cpu(""), None);
     }
 

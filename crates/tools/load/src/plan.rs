@@ -206,9 +206,8 @@ impl Builder {
         let mut number = 0_u32;
         for _ in 0..part.joins {
             for room in rooms {
-                let after = rate.map_or(0.0, |rate| {
-                    (f64::from(number) + self.random.share()) / rate
-                });
+                let after =
+                    rate.map_or(0.0, |rate| (f64::from(number) + self.random.share()) / rate);
                 let joins = begins + Duration::from_secs_f64(after);
                 self.newcomer(part, room, joins, leaves);
                 number += 1;

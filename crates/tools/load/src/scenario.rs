@@ -115,6 +115,11 @@ pub enum ScenarioError {
         /// Of which.
         scenario: Kind,
     },
+    /// More than its size was said of a mixture.
+    #[error(
+        "of mixed only peers and dialect can be said; a file says more (plenum load run --help)"
+    )]
+    Mixed,
     /// A number outside of what makes sense.
     #[error("{name} is {value}: {expected}")]
     Outside {
@@ -161,8 +166,8 @@ impl Shape {
     pub fn resolve(&self, scenario: Kind) -> Result<Part, ScenarioError> {
         self.refuse_meaningless(scenario)?;
         let rooms = within("rooms", self.rooms.unwrap_or(1), 1, 100_000)?;
-        let least = if scenario.has_newcomers() { 0 } else { 1 };
-        let peers = self.peers.unwrap_or(default_peers(scenario));
+        let least = u32::from(!scenario.has_newcomers());
+        let peers = self.peers.unwrap_or_else(|| default_peers(scenario));
         let peers = within("peers", peers, least, 100_000)?;
         let publishers = match (scenario, self.publishers) {
             (Kind::Audio | Kind::Meeting, None) => peers,
@@ -186,13 +191,13 @@ impl Shape {
             joins: if is_storm { joins } else { 0 },
             rate: self
                 .rate
-                .or((scenario == Kind::Churn).then_some(DEFAULT_RATE)),
+                .or_else(|| (scenario == Kind::Churn).then_some(DEFAULT_RATE)),
             rounds: if is_storm { rounds } else { 0 },
             stay: self.stay.unwrap_or(DEFAULT_STAY),
             ramp: self
                 .ramp
                 .unwrap_or_else(|| RAMP_EACH * u32::try_from(everybody).unwrap_or(u32::MAX)),
-            dialect: self.dialect.unwrap_or(default_dialect(scenario)),
+            dialect: self.dialect.unwrap_or_else(|| default_dialect(scenario)),
             video: scenario != Kind::Audio,
         };
         let newcomers = u64::from(part.joins) * u64::from(part.rounds) * u64::from(rooms);
@@ -210,7 +215,10 @@ impl Shape {
         ];
         let newcomers_only = [("rate", self.rate.is_some()), ("stay", self.stay.is_some())];
         let given = |names: &[(&'static str, bool)]| {
-            names.iter().find(|(_, given)| *given).map(|(name, _)| *name)
+            names
+                .iter()
+                .find(|(_, given)| *given)
+                .map(|(name, _)| *name)
         };
         let wrong = match scenario {
             Kind::JoinStorm => None,

@@ -233,6 +233,7 @@ async fn fetch(http: &reqwest::Client, url: &str) -> Result<String, String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "all of them are written exactly")]
 mod tests {
     use super::*;
 
@@ -268,7 +269,11 @@ mod tests {
         assert_eq!(server.cpu_s, 1.5);
         let memory = server.node;
         assert_eq!(
-            (memory.memory_bytes_first, memory.memory_bytes_max, memory.memory_bytes_last),
+            (
+                memory.memory_bytes_first,
+                memory.memory_bytes_max,
+                memory.memory_bytes_last
+            ),
             (5.0, 9.0, 3.0)
         );
         assert_eq!(server.workers[0].packets_out, 750.0);
@@ -280,6 +285,9 @@ mod tests {
         watch.misses = 3;
         watch.error = Some("refused".to_owned());
         let server = watch.server();
-        assert_eq!((server.misses, server.error.as_deref()), (3, Some("refused")));
+        assert_eq!(
+            (server.misses, server.error.as_deref()),
+            (3, Some("refused"))
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 37] = [
+const TARGETS: [Target; 39] = [
     ("auth_claims", plenum_auth::fuzzing::fuzz_claims),
     ("auth_keys", plenum_auth::fuzzing::fuzz_keys),
     ("auth_token", plenum_auth::fuzzing::fuzz_token),
@@ -32,6 +32,8 @@ const TARGETS: [Target; 37] = [
     ("ipc_preamble", plenum_ipc::fuzzing::fuzz_preamble),
     ("link_frames", plenum_link::fuzzing::fuzz_frames),
     ("link_hello", plenum_link::fuzzing::fuzz_hello),
+    ("load_assertion", plenum_load::fuzzing::fuzz_assertion),
+    ("load_metrics", plenum_load::fuzzing::fuzz_metrics),
     ("params_ortc", plenum_params::fuzzing::fuzz_ortc),
     (
         "params_scalability_mode",

@@ -71,7 +71,7 @@ fn a_storm_comes_at_once_to_who_is_there_and_leaves_before_the_next() {
         moments
             .iter()
             .zip(moments.iter().skip(1))
-            .all(|(a, b)| *b - *a == gap)
+            .all(|(a, b)| *a + gap == *b)
     );
 }
 
@@ -104,7 +104,11 @@ fn a_churn_keeps_as_many_newcomers_as_come_while_one_stays() {
     let plan = plan(&[part(Kind::Churn, &shape)], Some(30), 1, 7);
     let newcomers = plan.peers.iter().filter(|it| it.is_measured).count();
     assert_eq!(newcomers, 28 * 20);
-    assert!((5 + 39..=5 + 42).contains(&plan.at_once()), "{}", plan.at_once());
+    assert!(
+        (5 + 39..=5 + 42).contains(&plan.at_once()),
+        "{}",
+        plan.at_once()
+    );
 }
 
 #[test]
@@ -131,8 +135,15 @@ fn kinds() -> impl Strategy<Value = Kind> {
 }
 
 fn shapes() -> impl Strategy<Value = (Kind, Shape)> {
-    (kinds(), 1..5_u32, 1..20_u32, 1..30_u32, 1..4_u32, 0.5..50.0_f64).prop_map(
-        |(kind, rooms, peers, joins, rounds, rate)| {
+    (
+        kinds(),
+        1..5_u32,
+        1..20_u32,
+        1..30_u32,
+        1..4_u32,
+        0.5..50.0_f64,
+    )
+        .prop_map(|(kind, rooms, peers, joins, rounds, rate)| {
             let is_storm = kind == Kind::JoinStorm;
             let shape = Shape {
                 rooms: Some(rooms),
@@ -143,8 +154,7 @@ fn shapes() -> impl Strategy<Value = (Kind, Shape)> {
                 ..Shape::default()
             };
             (kind, shape)
-        },
-    )
+        })
 }
 
 impl Kind {

@@ -1,0 +1,339 @@
+//! Carries a plan out: starts peers when it is their time, looks at everything once a second, ends early when told to.
+
+use std::{
+    collections::BTreeMap,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use futures_util::future::join_all;
+use plenum_client::{ClientError, Media, MediaFigures, MediaOptions};
+use tokio::{
+    runtime,
+    sync::watch,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep, sleep_until, timeout},
+};
+
+use crate::{
+    figures::{Board, Counts},
+    histogram::Times,
+    machine::{Look, Machine},
+    options::Options,
+    peer::{Company, peer},
+    plan::{Plan, PlanOptions},
+    progress::Progress,
+    report::{Report, Second},
+    saturation::{self, Busy},
+    server::Watch,
+    tickets::{TicketError, Tickets},
+};
+
+/// Why a run did not begin.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DriveError {
+    /// The threads that move media.
+    #[error("media cannot be moved")]
+    Media(#[source] ClientError),
+    /// The system gives no threads.
+    #[error("no threads can be started")]
+    Runtime(#[source] std::io::Error),
+    /// Tokens.
+    #[error(transparent)]
+    Tickets(#[from] TicketError),
+    /// The client of HTTP that reads metrics.
+    #[error("the client of HTTP cannot be set up")]
+    Http(#[source] reqwest::Error),
+}
+
+/// Peers that write into one shard are rarely there at the same time.
+const SHARDS: usize = 16;
+
+/// How long who leaves at the end is waited for.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// How often a timer looks at its own lateness.
+const TICK: Duration = Duration::from_millis(10);
+
+/// How often everything is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A node that does not answer within a second is asked again in the next.
+const METRICS_PATIENCE: Duration = Duration::from_millis(900);
+
+/// Runs it, to its end or until somebody has had enough.
+pub fn run(options: Options) -> Result<Report, DriveError> {
+    let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(options.threads)
+        .thread_name("load-signal")
+        .enable_all()
+        .build()
+        .map_err(DriveError::Runtime)?;
+    let report = runtime.block_on(drive(options));
+    // Whoever has not said goodbye by now will not be waited for.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    report
+}
+
+async fn drive(options: Options) -> Result<Report, DriveError> {
+    let plan = Plan::new(
+        &options.parts,
+        &PlanOptions {
+            duration: options.duration,
+            room: options.room.clone(),
+            doors: options.urls.len(),
+            seed: options.seed,
+        },
+    );
+    let media = Media::start(MediaOptions {
+        threads: options.threads,
+        ..MediaOptions::default()
+    })
+    .map_err(DriveError::Media)?;
+    let http = http(&options).map_err(DriveError::Http)?;
+    let mut report = Report::new(&options, &plan);
+    report.began = now();
+    let watches = options.urls.iter();
+    let mut observer = Observer {
+        began: Instant::now(),
+        board: Board::new(SHARDS),
+        media: media.clone(),
+        machine: Machine::new(),
+        watches: watches.map(|url| Watch::new(url, http.clone())).collect(),
+        progress: Progress::new(plan.ends),
+        last: Counts::default(),
+        last_media: Bytes::default(),
+        series: Vec::new(),
+        busy: Busy::default(),
+        threads: BTreeMap::new(),
+        cpu_max: 0.0,
+        drops: 0,
+        at_once: 0,
+    };
+    let company = Arc::new(Company {
+        tickets: Tickets::new(&options)?,
+        options,
+        media: media.clone(),
+        ends: plan.ends,
+        run: run_id(),
+    });
+    // Nodes are read before anybody comes: what they use then is not the load's.
+    observer.read_servers().await;
+    let timers = Timers::start(company.options.threads);
+    observer.began = Instant::now();
+    let complete = observer.carry_out(&plan, &company).await;
+    report.complete = complete;
+    report.duration_s = observer.began.elapsed().min(plan.ends).as_secs_f64();
+    if !complete {
+        report.duration_s = observer.began.elapsed().as_secs_f64();
+    }
+    observer.into_report(&mut report, &timers).await;
+    Ok(report)
+}
+
+struct Observer {
+    began: Instant,
+    board: Board,
+    media: Media,
+    machine: Machine,
+    watches: Vec<Watch>,
+    progress: Progress,
+    last: Counts,
+    last_media: Bytes,
+    series: Vec<Second>,
+    busy: Busy,
+    threads: BTreeMap<String, f64>,
+    cpu_max: f64,
+    drops: u64,
+    at_once: u32,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Bytes {
+    sent: u64,
+    received: u64,
+    lost: u64,
+}
+
+impl Observer {
+    /// Returns whether the plan came to its end.
+    async fn carry_out(&mut self, plan: &Plan, company: &Arc<Company>) -> bool {
+        let (stop, stopped) = watch::channel(false);
+        let mut peers = JoinSet::new();
+        let mut coming = plan.peers.iter().peekable();
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        looks.tick().await;
+        let ends = self.began + plan.ends;
+        let mut complete = true;
+        let mut impatient = pin!(tokio::signal::ctrl_c());
+        loop {
+            let next = coming.peek().map_or(ends, |next| self.began + next.joins);
+            tokio::select! {
+                biased;
+                () = sleep_until(next.into()) => {
+                    let Some(planned) = coming.next() else {
+                        break;
+                    };
+                    let shard = self.board.shard(planned.number);
+                    let company = Arc::clone(company);
+                    peers.spawn(peer(company, planned.clone(), shard, self.began, stopped.clone()));
+                }
+                _ = &mut impatient => {
+                    self.progress.say("Ended early; the report follows when everybody has left.");
+                    complete = false;
+                    break;
+                }
+                _ = looks.tick() => self.look().await,
+                Some(_) = peers.join_next() => {}
+            }
+        }
+        // Who is still here has been told, or hears it now.
+        if !complete {
+            let _ = stop.send(true);
+        }
+        tokio::select! {
+            () = async { while peers.join_next().await.is_some() {} } => {}
+            () = sleep(FAREWELL) => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        peers.abort_all();
+        self.look().await;
+        self.progress.end();
+        complete
+    }
+
+    /// Once a second.
+    async fn look(&mut self) {
+        let server = self.read_servers().await;
+        let figures = self.media.figures().await;
+        let counts = self.board.counts();
+        let look = self.machine.look();
+        let elapsed = self.began.elapsed().as_secs_f64();
+        let before = self.series.last().map_or(0.0, |second| second.at_s);
+        let over = (elapsed - before).max(0.001);
+        let bytes = Bytes {
+            sent: figures.sent.bytes,
+            received: figures.received.bytes,
+            lost: figures.received.lost,
+        };
+        let rate = |now: u64, before: u64| (now.saturating_sub(before) as f64 * 8.0 / over).round();
+        let second = Second {
+            at_s: (elapsed * 1000.0).round() / 1000.0,
+            peers: self.board.present(),
+            joins: counts.joined.saturating_sub(self.last.joined),
+            errors: counts.errors.saturating_sub(self.last.errors),
+            reconnects: counts.reconnects.saturating_sub(self.last.reconnects),
+            sent_bps: rate(bytes.sent, self.last_media.sent),
+            received_bps: rate(bytes.received, self.last_media.received),
+            lost: bytes.lost.saturating_sub(self.last_media.lost),
+            own_cpu_percent: (look.total * 1000.0).round() / 10.0,
+            server_cpu_percent: server.map(|share| (share * 1000.0).round() / 10.0),
+        };
+        self.last = counts;
+        self.last_media = bytes;
+        self.at_once = self.at_once.max(second.peers);
+        self.take_look(&look);
+        self.progress.second(&second);
+        self.series.push(second);
+    }
+
+    fn take_look(&mut self, look: &Look) {
+        self.drops = look.drops;
+        self.cpu_max = self.cpu_max.max(look.total * 100.0);
+        let mut is_full = false;
+        for (name, share) in &look.threads {
+            is_full |= *share > saturation::FULL;
+            let most = self.threads.entry(name.clone()).or_default();
+            *most = most.max((share * 1000.0).round() / 10.0);
+        }
+        self.busy.seconds += u32::from(is_full);
+    }
+
+    /// Share of a core that all servers used since the look before; `None`: nothing is known of any.
+    async fn read_servers(&mut self) -> Option<f64> {
+        let at = self.began.elapsed();
+        let reads = self.watches.iter_mut().map(|watch| async move {
+            timeout(METRICS_PATIENCE, watch.read(at))
+                .await
+                .ok()
+                .flatten()
+        });
+        let shares = join_all(reads).await;
+        let known: Vec<f64> = shares.into_iter().flatten().collect();
+        (!known.is_empty()).then(|| known.iter().sum())
+    }
+
+    async fn into_report(self, report: &mut Report, timers: &Timers) {
+        let figures: MediaFigures = self.media.figures().await;
+        report.take_figures(&self.board.sum());
+        report.take_media(&figures);
+        report.take_servers(self.watches.iter().map(Watch::server).collect());
+        report.peers.at_once_max = u64::from(self.at_once);
+        report.saturation.threads_percent_max = self.threads;
+        report.saturation.cpu_percent_max = (self.cpu_max * 10.0).round() / 10.0;
+        report.saturation.socket_drops = self.drops;
+        report.saturation.timer_lateness_ms = timers.times().summary();
+        report.series = self.series;
+        saturation::judge(report, self.busy);
+    }
+}
+
+/// Timers that look at how late they are.
+struct Timers {
+    times: Arc<Mutex<Times>>,
+    tasks: JoinSet<()>,
+}
+
+impl Timers {
+    /// As many as there are threads.
+    fn start(count: usize) -> Self {
+        let times = Arc::new(Mutex::new(Times::new()));
+        let mut tasks = JoinSet::new();
+        for _ in 0..count {
+            let times = Arc::clone(&times);
+            tasks.spawn(async move {
+                loop {
+                    let before = Instant::now();
+                    sleep(TICK).await;
+                    let late = before.elapsed().saturating_sub(TICK);
+                    let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
+                    times.record(late);
+                }
+            });
+        }
+        Self { times, tasks }
+    }
+
+    fn times(&self) -> Times {
+        let _ = &self.tasks;
+        self.times
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+fn http(options: &Options) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .timeout(METRICS_PATIENCE)
+        .danger_accept_invalid_certs(options.insecure)
+        .build()
+}
+
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs())
+}
+
+/// Short, and another one for each run: two generators may load one room, and one name of two peers throws one out.
+fn run_id() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |now| now.as_millis() as u64);
+    format!(
+        "{:x}",
+        (now ^ (u64::from(std::process::id()) << 24)) & 0xffff_ffff
+    )
+}
