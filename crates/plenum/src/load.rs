@@ -17,7 +17,7 @@ pub(crate) const EXAMPLES: &str = "Examples:
   plenum load run evening.toml --url https://a.example.org --url https://b.example.org
 
 Every scenario has examples of its own: plenum load webinar --help. docs/load.md says what each figure means.
-Exit status: 0 done, 1 an assertion does not hold or nothing could be run, 2 no such flag.";
+Exit status: 0 done, 1 an assertion does not hold or nobody joined, 2 no such flag.";
 
 pub(crate) fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     let options = args.resolve()?;
@@ -41,7 +41,11 @@ pub(crate) fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     } else {
         output.write_all(report.text().as_bytes())?;
     }
-    Ok(if holds {
+    let nobody = report.peers.planned > 0 && report.peers.joined == 0;
+    if nobody {
+        writeln!(io::stderr(), "FAILED  nobody joined")?;
+    }
+    Ok(if holds && !nobody {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
