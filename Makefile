@@ -124,9 +124,20 @@ test-e2e: page $(E2E)/node_modules/.package-lock.json ## Chromium against a real
 	cargo build $(CARGO_FLAGS) --package plenum --bin plenum --example bridge
 	cd $(E2E) && npm run --silent check && npx --no-install playwright test
 
+# What the rounds of each took, as the tests write it down.
+PROMISES := $(CURDIR)/target/promises.tsv
+
 .PHONY: test-long
 test-long: page fuzz-run ## What takes too long for every change: many more random cases, fuzzing, minutes of people who come and go.
-	PROPTEST_CASES=2000 PLENUM_LONG_TESTS=1 cargo test $(CARGO_FLAGS) --workspace
+	rm -f $(PROMISES)
+	PROPTEST_CASES=2000 PLENUM_LONG_TESTS=1 PLENUM_PROMISES=$(PROMISES) cargo test $(CARGO_FLAGS) --workspace
+	scripts/promises.sh $(PROMISES)
+
+.PHONY: promises
+promises: page ## Let nodes, workers, networks and Redis die, twenty times each; writes docs/cluster/promises.md.
+	rm -f $(PROMISES)
+	PLENUM_LONG_TESTS=1 PLENUM_PROMISES=$(PROMISES) cargo test $(CARGO_FLAGS) --package plenum --test it cluster:: \
+		&& failed=0 || failed=$$?; scripts/promises.sh $(PROMISES); exit $$failed
 
 ## Measure
 

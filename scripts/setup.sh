@@ -38,6 +38,10 @@ missing_packages() {
     have redis-server || echo redis-server
     # Tests only: nodes with networks of their own, between which it can be cut.
     have ip || echo iproute2
+    # Tests only: of what two nodes say to each other, some is kept back.
+    have nft || echo nftables
+    # Tests only: nodes whose clocks jump.
+    compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || echo libfaketime
     # Checks of manifests for Kubernetes.
     python3 -m pip --version >/dev/null 2>&1 || echo python3-pip
     have gst-launch-1.0 || echo gstreamer1.0-tools

@@ -89,6 +89,7 @@ fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
 
 /// One connection after another, as protoo's clients do it: at the same door, or the next one if nobody opens.
 async fn live(role: Role, ledger: Arc<Mutex<Ledger>>) {
+    let mut before = None;
     for door in role.doors.iter().cycle() {
         while let Some(mut wire) = Wire::connect(*door, role.from, &role.room, &role.name).await {
             lock(&ledger).connections += 1;
@@ -96,10 +97,12 @@ async fn live(role: Role, ledger: Arc<Mutex<Ledger>>) {
                 role: &role,
                 ledger: &ledger,
                 current: None,
+                before: before.take(),
                 old: None,
                 releasing: None,
             };
             let code = seat.serve(&mut wire).await;
+            before = seat.current.or(seat.before);
             lock(&ledger).closes.push(code);
             if code == Some(4000) {
                 return;
@@ -114,6 +117,8 @@ struct Seat<'a> {
     role: &'a Role,
     ledger: &'a Arc<Mutex<Ledger>>,
     current: Option<Media>,
+    /// Of the connection before, until this one has media: what is lost with a connection is not always the media.
+    before: Option<Media>,
     /// During a move: goes on until the server says so.
     old: Option<Media>,
     /// The request that lets the old session go.
@@ -239,9 +244,10 @@ impl Seat<'_> {
             ledger.joined_at = Some(Instant::now());
             let peers = joined["peers"].as_array().into_iter().flatten();
             let names = peers.filter_map(|peer| peer["id"].as_str().map(str::to_owned));
-            ledger.roster.extend(names);
+            ledger.roster = names.collect();
         }
         self.current = Some(media);
+        self.before = None;
         for kind in ["audio", "video"] {
             let mut data = json!({
                 "transportId": send["id"],

@@ -1,8 +1,11 @@
 //! Several nodes as one cluster: a Redis, and processes of the real binary that know each other through it.
 
 mod across;
+mod clocks;
 mod crowd;
 mod deaths;
+mod doors;
+mod leaks;
 mod meeting;
 mod members;
 mod modes;
@@ -10,9 +13,13 @@ mod network;
 mod partitions;
 mod people;
 mod pipes;
+mod promises;
 mod redis;
+mod registry;
+mod restarts;
 mod sentinels;
 mod watching;
+mod workers;
 
 use std::{
     collections::BTreeSet,
@@ -42,13 +49,27 @@ pub(crate) struct Place {
     pub(crate) ip: Ipv4Addr,
     /// A network of its own, by the name of its namespace; none: that of the test.
     pub(crate) network: Option<String>,
+    /// What its node has besides the settings of all.
+    pub(crate) settings: Vec<String>,
+    /// A clock of its own, which the test may set.
+    pub(crate) has_clock: bool,
 }
 
 impl Place {
     pub(crate) const HERE: Self = Self {
         ip: Ipv4Addr::LOCALHOST,
         network: None,
+        settings: Vec::new(),
+        has_clock: false,
     };
+
+    /// Here, with settings of its own.
+    pub(crate) fn with(settings: &[&str]) -> Self {
+        Self {
+            settings: settings.iter().map(ToString::to_string).collect(),
+            ..Self::HERE
+        }
+    }
 }
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -88,12 +109,16 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Three nodes `a`, `b` and `c` that see each other.
     pub(crate) async fn three(policy: &str) -> Self {
+        Self::at(policy, &[Place::HERE, Place::HERE, Place::HERE]).await
+    }
+
+    /// Nodes at these places of this machine that see each other.
+    pub(crate) async fn at(policy: &str, places: &[Place]) -> Self {
         let turn = TURNS.acquire().await.expect("never closed");
         let redis = Redis::start(&Place::HERE).await;
-        let places = [Place::HERE, Place::HERE, Place::HERE];
         let settings = [policy.to_owned(), format!("cluster.redis={}", redis.url())];
         let shared = RedisConfig::new(redis.url());
-        Self::start(turn, (redis, shared), &places, &settings).await
+        Self::start(turn, (redis, shared), places, &settings).await
     }
 
     /// Nodes at these places, with these settings.
@@ -128,8 +153,10 @@ impl Cluster {
                 format!("cluster.address={}:{link}", place.ip),
                 format!("cluster.secret_file={}", secret.display()),
             ];
-            let settings: Vec<_> = own.iter().chain(settings).cloned().collect();
-            members.push(Member::new(name, place.clone(), port, &settings));
+            let settings = own.iter().chain(settings).chain(&place.settings);
+            let settings: Vec<_> = settings.cloned().collect();
+            let clock = place.has_clock.then(|| data.join("clock"));
+            members.push(Member::new(name, place.clone(), port, (&settings, clock)));
         }
         for member in &mut members {
             member.start().await;
@@ -151,6 +178,9 @@ impl Cluster {
     /// A registry that has only just begun may have forgotten something: until it cannot have, no room is opened.
     async fn takes_people(&self) {
         for (member, from) in self.running().zip(CLIENTS) {
+            if !member.has_doors() {
+                continue;
+            }
             let room = format!("first-{}", member.name);
             let first = Client::connect_from(member.node(), &room, "first", from).await;
             first.leave().await;

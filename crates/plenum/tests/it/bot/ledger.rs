@@ -48,7 +48,7 @@ pub(crate) struct Ledger {
     pub(crate) migrates: Vec<bool>,
     /// Old sessions that the server has let go.
     pub(crate) released: u32,
-    /// Names of the others, of whom nobody is forgotten when the bot joins again.
+    /// Names of the others, as the server has told them since the latest join.
     pub(crate) roster: BTreeSet<String>,
     /// The bot's own producers, by kind.
     pub(crate) own: BTreeMap<String, String>,

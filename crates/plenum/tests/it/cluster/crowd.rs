@@ -14,10 +14,9 @@ use plenum_registry::Registry as _;
 use serde_json::json;
 use tokio::{task::JoinSet, time::sleep};
 
-use super::{CLIENTS, Cluster, ROOM, until};
+use super::{CLIENTS, Cluster, ROOM, promises::Promise, rounds, until};
 use crate::{
     bot::wire::{Trouble, Wire},
-    chaos::summary,
     client::receiver_capabilities,
     node::report,
 };
@@ -37,6 +36,13 @@ struct Tally {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_peers_of_a_dead_node_are_back_at_the_others() {
+    let mut back = Promise::told("node with 200 peers killed: the last of them back at another");
+    for _ in 0..rounds() {
+        back.note(one_crowd().await);
+    }
+}
+
+async fn one_crowd() -> Duration {
     let mut cluster = Cluster::three(ROOM).await;
     // First at the node that will die, then at the others in turn.
     let doors: Vec<_> = cluster.running().map(super::Member::door).collect();
@@ -66,15 +72,13 @@ async fn two_hundred_peers_of_a_dead_node_are_back_at_the_others() {
     let killed = Instant::now();
     cluster.member_mut(2).kill().await;
     all_are_in(&cluster, &["a", "b"]).await;
-    report(&summary(
-        "two hundred peers back after",
-        vec![killed.elapsed()],
-    ));
+    let back = killed.elapsed();
     let more = tally.attempts.load(Relaxed) - attempts;
     let again = tally.joined.load(Relaxed) - joined;
     report(&format!("{more} attempts to connect, {again} joins"));
     crowd.shutdown().await;
     cluster.nothing_is_left().await;
+    back
 }
 
 async fn join(wire: &mut Wire, name: &str) -> Result<(), Trouble> {

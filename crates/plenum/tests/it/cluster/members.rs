@@ -1,10 +1,13 @@
 //! One node of a cluster, which can die and come back as itself.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use tokio::process::Command;
 
-use super::Place;
+use super::{Place, clocks, free_port};
 use crate::node::{BINARY, HASTE, Node, away_from_settings, rtc_ports_each, signal};
 
 /// A node of a cluster, running or not.
@@ -13,16 +16,30 @@ pub(crate) struct Member {
     pub(crate) place: Place,
     pub(crate) port: u16,
     arguments: Vec<String>,
+    /// How far its clock is off, as a file that it reads.
+    clock: Option<PathBuf>,
     node: Option<Node>,
 }
 
+/// Unless its settings say otherwise.
+const WORKERS: u16 = 1;
+
 impl Member {
     /// With these settings, besides those of every node of a test.
-    pub(crate) fn new(name: &str, place: Place, port: u16, settings: &[String]) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        place: Place,
+        port: u16,
+        (settings, clock): (&[String], Option<PathBuf>),
+    ) -> Self {
         let mut arguments = vec!["serve".to_owned(), "--insecure".to_owned()];
-        arguments.extend(["--workers".to_owned(), "1".to_owned()]);
+        let own = settings
+            .iter()
+            .find_map(|it| it.strip_prefix("workers.count="));
+        let workers = own.map_or(WORKERS, |own| own.parse().expect("a number"));
+        arguments.extend(["--workers".to_owned(), workers.to_string()]);
         // Its media ports stay with it when it comes back.
-        arguments.extend(rtc_ports_each(1, 4));
+        arguments.extend(rtc_ports_each(workers, 4));
         let own = [
             format!("node.id={name}"),
             format!("http.listen_ip={}", place.ip),
@@ -37,12 +54,23 @@ impl Member {
             place,
             port,
             arguments,
+            clock,
             node: None,
         }
     }
 
+    /// Whether it speaks to clients.
+    pub(crate) fn has_doors(&self) -> bool {
+        !self.arguments.iter().any(|it| it == "node.role=media")
+    }
+
     pub(crate) async fn start(&mut self) {
         assert!(self.node.is_none(), "{} runs", self.name);
+        self.node = Some(Node::launch(self.command()).await);
+    }
+
+    /// Another process with the same settings, while this one may still run.
+    pub(crate) fn command(&self) -> Command {
         let mut process = match &self.place.network {
             None => Command::new(BINARY),
             Some(network) => {
@@ -52,7 +80,50 @@ impl Member {
             }
         };
         process.args(&self.arguments).args(HASTE).kill_on_drop(true);
-        self.node = Some(Node::launch(away_from_settings(process)).await);
+        let mut process = away_from_settings(process);
+        if let Some(clock) = &self.clock {
+            process.envs(clocks::environment(clock));
+        }
+        process
+    }
+
+    /// Another process with a copy of what this one has in its folder, on ports of its own; the one that runs ends because of that.
+    pub(crate) async fn take_over(&mut self) {
+        let (port, link) = (free_port(), free_port());
+        let ip = self.place.ip;
+        let changed = [
+            ("http.port=", port.to_string()),
+            ("cluster.listen=", format!("{ip}:{link}")),
+            ("cluster.address=", format!("{ip}:{link}")),
+        ];
+        let mut ports = rtc_ports_each(WORKERS, 4).into_iter();
+        let ports = ports.find(|it| it.starts_with("rtc.min_port="));
+        for argument in &mut self.arguments {
+            if argument.starts_with("rtc.min_port=") {
+                *argument = ports.clone().expect("a range");
+            }
+            if let Some(folder) = argument.strip_prefix("node.data_dir=") {
+                *argument = format!("node.data_dir={}", copy(folder));
+            }
+            for (name, value) in &changed {
+                if argument.starts_with(name) {
+                    *argument = format!("{name}{value}");
+                }
+            }
+        }
+        self.port = port;
+        let later = Node::launch(self.command()).await;
+        let mut earlier = self.node.replace(later).expect("it runs");
+        assert!(
+            !earlier.ended().await.success(),
+            "it says that it was replaced"
+        );
+    }
+
+    /// From now on its clock is so many seconds off.
+    pub(crate) fn set_clock(&self, seconds: i64) {
+        let clock = self.clock.as_ref().expect("a clock of its own");
+        clocks::set(clock, seconds);
     }
 
     pub(crate) fn node(&self) -> &Node {
@@ -85,6 +156,18 @@ impl Member {
         }
         Paused(pids)
     }
+}
+
+/// What a node has in its folder, in another one.
+fn copy(folder: &str) -> String {
+    let new = format!("{folder}+");
+    std::fs::create_dir(&new).expect("made");
+    for file in std::fs::read_dir(folder).expect("it is there") {
+        let file = file.expect("readable");
+        let to = Path::new(&new).join(file.file_name());
+        std::fs::copy(file.path(), to).expect("copied");
+    }
+    new
 }
 
 /// Processes that stand still until this is dropped.

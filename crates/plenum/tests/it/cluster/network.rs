@@ -53,6 +53,7 @@ impl Network {
         Place {
             ip: self.address(machine),
             network: Some(self.name(machine)),
+            ..Place::HERE
         }
     }
 
@@ -70,6 +71,28 @@ impl Network {
         for (from, to) in [(one, other), (other, one)] {
             let (name, address) = (self.name(from), self.address(to));
             ip(&format!("-n {name} neigh del {address} dev eth0"));
+        }
+    }
+
+    /// Nothing that one of two machines sends by this protocol reaches the other; everything else does.
+    pub(crate) fn block(&self, one: u8, other: u8, protocol: &str) {
+        for (at, from) in [(one, other), (other, one)] {
+            let (name, address) = (self.name(at), self.address(from));
+            nft(
+                &name,
+                &format!(
+                    "add table ip cut; \
+                     add chain ip cut in {{ type filter hook input priority 0; }}; \
+                     add rule ip cut in ip saddr {address} meta l4proto {protocol} drop"
+                ),
+            );
+        }
+    }
+
+    /// Everything that one of two machines sends reaches the other again.
+    pub(crate) fn unblock(&self, one: u8, other: u8) {
+        for machine in [one, other] {
+            nft(&self.name(machine), "delete table ip cut");
         }
     }
 
@@ -113,4 +136,15 @@ fn try_ip(arguments: &str) -> bool {
         .args(arguments.split_whitespace())
         .status();
     status.is_ok_and(|status| status.success())
+}
+
+/// Filters what comes to a machine.
+fn nft(machine: &str, rules: &str) {
+    let status = Command::new("ip")
+        .args(["netns", "exec", machine, "nft", rules])
+        .status();
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "nft {rules}: these tests filter packets, which takes nftables and root"
+    );
 }

@@ -5,25 +5,25 @@ use std::time::Instant;
 use plenum_registry::RedisConfig;
 
 use super::{
-    CLIENTS, Cluster, Place, TURNS, USER, redis::Redis, rounds, until,
-    watching::all_hear_each_other,
+    CLIENTS, Cluster, Place, TURNS, USER,
+    promises::Promise,
+    redis::Redis,
+    rounds, until,
+    watching::{all_hear_each_other, misses},
 };
 use crate::{
-    chaos::summary,
     client::{Client, join},
     moving::generations,
-    node::report,
 };
 
 const MASTER: &str = "plenum-test";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_follow_the_sentinels_to_another_registry() {
-    let mut taken = Vec::new();
+    let mut taken = Promise::told("Redis fails over to its replica: everything written again");
     for _ in 0..rounds() {
-        taken.push(one_failover().await);
+        taken.note(one_failover().await);
     }
-    report(&summary("registry failed over, written anew after", taken));
 }
 
 async fn one_failover() -> std::time::Duration {
@@ -86,5 +86,12 @@ async fn one_failover() -> std::time::Duration {
     }
     all_hear_each_other(&bots.each_ref(), Instant::now()).await;
     assert_eq!(generations(&bots), before, "nobody notices");
+    late.leave().await;
+    for bot in &bots {
+        misses(bot, "late").await;
+    }
+    cluster.is_whole(&[("over", &bots)]).await;
+    drop(bots);
+    cluster.nothing_is_left().await;
     taken
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plenum_ids::{NodeId, RoomName};
+use plenum_ids::RoomName;
 use plenum_registry::Registry as _;
 
 use super::{CLIENTS, Cluster, eventually, until};
@@ -13,6 +13,9 @@ use crate::{
     bot::{Bot, Ledger, Role, Source},
     node::Node,
 };
+
+/// A node that has not renewed its lease for so long is dead.
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
 /// How many there are of everything that workers make, in the order of [`KINDS`].
 type Objects = [u64; 4];
@@ -22,8 +25,10 @@ const KINDS: [&str; 4] = ["routers", "transports", "producers", "consumers"];
 impl Cluster {
     /// A participant from the region of a node, who tries that node first.
     pub(crate) fn bot(&self, index: usize, room: &str, number: u32, able: bool) -> Bot {
-        let mut doors: Vec<_> = self.members.iter().map(super::Member::door).collect();
-        doors.rotate_left(index);
+        let with_doors = self.members.iter().filter(|member| member.has_doors());
+        let mut doors: Vec<_> = with_doors.map(super::Member::door).collect();
+        let first = index % doors.len();
+        doors.rotate_left(first);
         Bot::start(Role {
             doors,
             from: Some(CLIENTS[index]),
@@ -69,27 +74,7 @@ impl Cluster {
 
     /// Waits until nobody remembers anything of rooms: no node, no worker, not the registry.
     pub(crate) async fn nothing_is_left(&self) {
-        for member in self.running() {
-            let node = member.node();
-            let mut last = None;
-            let quiet = eventually(async || {
-                let stats = node.get_json("/stats").await;
-                let seen = (stats["totalRooms"].as_u64()?, objects(node).await);
-                last = Some(seen);
-                (seen == (0, [0; 4])).then_some(())
-            });
-            let quiet = quiet.await.is_some();
-            assert!(quiet, "{} still has {last:?}", member.name);
-        }
-        let registry = self.registry();
-        for member in &self.members {
-            let name = NodeId::from(member.name.as_str());
-            until("no rooms in the registry", async || {
-                let rooms = registry.rooms_of(name.clone()).await.ok()?;
-                rooms.is_empty().then_some(())
-            })
-            .await;
-        }
+        self.is_whole(&[]).await;
     }
 
     /// Waits until the registry knows exactly these peers of a room, each once, at these nodes.
@@ -152,6 +137,14 @@ pub(crate) async fn misses(bot: &Bot, peer: &str) {
         .await;
 }
 
+/// One at each node, who try that node first.
+pub(crate) fn one_at_each(cluster: &Cluster, room: &str) -> [Bot; 3] {
+    [0, 1, 2].map(|index: usize| {
+        let number = u32::try_from(index).expect("small") + 1;
+        cluster.bot(index, room, number, true)
+    })
+}
+
 impl Cluster {
     /// The node where the registry has a peer.
     pub(crate) async fn place_of(&self, room: &str, peer: &str) -> usize {
@@ -165,15 +158,6 @@ impl Cluster {
         })
         .await;
         self.index(&name)
-    }
-
-    /// How many of these are at each node.
-    pub(crate) async fn spread(&self, room: &str, bots: &[Bot]) -> Vec<u64> {
-        let mut counts = vec![0; self.members.len()];
-        for bot in bots {
-            counts[self.place_of(room, &bot.name).await] += 1;
-        }
-        counts
     }
 
     /// The node that has a room's home, as the registry has it.
