@@ -316,7 +316,11 @@ impl Driver {
     fn handle_link(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Up { peer } => self.note_link(peer, true),
-            LinkEvent::Down { peer, .. } => self.note_link(peer, false),
+            LinkEvent::Down { peer, .. } => {
+                self.note_link(peer, false);
+                // It held up a judgement, perhaps, that need not wait for the next time that leases are read.
+                self.read_again(Instant::now());
+            }
             LinkEvent::Missed => self.look_at_links(),
             LinkEvent::Fenced { by, .. } => {
                 let later = NodeEpoch(self.cluster.me.epoch.0.saturating_add(1));
