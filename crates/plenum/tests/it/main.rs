@@ -27,6 +27,7 @@ mod node;
 mod parts;
 mod placing;
 mod rights;
+mod sdk_native;
 mod session;
 mod socketio;
 mod traces;

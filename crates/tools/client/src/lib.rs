@@ -35,11 +35,14 @@ mod client;
 mod config;
 mod consumer;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod histogram;
 mod media;
 mod network;
 pub mod peer;
 mod publication;
+mod signalling;
 pub mod sink;
 pub mod source;
 mod stats;

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+pub(crate) use pipe::Pipe;
+
+mod pipe;
+
 /// What lies between a client and the rest. Each transport of a client has these links for itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[expect(

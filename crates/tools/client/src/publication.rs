@@ -56,8 +56,6 @@ pub struct Producer {
     pub id: ProducerId,
     /// Sound or pictures.
     pub kind: MediaKind,
-    /// SSRC of each encoding.
-    pub ssrcs: Vec<u32>,
 }
 
 impl Codec {

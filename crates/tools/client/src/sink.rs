@@ -25,6 +25,8 @@ pub struct ReceivedPacket<'a> {
     pub timestamp: u32,
     /// The RTP marker.
     pub marker: bool,
+    /// Whether a key frame begins with it.
+    pub is_key: bool,
     /// Whether it had been lost before it came.
     pub is_recovered: bool,
     /// Payload type.

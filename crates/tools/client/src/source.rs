@@ -6,10 +6,15 @@
 
 use std::time::Duration;
 
-pub use outlet::{Demand, Outlet, Packet};
+pub use outlet::{Demand, Outlet};
+pub use plenum_rtp::ext::AudioLevel;
 pub use synthetic::Synthetic;
 
+pub use crate::peer::Packet;
+
 mod outlet;
+mod payload;
+pub(crate) mod stamp;
 mod synthetic;
 
 /// Makes media. Called on a media thread, which serves many clients: it must be quick and must not block.

@@ -129,3 +129,20 @@ pub struct ReceivedStream {
     /// Interarrival jitter (RFC 3550 §6.4.1).
     pub jitter: Duration,
 }
+
+/// Adds members by name.
+macro_rules! add_members {
+    ($name:ident: $($member:ident),+) => {
+        impl std::ops::AddAssign for $name {
+            fn add_assign(&mut self, more: Self) {
+                $(self.$member += more.$member;)+
+            }
+        }
+    };
+}
+
+add_members!(Sent: packets, bytes, frames, key_frames, retransmitted, nacks, nacks_too_late, key_frame_requests, dropped);
+add_members!(
+    Received: packets, bytes, frames, key_frames, missed, recovered, lost, duplicates, padding_bytes, nacks,
+    key_frame_requests, undecipherable, unknown, dropped
+);

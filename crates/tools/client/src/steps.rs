@@ -45,14 +45,16 @@ pub enum Stage {
     ComeBack,
     /// Name look-up, TCP, TLS, and the WebSocket's upgrade. For our own dialect also the server's welcome.
     Connect,
-    /// The DTLS handshake of a transport, from the first answer of ICE on.
+    /// The first key frame of one consumer, counted from when signalling told of it.
+    ConsumerFirstKeyFrame,
+    /// The first packet of one consumer, counted from when signalling told of it.
+    ConsumerFirstPacket(MediaKind),
+    /// The DTLS handshake of a transport, from the first answer of ICE on, or from when the server had been told of our certificate if that was later.
     Dtls(Direction),
     /// The first key frame of a picture, counted from the attempt.
     FirstKeyFrame,
     /// The first packet of this kind that was received, counted from the attempt.
     FirstPacket(MediaKind),
-    /// The first picture or sound of somebody who came later, counted from when signalling told of it.
-    ConsumerFirstPacket(MediaKind),
     /// ICE of a transport, from the first check to the first answer.
     Ice(Direction),
     /// The whole of `join`, from the attempt to the last answer that the dialect's protocol of joining has, whether or not

@@ -1,36 +1,14 @@
 //! What a source writes its packets into.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use plenum_rtp::ext::AudioLevel;
-
-/// A packet to be sent.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "sources fill it with struct update syntax"
-)]
-pub struct Packet<'a> {
-    /// Which stream of a simulcast publication, lowest first.
-    pub encoding: usize,
-    /// Media time, counted from the beginning of the stream.
-    pub time: Duration,
-    /// The RTP marker: the last packet of a picture, or the first of a talk spurt.
-    pub marker: bool,
-    /// Whether a decoder can begin with this frame.
-    pub is_key: bool,
-    /// How loud it is.
-    pub audio_level: Option<AudioLevel>,
-    /// Value of the dependency descriptor (AV1).
-    pub dependency_descriptor: Option<&'a [u8]>,
-    /// The payload, in pieces that follow each other: what codecs put before a frame's bytes, then the bytes.
-    pub payload: [&'a [u8]; 2],
-}
+use crate::peer::Packet;
 
 /// Takes the packets of one frame.
 pub struct Outlet<'a> {
     demand: &'a mut [Demand],
     take: &'a mut dyn FnMut(&Packet<'_>),
+    now: Instant,
     elapsed: Duration,
 }
 
@@ -48,14 +26,21 @@ impl<'a> Outlet<'a> {
     /// An outlet whose packets are given to `take`: what a media thread makes, and a test of an own source.
     pub fn new(
         demand: &'a mut [Demand],
+        now: Instant,
         elapsed: Duration,
         take: &'a mut dyn FnMut(&Packet<'_>),
     ) -> Self {
         Self {
             demand,
             take,
+            now,
             elapsed,
         }
+    }
+
+    /// What time it is.
+    pub const fn now(&self) -> Instant {
+        self.now
     }
 
     /// Time since the stream began.

@@ -1,0 +1,162 @@
+//! What stands in front of a made-up frame's bytes: payload descriptors and the first bytes of the bitstream, by codec.
+
+use crate::Codec;
+
+/// Longest head of a payload.
+pub(super) const MAX_HEAD: usize = 32;
+
+/// H.264 parameter sets in one aggregation packet (RFC 6184 §5.7.1): constrained baseline, level 3.1, and its pictures'.
+const PARAMETER_SETS: [u8; 19] = [
+    0x78, 0, 10, 0x67, 0x42, 0xe0, 0x1f, 0x8c, 0x8d, 0x40, 0x50, 0x1e, 0x80, 0, 4, 0x68, 0xce,
+    0x3c, 0x80,
+];
+
+/// NAL unit headers (H.264 §7.4.1), and fragments of a unit (RFC 6184 §5.8).
+const NAL_IDR: u8 = 0x65;
+const NAL_NON_IDR: u8 = 0x41;
+const FU_A: u8 = 28;
+
+/// A sequence header without size field (AV1 §5.3.2), and the header of a frame.
+const SEQUENCE_HEADER: [u8; 8] = [1 << 3, 0, 0, 0, 0x2a, 0xbf, 0xff, 0xca];
+const OBU_FRAME: u8 = 6 << 3;
+
+/// Width and height that key frames announce: 1280 × 720.
+const WIDTH: [u8; 2] = 1280_u16.to_be_bytes();
+const HEIGHT: [u8; 2] = 720_u16.to_be_bytes();
+
+/// The running numbers of one stream.
+#[derive(Clone, Debug)]
+pub(super) struct Descriptors {
+    codec: Codec,
+    picture_id: u16,
+    tl0_pic_idx: u8,
+}
+
+/// What the heads of a frame's packets say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FrameInfo {
+    codec: Codec,
+    pub(super) is_key: bool,
+    picture_id: u16,
+    tl0_pic_idx: u8,
+}
+
+impl Descriptors {
+    pub(super) const fn new(codec: Codec) -> Self {
+        Self {
+            codec,
+            picture_id: 0,
+            tl0_pic_idx: 0,
+        }
+    }
+
+    pub(super) const fn next_frame(&mut self, is_key: bool) -> FrameInfo {
+        let info = FrameInfo {
+            codec: self.codec,
+            is_key,
+            picture_id: self.picture_id,
+            tl0_pic_idx: self.tl0_pic_idx,
+        };
+        self.picture_id = self.picture_id.wrapping_add(1) & 0x7fff;
+        self.tl0_pic_idx = self.tl0_pic_idx.wrapping_add(1);
+        info
+    }
+}
+
+impl FrameInfo {
+    /// The payload of a packet that goes before the frame.
+    pub(super) fn parameter_sets(self) -> Option<&'static [u8]> {
+        (self.codec == Codec::H264 && self.is_key).then_some(&PARAMETER_SETS[..])
+    }
+
+    /// Writes what stands in front of a piece of the frame, and returns its length.
+    pub(super) fn head(self, is_first: bool, is_last: bool, out: &mut [u8; MAX_HEAD]) -> usize {
+        let mut head = Head { out, len: 0 };
+        match self.codec {
+            Codec::Av1 => self.av1(is_first, is_last, &mut head),
+            Codec::H264 => self.h264(is_first, is_last, &mut head),
+            Codec::Opus => {}
+            Codec::Vp8 => self.vp8(is_first, &mut head),
+            Codec::Vp9 => self.vp9(is_first, is_last, &mut head),
+        }
+        head.len
+    }
+
+    /// RFC 7741 §4.2: picture id of 15 bits, TL0PICIDX, TID. Then RFC 6386 §9.1: frame tag (a 0 bit on key frames, version 0,
+    /// shown), start code, size little-endian.
+    fn vp8(self, is_first: bool, head: &mut Head<'_>) {
+        head.put(&[0x80 | u8::from(is_first) << 4, 0xe0]);
+        head.put(&(self.picture_id | 0x8000).to_be_bytes());
+        head.put(&[self.tl0_pic_idx, 0]);
+        match (is_first, self.is_key) {
+            (true, true) => {
+                head.put(&[0x10, 0x20, 0, 0x9d, 0x01, 0x2a]);
+                head.put(&[WIDTH[1], WIDTH[0], HEIGHT[1], HEIGHT[0]]);
+            }
+            (true, false) => head.put(&[0x11, 0x20, 0]),
+            (false, _) => {}
+        }
+    }
+
+    /// RFC 9628 §4.2: non-flexible mode, one layer; the scalability structure (one spatial layer, with its size, without a
+    /// picture group) on key frames. Then frame marker 2, profile 0, frame type, shown; the sync code on key frames.
+    fn vp9(self, is_first: bool, is_last: bool, head: &mut Head<'_>) {
+        let has_structure = self.is_key && is_first;
+        head.put(&[0x80
+            | u8::from(!self.is_key) << 6
+            | u8::from(is_first) << 3
+            | u8::from(is_last) << 2
+            | u8::from(has_structure) << 1]);
+        head.put(&(self.picture_id | 0x8000).to_be_bytes());
+        if has_structure {
+            head.put(&[0x10]);
+            head.put(&WIDTH);
+            head.put(&HEIGHT);
+        }
+        match (is_first, self.is_key) {
+            (true, true) => head.put(&[0x82, 0x49, 0x83, 0x42]),
+            (true, false) => head.put(&[0x86]),
+            (false, _) => {}
+        }
+    }
+
+    /// RFC 6184 §5.6 and §5.8.
+    fn h264(self, is_first: bool, is_last: bool, head: &mut Head<'_>) {
+        let nal = if self.is_key { NAL_IDR } else { NAL_NON_IDR };
+        if is_first && is_last {
+            head.put(&[nal]);
+        } else {
+            let ends = u8::from(is_first) << 7 | u8::from(is_last) << 6;
+            head.put(&[nal & 0xe0 | FU_A, ends | nal & 0x1f]);
+        }
+    }
+
+    /// AV1 RTP payload §4.4: the aggregation header, and the sequence header in front of a key frame.
+    fn av1(self, is_first: bool, is_last: bool, head: &mut Head<'_>) {
+        let continues = u8::from(!is_first) << 7 | u8::from(!is_last) << 6;
+        if self.is_key && is_first {
+            head.put(&[continues | 2 << 4 | 1 << 3, SEQUENCE_HEADER.len() as u8]);
+            head.put(&SEQUENCE_HEADER);
+        } else {
+            head.put(&[continues | 1 << 4]);
+        }
+        if is_first {
+            head.put(&[OBU_FRAME]);
+        }
+    }
+}
+
+struct Head<'a> {
+    out: &'a mut [u8; MAX_HEAD],
+    len: usize,
+}
+
+impl Head<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        if let Some(space) = self.out.get_mut(self.len..end) {
+            space.copy_from_slice(bytes);
+            self.len = end;
+        }
+    }
+}
