@@ -201,7 +201,7 @@ impl Line {
                 source.begin_if(now, self.transport.state());
                 self.sources.push(source);
             }
-            LineCommand::AddStream(setup) => self.add_stream(now, *setup),
+            LineCommand::AddStream(setup) => self.add_stream(now, *setup, shared),
             // The thread closes.
             LineCommand::Close => {}
             LineCommand::Release => self.transport.release(now, &mut shared.out),
@@ -342,7 +342,7 @@ impl Line {
         });
     }
 
-    fn add_stream(&mut self, now: Instant, setup: StreamSetup) {
+    fn add_stream(&mut self, now: Instant, setup: StreamSetup, shared: &mut Shared) {
         let kind = setup.stream.kind;
         let key = self.transport.add_stream(now, setup.stream);
         if self.consumers.len() <= key.index() {
@@ -358,6 +358,16 @@ impl Line {
                 has_key_frame: false,
             });
         }
+        let mut inlet = Inlet {
+            now,
+            consumers: &mut self.consumers,
+            number: self.number,
+            direction: self.direction,
+            events: &self.events,
+            delays: [&mut shared.audio_delay, &mut shared.video_delay],
+        };
+        self.transport
+            .take_early(now, &mut |key, packet| inlet.take(key, packet));
     }
 
     fn remove_stream(&mut self, consumer: ConsumerId) {

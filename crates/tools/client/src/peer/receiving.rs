@@ -37,6 +37,9 @@ pub struct ReceiveStream {
 /// Between two requests for a key frame: what an encoder takes to make one, and a round trip.
 const KEY_FRAME_PAUSE: Duration = Duration::from_millis(500);
 
+/// A stream that has begun without a key frame is asked for one after so long, as libwebrtc does.
+const FIRST_KEY_FRAME: Duration = Duration::from_millis(200);
+
 impl ReceiveStream {
     /// What a consumer's parameters say. `None`: they name no stream.
     pub fn from_parameters(kind: MediaKind, parameters: &RtpParameters) -> Option<Self> {
@@ -83,6 +86,8 @@ pub(super) struct Receiving {
     pub(super) received: Received,
     /// When a key frame is to be asked for, until one comes.
     key_frame_due: Option<Instant>,
+    /// When the first packet came.
+    began: Option<Instant>,
     key_frame_asked: Option<Instant>,
 }
 
@@ -97,6 +102,7 @@ impl Receiving {
             reception: Reception::default(),
             received: Received::default(),
             key_frame_due: None,
+            began: None,
             key_frame_asked: None,
         }
     }
@@ -170,8 +176,14 @@ impl Receiving {
         self.received.bytes += (header.header_len + payload.len()) as u64;
         self.received.frames += u64::from(is_frame);
         self.received.key_frames += u64::from(is_key);
+        let began = *self.began.get_or_insert(now);
         if is_key {
             self.key_frame_due = None;
+        } else if self.received.key_frames == 0
+            && self.stream.codec.and_then(video_codec).is_some()
+            && now.saturating_duration_since(began) > FIRST_KEY_FRAME
+        {
+            self.request_key_frame(now);
         }
         ReceivedPacket {
             arrived: now,

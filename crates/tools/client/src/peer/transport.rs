@@ -46,6 +46,10 @@ const FEEDBACK_INTERVAL: Duration = Duration::from_millis(100);
 /// Retries of lost packets before anything was measured.
 const UNKNOWN_ROUND_TRIP: Duration = Duration::from_millis(100);
 
+/// Packets of streams that are not expected yet: a key frame of 1080p, for as long as signalling may lag behind.
+const MAX_EARLY: usize = 256;
+const EARLY_TIME: Duration = Duration::from_secs(1);
+
 /// Report blocks in one packet: the count has 5 bits.
 const MAX_BLOCKS: usize = 31;
 
@@ -130,6 +134,14 @@ pub struct Transport {
     /// What streams that have gone had received and sent.
     past: (Received, Sent),
     asked: Vec<u16>,
+    early: VecDeque<Early>,
+}
+
+/// A packet of a stream that signalling has not told of yet.
+struct Early {
+    at: Instant,
+    ssrc: u32,
+    packet: Vec<u8>,
 }
 
 struct Session {
@@ -177,6 +189,7 @@ impl Transport {
             cname: config.cname,
             past: <(Received, Sent)>::default(),
             asked: Vec::new(),
+            early: VecDeque::new(),
         })
     }
 
@@ -268,6 +281,23 @@ impl Transport {
             self.routes.insert(rtx, Route::Rtx(index));
         }
         StreamKey(index)
+    }
+
+    /// Takes what came of streams before they were expected. To be called after [`Self::add_stream`].
+    pub fn take_early(
+        &mut self,
+        now: Instant,
+        take: &mut dyn FnMut(StreamKey, &ReceivedPacket<'_>),
+    ) {
+        let mut waiting = std::mem::take(&mut self.early);
+        waiting.retain_mut(|early| {
+            let is_expected = self.routes.contains_key(&early.ssrc);
+            if is_expected {
+                self.handle_rtp(now, &mut early.packet, take);
+            }
+            !is_expected
+        });
+        self.early = waiting;
     }
 
     /// Expects a stream no more.
@@ -488,11 +518,11 @@ impl Transport {
             self.past.0.undecipherable += 1;
             return;
         };
-        let Some(session) = &mut self.session else {
+        let Some(&route) = self.routes.get(&header.ssrc) else {
+            self.keep_early(now, header.ssrc, packet);
             return;
         };
-        let Some(&route) = self.routes.get(&header.ssrc) else {
-            self.past.0.unknown += 1;
+        let Some(session) = &mut self.session else {
             return;
         };
         let (Route::Media(index) | Route::Rtx(index)) = route;
@@ -529,6 +559,23 @@ impl Transport {
         }
         let due = stream.poll_timeout();
         self.next_repair = self.next_repair.into_iter().chain(due).min();
+    }
+
+    /// Signalling and media come on different ways, and media may be the faster.
+    fn keep_early(&mut self, now: Instant, ssrc: u32, packet: &[u8]) {
+        while let Some(first) = self.early.front() {
+            let age = now.saturating_duration_since(first.at);
+            if age < EARLY_TIME && self.early.len() < MAX_EARLY {
+                break;
+            }
+            self.early.pop_front();
+            self.past.0.unknown += 1;
+        }
+        self.early.push_back(Early {
+            at: now,
+            ssrc,
+            packet: packet.to_vec(),
+        });
     }
 
     fn handle_rtcp(&mut self, now: Instant, packet: &mut [u8], out: &mut Datagrams) {
