@@ -60,7 +60,10 @@ impl Bot {
             if wanted(&stats) {
                 return stats;
             }
-            assert!(Instant::now() < deadline, "{what} never came true: {stats:#?}");
+            assert!(
+                Instant::now() < deadline,
+                "{what} never came true: {stats:#?}"
+            );
             sleep(Duration::from_millis(20)).await;
         }
     }

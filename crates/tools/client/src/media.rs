@@ -81,7 +81,7 @@ pub struct ThreadFigures {
     /// How late sources were served.
     pub lateness: Histogram,
     /// Frames that were due so long ago that their stream was set back.
-    pub late_frames: u64,
+    pub skipped_frames: u64,
 }
 
 impl Media {

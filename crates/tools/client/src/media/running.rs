@@ -117,7 +117,7 @@ impl Running {
             let late = now.saturating_duration_since(due);
             shared.lateness.record(late);
             if late > TOO_LATE {
-                shared.late_frames += 1;
+                shared.skipped_frames += 1;
                 self.began = Some(began + late);
             }
             self.write_frame(now, began, transport, shared);

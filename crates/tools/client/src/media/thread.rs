@@ -96,7 +96,7 @@ pub(super) struct Shared {
     pub(super) audio_delay: Histogram,
     pub(super) video_delay: Histogram,
     pub(super) lateness: Histogram,
-    pub(super) late_frames: u64,
+    pub(super) skipped_frames: u64,
 }
 
 impl Shared {
@@ -108,7 +108,7 @@ impl Shared {
             audio_delay: Histogram::new(),
             video_delay: Histogram::new(),
             lateness: Histogram::new(),
-            late_frames: 0,
+            skipped_frames: 0,
         }
     }
 }
@@ -241,7 +241,7 @@ impl Inside {
             cpu: thread_cpu_time(),
             elapsed: began.elapsed(),
             lateness: self.shared.lateness.clone(),
-            late_frames: self.shared.late_frames,
+            skipped_frames: self.shared.skipped_frames,
         }];
         sum
     }
