@@ -27,11 +27,13 @@ pub enum Fault {
     SkipNodeEpoch,
     /// A registry that has forgotten everything is believed at once.
     SkipSettling,
+    /// Who was asleep decides for whole rooms until somebody tells it that its lease has ended.
+    TrustOldLease,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::DeadPartsStay,
         Self::IgnoreLinks,
         Self::KeepSilentAfterLoss,
@@ -42,6 +44,7 @@ impl Fault {
         Self::SkipMarks,
         Self::SkipNodeEpoch,
         Self::SkipSettling,
+        Self::TrustOldLease,
     ];
 
     /// Whether this mistake is made in this thread.

@@ -9,16 +9,18 @@
 //!   gets time to be told again before anybody draws conclusions from what is not in it.
 //! * [`Log`] and [`Replicas`]: a room's part at each node numbers what happens to it; the others hold copies and ask its owner for all of
 //!   it whenever a number is missing.
-//! * [`Home`]: which node decides about what belongs to a whole room, under which epoch.
+//! * [`Home`]: which node decides about what belongs to a whole room, under which epoch; [`Deciding`]: what a part is told of that.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
+mod deciding;
 mod fault;
 mod home;
 mod log;
 mod membership;
 mod replicas;
 
+pub use deciding::{Decides, Deciding, Sight};
 pub use fault::Fault;
 #[cfg(feature = "faults")]
 pub use fault::plant;

@@ -195,6 +195,8 @@ impl Membership {
     pub fn handle_lease(&mut self, now: Instant, answer: LeaseAnswer) {
         self.asking_lease = false;
         let asked = self.asked_lease.take().unwrap_or(now);
+        // Who was asleep may hear of the new one before it has noticed that the old one was over.
+        self.check_lapse(now);
         if self.lease == Lease::Fenced {
             return;
         }
@@ -354,6 +356,14 @@ impl Membership {
                 Some(epoch)
             }
             _ => None,
+        }
+    }
+
+    /// Until when this node's lease holds, as far as it was renewed.
+    pub fn lease_until(&self) -> Option<Instant> {
+        match self.lease {
+            Lease::Held { since, .. } => since.checked_add(self.config.lease),
+            Lease::None | Lease::Fenced => None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! this node is a part of a room that may have others elsewhere (`room_task/part.rs`).
 //!
 //! * [`membership`] keeps this node's lease and knows who else lives: a [`Standing`], which every part watches.
+//! * [`lease`] says until when it holds, to whoever decides something.
 //! * [`rooms`] is where other nodes find the parts that are here.
 //! * [`peers`] carries what parts ask and tell each other, in order.
 //! * [`handler`] hears what other nodes want.
@@ -13,6 +14,7 @@
 
 mod drain;
 mod handler;
+mod lease;
 mod locate;
 mod membership;
 mod messages;
@@ -49,8 +51,14 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use self::{
-    handler::Reception, membership::Driver, notes::Notes, peers::Peers, relay::Relays,
-    rooms::Parts, view::Placing,
+    handler::Reception,
+    lease::{Moment, Term},
+    membership::Driver,
+    notes::Notes,
+    peers::Peers,
+    relay::Relays,
+    rooms::Parts,
+    view::Placing,
 };
 use crate::host::Shared;
 
@@ -162,6 +170,7 @@ pub struct Cluster {
     /// What is told with each renewal.
     record: Mutex<NodeRecord>,
     standing: watch::Sender<Arc<Standing>>,
+    term: Term,
     nodes: watch::Sender<Option<Arc<NodesView>>>,
     fenced: watch::Sender<Option<NodeEpoch>>,
     leaving: watch::Sender<bool>,
@@ -190,7 +199,7 @@ impl Cluster {
         // What it is, before it has measured anything: a node without workers takes nobody.
         let about = config.placement.about.clone();
         record.status = serde_json::to_value(NodeStatus::of(about)).unwrap_or_default();
-        let (asked, registered) = register(&config, &record).await?;
+        let (asked, granted, registered) = register(&config, &record).await?;
         let epoch = registered.epoch;
         (config.remember)(epoch).map_err(ClusterError::Remember)?;
         let me = NodeKey {
@@ -222,6 +231,7 @@ impl Cluster {
             media_address: config.media_address,
             record: Mutex::new(record),
             standing,
+            term: Term::new(granted, config.membership.lease),
             nodes: watch::Sender::new(None),
             fenced: watch::Sender::new(None),
             leaving: watch::Sender::new(false),
@@ -233,7 +243,7 @@ impl Cluster {
             me,
         });
         reception.open(&cluster);
-        tokio::spawn(Driver::new(Arc::clone(&cluster), asked, registered).run());
+        tokio::spawn(Driver::new(Arc::clone(&cluster), (asked, granted), registered).run());
         Ok(cluster)
     }
 
@@ -255,6 +265,11 @@ impl Cluster {
     /// After how long without a renewal a node is dead.
     pub const fn lease(&self) -> Duration {
         self.membership.lease
+    }
+
+    /// Whether the lease holds at this very moment, and has since that was noted: what is decided for a whole room counts then alone.
+    pub(crate) fn is_leased(&self, noted: &Standing) -> bool {
+        noted.lease.is_some() && self.term.holds(Moment::now(), noted.held)
     }
 
     /// Where other nodes' workers reach those of this one, if that is not where clients do.
@@ -412,13 +427,13 @@ impl fmt::Debug for Cluster {
 async fn register(
     config: &ClusterConfig,
     record: &NodeRecord,
-) -> Result<(Instant, Registered), ClusterError> {
+) -> Result<(Instant, Moment, Registered), ClusterError> {
     loop {
-        let asked = Instant::now();
+        let (asked, moment) = (Instant::now(), Moment::now());
         let (node, record) = (config.node.clone(), record.clone());
         let registering = config.registry.register(node, config.last_epoch, record);
         match registering.await {
-            Ok(registered) => return Ok((asked, registered)),
+            Ok(registered) => return Ok((asked, moment, registered)),
             Err(err) if err.is_temporary() => {
                 warn!(%err, "the node waits for the registry");
                 sleep(REGISTER_AGAIN).await;

@@ -426,6 +426,7 @@ impl RoomTask {
     }
 
     fn administer(&mut self, command: AdminCommand) -> Result<(), RoomError> {
+        self.note_lapse();
         let mut effects = Vec::new();
         let result = self.room.administer(Instant::now(), command, &mut effects);
         for effect in effects {
@@ -464,6 +465,7 @@ impl RoomTask {
     fn handle_todo(&mut self) {
         let mut effects = Vec::new();
         while let Some(command) = self.todo.pop_front() {
+            self.note_lapse();
             self.room.handle(Instant::now(), command, &mut effects);
             for effect in effects.drain(..) {
                 self.carry_out(effect);

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use plenum_cluster::{Decides, Home};
 use plenum_ids::{NodeEpoch, NodeId, RoomEpoch};
 
 use crate::{
-    part::{HomeIs, Part},
+    part::Part,
     process::Process,
     world::{Trouble, WELL, World, pair},
 };
@@ -34,8 +35,8 @@ impl<P: Part> World<P> {
             // One that a registry without a memory let in below an epoch that somebody knows gives way to it, whoever hears
             // of it first.
             // So does one whose lease had ended: it does not decide until it has asked.
-            let held = seat.filter(|it| it.home.decides());
-            let held = held.and_then(|it| it.home.here());
+            let home = seat.map(|it| it.deciding.home());
+            let held = home.filter(|it| it.decides()).and_then(Home::here);
             let is_home = held.is_some_and(|held| held.0 == epoch.0 || held.0 + 1 == epoch.0);
             if other != index && is_home && self.is_well(other) && self.is_well(index) {
                 let trouble =
@@ -50,9 +51,8 @@ impl<P: Part> World<P> {
         nodes.any(|node| {
             let process = node.process.as_ref();
             let is_home = process.is_some_and(|process| {
-                let seat = process.seat.as_ref();
-                let is_it =
-                    seat.is_some_and(|it| it.home.decides() && it.home.here() == Some(epoch));
+                let home = process.seat.as_ref().map(|it| it.deciding.home());
+                let is_it = home.is_some_and(|it| it.decides() && it.here() == Some(epoch));
                 is_it && process.membership.lease(self.now).is_some()
             });
             node.id == *id && node.stored_epoch == *start && is_home
@@ -67,10 +67,22 @@ impl<P: Part> World<P> {
             let seat = process.and_then(|it| it.seat.as_ref());
             // Its process would notice that its lease has ended before it did anything.
             let is_held = process.is_some_and(|it| it.membership.lease(self.now).is_some());
-            if is_held && seat.is_some_and(|it| it.told == HomeIs::Here(epoch)) {
+            if is_held && seat.is_some_and(|it| *it.deciding.told() == Decides::Here(epoch)) {
                 let trouble = format!("node-{index} and node-{other} decide under epoch {epoch}");
                 self.trouble = Some(Trouble(trouble));
             }
+        }
+    }
+
+    /// Whoever decides something has a lease.
+    pub(crate) fn check_decided(&mut self, index: usize) {
+        let process = self.nodes[index].process.as_mut();
+        let Some(process) = process else { return };
+        let seat = process.seat.as_mut();
+        let decided = seat.and_then(|seat| seat.decided.take());
+        if decided.is_some_and(|at| process.membership.lease(at).is_none()) {
+            let trouble = format!("node-{index} decides without a lease");
+            self.trouble = Some(Trouble(trouble));
         }
     }
 
@@ -113,8 +125,16 @@ impl<P: Part> World<P> {
             });
         }
         self.say(|| "quiet".to_owned());
-        self.pass(P::QUIET)?;
+        self.pass(P::SIGHT)?;
+        P::check_sight(&self.parts()).map_err(Trouble)?;
+        self.pass(P::QUIET.saturating_sub(P::SIGHT))?;
         self.agree().map_err(Trouble)
+    }
+
+    fn parts(&self) -> BTreeMap<&NodeId, &P> {
+        let nodes = self.nodes.iter().enumerate();
+        let parts = nodes.filter_map(|(index, node)| Some((&node.id, self.part(index)?)));
+        parts.collect()
     }
 
     fn agree(&self) -> Result<(), String> {
@@ -127,7 +147,7 @@ impl<P: Part> World<P> {
             return Ok(());
         }
         let seats = || alive().filter_map(|(id, process)| Some((id, process.seat.as_ref()?)));
-        let parts: BTreeMap<&NodeId, &P> = seats().map(|(id, seat)| (id, &seat.part)).collect();
+        let parts = self.parts();
         let known: BTreeSet<_> = self.registry.room.parts.keys().collect();
         if known != parts.keys().copied().collect() {
             return Err(format!(
@@ -162,16 +182,14 @@ impl<P: Part> World<P> {
         }
         let home = homes.first().map(|(id, _)| *id);
         for (id, seat) in seats() {
-            let is_told = match &seat.told {
-                HomeIs::Here(_) => home == Some(id),
-                HomeIs::There(start, _) => home == Some(&start.0),
-                HomeIs::Unreachable => home.is_none(),
+            let told = seat.deciding.told();
+            let is_told = match told {
+                Decides::Here(_) => home == Some(id),
+                Decides::There(node, ..) => home == Some(node),
+                Decides::Nobody => home.is_none(),
             };
             if !is_told {
-                return Err(format!(
-                    "{id} is told {:?}, the home is {home:?}",
-                    seat.told
-                ));
+                return Err(format!("{id} is told {told:?}, the home is {home:?}"));
             }
         }
         P::check_rest(&parts, home)
@@ -180,5 +198,5 @@ impl<P: Part> World<P> {
 
 fn is_home<P: Part>(process: &Process<P>) -> bool {
     let seat = process.seat.as_ref();
-    seat.is_some_and(|seat| seat.home.is_here())
+    seat.is_some_and(|seat| seat.deciding.home().is_here())
 }

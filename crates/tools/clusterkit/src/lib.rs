@@ -10,6 +10,8 @@
     reason = "a seed that is run again tells its story"
 )]
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 mod checks;
 mod links;
 mod part;
@@ -25,42 +27,60 @@ pub use script::play;
 pub use seat::Seat;
 pub use world::{Trouble, World};
 
-/// Runs a seed, or many, and says how to run one again. `PLENUM_SEED` chooses one, which then tells its story;
+/// Runs a seed, or many on all processors, and says how to run one again. `PLENUM_SEED` chooses one, which then tells its story;
 /// `PLENUM_LONG_TESTS` runs ten times as many.
 ///
 /// # Panics
 ///
 /// When a seed finds something.
-pub fn run_seeds(count: u64, again: &str, run: impl Fn(u64, bool) -> Result<(), Trouble>) {
+pub fn run_seeds(count: u64, again: &str, run: impl Fn(u64, bool) -> Result<(), Trouble> + Sync) {
     if let Ok(seed) = std::env::var("PLENUM_SEED") {
-        let Ok(seed) = seed.parse() else {
-            panic!("PLENUM_SEED is to be a number: {seed:?}");
-        };
-        if let Err(trouble) = run(seed, true) {
-            panic!("{trouble}");
-        }
+        let seed = seed.parse();
+        let trouble = seed.map(|seed| run(seed, true).err()).unwrap_or_default();
+        assert!(trouble.is_none(), "{}", trouble.unwrap_or_default());
         return;
     }
     let many = std::env::var_os("PLENUM_LONG_TESTS").is_some();
     let count = count * if many { 10 } else { 1 };
-    for seed in 0..count {
-        let replay = Replay { seed, again };
-        if let Err(trouble) = run(seed, false) {
-            panic!("{trouble}");
+    let next = AtomicU64::new(0);
+    let run_some = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= count {
+                return;
+            }
+            let replay = Replay {
+                seed,
+                again,
+                others: &next,
+                count,
+            };
+            if let Err(trouble) = run(seed, false) {
+                panic!("{trouble}");
+            }
+            std::mem::forget(replay);
         }
-        std::mem::forget(replay);
-    }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(run_some);
+        }
+    });
     println!("{count} seeds");
 }
 
-/// Says how to run a seed again, should it end badly.
+/// Says how to run a seed again, should it end badly, and lets no further one begin.
 struct Replay<'a> {
     seed: u64,
     again: &'a str,
+    others: &'a AtomicU64,
+    count: u64,
 }
 
 impl Drop for Replay<'_> {
     fn drop(&mut self) {
+        self.others.store(self.count, Ordering::Relaxed);
         println!("again: PLENUM_SEED={} {}", self.seed, self.again);
     }
 }

@@ -24,7 +24,10 @@ pub trait Part: Debug + Sized {
     /// The answer.
     type Reply: Clone + Debug;
 
-    /// After trouble has ended, everybody agrees in this time.
+    /// After trouble has ended, everybody sees everything that is there in this time.
+    const SIGHT: Duration;
+
+    /// After trouble has ended, everybody agrees in this time, and nothing is left of what nobody needs.
     const QUIET: Duration;
 
     /// A node gets a part of the room.
@@ -54,6 +57,13 @@ pub trait Part: Debug + Sized {
     ///
     /// Says what does not.
     fn check(&self) -> Result<(), String>;
+
+    /// What must hold when nothing has happened for [`Self::SIGHT`].
+    ///
+    /// # Errors
+    ///
+    /// Says what does not.
+    fn check_sight(parts: &BTreeMap<&NodeId, &Self>) -> Result<(), String>;
 
     /// What must hold when nothing has happened for [`Self::QUIET`].
     ///

@@ -93,7 +93,8 @@ pub(crate) enum Out<P: Part> {
 /// Who lives, as a node's parts see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
-    pub(crate) lease: Option<NodeEpoch>,
+    /// Until when this node's lease holds.
+    pub(crate) until: Option<Instant>,
     pub(crate) judgement: Judgement,
     pub(crate) incarnation: Option<String>,
     pub(crate) alive: BTreeMap<NodeId, NodeEpoch>,
@@ -180,7 +181,7 @@ impl<P: Part> Process<P> {
         let Some(seat) = self.seat.take() else { return };
         let epoch = seat.log.stamp().epoch;
         self.ending.push_back(Call::RemovePart(epoch));
-        let home = seat.home.here();
+        let home = seat.deciding.home().here();
         let release = home.map(|home| Call::Release(epoch, home));
         self.ending.extend(release);
     }
@@ -203,7 +204,7 @@ impl<P: Part> Process<P> {
     fn standing(&self, now: Instant) -> Standing {
         let alive = self.membership.nodes();
         Standing {
-            lease: self.membership.lease(now),
+            until: self.membership.lease_until(),
             judgement: self.membership.judgement(now),
             incarnation: self.membership.incarnation().map(str::to_owned),
             alive: alive.map(|(node, epoch)| (node.clone(), epoch)).collect(),

@@ -6,8 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plenum_cluster::{Home, HomeAction, Judgement, Log, Numbered, Replicas, ReplicasAction, Stamp};
-use plenum_ids::{NodeEpoch, NodeId, RoomEpoch};
+use plenum_cluster::{
+    Decides, Deciding, HomeAction, Judgement, Log, Numbered, Replicas, ReplicasAction, Sight, Stamp,
+};
+use plenum_ids::{NodeEpoch, NodeId};
 
 use crate::{
     part::{Beginning, Failure, HomeIs, News, Part, Start, Wish},
@@ -21,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(2);
 const MARK: Duration = Duration::from_millis(250);
 /// A registry that did not answer is asked again after this.
 const AGAIN: Duration = Duration::from_millis(500);
-/// Newcomers, and decisions of a new home, wait for what is not known yet for so long.
+/// Newcomers wait for what is not known yet for so long.
 const SETTLE: Duration = Duration::from_secs(2);
 /// A question without an answer is lost after this.
 const ASK_PATIENCE: Duration = Duration::from_secs(10);
@@ -49,11 +51,9 @@ pub struct Seat<P: Part> {
     /// Until when answers are waited for.
     fetches: BTreeMap<u64, (NodeId, Instant)>,
     next_fetch: u64,
-    pub(crate) home: Home,
-    /// Since this node is the home: until when it waits for the other parts before it decides.
-    begins: Option<Instant>,
-    claim_again: Option<Instant>,
-    pub(crate) told: HomeIs,
+    pub(crate) deciding: Deciding,
+    /// When the part was last asked to do something while it believed to decide.
+    pub(crate) decided: Option<Instant>,
     standing: Standing,
     settling: Option<Instant>,
     pub(crate) calls: VecDeque<Call>,
@@ -93,7 +93,8 @@ impl<P: Part> Seat<P> {
         // The beginning has a number of its own: nothing that was said of earlier parts speaks of this one.
         let stamp = log.number(()).stamp;
         let mut seat = Self {
-            home: Home::new(me.0.clone(), me.1),
+            deciding: Deciding::new(me.0.clone(), me.1),
+            decided: None,
             me,
             number,
             part: P::begin(beginning),
@@ -103,9 +104,6 @@ impl<P: Part> Seat<P> {
             again: BTreeSet::new(),
             fetches: BTreeMap::new(),
             next_fetch: 0,
-            begins: None,
-            claim_again: None,
-            told: HomeIs::Unreachable,
             standing,
             settling: now.checked_add(SETTLE),
             calls: VecDeque::new(),
@@ -134,7 +132,7 @@ impl<P: Part> Seat<P> {
         let is_blind = self.standing.judgement == Judgement::Blind && self.standing.has_read;
         let is_complete = self.has_looked
             && self.replicas.is_current()
-            && self.told != HomeIs::Unreachable
+            && *self.deciding.told() != Decides::Nobody
             && self.is_told;
         if is_complete || is_blind || self.settling.is_some_and(|until| until <= now) {
             self.settling = None;
@@ -144,6 +142,7 @@ impl<P: Part> Seat<P> {
 
     /// Something happens to the part itself.
     pub fn act<T>(&mut self, now: Instant, act: impl FnOnce(&mut P) -> T) -> T {
+        self.look_at_clock(now);
         let result = act(&mut self.part);
         self.collect(now);
         self.step(now);
@@ -164,8 +163,7 @@ impl<P: Part> Seat<P> {
         let rest = [
             self.part.due(),
             self.replicas.poll_timeout(),
-            self.begins,
-            self.claim_again,
+            self.deciding.poll_timeout(),
             mark,
             place,
             look,
@@ -231,8 +229,37 @@ impl<P: Part> Seat<P> {
     }
 
     fn hear(&mut self, now: Instant, news: News<P>) {
+        self.look_at_clock(now);
         self.part.handle(now, news);
         self.collect(now);
+    }
+
+    /// Who was asleep finds out whether its lease still holds before it does anything.
+    fn look_at_clock(&mut self, now: Instant) {
+        let until = self.standing.until;
+        if let Some(decides) = self.deciding.poll_lapse(|| until > Some(now)) {
+            self.tell_home(now, decides);
+        }
+        if matches!(self.deciding.told(), Decides::Here(_)) {
+            self.decided = Some(now);
+        }
+    }
+
+    fn tell_home(&mut self, now: Instant, decides: Decides) {
+        if let Decides::Here(epoch) = decides {
+            self.out.push(Out::Decides(epoch));
+        }
+        self.part.handle(now, News::Home(decides.into()));
+        self.collect(now);
+    }
+
+    fn sight(&self, now: Instant) -> Sight {
+        Sight {
+            is_leased: self.standing.until > Some(now),
+            judgement: self.standing.judgement,
+            can_claim: self.standing.incarnation.is_some(),
+            is_complete: self.has_looked && self.replicas.is_current(),
+        }
     }
 
     /// What the protocol wants done now.
@@ -256,13 +283,10 @@ impl<P: Part> Seat<P> {
             self.look_at = now + LOOK;
             self.calls.push_back(Call::ReadRoom);
         }
-        let home = self.present_home();
-        if home != self.told {
-            self.told = home.clone();
-            if let HomeIs::Here(epoch) = home {
-                self.out.push(Out::Decides(epoch));
-            }
-            self.hear(now, News::Home(home));
+        let (sight, alive) = (self.sight(now), &self.standing.alive);
+        let lives = |node: &NodeId, start| alive.get(node) == Some(&start);
+        if let Some(decides) = self.deciding.poll_told(sight, lives) {
+            self.tell_home(now, decides);
         }
     }
 
@@ -279,52 +303,19 @@ impl<P: Part> Seat<P> {
     }
 
     fn step_home(&mut self, now: Instant) {
-        if self.claim_again.is_some_and(|at| at <= now) {
-            self.claim_again = None;
-            self.home.handle_no_answer();
-        }
-        if self.begins.is_some_and(|until| until <= now) {
-            self.begins = None;
-        }
-        self.home.handle_timeout(self.standing.judgement);
-        while let Some(action) = self.home.poll_action() {
+        let sight = self.sight(now);
+        self.deciding.handle_timeout(now, sight);
+        while let Some(action) = self.deciding.poll_action(now, sight) {
             match action {
-                HomeAction::Begin { epoch } => {
-                    self.begins = now.checked_add(SETTLE);
-                    self.out.push(Out::Began(epoch));
+                HomeAction::Begin { epoch } => self.out.push(Out::Began(epoch)),
+                HomeAction::Claim { at_least } => {
+                    if let Some(seen) = self.standing.incarnation.clone() {
+                        let claim = Call::Claim(self.me.1, at_least, seen);
+                        self.calls.push_back(claim);
+                    }
                 }
-                HomeAction::Claim { at_least } => self.claim(now, at_least),
-                HomeAction::End => self.begins = None,
+                HomeAction::End => {}
             }
-        }
-    }
-
-    fn claim(&mut self, now: Instant, at_least: RoomEpoch) {
-        let (Some(_), Some(seen)) = (self.standing.lease, &self.standing.incarnation) else {
-            self.claim_again = now.checked_add(AGAIN);
-            return;
-        };
-        let claim = Call::Claim(self.me.1, at_least, seen.clone());
-        self.calls.push_back(claim);
-    }
-
-    fn present_home(&mut self) -> HomeIs {
-        if let Some(epoch) = self.home.here() {
-            if !self.home.decides() || self.standing.lease.is_none() {
-                return HomeIs::Unreachable;
-            }
-            let is_complete = self.has_looked && self.replicas.is_current();
-            if self.begins.is_some() && !is_complete {
-                return HomeIs::Unreachable;
-            }
-            self.begins = None;
-            return HomeIs::Here(epoch);
-        }
-        match self.home.holder() {
-            Some((node, start, epoch)) if self.standing.alive.get(node) == Some(&start) => {
-                HomeIs::There((node.clone(), start), epoch)
-            }
-            _ => HomeIs::Unreachable,
         }
     }
 
@@ -375,10 +366,10 @@ impl<P: Part> Seat<P> {
     pub(crate) fn handle_said(&mut self, now: Instant, call: &Call, said: Option<Said>) {
         match (call, said) {
             (Call::Claim(..), Some(Said::Claimed(Some(home)))) => {
-                self.home
-                    .handle_home(home.node, home.node_epoch, home.epoch);
+                let home = (home.node, home.node_epoch, home.epoch);
+                self.deciding.handle_claim(now, Some(home));
             }
-            (Call::Claim(..), _) => self.claim_again = now.checked_add(AGAIN),
+            (Call::Claim(..), _) => self.deciding.handle_claim(now, None),
             (Call::PutPart(stamp), said) => {
                 self.marking = false;
                 let is_done = matches!(said, Some(Said::Done));
@@ -432,12 +423,14 @@ impl<P: Part> Seat<P> {
             epoch,
         }) = record.home
         else {
-            return self.home.handle_vacant();
+            return self.deciding.home_mut().handle_vacant();
         };
-        self.home.handle_home(node.clone(), node_epoch, epoch);
+        self.deciding
+            .home_mut()
+            .handle_home(node.clone(), node_epoch, epoch);
         let is_alive = self.standing.alive.get(&node) == Some(&node_epoch);
         if judges && node != self.me.0 && !is_alive {
-            self.home.handle_node_gone(&node, node_epoch);
+            self.deciding.home_mut().handle_node_gone(&node, node_epoch);
         }
     }
 
@@ -448,7 +441,7 @@ impl<P: Part> Seat<P> {
             for (node, lived) in &before.alive {
                 if standing.alive.get(node) != Some(lived) {
                     self.replicas.handle_node_gone(node, *lived);
-                    self.home.handle_node_gone(node, *lived);
+                    self.deciding.home_mut().handle_node_gone(node, *lived);
                     if self.copies.get(node) != Some(lived) {
                         // It may have asked for something before it was heard of.
                         self.hear(now, News::Dropped((node.clone(), *lived)));
@@ -459,12 +452,12 @@ impl<P: Part> Seat<P> {
             let has_come = nodes.any(|node| !before.alive.contains_key(node));
             let is_held = standing.held != before.held;
             if is_held {
-                self.home.handle_lapse();
+                self.deciding.home_mut().handle_lapse();
                 self.replicas.handle_silence();
             }
             let is_doubtful = is_held || standing.forgotten != before.forgotten;
             if is_doubtful {
-                self.home.handle_doubt();
+                self.deciding.home_mut().handle_doubt();
                 self.unmarked = true;
                 self.unplaced = true;
             }
@@ -566,6 +559,16 @@ impl<P: Part> Seat<P> {
 
     pub(crate) const fn number(&self) -> u64 {
         self.number
+    }
+}
+
+impl From<Decides> for HomeIs {
+    fn from(decides: Decides) -> Self {
+        match decides {
+            Decides::Here(epoch) => Self::Here(epoch),
+            Decides::Nobody => Self::Unreachable,
+            Decides::There(node, start, epoch) => Self::There((node, start), epoch),
+        }
     }
 }
 

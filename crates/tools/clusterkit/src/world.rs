@@ -361,8 +361,6 @@ impl<P: Part> World<P> {
         let Some(process) = &mut self.nodes[index].process else {
             return;
         };
-        // Who was asleep looks at the clock before it does anything.
-        process.step(now);
         match event {
             Event::Answer(call, said) => process.handle_said(now, &call, said),
             Event::Broken(node) => process.hear(now, |seat| seat.handle_broken(now, &node)),
@@ -390,7 +388,9 @@ impl<P: Part> World<P> {
                     process.hear(now, |seat| seat.handle_broken(now, &node));
                 });
             }
-            Event::Wake | Event::Call(_) => {}
+            Event::Wake => process.step(now),
+            // It was for the registry.
+            Event::Call(_) => {}
         }
         self.carry_out(index);
     }
@@ -460,6 +460,7 @@ impl<P: Part> World<P> {
     }
 
     pub(crate) fn carry_out(&mut self, index: usize) {
+        self.check_decided(index);
         let life = self.nodes[index].life;
         let Some(process) = &mut self.nodes[index].process else {
             return;

@@ -48,6 +48,9 @@ impl Part for Items {
     type Request = Never;
     type Snapshot = BTreeSet<u32>;
 
+    /// Two leases of caution, one for who is dead, and some seconds to read and fetch.
+    const SIGHT: Duration = Duration::from_secs(15);
+
     /// Two leases of caution, and some seconds to read and fetch. A home that nobody is at is found when tidying up twice.
     const QUIET: Duration = Duration::from_secs(40);
 
@@ -85,6 +88,10 @@ impl Part for Items {
     }
 
     fn check_rest(parts: &BTreeMap<&NodeId, &Self>, _: Option<&NodeId>) -> Result<(), String> {
+        Self::check_sight(parts)
+    }
+
+    fn check_sight(parts: &BTreeMap<&NodeId, &Self>) -> Result<(), String> {
         for (id, part) in parts {
             let copies: BTreeMap<_, _> = part.copies.iter().collect();
             let others = parts.iter().filter(|(owner, _)| *owner != id);

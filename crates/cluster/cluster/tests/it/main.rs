@@ -49,7 +49,7 @@ fn seeds_find_nothing() {
     run_seeds(SEEDS, AGAIN, |seed, loud| story(seed, loud).1);
 }
 
-/// A check that finds no mistake checks nothing: each of ten is made on purpose, and found.
+/// A check that finds no mistake checks nothing: each that there is a name for is made on purpose, and found.
 #[test]
 fn seeds_find_each_mistake_that_is_made_on_purpose() {
     for fault in Fault::ALL {

@@ -15,7 +15,7 @@ use plenum_room::NodeKey;
 use tokio::time::sleep_until;
 use tracing::{debug, error, info, warn};
 
-use super::{Cluster, incarnation_of};
+use super::{Cluster, incarnation_of, lease::Moment};
 
 /// Who lives, as this node sees it, and what it may conclude.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,11 +83,32 @@ const TIDY_LEASES: u32 = 3;
 /// Dead starts of nodes that wait to be swept. More nodes than the largest installation has; the rest is found by their rooms.
 const MAX_UNSWEPT: usize = 4096;
 
+/// Dead starts of nodes, of which something may be left.
+#[derive(Debug, Default)]
+struct Unswept(BTreeMap<NodeId, NodeEpoch>);
+
+impl Unswept {
+    fn note(&mut self, node: NodeId, epoch: NodeEpoch) {
+        if self.0.len() < MAX_UNSWEPT || self.0.contains_key(&node) {
+            let known = self.0.entry(node).or_default();
+            *known = (*known).max(epoch);
+        }
+    }
+
+    /// Nothing is left of this start and those before it.
+    fn remove(&mut self, node: &NodeId, epoch: NodeEpoch) {
+        if self.0.get(node).is_some_and(|it| *it <= epoch) {
+            self.0.remove(node);
+        }
+    }
+}
+
 type Asking = BoxFuture<'static, Said>;
 
 /// What the registry says.
 enum Said {
-    Lease(LeaseAnswer),
+    /// And when it was asked.
+    Lease(LeaseAnswer, Moment),
     Leases(Option<(String, Duration, Vec<Seen>)>),
     Nodes(Option<Arc<NodesView>>),
     Swept(NodeId, NodeEpoch, bool),
@@ -104,7 +125,9 @@ pub(super) struct Driver {
     addresses: BTreeMap<NodeId, (NodeEpoch, String)>,
     nodes_read: Option<Instant>,
     leases_read: Instant,
-    unswept: BTreeMap<NodeId, NodeEpoch>,
+    /// When the lease was asked for that was granted last.
+    granted: Moment,
+    unswept: Unswept,
     sweep_at: Instant,
     tidy_at: Instant,
     /// Rooms that the registry believed to be here and that were not.
@@ -116,7 +139,11 @@ pub(super) struct Driver {
 
 impl Driver {
     /// Begins with a lease that was asked for at that moment.
-    pub(super) fn new(cluster: Arc<Cluster>, asked: Instant, registered: Registered) -> Self {
+    pub(super) fn new(
+        cluster: Arc<Cluster>,
+        (asked, granted): (Instant, Moment),
+        registered: Registered,
+    ) -> Self {
         let config = cluster.membership;
         let mut membership = Membership::new(config, cluster.me.node.clone(), asked);
         let Registered { epoch, incarnation } = registered;
@@ -130,7 +157,8 @@ impl Driver {
             addresses: BTreeMap::new(),
             nodes_read: None,
             leases_read: asked,
-            unswept: BTreeMap::new(),
+            granted,
+            unswept: Unswept::default(),
             sweep_at: asked,
             tidy_at: asked + config.lease * TIDY_LEASES,
             suspects: BTreeSet::new(),
@@ -193,6 +221,7 @@ impl Driver {
         match event {
             MembershipEvent::Fenced { by } => {
                 error!(%me, %by, "a later start of this node lives: this one is over");
+                self.cluster.term.end();
                 self.cluster.fenced.send_replace(Some(by));
             }
             MembershipEvent::Forgotten => {
@@ -203,7 +232,7 @@ impl Driver {
                 info!(%epoch, "the node's lease holds");
                 self.held += 1;
                 if let Some(earlier) = epoch.0.checked_sub(1) {
-                    self.unswept.insert(me.clone(), NodeEpoch(earlier));
+                    self.unswept.note(me.clone(), NodeEpoch(earlier));
                 }
             }
             MembershipEvent::Lapsed => {
@@ -213,10 +242,7 @@ impl Driver {
             }
             MembershipEvent::NodeGone { node, epoch } => {
                 info!(%node, %epoch, "node gone");
-                if self.unswept.len() < MAX_UNSWEPT {
-                    let known = self.unswept.entry(node).or_default();
-                    *known = (*known).max(epoch);
-                }
+                self.unswept.note(node, epoch);
             }
             MembershipEvent::NodeUp { node, epoch } => {
                 info!(%node, %epoch, "node up");
@@ -264,9 +290,10 @@ impl Driver {
     fn renew(&self, epoch: NodeEpoch) -> Asking {
         let registry = Arc::clone(&self.cluster.registry);
         let (node, record) = (self.cluster.me.node.clone(), self.cluster.record().clone());
+        let asked = Moment::now();
         Box::pin(async move {
             let renewed = registry.renew(node, epoch, record).await;
-            Said::Lease(match renewed {
+            let answer = match renewed {
                 Ok(Renewed { incarnation }) => LeaseAnswer::Held {
                     epoch,
                     incarnation: incarnation.to_string(),
@@ -276,13 +303,23 @@ impl Driver {
                     note(&err);
                     LeaseAnswer::Unknown
                 }
-            })
+            };
+            Said::Lease(answer, asked)
         })
     }
 
     fn handle_said(&mut self, now: Instant, said: Said) {
         match said {
-            Said::Lease(answer) => self.membership.handle_lease(now, answer),
+            Said::Lease(answer, asked) => {
+                if matches!(answer, LeaseAnswer::Held { .. }) {
+                    if !self.cluster.term.holds(Moment::now(), self.held) {
+                        // The machine was asleep, which no other clock has seen.
+                        self.held += 1;
+                    }
+                    self.granted = asked;
+                }
+                self.membership.handle_lease(now, answer);
+            }
             Said::Leases(answer) => {
                 self.has_read |= answer.is_some();
                 self.membership.handle_leases(now, answer);
@@ -305,8 +342,8 @@ impl Driver {
                 self.cluster.nodes.send_replace(Some(view));
             }
             Said::Swept(node, epoch, done) => {
-                if done && self.unswept.get(&node).is_some_and(|it| *it <= epoch) {
-                    self.unswept.remove(&node);
+                if done {
+                    self.unswept.remove(&node, epoch);
                 }
             }
             Said::Tidied(suspects) => self.suspects = suspects,
@@ -362,7 +399,7 @@ impl Driver {
         let (Judgement::Free, Some(seen)) = (judgement, seen) else {
             return;
         };
-        for (node, epoch) in &self.unswept {
+        for (node, epoch) in &self.unswept.0 {
             let registry = Arc::clone(&self.cluster.registry);
             let sweep = Sweep {
                 node: node.clone(),
@@ -400,6 +437,10 @@ impl Driver {
     }
 
     fn publish(&self, now: Instant) {
+        if self.membership.lease(now).is_some() {
+            let (term, lease) = (&self.cluster.term, self.cluster.lease());
+            term.extend(self.granted, lease, self.held);
+        }
         let alive = self.membership.nodes().map(|(node, epoch)| {
             let known = self
                 .addresses
@@ -461,4 +502,34 @@ fn seen(lease: &Lease) -> Seen {
 
 fn note(err: &RegistryError) {
     debug!(%err, "no answer from the registry");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dead_starts_that_wait_to_be_swept_are_bounded() {
+        let mut unswept = Unswept::default();
+        let name = |number: usize| NodeId::from(format!("node-{number}"));
+        for number in 0..2 * MAX_UNSWEPT {
+            unswept.note(name(number), NodeEpoch(1));
+        }
+        assert_eq!(unswept.0.len(), MAX_UNSWEPT);
+        unswept.note(name(0), NodeEpoch(3));
+        unswept.note(name(0), NodeEpoch(2));
+        assert_eq!(
+            unswept.0.get(&name(0)),
+            Some(&NodeEpoch(3)),
+            "it died again"
+        );
+        unswept.remove(&name(0), NodeEpoch(2));
+        assert!(unswept.0.contains_key(&name(0)), "that was an earlier one");
+        unswept.remove(&name(0), NodeEpoch(3));
+        unswept.note(name(MAX_UNSWEPT), NodeEpoch(1));
+        assert!(
+            unswept.0.contains_key(&name(MAX_UNSWEPT)),
+            "there is room again"
+        );
+    }
 }

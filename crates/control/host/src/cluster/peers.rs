@@ -79,6 +79,22 @@ impl Answering {
     }
 }
 
+#[cfg(test)]
+impl Answering {
+    /// One whose answers are seen, so many at a time.
+    pub(crate) fn pair(most: usize) -> (Self, mpsc::Receiver<impl std::fmt::Debug + use<>>) {
+        let (answers, seen) = mpsc::channel::<Reply>(most);
+        (Self { ask: 1, answers }, seen)
+    }
+
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            ask: self.ask,
+            answers: self.answers.clone(),
+        }
+    }
+}
+
 impl Cluster {
     /// Asks another node's part of a room.
     pub(crate) fn ask(

@@ -40,12 +40,10 @@ impl Cluster {
         let opening = self.links.open(node, &address, PART, &question).await;
         let opening = opening.inspect_err(|err| debug!(%node, %err, "a part is not told"));
         let mut channel = opening.ok()?;
-        let mut text = String::new();
+        let mut whole = Whole::default();
         loop {
             match timeout(PIECE_PATIENCE, channel.recv()).await.ok()? {
-                Ok(Value::String(piece)) if text.len() + piece.len() <= MAX_PART => {
-                    text.push_str(&piece);
-                }
+                Ok(Value::String(piece)) if whole.push(&piece) => {}
                 Ok(_) => return None,
                 Err(end) if end.by == EndedBy::There && end.code == DONE => break,
                 Err(end) => {
@@ -54,7 +52,7 @@ impl Cluster {
                 }
             }
         }
-        let told = serde_json::from_str(&text);
+        let told = serde_json::from_str(&whole.0);
         told.inspect_err(|err| debug!(%node, %err, "what is told of a part cannot be read"))
             .ok()
     }
@@ -99,6 +97,21 @@ impl Cluster {
     }
 }
 
+/// What has come of a part.
+#[derive(Debug, Default)]
+struct Whole(String);
+
+impl Whole {
+    /// Whether it still is no more than a part can be.
+    fn push(&mut self, piece: &str) -> bool {
+        let fits = self.0.len().saturating_add(piece.len()) <= MAX_PART;
+        if fits {
+            self.0.push_str(piece);
+        }
+        fits
+    }
+}
+
 /// Whole characters in each.
 fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
@@ -115,6 +128,15 @@ fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_another_node_tells_of_a_part_is_bounded() {
+        let (mut whole, piece) = (Whole::default(), "x".repeat(PIECE));
+        let taken = (0..2 * MAX_PART / PIECE).take_while(|_| whole.push(&piece));
+        assert_eq!(taken.count(), MAX_PART / PIECE);
+        assert!(!whole.push("x"));
+        assert_eq!(whole.0.len(), MAX_PART);
+    }
 
     #[test]
     fn pieces_make_the_whole_and_none_is_long_or_empty() {

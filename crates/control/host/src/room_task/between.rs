@@ -50,6 +50,18 @@ impl RoomTask {
         self.handle_todo();
     }
 
+    /// A room that was asleep with its node hears that it does not decide any more before it does anything else.
+    pub(super) fn note_lapse(&mut self) {
+        let part = self.part.as_mut();
+        if let Some(command) = part.and_then(|part| part.lapse_command()) {
+            let mut effects = Vec::new();
+            self.room.handle(Instant::now(), command, &mut effects);
+            for effect in effects {
+                self.carry_out(effect);
+            }
+        }
+    }
+
     /// The room is no part of a larger one any more: nobody is told anything, and nobody tells it anything.
     pub(super) fn end_part(&mut self) {
         if let Some(part) = self.part.take() {

@@ -8,16 +8,17 @@
 mod hearing;
 mod home;
 mod news;
+mod questions;
 mod records;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
-use plenum_cluster::{Home, Judgement, Log, Replicas, ReplicasAction, Stamp};
+use plenum_cluster::{Decides, Deciding, Judgement, Log, Replicas, ReplicasAction, Stamp};
 use plenum_ids::{NodeEpoch, NodeId, PeerId, RoomName};
 use plenum_registry::{BusEvent, Subscription};
 use plenum_room::{
@@ -30,15 +31,12 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use self::{home::HomeSeat, news::News, records::Records};
+use self::{news::News, questions::Questions, records::Records};
 use super::at;
-use crate::cluster::{Answering, Cluster, PartInput, Standing, Told, Turn};
+use crate::cluster::{Cluster, PartInput, Standing, Told, Turn};
 
 /// Inputs of other nodes that may wait for a room's task: the questions of all nodes of a large room at once.
 const INPUTS: usize = 1024;
-
-/// Questions of other nodes that this part has not answered. Each is a pipe that is being made, or a decision.
-const MAX_ANSWERS: usize = 4096;
 
 /// A question that is not answered in this time is lost: making a pipe takes some round trips and a worker's answer.
 const ASK_PATIENCE: Duration = Duration::from_secs(10);
@@ -59,7 +57,7 @@ pub(super) struct Part {
     /// Whose part is to be asked for once more after the answer that is on its way.
     again: BTreeSet<NodeId>,
     fetches: FuturesUnordered<BoxFuture<'static, (NodeId, Option<Told>)>>,
-    home: HomeSeat,
+    deciding: Deciding,
     records: Records,
     news: News,
     bus: Option<Subscription>,
@@ -68,12 +66,16 @@ pub(super) struct Part {
     sender: mpsc::Sender<PartInput>,
     inputs: mpsc::Receiver<PartInput>,
     asks: FuturesUnordered<BoxFuture<'static, (OpId, Result<NodeReply, NodeFailure>)>>,
-    answers: HashMap<NodeAskId, Answering>,
-    last_ask: u64,
+    questions: Questions,
     /// Who has joined here, and how much each sends.
     peers: BTreeMap<PeerId, u32>,
     /// Until when newcomers wait; `None`: they do not.
     settling: Option<Instant>,
+}
+
+/// What other nodes put in, and what the room's task takes.
+fn channel() -> (mpsc::Sender<PartInput>, mpsc::Receiver<PartInput>) {
+    mpsc::channel(INPUTS)
 }
 
 /// How far a part has come.
@@ -103,7 +105,7 @@ impl Part {
         let mut changes = cluster.standing();
         let standing = Arc::clone(&changes.borrow_and_update());
         let NodeKey { node, epoch } = cluster.me().clone();
-        let (sender, inputs) = mpsc::channel(INPUTS);
+        let (sender, inputs) = channel();
         Self {
             stage: Stage::Waiting(turn),
             log: Log::new(epoch),
@@ -111,7 +113,7 @@ impl Part {
             copies: BTreeMap::new(),
             again: BTreeSet::new(),
             fetches: FuturesUnordered::new(),
-            home: HomeSeat::new(Home::new(node, epoch)),
+            deciding: Deciding::new(node, epoch),
             records: Records::new(now),
             news: News::new(Arc::clone(cluster.bus()), cluster.me().clone(), &room),
             bus: None,
@@ -120,8 +122,7 @@ impl Part {
             sender,
             inputs,
             asks: FuturesUnordered::new(),
-            answers: HashMap::new(),
-            last_ask: 0,
+            questions: Questions::default(),
             peers: BTreeMap::new(),
             settling: now.checked_add(SETTLE),
             cluster,
@@ -131,7 +132,8 @@ impl Part {
 
     /// What happens next. Loses nothing when cancelled.
     pub(super) async fn next(&mut self) -> PartEvent {
-        self.records.begin(&self.cluster, &self.room);
+        let is_leased = self.is_leased();
+        self.records.begin(&self.cluster, &self.room, is_leased);
         self.news.begin();
         let due = self.due();
         let waiting = async {
@@ -188,7 +190,7 @@ impl Part {
         let is_blind = self.standing.judgement == Judgement::Blind && self.standing.has_read;
         let is_complete = self.records.has_looked()
             && self.replicas.is_current()
-            && self.home.is_told()
+            && *self.deciding.told() != Decides::Nobody
             && self.records.is_told();
         if is_complete || is_blind || until <= now {
             if !is_complete {
@@ -205,7 +207,7 @@ impl Part {
             self.settling,
             self.replicas.poll_timeout(),
             self.records.due(),
-            self.home.due(),
+            self.deciding.poll_timeout(),
         ];
         match self.stage {
             Stage::Running(_) => all.into_iter().flatten().min(),
@@ -259,15 +261,13 @@ impl Part {
             room,
             stage,
             log,
-            home,
+            deciding,
             mut records,
             mut news,
-            answers,
+            questions,
             ..
         } = self;
-        for answering in answers.into_values() {
-            answering.answer(Err(NodeFailure::Lost));
-        }
+        questions.lose();
         let Stage::Running(turn) = stage else { return };
         cluster.parts().remove(&room);
         news.end(log.stamp().seq);
@@ -278,7 +278,9 @@ impl Part {
                 let claimed = records.finish().await;
                 let NodeKey { node, epoch } = cluster.me();
                 let claimed = claimed.filter(|it| it.node == *node && it.node_epoch == *epoch);
-                let home = claimed.map(|it| it.epoch).or_else(|| home.here());
+                let home = claimed
+                    .map(|it| it.epoch)
+                    .or_else(|| deciding.home().here());
                 records::remove(&**cluster.registry(), cluster.me(), &room, home).await;
             };
             tokio::select! {
@@ -340,9 +342,7 @@ impl Part {
 
     /// Answers another part.
     pub(super) fn answer(&mut self, ask: NodeAskId, result: Result<NodeReply, NodeFailure>) {
-        if let Some(answering) = self.answers.remove(&ask) {
-            answering.answer(result);
-        }
+        self.questions.answer(ask, result);
     }
 
     /// Something that other parts need not hear.
@@ -360,16 +360,7 @@ impl Part {
                 answering,
             } => {
                 let ask = match answering {
-                    Some(answering) if self.answers.len() >= MAX_ANSWERS => {
-                        answering.answer(Err(NodeFailure::Lost));
-                        return None;
-                    }
-                    Some(answering) => {
-                        self.last_ask += 1;
-                        let ask = NodeAskId(self.last_ask);
-                        self.answers.insert(ask, answering);
-                        Some(ask)
-                    }
+                    Some(answering) => Some(self.questions.take(answering)?),
                     None => None,
                 };
                 let node = from;
@@ -426,7 +417,7 @@ impl Part {
             match action {
                 ReplicasAction::Apply { node, change } => {
                     if let PartChange::Room { state } = &change {
-                        self.home.protocol.handle_epoch(state.epoch);
+                        self.deciding.home_mut().handle_epoch(state.epoch);
                     }
                     let change = RemoteChange::Apply(Box::new(change));
                     commands.extend(self.remote(node, change));
@@ -438,7 +429,7 @@ impl Part {
                 ReplicasAction::Fetch { node } => self.fetch(node),
                 ReplicasAction::Replace { node, snapshot } => {
                     if let Some(state) = &snapshot.room {
-                        self.home.protocol.handle_epoch(state.epoch);
+                        self.deciding.home_mut().handle_epoch(state.epoch);
                     }
                     let mut known = self.replicas.nodes();
                     let have = known.find_map(|(name, have)| have.filter(|_| *name == node));
@@ -469,5 +460,20 @@ impl Part {
             let told = cluster.fetch_part(&room, &node).await;
             (node, told)
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_that_wait_for_the_rooms_task_are_bounded_and_the_others_wait() {
+        let (sender, mut inputs) = channel();
+        let broken = || PartInput::Broken("b".into());
+        let taken = (0..2 * INPUTS).take_while(|_| sender.try_send(broken()).is_ok());
+        assert_eq!(taken.count(), INPUTS);
+        assert!(inputs.try_recv().is_ok());
+        assert!(sender.try_send(broken()).is_ok(), "there is room again");
     }
 }

@@ -48,9 +48,9 @@ impl Part {
             epoch,
         }) = home
         else {
-            return self.home.protocol.handle_vacant();
+            return self.deciding.home_mut().handle_vacant();
         };
-        let protocol = &mut self.home.protocol;
+        let protocol = self.deciding.home_mut();
         protocol.handle_home(node.clone(), node_epoch, epoch);
         let key = NodeKey {
             node,
@@ -67,7 +67,7 @@ impl Part {
         let before = std::mem::replace(&mut self.standing, Arc::clone(&standing));
         for (node, epoch) in gone(&before, &standing) {
             self.replicas.handle_node_gone(node, epoch);
-            self.home.protocol.handle_node_gone(node, epoch);
+            self.deciding.home_mut().handle_node_gone(node, epoch);
             if self.copies.get(node) != Some(&epoch) {
                 // It may have asked for something before it was heard of.
                 let node = NodeKey {
@@ -83,15 +83,16 @@ impl Part {
             .keys()
             .any(|node| !before.alive.contains_key(node));
         if standing.held != before.held {
-            self.home.protocol.handle_lapse();
+            self.deciding.home_mut().handle_lapse();
             self.replicas.handle_silence();
         }
         if standing.forgotten != before.forgotten {
-            self.home.protocol.handle_doubt();
+            self.deciding.home_mut().handle_doubt();
         }
         let is_doubtful = standing.held != before.held || standing.forgotten != before.forgotten;
         if is_doubtful {
             self.records.note_change();
+            self.records.retry(now);
             for peer in self.peers.keys() {
                 self.records.note_peer(peer.clone());
             }

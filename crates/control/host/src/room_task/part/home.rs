@@ -1,95 +1,51 @@
 //! Where what concerns the room as a whole is decided.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use plenum_cluster::{Home, HomeAction};
-use plenum_ids::RoomEpoch;
-use plenum_registry::{ClaimRequest, Joins, RoomHome};
-use plenum_room::{Command, Home as RoomsHome, NodeKey};
+use plenum_cluster::{Decides, HomeAction, Sight};
+use plenum_ids::{NodeId, RoomEpoch};
+use plenum_registry::{ClaimRequest, Joins};
+use plenum_room::{Command, Home, NodeKey};
 use tracing::info;
 
-use super::{Part, SETTLE, records::Call};
-
-/// A claim that came to nothing is made again after this: a registry that was away is back, or this node drains and somebody
-/// else has come.
-const CLAIM_AGAIN: Duration = Duration::from_millis(500);
+use super::{Part, records::Call};
 
 /// Nodes that are named as possible homes: this one, and those that have parts.
 const CANDIDATES: usize = plenum_registry::MAX_CANDIDATES;
 
-/// What is known of the room's home, and what the room was told of it.
-pub(super) struct HomeSeat {
-    pub(super) protocol: Home,
-    /// Since this node is the home: until when it waits for the other parts before it decides.
-    begins: Option<Instant>,
-    claim_again: Option<Instant>,
-    told: RoomsHome,
-}
-
-impl HomeSeat {
-    pub(super) const fn new(protocol: Home) -> Self {
-        Self {
-            protocol,
-            begins: None,
-            claim_again: None,
-            told: RoomsHome::Unreachable,
-        }
-    }
-
-    /// Whether the room knows who decides.
-    pub(super) fn is_told(&self) -> bool {
-        self.told != RoomsHome::Unreachable
-    }
-
-    /// Under which epoch this node is the home.
-    pub(super) fn here(&self) -> Option<RoomEpoch> {
-        self.protocol.here()
-    }
-
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.begins.into_iter().chain(self.claim_again).min()
-    }
-
-    /// What came of a claim.
-    pub(super) fn handle_claim(&mut self, now: Instant, home: Option<RoomHome>) {
-        match home {
-            Some(home) => self
-                .protocol
-                .handle_home(home.node, home.node_epoch, home.epoch),
-            None => self.claim_again = now.checked_add(CLAIM_AGAIN),
-        }
-    }
-}
-
 impl Part {
     pub(super) fn step_home(&mut self, now: Instant) {
-        if self.home.claim_again.is_some_and(|at| at <= now) {
-            self.home.claim_again = None;
-            self.home.protocol.handle_no_answer();
-        }
-        if self.home.begins.is_some_and(|until| until <= now) {
-            self.home.begins = None;
-        }
-        self.home.protocol.handle_timeout(self.standing.judgement);
-        while let Some(action) = self.home.protocol.poll_action() {
+        let sight = self.sight();
+        self.deciding.handle_timeout(now, sight);
+        while let Some(action) = self.deciding.poll_action(now, sight) {
             match action {
                 HomeAction::Begin { epoch } => {
                     info!(room = %self.room, %epoch, "this node is the room's home");
-                    self.home.begins = now.checked_add(SETTLE);
                 }
-                HomeAction::Claim { at_least } => self.claim(now, at_least),
+                HomeAction::Claim { at_least } => self.claim(at_least),
                 HomeAction::End => {
                     info!(room = %self.room, "this node is the room's home no longer");
-                    self.home.begins = None;
                 }
             }
         }
     }
 
-    fn claim(&mut self, now: Instant, at_least: RoomEpoch) {
-        let standing = &self.standing;
-        let (Some(_), Some(seen)) = (standing.lease, &standing.incarnation) else {
-            self.home.claim_again = now.checked_add(CLAIM_AGAIN);
+    /// Whether this node's lease holds now.
+    pub(super) fn is_leased(&self) -> bool {
+        self.cluster.is_leased(&self.standing)
+    }
+
+    fn sight(&self) -> Sight {
+        Sight {
+            is_leased: self.is_leased(),
+            judgement: self.standing.judgement,
+            can_claim: self.standing.incarnation.is_some(),
+            is_complete: self.records.has_looked() && self.replicas.is_current(),
+        }
+    }
+
+    fn claim(&mut self, at_least: RoomEpoch) {
+        let Some(seen) = &self.standing.incarnation else {
             return;
         };
         // Others only if this node takes no new rooms.
@@ -108,38 +64,29 @@ impl Part {
 
     /// What the room is told, if that is something new.
     pub(super) fn home_command(&mut self) -> Option<Command> {
-        let home = self.present_home();
-        if home == self.home.told {
-            return None;
-        }
-        self.home.told = home.clone();
-        Some(Command::Home(home))
+        let (sight, standing) = (self.sight(), &self.standing);
+        let lives = |node: &NodeId, epoch| {
+            let alive = standing.alive.get(node);
+            alive.is_some_and(|alive| alive.epoch == epoch)
+        };
+        self.deciding.poll_told(sight, lives).map(command)
     }
 
-    fn present_home(&mut self) -> RoomsHome {
-        let protocol = &self.home.protocol;
-        if let Some(epoch) = protocol.here() {
-            if !protocol.decides() || self.standing.lease.is_none() {
-                return RoomsHome::Unreachable;
-            }
-            let is_complete = self.records.has_looked() && self.replicas.is_current();
-            if self.home.begins.is_some() && !is_complete {
-                return RoomsHome::Unreachable;
-            }
-            self.home.begins = None;
-            return RoomsHome::Here(epoch);
-        }
-        let Some((node, start, epoch)) = protocol.holder() else {
-            return RoomsHome::Unreachable;
-        };
-        let node = NodeKey {
-            node: node.clone(),
-            epoch: start,
-        };
-        if self.standing.is_alive(&node) {
-            RoomsHome::There(node, epoch)
-        } else {
-            RoomsHome::Unreachable
-        }
+    /// Before the room does anything: it is told first that it does not decide any more, if the lease has ended while nobody looked.
+    pub(in crate::room_task) fn lapse_command(&mut self) -> Option<Command> {
+        let (cluster, standing) = (&self.cluster, &self.standing);
+        let lapse = self.deciding.poll_lapse(|| cluster.is_leased(standing));
+        lapse.map(command)
     }
+}
+
+fn command(decides: Decides) -> Command {
+    Command::Home(match decides {
+        Decides::Here(epoch) => Home::Here(epoch),
+        Decides::Nobody => Home::Unreachable,
+        Decides::There(node, start, epoch) => {
+            let node = NodeKey { node, epoch: start };
+            Home::There(node, epoch)
+        }
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    future::pending,
+    future::{pending, ready},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -46,6 +46,17 @@ pub(in crate::room_task) enum Call {
     /// Whether it is here.
     Peer(PeerId, bool),
     ReadRoom,
+}
+
+impl Call {
+    /// What comes of it without a lease, if it needs one.
+    const fn without_lease(&self) -> Option<Said> {
+        match self {
+            Self::Claim(_) => Some(Said::Claimed(None)),
+            Self::PutPart(_) | Self::Peer(_, true) => Some(Said::Done(false)),
+            Self::Peer(_, false) | Self::ReadRoom => None,
+        }
+    }
 }
 
 /// What it answers.
@@ -104,6 +115,12 @@ impl Records {
     /// The part is not any more what was written of it.
     pub(super) const fn note_change(&mut self) {
         self.unmarked = true;
+    }
+
+    /// What was refused may be written now.
+    pub(super) const fn retry(&mut self, now: Instant) {
+        self.mark_at = now;
+        self.peer_at = now;
     }
 
     /// Somebody has come or gone.
@@ -171,12 +188,16 @@ impl Records {
         }
     }
 
-    /// Asks the next question, if none is open.
-    pub(super) fn begin(&mut self, cluster: &Arc<Cluster>, room: &RoomName) {
+    /// Asks the next question, if none is open. What only those may write who have a lease is not even asked without one.
+    pub(super) fn begin(&mut self, cluster: &Arc<Cluster>, room: &RoomName, is_leased: bool) {
         if self.asking.is_some() {
             return;
         }
         if let Some(call) = self.waiting.pop_front() {
+            if let Some(refused) = call.without_lease().filter(|_| !is_leased) {
+                self.asking = Some(Box::pin(ready((call, refused))));
+                return;
+            }
             let registry = Arc::clone(cluster.registry());
             let me = cluster.me().clone();
             let room = room.clone();
@@ -279,7 +300,10 @@ pub(super) async fn remove(
 impl Part {
     pub(super) fn handle_record(&mut self, now: Instant, call: Call, said: Said) {
         match (call, said) {
-            (Call::Claim(_), Said::Claimed(home)) => self.home.handle_claim(now, home),
+            (Call::Claim(_), Said::Claimed(home)) => {
+                let home = home.map(|it| (it.node, it.node_epoch, it.epoch));
+                self.deciding.handle_claim(now, home);
+            }
             (Call::PutPart(mark), Said::Done(done)) => {
                 let records = &mut self.records;
                 records.marking = false;
@@ -355,6 +379,15 @@ mod tests {
             }
         }
         assert_eq!(marks, 4);
+    }
+
+    #[test]
+    fn only_who_has_a_lease_writes_and_everybody_may_look_and_take_back() {
+        let peer = PeerId::from("ann");
+        assert!(Call::PutPart(PartMark::default()).without_lease().is_some());
+        assert!(Call::Peer(peer.clone(), true).without_lease().is_some());
+        assert!(Call::Peer(peer, false).without_lease().is_none());
+        assert!(Call::ReadRoom.without_lease().is_none());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::*;
 use part::RoomPart;
 
 /// Seeds of every run.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 2_000;
 
 const AGAIN: &str = "cargo test -p plenum-room seeds_find_nothing -- --nocapture";
 
@@ -72,7 +72,11 @@ fn drain(nodes: &mut Nodes<RoomPart>) -> Result<(), Trouble> {
     }
     nodes.quiet()?;
     nodes.act(from, plenum_clusterkit::Process::close);
-    nodes.quiet()
+    nodes.quiet()?;
+    if nodes.part(from).is_some() {
+        return Err(Trouble::new(format!("the drain of node-{from} never ends")));
+    }
+    Ok(())
 }
 
 /// Everybody leaves, and nothing is left.

@@ -111,6 +111,23 @@ pub(super) fn check(world: &World, sum: &Sum) {
     }
 }
 
+/// A peer of another part is seen, with everything that it sends.
+pub(super) fn check_sight(room: &Room, told: &RemotePeer) -> Result<(), String> {
+    let session = room.session_of_all(&told.outline.peer);
+    let session = session.ok_or("anything")?;
+    for producer in &told.producers {
+        let seen = room.producers.get(&producer.producer);
+        seen.filter(|seen| seen.session == session)
+            .ok_or_else(|| format!("{:?}", producer.producer))?;
+    }
+    for producer in &told.data_producers {
+        let seen = room.data_producers.get(&producer.data_producer);
+        seen.filter(|seen| seen.session == Some(session))
+            .ok_or_else(|| format!("{:?}", producer.data_producer))?;
+    }
+    Ok(())
+}
+
 impl Parts<'_> {
     /// After a while without anything happening: all parts see the same.
     pub(super) fn check_rest(&self) {

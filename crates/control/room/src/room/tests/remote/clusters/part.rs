@@ -201,6 +201,9 @@ impl Part for RoomPart {
     type Request = NodeRequest;
     type Snapshot = Box<PartSnapshot>;
 
+    /// Two leases of caution, one for who is dead, and some seconds to read and fetch.
+    const SIGHT: Duration = Duration::from_secs(15);
+
     /// What the protocol takes; and then some pipes that were lost last are made anew, and linger.
     const QUIET: Duration = Duration::from_secs(70);
 
@@ -304,6 +307,18 @@ impl Part for RoomPart {
     fn check(&self) -> Result<(), String> {
         if self.is_open {
             state::check(&self.world, &self.sum);
+        }
+        Ok(())
+    }
+
+    fn check_sight(parts: &BTreeMap<&NodeId, &Self>) -> Result<(), String> {
+        for (at, part) in parts {
+            for (of, other) in parts.iter().filter(|(of, _)| *of != at) {
+                for (peer, told) in &other.sum {
+                    state::check_sight(&part.world.room, told)
+                        .map_err(|what| format!("{at} does not see {what} of {peer} at {of}"))?;
+                }
+            }
         }
         Ok(())
     }
