@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    CLIENTS, Cluster, USER,
+    Cluster, USER,
     promises::{GONE, MERGED, Promise},
     rounds, until,
-    watching::{all_hear_each_other, misses, one_at_each},
+    watching::{Witness, all_hear_each_other, misses, one_at_each},
 };
-use crate::client::{Client, join};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_was_asleep_is_no_owner_any_more_and_is_merged_again() {
@@ -53,29 +52,14 @@ async fn a_node_that_is_back_before_it_was_missed_has_nobody_of_before() {
     let mut back = Promise::told("node restarted at once: everybody hears everybody");
     for round in 0..rounds() {
         let victim = cluster.place_of("again", &bots[round % 3].name).await;
-        let name = format!("ghost-{round}");
-        let node = cluster.node(victim);
-        let mut ghost = Client::connect_from(node, "again", &name, CLIENTS[victim]).await;
-        join(&mut ghost, "Ghost").await;
-        let mut others = Vec::new();
-        for bot in &bots {
-            if cluster.place_of("again", &bot.name).await != victim {
-                others.push(bot);
-            }
-        }
-        for bot in &others {
-            bot.wait_for("the ghost", |ledger| ledger.roster.contains(&name))
-                .await;
-        }
+        let witness = Witness::of(&cluster, victim, "again", round).await;
         let killed = Instant::now();
         cluster.member_mut(victim).kill().await;
+        let dead = Instant::now();
         cluster.member_mut(victim).start().await;
-        for bot in &others {
-            misses(bot, &name).await;
-        }
+        witness.misses().await;
         gone.note(killed.elapsed());
-        drop(ghost);
-        all_hear_each_other(&bots.each_ref(), killed).await;
+        all_hear_each_other(&bots.each_ref(), dead).await;
         back.note(killed.elapsed());
         cluster.all_see_each_other().await;
         cluster.is_whole(&[("again", &bots)]).await;
@@ -89,19 +73,20 @@ async fn a_node_that_is_back_before_it_was_missed_has_nobody_of_before() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_process_of_the_same_id_takes_the_node_over() {
     let mut cluster = Cluster::three(USER).await;
-    let bots = one_at_each(&cluster, "twice");
-    all_hear_each_other(&bots.each_ref(), Instant::now()).await;
     let mut back = Promise::told("node taken over by a second process: everybody hears everybody");
     for round in 0..rounds() {
-        let victim = round % 3;
+        // The other process has other doors, which only newcomers know.
+        let bots = one_at_each(&cluster, "twice");
+        all_hear_each_other(&bots.each_ref(), Instant::now()).await;
+        cluster.is_whole(&[("twice", &bots)]).await;
         let began = Instant::now();
-        cluster.member_mut(victim).take_over().await;
-        all_hear_each_other(&bots.each_ref(), began + Duration::from_millis(1)).await;
+        cluster.member_mut(round % 3).take_over().await;
+        let taken = Instant::now();
+        all_hear_each_other(&bots.each_ref(), taken).await;
         back.note(began.elapsed());
         cluster.all_see_each_other().await;
         cluster.is_whole(&[("twice", &bots)]).await;
+        drop(bots);
+        cluster.nothing_is_left().await;
     }
-    drop(back);
-    drop(bots);
-    cluster.nothing_is_left().await;
 }

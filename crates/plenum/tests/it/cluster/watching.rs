@@ -11,6 +11,7 @@ use plenum_registry::Registry as _;
 use super::{CLIENTS, Cluster, eventually, until};
 use crate::{
     bot::{Bot, Ledger, Role, Source},
+    client::{Client, join},
     node::Node,
 };
 
@@ -143,6 +144,50 @@ pub(crate) fn one_at_each(cluster: &Cluster, room: &str) -> [Bot; 3] {
         let number = u32::try_from(index).expect("small") + 1;
         cluster.bot(index, room, number, true)
     })
+}
+
+/// Somebody who is at a node that dies and does not come back, and somebody at another node who misses them.
+pub(crate) struct Witness {
+    ghost: Client,
+    name: String,
+    witness: Client,
+}
+
+impl Witness {
+    /// At a node and at the next one.
+    pub(crate) async fn of(cluster: &Cluster, victim: usize, room: &str, round: usize) -> Self {
+        let (name, next) = (format!("ghost-{round}"), (victim + 1) % 3);
+        let node = cluster.node(victim);
+        let mut ghost = Client::connect_from(node, room, &name, CLIENTS[victim]).await;
+        join(&mut ghost, "Ghost").await;
+        let (node, own) = (cluster.node(next), format!("witness-{round}"));
+        let mut witness = Client::connect_from(node, room, &own, CLIENTS[next]).await;
+        join(&mut witness, "Witness").await;
+        assert_eq!(cluster.place_of(room, &name).await, victim);
+        assert_eq!(cluster.place_of(room, &own).await, next);
+        let path = format!("/api/v1/rooms/default/{room}/peers/{name}/placement");
+        until("the ghost, where the witness is", async || {
+            (cluster.node(next).get(&path).await.0 == 200).then_some(())
+        })
+        .await;
+        Self {
+            ghost,
+            name,
+            witness,
+        }
+    }
+
+    /// Until it is told, and both have left.
+    pub(crate) async fn misses(mut self) {
+        loop {
+            let gone = self.witness.notified("peerClosed").await;
+            if gone["peerId"] == self.name {
+                break;
+            }
+        }
+        self.witness.leave().await;
+        drop(self.ghost);
+    }
 }
 
 impl Cluster {
