@@ -20,8 +20,9 @@ machine() {
 }
 
 table() {
-    # Tests run beside each other, so that their order says nothing.
-    sort "$LIST" | awk -F '\t' '
+    # Tests run beside each other, so that their order says nothing, and a run may have been made in parts.
+    awk -F '\t' '{ bound[$1] = $2; took[$1] = took[$1] " " $3 }
+        END { for (what in took) printf("%s\t%s\t%s\n", what, bound[what], took[what]) }' "$LIST" | sort | awk -F '\t' '
         function seconds(ms) { return sprintf("%.2f s", ms / 1000) }
         {
             count = split($3, took, " ")
@@ -50,7 +51,8 @@ After every round the registry, every node's rooms and every worker's objects ar
 nobody is left who is gone, and no producer, transport, pipe or key without use. `make promises` (and `make test-long`) writes this page.
 
 END
-    printf 'Machine: %s. Nodes and clients share it; the programs were built without optimisation.\n\n' "$(machine)"
+    printf 'Machine: %s. Nodes and clients share it; the programs were built without optimisation. %s\n\n' "$(machine)" \
+        "On average $(cut -d ' ' -f 3 /proc/loadavg) threads wanted a core in the last quarter of an hour of the run."
     cat <<'END'
 | What | Promised within | Rounds | Median | Worst | Later than promised |
 | --- | --- | --- | --- | --- | --- |

@@ -1,9 +1,10 @@
 //! Everybody of a node comes at once to the others.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -14,7 +15,7 @@ use plenum_registry::Registry as _;
 use serde_json::json;
 use tokio::{task::JoinSet, time::sleep};
 
-use super::{CLIENTS, Cluster, ROOM, promises::Promise, rounds, until};
+use super::{CLIENTS, Cluster, ROOM, eventually, promises::Promise, rounds, until};
 use crate::{
     bot::wire::{Trouble, Wire},
     client::receiver_capabilities,
@@ -32,6 +33,31 @@ const RETRY: Duration = Duration::from_millis(250);
 struct Tally {
     attempts: AtomicUsize,
     joined: AtomicUsize,
+    /// What each of them does.
+    doing: Mutex<BTreeMap<String, Doing>>,
+}
+
+/// Between two attempts, or in one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    Waits,
+    Connects(SocketAddr),
+    Joins(SocketAddr),
+    IsIn(SocketAddr),
+}
+
+impl Tally {
+    fn note(&self, peer: &str, doing: Doing) {
+        let mut all = self.doing.lock().expect("nobody panics there");
+        all.insert(peer.to_owned(), doing);
+    }
+
+    /// Those who are not in.
+    fn outside(&self) -> Vec<(String, Doing)> {
+        let all = self.doing.lock().expect("nobody panics there");
+        let outside = all.iter().filter(|(_, it)| !matches!(it, Doing::IsIn(_)));
+        outside.map(|(peer, it)| (peer.clone(), *it)).collect()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,22 +82,26 @@ async fn one_crowd() -> Duration {
             for door in doors.into_iter().cycle() {
                 tally.attempts.fetch_add(1, Relaxed);
                 let from = Some(CLIENTS[2]);
-                if let Some(mut wire) = Wire::connect(door, from, &room, &peer).await
-                    && join(&mut wire, &peer).await.is_ok()
-                {
-                    tally.joined.fetch_add(1, Relaxed);
-                    while wire.next().await.is_ok() {}
+                tally.note(&peer, Doing::Connects(door));
+                if let Some(mut wire) = Wire::connect(door, from, &room, &peer).await {
+                    tally.note(&peer, Doing::Joins(door));
+                    if join(&mut wire, &peer).await.is_ok() {
+                        tally.note(&peer, Doing::IsIn(door));
+                        tally.joined.fetch_add(1, Relaxed);
+                        while wire.next().await.is_ok() {}
+                    }
                 }
+                tally.note(&peer, Doing::Waits);
                 sleep(RETRY).await;
             }
         });
     }
-    all_are_in(&cluster, &["c"]).await;
+    all_are_in(&cluster, &tally, &["c"]).await;
     let (attempts, joined) = (tally.attempts.load(Relaxed), tally.joined.load(Relaxed));
     assert_eq!(joined, ROOMS * PEERS);
     let killed = Instant::now();
     cluster.member_mut(2).kill().await;
-    all_are_in(&cluster, &["a", "b"]).await;
+    all_are_in(&cluster, &tally, &["a", "b"]).await;
     let back = killed.elapsed();
     let more = tally.attempts.load(Relaxed) - attempts;
     let again = tally.joined.load(Relaxed) - joined;
@@ -93,18 +123,25 @@ async fn join(wire: &mut Wire, name: &str) -> Result<(), Trouble> {
 }
 
 /// Every peer is in its room once, at one of these nodes, and the nodes know of no others.
-async fn all_are_in(cluster: &Cluster, nodes: &[&str]) {
+async fn all_are_in(cluster: &Cluster, tally: &Tally, nodes: &[&str]) {
     let registry = cluster.registry();
     for room in 0..ROOMS {
         let name = format!("hall-{room}");
-        until("everybody in the registry, once", async || {
+        let mut last = Vec::new();
+        let complete = eventually(async || {
             let peers = registry.peers(RoomName::new("default", &*name), None);
             let peers = peers.await.ok()?;
             let distinct: BTreeSet<_> = peers.iter().map(|it| it.peer.to_string()).collect();
             let there = peers.iter().all(|it| nodes.contains(&it.node.as_str()));
+            last = peers
+                .iter()
+                .map(|it| format!("{}@{}", it.peer, it.node))
+                .collect();
             (peers.len() == PEERS && distinct.len() == PEERS && there).then_some(())
-        })
-        .await;
+        });
+        let complete = complete.await.is_some();
+        let outside = tally.outside();
+        assert!(complete, "{name} has {last:?}; outside are {outside:?}");
     }
     until("all peers at the nodes", async || {
         let mut count = 0;
