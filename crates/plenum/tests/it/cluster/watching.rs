@@ -150,7 +150,7 @@ pub(crate) fn one_at_each(cluster: &Cluster, room: &str) -> [Bot; 3] {
 pub(crate) struct Witness {
     ghost: Client,
     name: String,
-    witness: Client,
+    sees: Client,
 }
 
 impl Witness {
@@ -173,19 +173,19 @@ impl Witness {
         Self {
             ghost,
             name,
-            witness,
+            sees: witness,
         }
     }
 
     /// Until it is told, and both have left.
     pub(crate) async fn misses(mut self) {
         loop {
-            let gone = self.witness.notified("peerClosed").await;
+            let gone = self.sees.notified("peerClosed").await;
             if gone["peerId"] == self.name {
                 break;
             }
         }
-        self.witness.leave().await;
+        self.sees.leave().await;
         drop(self.ghost);
     }
 }
