@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use plenum_config::{Config, NodeRole, PlacementPolicy, Secret, ServerUrl};
 use plenum_host::{
     About, Cluster, ClusterConfig, Coordinates, GeoTable, Location, Locator, PlacementSettings,
-    Policy, Rules,
+    Policy, Rules, TreeLimits,
 };
 use plenum_link::{Identity as LinkIdentity, SecretSource};
 use plenum_registry::{NodeAddresses, NodeRecord, RedisConfig, RedisRegistry, RedisTls};
@@ -83,6 +83,10 @@ impl Membership {
             about: self.about,
             rules: rules_now,
             locator: locator_now,
+            tree: TreeLimits {
+                depth: settings.depth,
+                fan_out: settings.fan_out,
+            },
         };
         let cluster = Cluster::start(cluster).await?;
         tokio::spawn(keep_current(config.clone(), rules, locator));

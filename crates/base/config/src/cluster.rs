@@ -58,6 +58,10 @@ pub struct Cluster {
     pub media_address: Option<IpAddr>,
     /// How the people of a room are spread, where the rules do not say.
     pub policy: PlacementPolicy,
+    /// To how many other nodes a node sends one thing at most.
+    pub fan_out: u32,
+    /// Over how many nodes a thing gets at most to one that takes it, that one included.
+    pub depth: u32,
     /// A file with rules of placement.
     pub rules: Option<PathBuf>,
     /// A table of addresses, and where they are.
@@ -108,6 +112,9 @@ impl Default for Cluster {
             certificate_names: true,
             media_address: None,
             policy: PlacementPolicy::default(),
+            // As in the tree that placement is measured with.
+            fan_out: 8,
+            depth: 3,
             rules: None,
             geo_table: None,
             geo_databases: Vec::new(),

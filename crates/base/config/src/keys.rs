@@ -125,6 +125,8 @@ keys! {
     cluster.certificate_names: bool,
     cluster.media_address: Option<std::net::IpAddr>,
     cluster.policy: crate::PlacementPolicy,
+    cluster.fan_out: u32,
+    cluster.depth: u32,
     cluster.rules: Option<std::path::PathBuf>,
     cluster.geo_table: Option<std::path::PathBuf>,
     cluster.geo_databases: Vec<std::path::PathBuf>,

@@ -309,6 +309,8 @@ fn a_cluster_has_what_it_needs() {
             "without cluster.redis_certificate",
         ),
         (&with("prefix = \"{}\""), "cluster.prefix"),
+        (&with("fan_out = 0"), "cluster.fan_out"),
+        (&with("depth = 17"), "cluster.depth"),
         (
             &with("redis_password = \"p\"\nredis_password_file = \"f\""),
             "keep one",

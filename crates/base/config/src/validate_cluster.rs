@@ -88,6 +88,15 @@ impl Config {
             None if listen.is_unspecified() => problems.push(Problem::NoClusterAddress(listen)),
             _ => {}
         }
+        for (key, given, range, most) in [
+            ("cluster.fan_out", cluster.fan_out, "from 1 to 1000", 1000),
+            ("cluster.depth", cluster.depth, "from 1 to 16", 16),
+        ] {
+            if !(1..=most).contains(&given) {
+                let given = given.to_string();
+                problems.push(Problem::OutOfRange { key, range, given });
+            }
+        }
         if self.node.role.has_workers() && self.cluster_media_address().is_none() {
             problems.push(Problem::NoMediaAddress);
         }

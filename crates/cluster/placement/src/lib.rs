@@ -32,5 +32,5 @@ pub use request::{Coordinates, Location, Part, Policy, Request, Role, UnknownPol
 pub use rules::{
     Isolation, IspPreference, NamespaceRules, NodeSelector, Residency, Rules, Weights,
 };
-pub use tree::{Branch, Tree, TreeLimits, TreeNode, Unreachable, tree};
+pub use tree::{Branch, MAX_NEARER, Tree, TreeLimits, TreeNode, Unreachable, nearer, tree};
 pub use view::View;

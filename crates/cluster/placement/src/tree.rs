@@ -5,10 +5,13 @@
 //! equals by name. Each hangs itself under the node that is nearest to it among those that have room and are not too
 //! deep. So the tree is as shallow as the limits allow only where that does not cost distance; in any case no deeper than
 //! the limit. A node that finds no room at all is told so: it is [`Unreachable`], and viewers belong elsewhere.
+//!
+//! [`tree`] knows all nodes beforehand, as simulations do. Nodes of a cluster come one after another, each asks the publisher's,
+//! and is sent on from node to node until one has room; [`nearer`] says whom it had rather be sent to.
 
 use plenum_ids::NodeId;
 
-use crate::{Coordinates, request};
+use crate::{Coordinates, Location, request};
 
 /// A node of a broadcast.
 #[derive(Clone, Debug, PartialEq)]
@@ -175,6 +178,43 @@ fn best_parent<'a, 'b>(
 /// What one more hop is worth in kilometres of detour: forwarding takes about 2 ms, a turn of the pacer included, and light in
 /// fibre goes 200 km in each.
 const HOP: u32 = 400;
+
+/// Nodes that are named as nearer ones: some of them will take what is asked for already.
+pub const MAX_NEARER: usize = 32;
+
+/// Of the others those from whom a node takes something with less of a detour than from the one that it would ask, a hop
+/// included: the nearest first, [`MAX_NEARER`] at most. Where coordinates are not known, regions count.
+#[must_use]
+pub fn nearer<'a>(
+    to: &Location,
+    from: &Location,
+    others: impl IntoIterator<Item = (&'a NodeId, &'a Location)>,
+) -> Vec<NodeId> {
+    let Some(direct) = apart(to, from) else {
+        return Vec::new();
+    };
+    let others = others.into_iter().filter_map(|(node, other)| {
+        let far = apart(to, other)?;
+        (far.saturating_add(HOP) < direct).then_some((far, node))
+    });
+    let mut others: Vec<_> = others.collect();
+    others.sort();
+    let others = others.into_iter().take(MAX_NEARER);
+    others.map(|(_, node)| node.clone()).collect()
+}
+
+/// Kilometres, if anything is known.
+fn apart(a: &Location, b: &Location) -> Option<u32> {
+    let direction = |it: &Location| it.coordinates.map(Coordinates::direction);
+    if let (Some(a), Some(b)) = (direction(a), direction(b)) {
+        return Some(kilometres(Some(a), Some(b)));
+    }
+    match (&a.region, &b.region) {
+        (Some(a), Some(b)) if a == b => Some(0),
+        (Some(_), Some(_)) => Some(ANYWHERE),
+        _ => None,
+    }
+}
 
 /// Half the way around the globe, where nothing is known.
 const ANYWHERE: u32 = 20_000;

@@ -40,6 +40,7 @@ use std::{
 use plenum_cluster::MembershipConfig;
 use plenum_ids::{NodeEpoch, NodeId, PeerId, RoomName};
 use plenum_link::{Identity, LinkConfig, Links, StartError};
+use plenum_placement::TreeLimits;
 use plenum_registry::{
     Bus, Incarnation, NodeRecord, NodesView, Registered, Registry, RegistryError,
 };
@@ -398,6 +399,17 @@ impl Cluster {
         if let Some(nodes) = self.nodes.borrow().as_ref() {
             self.placing.update(nodes, self.lease());
         }
+    }
+
+    /// How nodes feed each other.
+    pub(crate) const fn tree(&self) -> TreeLimits {
+        self.placing.tree()
+    }
+
+    /// Nodes that this one had rather take something from than from that one.
+    pub(crate) fn nearer(&self, from: &NodeId) -> Vec<NodeId> {
+        self.look_at_nodes();
+        self.placing.nearer(from)
     }
 
     /// Notes that somebody is here, as long as the result lives.

@@ -501,6 +501,8 @@ impl Host {
         let config = &self.shared.config;
         let of_namespace = config.namespace_limits(&id.namespace).max_peers_per_room;
         let peers = config.limits.peers;
+        let tree = self.shared.cluster.as_ref().map(|it| it.tree());
+        let tree = tree.unwrap_or_default();
         RoomConfig {
             transport: config.transport.clone(),
             consumer_replicas: options.consumer_replicas,
@@ -517,6 +519,8 @@ impl Host {
                 peers: of_namespace.map_or(peers, |most| most.min(peers)),
                 ..config.limits
             },
+            fan_out: usize::try_from(tree.fan_out).unwrap_or(usize::MAX),
+            depth: u8::try_from(tree.depth).unwrap_or(u8::MAX),
             ..RoomConfig::new(
                 RouterId::random(),
                 options.capabilities(&config.capabilities),

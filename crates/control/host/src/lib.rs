@@ -59,7 +59,7 @@ pub use options::{DEFAULT_EMPTY_TIMEOUT, ForcedCodec, Opening, RoomOptions};
 pub use overview::RoomPicture;
 pub use placement::{Capacity, Load, Obstacle, Placement, Reason, Resource};
 pub use plenum_placement::{
-    Coordinates, Location, Policy, Rules,
+    Coordinates, Location, Policy, Rules, TreeLimits,
     geo::{GeoTable, Locator},
 };
 pub use plenum_room::Limits;

@@ -40,6 +40,8 @@ pub struct RoomConfig {
     pub returning: BTreeMap<PeerId, Returning>,
     /// To how many other nodes this one brings something itself; more take it from those.
     pub fan_out: usize,
+    /// Over how many nodes something gets at most to one that takes it, that one included.
+    pub depth: u8,
     /// The room may have parts at other nodes. `None`: it is whole, and pays nothing.
     pub shared: Option<SharedRoom>,
 }
@@ -81,9 +83,11 @@ pub const DEFAULT_ANNOUNCE_UP_TO: usize = 100;
 /// nothing.
 pub const DEFAULT_VOLUME_INTERVAL: Duration = Duration::from_millis(400);
 
-/// Sixteen copies of a picture of 2.5 Mb/s are 40 Mb/s, which a node with one viewer may send for one who sends. Through
-/// one node in between it reaches 272 of them.
-pub const DEFAULT_FAN_OUT: usize = 16;
+/// Eight copies of a picture of 2.5 Mb/s are 20 Mb/s, which a node with one viewer may send for one who sends.
+pub const DEFAULT_FAN_OUT: usize = 8;
+
+/// Each node in between costs about 3 ms; two of them let it reach 8 + 64 + 512 nodes.
+pub const DEFAULT_DEPTH: u8 = 3;
 
 impl RoomConfig {
     /// A room with default settings.
@@ -102,6 +106,7 @@ impl RoomConfig {
             properties: RoomProperties::default(),
             returning: BTreeMap::new(),
             fan_out: DEFAULT_FAN_OUT,
+            depth: DEFAULT_DEPTH,
             shared: None,
         }
     }

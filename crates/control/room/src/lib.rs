@@ -67,8 +67,8 @@ pub use admission::{Admission, Door};
 pub use close_reason::CloseReason;
 pub use command::{Audience, Command, PeerRequest, PlaceId, RequestId, SessionId, WorkerFailure};
 pub use config::{
-    DEFAULT_ANNOUNCE_UP_TO, DEFAULT_FAN_OUT, DEFAULT_JOIN_TIMEOUT, DEFAULT_VOLUME_INTERVAL, Limits,
-    MAX_CONSUMER_REPLICAS, Returning, RoomConfig, SharedRoom,
+    DEFAULT_ANNOUNCE_UP_TO, DEFAULT_DEPTH, DEFAULT_FAN_OUT, DEFAULT_JOIN_TIMEOUT,
+    DEFAULT_VOLUME_INTERVAL, Limits, MAX_CONSUMER_REPLICAS, Returning, RoomConfig, SharedRoom,
 };
 pub use effect::{
     AskId, ClientRequest, DataPipeRequest, DataStats, Effect, NewConsumer, NewDataConsumer, OpId,

@@ -45,6 +45,48 @@ fn an_ocean_is_crossed_once() {
 }
 
 #[test]
+fn who_is_so_near_that_another_hop_is_worth_it_comes_first() {
+    let place = |region: &str, coordinates: Option<(f32, f32)>| Location {
+        region: Some(region.into()),
+        coordinates: coordinates.map(|(latitude, longitude)| Coordinates {
+            latitude,
+            longitude,
+        }),
+        ..Location::default()
+    };
+    let boston = place("us", Some((42.4, -71.1)));
+    let frankfurt = place("eu", Some((50.1, 8.7)));
+    let others: Vec<(NodeId, Location)> = [
+        ("fra", frankfurt.clone()),
+        ("lis", place("eu", Some((38.7, -9.1)))),
+        ("nyc", place("us", Some((40.7, -74.0)))),
+        ("was", place("us", Some((38.9, -77.0)))),
+        ("us-1", place("us", None)),
+        ("ap-1", place("ap", None)),
+        ("who", Location::default()),
+    ]
+    .map(|(name, location)| (name.into(), location))
+    .into();
+    let near = |to: &Location, from: &Location| {
+        let others = others.iter().map(|(node, location)| (node, location));
+        let near = nearer(to, from, others);
+        let names: Vec<_> = near.iter().map(|it| it.as_str().to_owned()).collect();
+        names.join(" ")
+    };
+    assert_eq!(near(&boston, &frankfurt), "us-1 nyc was lis");
+    // Paris is not far enough from Frankfurt, and in the same region.
+    let paris = place("eu", Some((48.9, 2.4)));
+    assert_eq!(near(&paris, &frankfurt), "");
+    // By regions alone.
+    assert_eq!(near(&place("ap", None), &frankfurt), "ap-1");
+    assert_eq!(near(&boston, &Location::default()), "");
+    let many: Vec<NodeId> = (0..40_u8).map(|n| format!("n{n}").into()).collect();
+    let here = place("us", None);
+    let many = many.iter().map(|node| (node, &here));
+    assert_eq!(nearer(&here, &frankfurt, many).len(), MAX_NEARER);
+}
+
+#[test]
 fn a_node_beyond_the_limits_is_told_so() {
     let limits = TreeLimits {
         depth: 2,

@@ -8,7 +8,9 @@ use std::{
 };
 
 use plenum_ids::{NodeEpoch, NodeId};
-use plenum_placement::{Location, Ranking, Request, Rules, View, geo::Locator, rank};
+use plenum_placement::{
+    Location, Ranking, Request, Rules, TreeLimits, View, geo::Locator, nearer, rank,
+};
 use plenum_registry::{NodeAddresses, NodesView};
 use serde::Deserialize as _;
 use tokio::sync::watch;
@@ -26,6 +28,8 @@ pub struct PlacementSettings {
     pub rules: watch::Receiver<Arc<Rules>>,
     /// Where addresses are.
     pub locator: watch::Receiver<Arc<Locator>>,
+    /// How nodes feed each other.
+    pub tree: TreeLimits,
 }
 
 impl Default for PlacementSettings {
@@ -35,6 +39,7 @@ impl Default for PlacementSettings {
             about: About::default(),
             rules: watch::Sender::new(Arc::default()).subscribe(),
             locator: watch::Sender::new(Arc::default()).subscribe(),
+            tree: TreeLimits::default(),
         }
     }
 }
@@ -148,6 +153,22 @@ impl Placing {
     /// The nodes in order for somebody.
     pub(super) fn rank(&self, request: &Request, rules: &Rules) -> Ranking {
         rank(request, &self.lock().view, rules)
+    }
+
+    /// How nodes feed each other.
+    pub(super) const fn tree(&self) -> TreeLimits {
+        self.settings.tree
+    }
+
+    /// Nodes that this one had rather take something from than from that one.
+    pub(super) fn nearer(&self, from: &NodeId) -> Vec<NodeId> {
+        let known = self.lock();
+        let Some(from) = known.facts.get(from) else {
+            return Vec::new();
+        };
+        let others = known.facts.iter().filter(|(_, facts)| facts.alive);
+        let others = others.map(|(node, facts)| (node, &facts.status.about.location));
+        nearer(&self.about().location, &from.status.about.location, others)
     }
 
     /// Somebody was sent to a node, which counts until that node tells more.

@@ -15,6 +15,9 @@ use crate::{
     trunks::nodes::{Near, NodeTrunks, OuterEnd, TrunkError},
 };
 
+/// From so many failures on nobody chooses from whom he takes something: those who are near may be full, or have lost it.
+const MAY_CHOOSE: u8 = 3;
+
 impl RoomTask {
     /// Asks another node, with what only the host knows.
     pub(super) fn ask_node(&mut self, op: OpId, node: NodeKey, mut request: NodeRequest) {
@@ -31,6 +34,10 @@ impl RoomTask {
             // The other node refuses it, and the room hears that the place is lost.
             return;
         };
+        // Who has tried that in vain takes it from wherever there is room.
+        if let (0..MAY_CHOOSE, Some(cluster)) = (open.failures, &self.shared.cluster) {
+            open.near = cluster.nearer(&node.node);
+        }
         match trunks.ask(node, &end) {
             Ok(words) => open.end = words,
             Err(err) => debug!(room = %self.id, %err, "a pipe that leads nowhere"),

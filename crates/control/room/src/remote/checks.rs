@@ -34,6 +34,9 @@ const MAX_PRODUCERS: usize = 256;
 /// Codecs, header extensions and the like of one producer: routers have about twenty of each.
 const MAX_PARAMETERS: usize = 64;
 
+/// Nodes that somebody had rather take something from: as many as placement names.
+const MAX_NEAR: usize = 32;
+
 /// Pipes that one part takes: all that its peers could.
 const MAX_PIPES: usize = 100_000;
 
@@ -103,7 +106,10 @@ pub(crate) fn check_hint(hint: &PartHint) -> Result<(), Unfit> {
 
 pub(crate) fn check_request(request: &NodeRequest) -> Result<(), Unfit> {
     match request {
-        NodeRequest::OpenPipe(open) => check_json(&open.end),
+        NodeRequest::OpenPipe(open) => {
+            fits(open.near.len() <= MAX_NEAR)?;
+            check_json(&open.end)
+        }
         NodeRequest::WantStreams { wanted, .. } => fits(wanted.len() <= MAX_STREAMS),
         NodeRequest::Decide { by, command } => {
             by.iter().try_for_each(check_peer_id)?;

@@ -1,7 +1,7 @@
 //! What parts of a room ask each other.
 
 use plenum_api::{error::ErrorKind, grants::Role};
-use plenum_ids::{PeerId, RoomEpoch};
+use plenum_ids::{NodeId, PeerId, RoomEpoch};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -85,6 +85,13 @@ pub struct OpenPipe {
     /// How often it was sent on to another node ([`NodeReply::Elsewhere`]).
     #[serde(default)]
     pub hops: u8,
+    /// Left to the asking part's host: nodes that are so much nearer to it than the asked one that it had rather take it from
+    /// them, the nearest first. None when the first attempt has failed.
+    #[serde(default)]
+    pub near: Vec<NodeId>,
+    /// How often it has failed.
+    #[serde(default)]
+    pub failures: u8,
     /// Left to the asking part's host: where the worker under that place is.
     #[serde(default)]
     pub end: HostWords,
@@ -106,7 +113,7 @@ pub enum NodeReply {
         /// What the far end must know.
         offer: Box<PipeOffer>,
     },
-    /// Not from here, where enough others take it: from one of those.
+    /// Not from here, where enough others take it, or from where it is far: from one of those.
     Elsewhere {
         /// Which one.
         node: NodeKey,

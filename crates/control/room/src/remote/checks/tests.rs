@@ -75,11 +75,20 @@ fn what_is_too_large_or_too_late_is_refused() {
             source: PipeSource::Producer(ProducerId::from_u128(1)),
             place: PlaceId::FIRST,
             hops: 0,
+            near: Vec::new(),
+            failures: 0,
             end: HostWords(json!("x".repeat(bytes))),
         })
     };
     assert_eq!(check_request(&request(MAX_JSON / 2)), Ok(()));
     assert_eq!(check_request(&request(MAX_JSON)), Err(Unfit));
+    for (count, result) in [(MAX_NEAR, Ok(())), (MAX_NEAR + 1, Err(Unfit))] {
+        let mut request = request(1);
+        if let NodeRequest::OpenPipe(open) = &mut request {
+            open.near = vec!["n".into(); count];
+        }
+        assert_eq!(check_request(&request), result);
+    }
 }
 
 #[test]

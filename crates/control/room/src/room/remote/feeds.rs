@@ -1,5 +1,7 @@
 //! What other nodes take from here: for each pipe, the pipe consumers at the place where its producer comes in.
 
+use std::collections::BTreeSet;
+
 use plenum_api::error::ErrorKind;
 use plenum_ids::{ConsumerId, DataConsumerId};
 use plenum_ipc::message::Request;
@@ -12,12 +14,19 @@ use crate::{
         HeldPipe, NearEnd, NodeAskId, NodeFailure, NodeKey, NodeReply, NodeRequest, OpenPipe,
         PipeMedium, PipeOffer, PipeSource,
     },
-    room::{Room, answers::refusal},
+    room::{Room, answers::refusal, remote::inlets::Inlet},
     state::{FeedKey, Op, PipeStream, Presence},
 };
 
-/// So often somebody is sent on at most: 16 takers each are more nodes than there are after three of them.
-const MAX_HOPS: u8 = 6;
+/// From whom a node that asks gets something.
+enum Giver {
+    /// From this one.
+    Here,
+    /// From one that takes it from here.
+    Other(NodeKey),
+    /// From nobody now: there is room nowhere below, or nobody there has it yet.
+    Nobody,
+}
 
 /// A pipe to another node.
 #[derive(Debug)]
@@ -87,15 +96,20 @@ impl Room {
             .remote
             .as_ref()
             .is_none_or(|it| it.feeds.contains_key(&key));
-        if let Some(node) = self.elsewhere(node, &open) {
-            let result = Ok(NodeReply::Elsewhere { node });
-            return effects.push(Effect::AnswerNode { ask, result });
-        }
-        let made = if is_taken {
-            let reason = "there is a pipe of this number";
-            Err(RoomError::new(ErrorKind::Conflict, reason))
-        } else {
-            self.new_feed(open.source)
+        let made = match self.giver(node, &open) {
+            Giver::Other(node) => {
+                let result = Ok(NodeReply::Elsewhere { node });
+                return effects.push(Effect::AnswerNode { ask, result });
+            }
+            Giver::Nobody => {
+                let reason = "enough others take it from here, and from those";
+                Err(RoomError::new(ErrorKind::TooMany, reason))
+            }
+            Giver::Here if is_taken => {
+                let reason = "there is a pipe of this number";
+                Err(RoomError::new(ErrorKind::Conflict, reason))
+            }
+            Giver::Here => self.new_feed(open.source),
         };
         let (place, ends, medium) = match made {
             Ok(made) => made,
@@ -136,21 +150,41 @@ impl Room {
         part.is_some_and(|part| part.life == Some(life))
     }
 
-    /// A node that takes it already and is to give it to another one, because enough take it from here.
-    fn elsewhere(&mut self, asker: &NodeKey, open: &OpenPipe) -> Option<NodeKey> {
-        let remote = self.remote.as_mut()?;
-        let takers = remote.fed.get(&open.source)?;
-        if takers.len() < self.config.fan_out.max(1) || open.hops >= MAX_HOPS {
-            return None;
+    /// Who gives something to another node. What is asked for goes down from its owner's node to one that has room, so
+    /// that those who take it are a tree, of which each knows those below itself: as many as it gives it to, and no
+    /// deeper than it may be. Nothing takes it in a circle: who gives it has it, and who loses it takes it from all below.
+    fn giver(&mut self, asker: &NodeKey, open: &OpenPipe) -> Giver {
+        let (fan_out, most) = (self.config.fan_out.max(1), self.config.depth.max(1));
+        let Some(remote) = &mut self.remote else {
+            return Giver::Nobody;
+        };
+        let inlet = remote.inlets.get(&open.source);
+        let depth = inlet.map_or(0, Inlet::depth);
+        let takers = remote.fed.get(&open.source);
+        let able: Vec<_> = takers
+            .into_iter()
+            .flatten()
+            .filter(|key| {
+                let feed = remote.feeds.get(key);
+                key.0 != *asker && feed.is_some_and(|feed| feed.opening.is_none())
+            })
+            .map(|(node, ..)| node)
+            .collect();
+        let may_go_on = depth.saturating_add(1) < most;
+        let mut near = open.near.iter().filter(|_| may_go_on);
+        let nearest = near.find_map(|near| able.iter().find(|it| it.node == *near));
+        if let Some(nearest) = nearest {
+            return Giver::Other((*nearest).clone());
         }
-        let able = takers.iter().filter(|key| {
-            let feed = remote.feeds.get(key);
-            key.0 != *asker && feed.is_some_and(|feed| feed.opening.is_none())
-        });
-        let able: Vec<_> = able.map(|(node, ..)| node).collect();
+        if depth < most && takers.map_or(0, BTreeSet::len) < fan_out {
+            return Giver::Here;
+        }
         remote.turns = remote.turns.wrapping_add(1);
         let chosen = able.get(remote.turns % able.len().max(1));
-        chosen.map(|node| (*node).clone())
+        match chosen.filter(|_| may_go_on) {
+            Some(chosen) => Giver::Other((*chosen).clone()),
+            None => Giver::Nobody,
+        }
     }
 
     fn new_feed(&mut self, source: PipeSource) -> Result<(PlaceId, Ends, PipeMedium), RoomError> {

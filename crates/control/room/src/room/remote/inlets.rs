@@ -36,6 +36,7 @@ const MAX_RETRY: Duration = Duration::from_secs(4);
 pub(super) struct Inlet {
     /// Where it is taken from: its owner's node, or one that takes it itself.
     node: NodeKey,
+    /// Over how many nodes it gets here, besides its owner's.
     hops: u8,
     /// Its number, which is never used twice.
     pipe: u64,
@@ -67,6 +68,11 @@ enum Stage {
 }
 
 impl Inlet {
+    /// Over how many nodes it gets here, this one included.
+    pub(super) const fn depth(&self) -> u8 {
+        self.hops.saturating_add(1)
+    }
+
     /// What the other node is to keep for it; nothing if it is asked for anew.
     pub(super) fn held(&self) -> Option<HeldPipe> {
         let is_open = match self.stage {
@@ -158,6 +164,8 @@ impl Room {
                 source,
                 place,
                 hops,
+                near: Vec::new(),
+                failures,
                 end: HostWords::default(),
             }),
         });
@@ -370,7 +378,8 @@ impl Room {
             NodeFailure::Refused { code, .. } => {
                 // Who takes it itself may have lost it.
                 let is_gone = *code == ErrorKind::NotFound.code();
-                owner.as_ref() != Some(&inlet.node) || !is_gone && failures < ATTEMPTS
+                let is_full = *code == ErrorKind::TooMany.code();
+                is_full || owner.as_ref() != Some(&inlet.node) || !is_gone && failures < ATTEMPTS
             }
         };
         let is_there = self.places.contains_key(&inlet.place);

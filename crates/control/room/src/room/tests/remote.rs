@@ -40,6 +40,8 @@ struct Cluster {
     epoch: u64,
     /// Parts that there have been.
     starts: u64,
+    /// Nodes that all others had rather take something from.
+    near: Vec<NodeId>,
 }
 
 struct Node {
@@ -97,6 +99,7 @@ impl Cluster {
             home: None,
             epoch: 0,
             starts: 0,
+            near: Vec::new(),
         };
         for index in 0..count {
             cluster.start(&key(&format!("n{index}"), 1), &change);

@@ -148,10 +148,72 @@ fn a_node_sends_something_to_some_others_who_send_it_on() {
     let key = cluster.key("n1");
     cluster.kill(&key);
     cluster.deliver_all();
+    // Whoever asks first is given it; the other one comes again when there is somebody to be sent to.
+    cluster.pass(Duration::from_millis(250));
+    cluster.deliver_all();
     for name in ["n2", "n3"] {
         assert!(cluster.world(name).worker.producers.contains_key(&producer));
         assert_eq!(cluster.world(name).questions().len(), 1, "anew");
     }
+    let given = ["n0", "n2", "n3"].map(|name| feeds(&mut cluster, name));
+    assert_eq!((given[0], given[1] + given[2]), (1, 1));
+    cluster.rest();
+    cluster.check_rest();
+}
+
+#[test]
+fn the_tree_grows_neither_deeper_nor_wider_than_it_may_and_who_finds_no_room_waits_for_it() {
+    let mut cluster = Cluster::new(8, |config| (config.fan_out, config.depth) = (2, 2));
+    let alice = cluster.join(NEAR, 1, "alice");
+    let producer = cluster.produce(NEAR, alice);
+    // All at once: most are sent away while the first are being served.
+    let names: Vec<_> = (1..8).map(|number| format!("n{number}")).collect();
+    for (session, name) in names.iter().enumerate() {
+        cluster.at(name, |world| world.join(10 + session as u64, name));
+    }
+    cluster.deliver_all();
+    for _ in 0..4 {
+        cluster.pass(Duration::from_secs(4));
+        cluster.deliver_all();
+    }
+    let has = |cluster: &mut Cluster, name: &str| {
+        let producers = &cluster.world(name).worker.producers;
+        producers.contains_key(&producer)
+    };
+    let served = names.iter().filter(|name| has(&mut cluster, name)).count();
+    assert_eq!(served, 6, "two, and two below each of them");
+    for name in std::iter::once(NEAR).chain(names.iter().map(String::as_str)) {
+        let given = cluster.world(name).room.dump().feeds.len();
+        assert!(given <= 2, "{name}: {given}");
+    }
+    // Somebody goes, and makes room.
+    let without = names.iter().position(|name| !has(&mut cluster, name));
+    let without = &names[without.expect("one of seven")];
+    let first = names.iter().find(|name| *name != without).expect("others");
+    let key = cluster.key(first);
+    cluster.kill(&key);
+    cluster.deliver_all();
+    for _ in 0..4 {
+        cluster.pass(Duration::from_secs(4));
+        cluster.deliver_all();
+    }
+    assert!(has(&mut cluster, without));
+    cluster.check_rest();
+}
+
+#[test]
+fn it_is_taken_from_who_is_near_even_when_its_own_node_has_room() {
+    let mut cluster = Cluster::new(3, |_| {});
+    cluster.near = vec!["n1".into()];
+    let alice = cluster.join(NEAR, 1, "alice");
+    cluster.produce(NEAR, alice);
+    // Nobody has it yet, and then somebody does.
+    let bob = cluster.join("n1", 10, "bob");
+    cluster.join("n2", 11, "carol");
+    let given = ["n0", "n1", "n2"].map(|name| cluster.world(name).room.dump().feeds.len());
+    assert_eq!(given, [1, 1, 0]);
+    // It goes on there for others when nobody there takes it any more.
+    cluster.at("n1", |world| world.disconnect(bob.0));
     cluster.rest();
     cluster.check_rest();
 }

@@ -34,7 +34,14 @@ impl Cluster {
                 self.broadcast(key, &Told::Fact(log, travel(&*change)));
             }
             Effect::PublishHint(hint) => self.broadcast(key, &Told::Hint(hint)),
-            Effect::AskNode { op, node, request } => {
+            Effect::AskNode {
+                op,
+                node,
+                mut request,
+            } => {
+                if let NodeRequest::OpenPipe(open) = &mut request {
+                    open.near.clone_from(&self.near);
+                }
                 let parcel = Parcel::Ask(op, travel(&request));
                 if !self.send(key, &node, parcel) {
                     let result = Err(NodeFailure::Lost);

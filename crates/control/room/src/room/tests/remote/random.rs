@@ -148,7 +148,9 @@ impl Fate {
 pub(super) fn small(config: &mut RoomConfig) {
     config.announce_up_to = 4;
     config.limits.peers = 6;
+    // A chain, and as deep as the most nodes make it.
     config.fan_out = 1;
+    config.depth = 16;
 }
 
 fn live(seed: u64, steps: usize, is_rough: bool) {
