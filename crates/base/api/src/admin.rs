@@ -8,8 +8,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use details::{
-    ConsumerDetail, DataConsumerDetail, DataProducerDetail, PeerDetail, PlaceDetail,
-    ProducerDetail, RoomDetail, TransportDetail,
+    ConsumerDetail, DataConsumerDetail, DataProducerDetail, FromNode, PeerDetail, PlaceDetail,
+    ProducerDetail, RoomDetail, ToNode, TransportDetail,
 };
 pub use nodes::{
     Dispatched, MachineStatus, NodeDetail, NodeLink, NodeList, NodeSummary, PeerPlacement, PlacedAt,

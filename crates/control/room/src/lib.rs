@@ -86,6 +86,6 @@ pub use remote::{
 pub use room::{Room, RoomDump};
 pub use subscription::Subscription;
 pub use view::{
-    ConsumerView, DataConsumerView, DataProducerView, PeerState, PeerView, PlaceView, ProducerView,
-    RemotePeerView, RoomView, TransportView,
+    ConsumerView, DataConsumerView, DataProducerView, FromNodeView, PeerState, PeerView, PlaceView,
+    ProducerView, RemotePeerView, RoomView, ToNodeView, TransportView,
 };

@@ -31,6 +31,36 @@ pub struct RoomView {
     /// Those who have joined at other nodes, as far as this one knows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remote_peers: Vec<RemotePeerView>,
+    /// What comes here from other nodes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub from_nodes: Vec<FromNodeView>,
+    /// What is brought from here to other nodes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub to_nodes: Vec<ToNodeView>,
+}
+
+/// What somebody sends, and what comes here from another node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::exhaustive_structs, reason = "figures")]
+pub struct FromNodeView {
+    /// What.
+    pub producer_id: ProducerId,
+    /// From which node: its own, or one that takes it, too.
+    pub node: NodeId,
+    /// Over how many nodes it gets here, this one included.
+    pub hops: u8,
+}
+
+/// What is brought from here to another node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::exhaustive_structs, reason = "figures")]
+pub struct ToNodeView {
+    /// What.
+    pub producer_id: ProducerId,
+    /// To which node.
+    pub node: NodeId,
 }
 
 /// Somebody who has joined at another node.

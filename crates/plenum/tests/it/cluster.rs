@@ -1,6 +1,7 @@
 //! Several nodes as one cluster: a Redis, and processes of the real binary that know each other through it.
 
 mod across;
+mod broadcast;
 mod clocks;
 mod crowd;
 mod deaths;
@@ -78,10 +79,13 @@ const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// Where the clients of a region seem to be: `a` is the first node's, and so on.
-pub(crate) const CLIENTS: [Ipv4Addr; 3] = [
+pub(crate) const CLIENTS: [Ipv4Addr; 6] = [
     Ipv4Addr::new(192, 0, 2, 1),
     Ipv4Addr::new(198, 51, 100, 1),
     Ipv4Addr::new(203, 0, 113, 1),
+    Ipv4Addr::new(198, 18, 0, 1),
+    Ipv4Addr::new(198, 18, 1, 1),
+    Ipv4Addr::new(198, 18, 2, 1),
 ];
 
 /// Where joins go: all of a room to one node, or everybody to the node that he came to.
@@ -112,11 +116,21 @@ impl Cluster {
         Self::at(policy, &[Place::HERE, Place::HERE, Place::HERE]).await
     }
 
+    /// So many nodes `a`, `b` and so on that see each other, with these settings.
+    pub(crate) async fn of(count: usize, settings: &[String]) -> Self {
+        Self::with(&vec![Place::HERE; count], settings).await
+    }
+
     /// Nodes at these places of this machine that see each other.
     pub(crate) async fn at(policy: &str, places: &[Place]) -> Self {
+        Self::with(places, &[policy.to_owned()]).await
+    }
+
+    async fn with(places: &[Place], settings: &[String]) -> Self {
         let turn = TURNS.acquire().await.expect("never closed");
         let redis = Redis::start(&Place::HERE).await;
-        let settings = [policy.to_owned(), format!("cluster.redis={}", redis.url())];
+        let mut settings = settings.to_vec();
+        settings.push(format!("cluster.redis={}", redis.url()));
         let shared = RedisConfig::new(redis.url());
         Self::start(turn, (redis, shared), places, &settings).await
     }

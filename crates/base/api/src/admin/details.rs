@@ -30,6 +30,34 @@ pub struct RoomDetail {
     pub places: Vec<PlaceDetail>,
     /// Everybody who is connected; who has been so longest comes first.
     pub peers: Vec<PeerDetail>,
+    /// What comes here from other nodes of a cluster.
+    pub from_nodes: Vec<FromNode>,
+    /// What is brought from here to other nodes.
+    pub to_nodes: Vec<ToNode>,
+}
+
+/// What somebody sends, and what comes here from another node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FromNode {
+    /// What.
+    #[schema(value_type = String, format = "uuid")]
+    pub producer_id: ProducerId,
+    /// From which node: its own, or one that takes it, too.
+    pub node: String,
+    /// Over how many nodes it gets here, this one included.
+    pub hops: u8,
+}
+
+/// What is brought from here to another node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ToNode {
+    /// What.
+    #[schema(value_type = String, format = "uuid")]
+    pub producer_id: ProducerId,
+    /// To which node.
+    pub node: String,
 }
 
 /// A room's part at one worker.

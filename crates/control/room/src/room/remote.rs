@@ -31,7 +31,7 @@ use crate::{
     },
     room::Room,
     state::{FeedKey, Producer},
-    view::RemotePeerView,
+    view::{FromNodeView, RemotePeerView, ToNodeView},
 };
 use feeds::Feed;
 use inlets::Inlet;
@@ -270,6 +270,27 @@ impl Room {
             })
         });
         shown.collect()
+    }
+
+    pub(super) fn view_inlets(&self) -> Vec<FromNodeView> {
+        let inlets = self.remote.iter().flat_map(|it| &it.inlets);
+        let media = inlets.filter_map(|(source, inlet)| match source {
+            PipeSource::Producer(producer) => Some(inlet.view(*producer)),
+            PipeSource::DataProducer(_) => None,
+        });
+        media.collect()
+    }
+
+    pub(super) fn view_feeds(&self) -> Vec<ToNodeView> {
+        let feeds = self.feeds().into_iter();
+        let media = feeds.filter_map(|(to, source)| match source {
+            PipeSource::Producer(producer_id) => Some(ToNodeView {
+                producer_id,
+                node: to.node,
+            }),
+            PipeSource::DataProducer(_) => None,
+        });
+        media.collect()
     }
 
     /// Whether a producer is another node's.

@@ -23,6 +23,8 @@ impl Room {
             places: places.map(|place| self.view_place(*place)).collect(),
             peers: peers.map(|(id, peer)| self.view_peer(*id, peer)).collect(),
             remote_peers: self.view_remote(),
+            from_nodes: self.view_inlets(),
+            to_nodes: self.view_feeds(),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Rooms as the host shows them, in the words of the API.
 
 use plenum_api::admin::{
-    ConsumerDetail, DataConsumerDetail, DataProducerDetail, PeerDetail, PlaceDetail,
-    ProducerDetail, RoomDetail, RoomSummary, TransportDetail,
+    ConsumerDetail, DataConsumerDetail, DataProducerDetail, FromNode, PeerDetail, PlaceDetail,
+    ProducerDetail, RoomDetail, RoomSummary, ToNode, TransportDetail,
 };
 use plenum_host::RoomPicture;
 use plenum_room::{PeerState, PeerView, PlaceId, PlaceView, TransportView};
@@ -36,6 +36,25 @@ pub(super) fn room(picture: &RoomPicture) -> RoomDetail {
             .peers
             .iter()
             .map(|it| places.peer(it))
+            .collect(),
+        from_nodes: picture
+            .view
+            .from_nodes
+            .iter()
+            .map(|it| FromNode {
+                producer_id: it.producer_id,
+                node: it.node.to_string(),
+                hops: it.hops,
+            })
+            .collect(),
+        to_nodes: picture
+            .view
+            .to_nodes
+            .iter()
+            .map(|it| ToNode {
+                producer_id: it.producer_id,
+                node: it.node.to_string(),
+            })
             .collect(),
     }
 }

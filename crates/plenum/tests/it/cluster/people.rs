@@ -226,7 +226,7 @@ impl Viewer {
     }
 
     /// The next consumer, and what it is.
-    async fn take(&mut self) -> (&'static str, Consumer) {
+    pub(super) async fn take(&mut self) -> (&'static str, Consumer) {
         let (id, consumer) = self.client.asked("newConsumer").await;
         let parameters = &consumer["rtpParameters"];
         let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
@@ -317,7 +317,7 @@ async fn connect(client: &mut Client, producing: bool) -> (Value, Line) {
 async fn join(client: &mut Client, name: &str, capabilities: &Value, reads: bool) {
     let mut join = json!({
         "displayName": name, "device": {}, "rtpCapabilities": receiver_capabilities(capabilities),
-        "plenum": {"volumes": true},
+        "plenum": {"volumes": true, "demand": true},
     });
     if reads {
         join["sctpCapabilities"] = sctp();

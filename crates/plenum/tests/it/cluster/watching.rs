@@ -19,9 +19,9 @@ use crate::{
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
 /// How many there are of everything that workers make, in the order of [`KINDS`].
-type Objects = [u64; 4];
+pub(super) type Objects = [u64; 4];
 
-const KINDS: [&str; 4] = ["routers", "transports", "producers", "consumers"];
+pub(super) const KINDS: [&str; 4] = ["routers", "transports", "producers", "consumers"];
 
 impl Cluster {
     /// A participant from the region of a node, who tries that node first.
@@ -100,7 +100,7 @@ impl Cluster {
     }
 }
 
-async fn objects(node: &Node) -> Objects {
+pub(super) async fn objects(node: &Node) -> Objects {
     let stats = node.get_json("/stats").await;
     let workers = stats["workers"].as_array().expect("a list");
     KINDS.map(|kind| workers.iter().filter_map(|it| it[kind].as_u64()).sum())

@@ -7,6 +7,7 @@ mod changes;
 use std::time::{Duration, Instant};
 
 use plenum_api::error::ErrorKind;
+use plenum_ids::ProducerId;
 use plenum_ipc::message::Request;
 
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
         remote::Sink,
     },
     state::{Op, Timer},
+    view::FromNodeView,
 };
 
 /// A node that does not answer is asked again after a quarter of a second, and then twice as long each time: most of what
@@ -71,6 +73,14 @@ impl Inlet {
     /// Over how many nodes it gets here, this one included.
     pub(super) const fn depth(&self) -> u8 {
         self.hops.saturating_add(1)
+    }
+
+    pub(super) fn view(&self, producer_id: ProducerId) -> FromNodeView {
+        FromNodeView {
+            producer_id,
+            node: self.node.node.clone(),
+            hops: self.depth(),
+        }
     }
 
     /// What the other node is to keep for it; nothing if it is asked for anew.
