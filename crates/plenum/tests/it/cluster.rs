@@ -14,6 +14,7 @@ mod network;
 mod partitions;
 mod people;
 mod pipes;
+mod policies;
 mod promises;
 mod redis;
 mod registry;

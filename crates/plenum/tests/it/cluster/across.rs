@@ -30,6 +30,6 @@ async fn enter(cluster: &Cluster, index: usize, room: &str, name: &str) -> Calle
 
 /// Somebody at a node, before joining.
 async fn arrive(cluster: &Cluster, index: usize, room: &str, name: &str) -> Caller {
-    let port = cluster.node(index).port;
-    Caller::connect_from(port, room, name, CLIENTS[index]).await
+    let query = format!("room={room}&peer={name}");
+    Caller::connect_from(cluster.node(index).port, &query, CLIENTS[index]).await
 }

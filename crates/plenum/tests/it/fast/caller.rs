@@ -46,9 +46,8 @@ impl Caller {
     }
 
     /// Seems to be at that address, to a node that believes its proxies.
-    pub(crate) async fn connect_from(port: u16, room: &str, peer: &str, from: Ipv4Addr) -> Self {
-        let query = format!("room={room}&peer={peer}");
-        Self::welcomed(port, open_from(port, &query, Some(from)).await).await
+    pub(crate) async fn connect_from(port: u16, query: &str, from: Ipv4Addr) -> Self {
+        Self::welcomed(port, open_from(port, query, Some(from)).await).await
     }
 
     async fn welcomed(port: u16, socket: Socket) -> Self {
@@ -73,9 +72,8 @@ impl Caller {
     }
 
     /// The same of who seems to be at that address.
-    pub(crate) async fn refused_from(port: u16, room: &str, peer: &str, from: Ipv4Addr) -> Closed {
-        let query = format!("room={room}&peer={peer}");
-        end(&mut open_from(port, &query, Some(from)).await).await
+    pub(crate) async fn refused_from(port: u16, query: &str, from: Ipv4Addr) -> Closed {
+        end(&mut open_from(port, query, Some(from)).await).await
     }
 
     /// What connects a transport of this name by any certificate.

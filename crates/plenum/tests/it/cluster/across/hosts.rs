@@ -150,7 +150,7 @@ pub(super) async fn hosts_decide_who_comes_in_at_other_nodes(cluster: &Cluster) 
         becomes(caller, &full).await;
     }
     let port = cluster.node(1).port;
-    let refused = Caller::refused_from(port, room, "frank", CLIENTS[1]).await;
+    let refused = Caller::refused_from(port, "room=guarded&peer=frank", CLIENTS[1]).await;
     assert_eq!(ended(refused), (4000, "roomFull".to_owned()));
     for caller in [ada, bob, carl] {
         caller.leave().await;
