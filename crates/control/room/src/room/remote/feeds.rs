@@ -159,7 +159,8 @@ impl Room {
             return Giver::Nobody;
         };
         let inlet = remote.inlets.get(&open.source);
-        let depth = inlet.map_or(0, Inlet::depth);
+        // As deep as it is, and no less deep than who asks believes.
+        let depth = inlet.map_or(0, Inlet::depth).max(open.hops);
         let takers = remote.fed.get(&open.source);
         let able: Vec<_> = takers
             .into_iter()
