@@ -209,7 +209,7 @@ fn is_over(tree: &Tree, node: usize, middle: usize) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broadcast_reaches_each_node_once_over_a_tree_that_grows_together_again() {
     let mut event = Event::begin().await;
-    let mut nodes = BTreeSet::from_iter(1..NODES);
+    let mut nodes: BTreeSet<_> = (1..NODES).collect();
     let trees = event.trees(&nodes).await;
     event.each_node_has_it_once(&nodes, &trees).await;
     let (sound, picture) = (&trees[event.sent()[0].0], &trees[event.sent()[1].0]);
