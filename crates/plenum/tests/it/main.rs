@@ -18,6 +18,7 @@ mod fast;
 mod http;
 mod layers;
 mod lifetime;
+mod load;
 mod logs;
 mod metrics;
 mod moving;

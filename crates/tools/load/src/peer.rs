@@ -9,8 +9,8 @@ use std::{
 };
 
 use plenum_client::{
-    Client, ClientConfig, ClientError, Codec, Dialect as Language, Encoding, Ended, Event, Events,
-    Hook, Link, Media, Network, Publication, Stage, Step, Tls, source::Synthetic,
+    Client, ClientConfig, ClientError, Codec, Dialect as Language, Ended, Event, Events, Hook,
+    Link, Media, Network, Publication, Stage, Step, Tls, source::Synthetic,
 };
 use tokio::{
     sync::watch,
@@ -173,13 +173,8 @@ fn camera(options: &Options) -> Publication {
         return Publication::video(codec, Synthetic::video(codec, options.video_bitrate));
     }
     let bitrates = SIMULCAST.map(|share| (options.video_bitrate / 100).max(1) * share);
-    let encodings = ["r0", "r1", "r2"].iter().zip(bitrates);
-    let encodings = encodings.map(|(rid, bitrate)| Encoding {
-        rid: Some((*rid).to_owned()),
-        max_bitrate: Some(bitrate),
-        scalability_mode: None,
-    });
-    Publication::video(codec, Synthetic::simulcast(codec, &bitrates)).simulcast(encodings.collect())
+    Publication::video(codec, Synthetic::simulcast(codec, &bitrates))
+        .simulcast(Synthetic::encodings(&bitrates))
 }
 
 /// Until the session is over; `false`: it is, and nobody asked for that.
