@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use plenum_client::{ClientError, Media, MediaFigures, MediaOptions};
+use plenum_client::{ClientError, Media, MediaFigures, MediaOptions, Tls};
 use tokio::{
     runtime,
     sync::watch,
@@ -23,7 +23,7 @@ use crate::{
     options::Options,
     peer::{Company, peer},
     plan::{Plan, PlanOptions},
-    progress::Progress,
+    progress::{Progress, Voice},
     report::{Report, Second},
     saturation::{self, Busy},
     server::Watch,
@@ -40,6 +40,9 @@ pub enum DriveError {
     /// The system gives no threads.
     #[error("no threads can be started")]
     Runtime(#[source] std::io::Error),
+    /// What the system trusts.
+    #[error("certificates cannot be checked")]
+    Tls(#[source] ClientError),
     /// Tokens.
     #[error(transparent)]
     Tickets(#[from] TicketError),
@@ -98,7 +101,7 @@ async fn drive(options: Options) -> Result<Report, DriveError> {
     let watches = options.urls.iter();
     let mut observer = Observer {
         began: Instant::now(),
-        board: Board::new(SHARDS),
+        board: Arc::new(Board::new(SHARDS)),
         media: media.clone(),
         machine: Machine::new(),
         watches: watches.map(|url| Watch::new(url, http.clone())).collect(),
@@ -112,7 +115,14 @@ async fn drive(options: Options) -> Result<Report, DriveError> {
         drops: 0,
         at_once: 0,
     };
+    let tls = if options.insecure {
+        Tls::any_certificate()
+    } else {
+        Tls::system()
+    };
     let company = Arc::new(Company {
+        // Reading what the system trusts takes long: once for all, and not in anybody's join.
+        tls: Tls::custom(tls.config().map_err(DriveError::Tls)?),
         tickets: Tickets::new(&options)?,
         options,
         media: media.clone(),
@@ -123,7 +133,7 @@ async fn drive(options: Options) -> Result<Report, DriveError> {
     observer.read_servers().await;
     let timers = Timers::start(company.options.threads);
     observer.began = Instant::now();
-    let complete = observer.carry_out(&plan, &company).await;
+    let complete = observer.watch(&plan, &company).await;
     report.complete = complete;
     report.duration_s = observer.began.elapsed().min(plan.ends).as_secs_f64();
     if !complete {
@@ -135,7 +145,7 @@ async fn drive(options: Options) -> Result<Report, DriveError> {
 
 struct Observer {
     began: Instant,
-    board: Board,
+    board: Arc<Board>,
     media: Media,
     machine: Machine,
     watches: Vec<Watch>,
@@ -158,51 +168,28 @@ struct Bytes {
 }
 
 impl Observer {
-    /// Returns whether the plan came to its end.
-    async fn carry_out(&mut self, plan: &Plan, company: &Arc<Company>) -> bool {
-        let (stop, stopped) = watch::channel(false);
-        let mut peers = JoinSet::new();
-        let mut coming = plan.peers.iter().peekable();
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        looks.tick().await;
-        let ends = self.began + plan.ends;
-        let mut complete = true;
-        let mut impatient = pin!(tokio::signal::ctrl_c());
-        loop {
-            let next = coming.peek().map_or(ends, |next| self.began + next.joins);
-            tokio::select! {
-                biased;
-                () = sleep_until(next.into()) => {
-                    let Some(planned) = coming.next() else {
-                        break;
-                    };
-                    let shard = self.board.shard(planned.number);
-                    let company = Arc::clone(company);
-                    peers.spawn(peer(company, planned.clone(), shard, self.began, stopped.clone()));
-                }
-                _ = &mut impatient => {
-                    self.progress.say("Ended early; the report follows when everybody has left.");
-                    complete = false;
-                    break;
-                }
-                _ = looks.tick() => self.look().await,
-                Some(_) = peers.join_next() => {}
-            }
-        }
-        // Who is still here has been told, or hears it now.
-        if !complete {
-            let _ = stop.send(true);
-        }
-        tokio::select! {
-            () = async { while peers.join_next().await.is_some() {} } => {}
-            () = sleep(FAREWELL) => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        peers.abort_all();
+    /// Looks at everything once a second until the plan is carried out; returns whether it came to its end.
+    async fn watch(&mut self, plan: &Plan, company: &Arc<Company>) -> bool {
+        let voice = self.progress.voice();
+        let conducted = conduct(plan, company, Arc::clone(&self.board), self.began, voice);
+        // Side by side: nobody comes late because a node takes its time for an answer.
+        let complete = tokio::select! {
+            complete = conducted => complete,
+            () = self.looks() => false,
+        };
         self.look().await;
         self.progress.end();
         complete
+    }
+
+    async fn looks(&mut self) {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        looks.tick().await;
+        loop {
+            looks.tick().await;
+            self.look().await;
+        }
     }
 
     /// Once a second.
@@ -279,6 +266,49 @@ impl Observer {
         report.series = self.series;
         saturation::judge(report, self.busy);
     }
+}
+
+/// Starts everybody when it is their time, and waits until all have left. Returns whether the plan came to its end.
+async fn conduct(
+    plan: &Plan,
+    company: &Arc<Company>,
+    board: Arc<Board>,
+    began: Instant,
+    voice: Voice,
+) -> bool {
+    let (stop, stopped) = watch::channel(false);
+    let mut peers = JoinSet::new();
+    let mut coming = plan.peers.iter().peekable();
+    let mut impatient = pin!(tokio::signal::ctrl_c());
+    let complete = loop {
+        let next = coming.peek().map_or(plan.ends, |next| next.joins);
+        tokio::select! {
+            biased;
+            () = sleep_until((began + next).into()) => {
+                let Some(planned) = coming.next() else {
+                    break true;
+                };
+                let (company, shard) = (Arc::clone(company), board.shard(planned.number));
+                peers.spawn(peer(company, planned.clone(), shard, began, stopped.clone()));
+            }
+            _ = &mut impatient => {
+                voice.say("Ended early; the report follows when everybody has left.");
+                break false;
+            }
+            Some(_) = peers.join_next() => {}
+        }
+    };
+    // By its plan everybody leaves now without being told.
+    if !complete {
+        let _ = stop.send(true);
+    }
+    tokio::select! {
+        () = async { while peers.join_next().await.is_some() {} } => {}
+        () = sleep(FAREWELL) => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    peers.abort_all();
+    complete
 }
 
 /// Timers that look at how late they are.

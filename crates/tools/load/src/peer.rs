@@ -30,6 +30,8 @@ pub(crate) struct Company {
     pub(crate) options: Options,
     pub(crate) media: Media,
     pub(crate) tickets: Tickets,
+    /// Which certificates hold.
+    pub(crate) tls: Tls,
     /// When the run ends, from its beginning on.
     pub(crate) ends: Duration,
     /// In every peer's name: generators on several machines may load one room.
@@ -113,15 +115,13 @@ async fn join(
         .peer(&name)
         .display_name(&name)
         .dialect(language(planned.dialect))
-        .network(network(options));
+        .network(network(options))
+        .tls(company.tls.clone());
     for url in urls.take(options.urls.len().saturating_sub(1)) {
         config = config.or_at(url);
     }
     if planned.sends == Sends::Nothing {
         config = config.receive_only();
-    }
-    if options.insecure {
-        config = config.tls(Tls::any_certificate());
     }
     config.namespace.clone_from(&options.namespace);
     config.token = company.tickets.token(&planned.room, &name);

@@ -54,20 +54,35 @@ impl Progress {
         }
     }
 
-    /// A line of its own.
-    pub(crate) fn say(&self, text: &str) {
-        if let Some(bar) = &self.bar {
-            bar.println(text);
-        } else {
-            // Whoever closed standard error does not want to know.
-            let _ = writeln!(io::stderr(), "{text}");
-        }
+    fn say(&self, text: &str) {
+        self.voice().say(text);
+    }
+
+    /// For what somebody else has to say meanwhile.
+    pub(crate) fn voice(&self) -> Voice {
+        Voice(self.bar.clone())
     }
 
     /// Nothing more follows.
     pub(crate) fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+    }
+}
+
+/// Says lines that stay.
+#[derive(Clone, Debug)]
+pub(crate) struct Voice(Option<ProgressBar>);
+
+impl Voice {
+    /// A line of its own.
+    pub(crate) fn say(&self, text: &str) {
+        if let Some(bar) = &self.0 {
+            bar.println(text);
+        } else {
+            // Whoever closed standard error does not want to know.
+            let _ = writeln!(io::stderr(), "{text}");
         }
     }
 }

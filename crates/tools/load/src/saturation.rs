@@ -33,7 +33,7 @@ fn reasons(report: &Report, busy: Busy) -> Vec<String> {
     let Saturation {
         timer_lateness_ms,
         media_lateness_ms,
-        skipped_frames,
+        late_frames,
         socket_drops,
         ..
     } = &report.saturation;
@@ -60,8 +60,10 @@ fn reasons(report: &Report, busy: Busy) -> Vec<String> {
             ));
         }
     }
-    if *skipped_frames > 0 {
-        reasons.push(format!("{skipped_frames} frames were too late to be sent"));
+    if *late_frames > 0 {
+        reasons.push(format!(
+            "{late_frames} frames were so late that their stream was set back"
+        ));
     }
     if *socket_drops > 0 {
         reasons.push(format!(
@@ -94,7 +96,7 @@ mod tests {
         report.saturation.timer_lateness_ms = late;
         report.saturation.media_lateness_ms = late;
         report.join.lateness_ms = late;
-        report.saturation.skipped_frames = 3;
+        report.saturation.late_frames = 3;
         report.saturation.socket_drops = 4;
         judge(&mut report, Busy { seconds: 9 });
         assert!(report.saturated);
