@@ -153,7 +153,7 @@ pub struct Saturation {
     pub cpu_percent_max: f64,
     pub timer_lateness_ms: Summary,
     pub media_lateness_ms: Summary,
-    pub late_frames: u64,
+    pub skipped_frames: u64,
     pub socket_drops: u64,
 }
 
@@ -303,7 +303,7 @@ impl Report {
         let mut lateness = Times::new();
         for thread in &media.threads {
             lateness.add(&times(&thread.lateness));
-            self.saturation.late_frames += thread.late_frames;
+            self.saturation.skipped_frames += thread.skipped_frames;
         }
         self.saturation.media_lateness_ms = lateness.summary();
     }

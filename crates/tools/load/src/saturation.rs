@@ -33,7 +33,7 @@ fn reasons(report: &Report, busy: Busy) -> Vec<String> {
     let Saturation {
         timer_lateness_ms,
         media_lateness_ms,
-        late_frames,
+        skipped_frames,
         socket_drops,
         ..
     } = &report.saturation;
@@ -60,9 +60,9 @@ fn reasons(report: &Report, busy: Busy) -> Vec<String> {
             ));
         }
     }
-    if *late_frames > 0 {
+    if *skipped_frames > 0 {
         reasons.push(format!(
-            "{late_frames} frames were so late that their stream was set back"
+            "{skipped_frames} frames were so late that their stream was set back"
         ));
     }
     if *socket_drops > 0 {
@@ -96,7 +96,7 @@ mod tests {
         report.saturation.timer_lateness_ms = late;
         report.saturation.media_lateness_ms = late;
         report.join.lateness_ms = late;
-        report.saturation.late_frames = 3;
+        report.saturation.skipped_frames = 3;
         report.saturation.socket_drops = 4;
         judge(&mut report, Busy { seconds: 9 });
         assert!(report.saturated);
