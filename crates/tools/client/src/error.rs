@@ -21,6 +21,9 @@ pub enum ClientError {
     /// The DTLS handshake failed, or the other side is not who signalling said.
     #[error("DTLS failed")]
     Dtls(#[source] plenum_dtls::DtlsError),
+    /// A media file that cannot be sent.
+    #[error("the file cannot be sent")]
+    File(#[source] crate::file::FileError),
     /// A step of joining took longer than it may.
     #[error("{0} took too long")]
     Timeout(&'static str),
@@ -88,6 +91,7 @@ impl ClientError {
             Self::Closed => "closed",
             Self::Connect { .. } => "connect",
             Self::Dtls(_) => "dtls",
+            Self::File(_) => "file",
             Self::Timeout(_) => "timeout",
             Self::Io { .. } => "io",
             Self::Protocol { .. } => "protocol",

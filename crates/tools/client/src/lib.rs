@@ -35,6 +35,7 @@ mod client;
 mod config;
 mod consumer;
 mod error;
+pub mod file;
 #[doc(hidden)]
 pub mod fuzzing;
 mod histogram;

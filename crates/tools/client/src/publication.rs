@@ -59,6 +59,9 @@ pub struct Producer {
 }
 
 impl Codec {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Av1, Self::H264, Self::Opus, Self::Vp8, Self::Vp9];
+
     /// Sound or pictures.
     pub const fn kind(self) -> MediaKind {
         match self {
@@ -80,7 +83,7 @@ impl Codec {
 
     /// The codec with this name, in letters of either case.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Av1, Self::H264, Self::Opus, Self::Vp8, Self::Vp9]
+        Self::ALL
             .into_iter()
             .find(|codec| codec.name().eq_ignore_ascii_case(name))
     }

@@ -2,6 +2,10 @@
 
 use std::time::Instant;
 
+pub use frames::{Assembler, Frame, FrameSink};
+
+mod frames;
+
 /// Takes the packets of one consumer. Called on a media thread, which serves many clients: it must be quick and must not
 /// block.
 pub trait Sink: Send + 'static {

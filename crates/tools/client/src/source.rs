@@ -6,16 +6,20 @@
 
 use std::time::Duration;
 
+pub use files::FileSource;
 pub use outlet::{Demand, Outlet};
 pub use plenum_rtp::ext::AudioLevel;
 pub use synthetic::Synthetic;
+pub use trace::{Trace, TraceError, TraceSource};
 
 pub use crate::peer::Packet;
 
+mod files;
 mod outlet;
 mod payload;
 pub(crate) mod stamp;
 mod synthetic;
+mod trace;
 
 /// Makes media. Called on a media thread, which serves many clients: it must be quick and must not block.
 pub trait Source: Send + 'static {
@@ -27,3 +31,6 @@ pub trait Source: Send + 'static {
     /// Writes the packets of the frame that is due.
     fn write(&mut self, out: &mut Outlet<'_>);
 }
+
+#[cfg(test)]
+mod tests;

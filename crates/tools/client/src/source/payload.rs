@@ -69,8 +69,23 @@ impl FrameInfo {
         (self.codec == Codec::H264 && self.is_key).then_some(&PARAMETER_SETS[..])
     }
 
-    /// Writes what stands in front of a piece of the frame, and returns its length.
+    /// Writes what stands in front of a piece of a made-up frame, and returns its length.
     pub(super) fn head(self, is_first: bool, is_last: bool, out: &mut [u8; MAX_HEAD]) -> usize {
+        let len = self.descriptor(is_first, is_last, out);
+        let mut head = Head { out, len };
+        if is_first {
+            self.bitstream(&mut head);
+        }
+        head.len
+    }
+
+    /// Writes the descriptor of a piece of a frame, and returns its length.
+    pub(super) fn descriptor(
+        self,
+        is_first: bool,
+        is_last: bool,
+        out: &mut [u8; MAX_HEAD],
+    ) -> usize {
         let mut head = Head { out, len: 0 };
         match self.codec {
             Codec::Av1 => self.av1(is_first, is_last, &mut head),
@@ -82,24 +97,38 @@ impl FrameInfo {
         head.len
     }
 
-    /// RFC 7741 §4.2: picture id of 15 bits, TL0PICIDX, TID. Then RFC 6386 §9.1: frame tag (a 0 bit on key frames, version 0,
-    /// shown), start code, size little-endian.
+    /// The first bytes of a frame that nobody has encoded.
+    fn bitstream(self, head: &mut Head<'_>) {
+        match (self.codec, self.is_key) {
+            (Codec::Av1, true) => {
+                head.put(&[SEQUENCE_HEADER.len() as u8]);
+                head.put(&SEQUENCE_HEADER);
+                head.put(&[OBU_FRAME]);
+            }
+            (Codec::Av1, false) => head.put(&[OBU_FRAME]),
+            // The unit's header is part of what stands before it.
+            (Codec::H264 | Codec::Opus, _) => {}
+            // RFC 6386 §9.1: frame tag (a 0 bit on key frames, version 0, shown), start code, size little-endian.
+            (Codec::Vp8, true) => {
+                head.put(&[0x10, 0x20, 0, 0x9d, 0x01, 0x2a]);
+                head.put(&[WIDTH[1], WIDTH[0], HEIGHT[1], HEIGHT[0]]);
+            }
+            (Codec::Vp8, false) => head.put(&[0x11, 0x20, 0]),
+            // Frame marker 2, profile 0, frame type, shown; the sync code on key frames.
+            (Codec::Vp9, true) => head.put(&[0x82, 0x49, 0x83, 0x42]),
+            (Codec::Vp9, false) => head.put(&[0x86]),
+        }
+    }
+
+    /// RFC 7741 §4.2: picture id of 15 bits, TL0PICIDX, TID.
     fn vp8(self, is_first: bool, head: &mut Head<'_>) {
         head.put(&[0x80 | u8::from(is_first) << 4, 0xe0]);
         head.put(&(self.picture_id | 0x8000).to_be_bytes());
         head.put(&[self.tl0_pic_idx, 0]);
-        match (is_first, self.is_key) {
-            (true, true) => {
-                head.put(&[0x10, 0x20, 0, 0x9d, 0x01, 0x2a]);
-                head.put(&[WIDTH[1], WIDTH[0], HEIGHT[1], HEIGHT[0]]);
-            }
-            (true, false) => head.put(&[0x11, 0x20, 0]),
-            (false, _) => {}
-        }
     }
 
-    /// RFC 9628 §4.2: non-flexible mode, one layer; the scalability structure (one spatial layer, with its size, without a
-    /// picture group) on key frames. Then frame marker 2, profile 0, frame type, shown; the sync code on key frames.
+    /// RFC 9628 §4.2: non-flexible mode, one layer; the scalability structure (one spatial layer, without sizes, without a
+    /// picture group) on key frames.
     fn vp9(self, is_first: bool, is_last: bool, head: &mut Head<'_>) {
         let has_structure = self.is_key && is_first;
         head.put(&[0x80
@@ -109,14 +138,7 @@ impl FrameInfo {
             | u8::from(has_structure) << 1]);
         head.put(&(self.picture_id | 0x8000).to_be_bytes());
         if has_structure {
-            head.put(&[0x10]);
-            head.put(&WIDTH);
-            head.put(&HEIGHT);
-        }
-        match (is_first, self.is_key) {
-            (true, true) => head.put(&[0x82, 0x49, 0x83, 0x42]),
-            (true, false) => head.put(&[0x86]),
-            (false, _) => {}
+            head.put(&[0]);
         }
     }
 
@@ -131,18 +153,34 @@ impl FrameInfo {
         }
     }
 
-    /// AV1 RTP payload §4.4: the aggregation header, and the sequence header in front of a key frame.
+    /// AV1 RTP payload §4.4: the aggregation header. A made-up key frame has a sequence header in front.
     fn av1(self, is_first: bool, is_last: bool, head: &mut Head<'_>) {
         let continues = u8::from(!is_first) << 7 | u8::from(!is_last) << 6;
-        if self.is_key && is_first {
-            head.put(&[continues | 2 << 4 | 1 << 3, SEQUENCE_HEADER.len() as u8]);
-            head.put(&SEQUENCE_HEADER);
+        head.put(&[if self.is_key && is_first {
+            continues | 2 << 4 | 1 << 3
         } else {
-            head.put(&[continues | 1 << 4]);
+            continues | 1 << 4
+        }]);
+    }
+}
+
+impl FrameInfo {
+    /// The descriptor of a piece of an encoded unit, which brings everything else itself.
+    pub(super) fn plain_descriptor(
+        mut self,
+        is_first: bool,
+        is_last: bool,
+        out: &mut [u8; MAX_HEAD],
+    ) -> usize {
+        if self.codec == Codec::Av1 {
+            // One element to a packet, in a new sequence for a key frame.
+            let begins = self.is_key && is_first;
+            self.is_key = false;
+            let len = self.descriptor(is_first, is_last, out);
+            out[0] |= u8::from(begins) << 3;
+            return len;
         }
-        if is_first {
-            head.put(&[OBU_FRAME]);
-        }
+        self.descriptor(is_first, is_last, out)
     }
 }
 

@@ -1,0 +1,178 @@
+//! Packets of the sizes and at the times at which a real sender's left.
+
+use std::{fs, io, path::Path, time::Duration};
+
+use super::{
+    Outlet, Packet, Source,
+    payload::{Descriptors, MAX_HEAD},
+    stamp::{STAMP_LEN, stamp},
+};
+use crate::Codec;
+
+/// What a trace's packets had before their payload: fixed header, one-byte extensions as browsers send them, and the tag of
+/// the profile that they were protected with.
+const OVERHEAD: usize = 12 + 20 + 10;
+
+/// Longest payload that is made of a line.
+const MAX_PAYLOAD: usize = 1200;
+
+/// The packets of a sender: a head line, then `time_us,rtp_timestamp,marker,srtp_bytes` for each, in the order in which they
+/// left. Times and timestamps count from the first packet on; the timestamp in ticks of the codec's clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Trace {
+    packets: Vec<Line>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Line {
+    at: Duration,
+    timestamp: u32,
+    marker: bool,
+    len: u16,
+}
+
+/// Why a trace cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TraceError {
+    /// It has no packets.
+    #[error("the trace is empty")]
+    Empty,
+    /// A line is not `time_us,rtp_timestamp,marker,srtp_bytes`, or earlier than the one before; counted from 1.
+    #[error("line {0} of the trace is malformed")]
+    Line(usize),
+    /// The file cannot be read.
+    #[error("the trace cannot be read")]
+    Read(#[source] io::Error),
+}
+
+impl Trace {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no trace.
+    pub fn read(path: &Path) -> Result<Self, TraceError> {
+        Self::parse(&fs::read_to_string(path).map_err(TraceError::Read)?)
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// When it is no trace.
+    pub fn parse(text: &str) -> Result<Self, TraceError> {
+        let mut packets: Vec<Line> = Vec::new();
+        for (index, line) in text.lines().enumerate().skip(1) {
+            if line.trim().is_empty() {
+                continue;
+            }
+            let parsed = parse_line(line)
+                .filter(|line| packets.last().is_none_or(|before| before.at <= line.at));
+            packets.push(parsed.ok_or(TraceError::Line(index + 1))?);
+        }
+        if packets.is_empty() {
+            return Err(TraceError::Empty);
+        }
+        Ok(Self { packets })
+    }
+
+    /// From the first packet to the last.
+    pub fn duration(&self) -> Duration {
+        self.packets.last().map_or(Duration::ZERO, |last| last.at)
+    }
+}
+
+fn parse_line(line: &str) -> Option<Line> {
+    let mut fields = line.trim().split(',');
+    let parsed = Line {
+        at: Duration::from_micros(fields.next()?.parse().ok()?),
+        timestamp: fields.next()?.parse().ok()?,
+        marker: fields.next()?.parse::<u8>().ok()? != 0,
+        len: fields.next()?.parse().ok()?,
+    };
+    fields.next().is_none().then_some(parsed)
+}
+
+/// Sends a trace again and again. Its first frame counts as a key frame, and whatever frame follows a request for one: a
+/// receiver sees the sizes of the trace and no more.
+#[derive(Debug)]
+pub struct TraceSource {
+    codec: Codec,
+    trace: Trace,
+    /// From the first packet to the first packet of the next round.
+    length: Duration,
+    next: usize,
+    rounds: u32,
+    frame: Option<(u32, super::payload::FrameInfo)>,
+    descriptors: Descriptors,
+    noise: Box<[u8]>,
+}
+
+impl TraceSource {
+    /// A sender of this codec whose packets are those of the trace.
+    pub fn new(codec: Codec, trace: Trace) -> Self {
+        // The next round begins a frame behind the last packet: at 30 pictures a second, or 50 packets of sound.
+        let frame = Duration::from_millis(if codec == Codec::Opus { 20 } else { 33 });
+        Self {
+            codec,
+            length: trace.duration() + frame,
+            trace,
+            next: 0,
+            rounds: 0,
+            frame: None,
+            descriptors: Descriptors::new(codec),
+            noise: (0..MAX_PAYLOAD).map(|index| (index * 7) as u8).collect(),
+        }
+    }
+}
+
+impl Source for TraceSource {
+    fn due(&self) -> Option<Duration> {
+        let line = self.trace.packets.get(self.next)?;
+        Some(self.length * self.rounds + line.at)
+    }
+
+    fn write(&mut self, out: &mut Outlet<'_>) {
+        let packets = &self.trace.packets;
+        let Some(line) = packets.get(self.next).copied() else {
+            return;
+        };
+        let before = self
+            .frame
+            .filter(|(timestamp, _)| *timestamp == line.timestamp);
+        let is_first = before.is_none();
+        let (_, info) = before.unwrap_or_else(|| {
+            let is_key = self.next == 0 || out.wants_key_frame(0);
+            (line.timestamp, self.descriptors.next_frame(is_key))
+        });
+        self.frame = Some((line.timestamp, info));
+        let ticks = Duration::from_secs(line.timestamp.into()) / self.codec.clock_rate();
+        let mut head = [0; MAX_HEAD];
+        let head_len = if self.codec == Codec::Opus {
+            head[0] = 0xfc;
+            1
+        } else {
+            info.head(is_first, line.marker, &mut head)
+        };
+        let mut body = [0; MAX_PAYLOAD];
+        let len = usize::from(line.len).saturating_sub(OVERHEAD + head_len);
+        let len = len.clamp(STAMP_LEN, MAX_PAYLOAD);
+        let (front, _) = body.split_at_mut(len);
+        let (noise, end) = front.split_at_mut(len - STAMP_LEN);
+        noise.copy_from_slice(self.noise.get(..noise.len()).unwrap_or_default());
+        end.copy_from_slice(&stamp(out.now()));
+        out.packet(&Packet {
+            time: self.length * self.rounds + ticks,
+            marker: line.marker,
+            is_key: info.is_key,
+            payload: [head.get(..head_len).unwrap_or_default(), front],
+            ..Packet::default()
+        });
+        self.next += 1;
+        if self.next == packets.len() {
+            self.next = 0;
+            self.rounds += 1;
+            self.frame = None;
+        }
+    }
+}
