@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use super::{CLIENTS, Cluster, until};
-use crate::{fast::caller::Caller, node::BINARY};
+use crate::{fast::caller::Caller, node::BINARY, whip::player};
 
 const RULES: &str = r#"
 [namespaces.office]
@@ -19,6 +19,9 @@ policy = "user"
 policy = "stream"
 gather_from = 3
 "#;
+
+/// Whose region no table says.
+const NOWHERE: Ipv4Addr = Ipv4Addr::new(100, 64, 0, 1);
 
 /// Somebody in a region, who comes to its node.
 async fn enter(cluster: &Cluster, region: usize, namespace: &str, name: &str) -> Caller {
@@ -99,18 +102,34 @@ async fn each_namespace_spreads_its_rooms_as_its_rules_say() {
         ada.leave().await;
         bob.leave().await;
     }
-    who_sends_is_near_himself_in_a_hall(&cluster).await;
+    who_only_watches_goes_where_others_watch(&cluster).await;
     cluster.nothing_is_left().await;
 }
 
-/// Under `stream` those who send are near themselves, however many there are elsewhere.
-async fn who_sends_is_near_himself_in_a_hall(cluster: &Cluster) {
+/// Under `stream` those who send are near themselves. Others gather where most are, from so many on.
+async fn who_only_watches_goes_where_others_watch(cluster: &Cluster) {
     let ada = enter(cluster, 0, "hall", "ada").await;
     let bob = enter(cluster, 1, "hall", "bob").await;
     let carl = enter(cluster, 1, "hall", "carl").await;
     let (at, reasons) = dispatched(cluster, "hall", CLIENTS[2]).await;
     assert_eq!(at, "c", "{reasons}");
     assert!(reasons.contains("the policy is stream"), "{reasons}");
+    let from = NOWHERE.to_string();
+    let headers = [
+        ("Content-Type", "application/sdp"),
+        ("X-Forwarded-For", from.as_str()),
+    ];
+    let there = format!("http://{}/", cluster.node(1).door());
+    let offer = player();
+    until("a player is sent on", async || {
+        let path = "/whep/r?namespace=hall";
+        let answer = cluster.node(2).http("POST", path, &headers, &offer);
+        let answer = answer.await;
+        // Until it is known who is where, it is told that nothing is published yet.
+        let is_sent_on = answer.code == 307 && answer.header("location").starts_with(&there);
+        is_sent_on.then_some(())
+    })
+    .await;
     for caller in [ada, bob, carl] {
         caller.leave().await;
     }
