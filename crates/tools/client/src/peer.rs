@@ -39,3 +39,6 @@ pub enum Direction {
     /// To the server.
     Send,
 }
+
+#[cfg(test)]
+mod tests;
