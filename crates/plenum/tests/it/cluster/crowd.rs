@@ -13,7 +13,10 @@ use std::{
 use plenum_ids::RoomName;
 use plenum_registry::Registry as _;
 use serde_json::json;
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use super::{CLIENTS, Cluster, ROOM, eventually, promises::Promise, rounds, until};
 use crate::{
@@ -28,11 +31,16 @@ const PEERS: usize = 20;
 /// Between two attempts of one client.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// Who has no answer for so long connects again, as clients do.
+const ANSWER: Duration = Duration::from_secs(10);
+
 /// What all of them have done.
 #[derive(Default)]
 struct Tally {
     attempts: AtomicUsize,
     joined: AtomicUsize,
+    /// Joins that were given up.
+    unanswered: AtomicUsize,
     /// What each of them does.
     doing: Mutex<BTreeMap<String, Doing>>,
 }
@@ -85,7 +93,11 @@ async fn one_crowd() -> Duration {
                 tally.note(&peer, Doing::Connects(door));
                 if let Some(mut wire) = Wire::connect(door, from, &room, &peer).await {
                     tally.note(&peer, Doing::Joins(door));
-                    if join(&mut wire, &peer).await.is_ok() {
+                    let joined = timeout(ANSWER, join(&mut wire, &peer)).await;
+                    if joined.is_err() {
+                        tally.unanswered.fetch_add(1, Relaxed);
+                    }
+                    if matches!(joined, Ok(Ok(()))) {
                         tally.note(&peer, Doing::IsIn(door));
                         tally.joined.fetch_add(1, Relaxed);
                         while wire.next().await.is_ok() {}
@@ -105,7 +117,10 @@ async fn one_crowd() -> Duration {
     let back = killed.elapsed();
     let more = tally.attempts.load(Relaxed) - attempts;
     let again = tally.joined.load(Relaxed) - joined;
-    report(&format!("{more} attempts to connect, {again} joins"));
+    let unanswered = tally.unanswered.load(Relaxed);
+    report(&format!(
+        "{more} attempts to connect, {again} joins, {unanswered} without an answer"
+    ));
     crowd.shutdown().await;
     cluster.nothing_is_left().await;
     back
