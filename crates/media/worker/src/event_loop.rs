@@ -222,7 +222,8 @@ impl EventLoop {
         let waited = self.poller.wait(Some(Duration::ZERO), &mut self.events);
         waited.map_err(WorkerError::System)?;
         let woken = Instant::now();
-        self.hold.rested(woken.saturating_duration_since(now), woken);
+        self.hold
+            .rested(woken.saturating_duration_since(now), woken);
         let control_readable = self.note_events();
         if end < until {
             // A deadline is first; the packets wait on.
