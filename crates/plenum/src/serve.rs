@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 use plenum_config::{Config, LogFormat, RtcMode};
-use plenum_host::{Capacity, Cluster, Host, HostConfig, Limits, NamespaceLimits};
+use plenum_host::{Capacity, Cluster, DrainOrder, Host, HostConfig, Limits, NamespaceLimits};
 use plenum_ids::NodeEpoch;
 use plenum_params::{
     log::LogOptions,
@@ -148,17 +148,29 @@ async fn node(
             anyhow::bail!("the HTTP server ended");
         }
     };
+    let limit = config.node.drain_timeout();
+    let terminated = request == Ok(EndRequest::Terminate);
+    let leads_away = terminated && lead_away(&host, cluster.as_deref(), limit).await;
     host.close_doors();
     if let Some(cluster) = &cluster {
         cluster.change_record(|record| record.draining = true);
     }
-    if request == Ok(EndRequest::Terminate) {
-        let limit = config.node.drain_timeout();
+    if terminated {
         manager.stopping("lets nobody in and waits for calls to end");
-        info!(?limit, "draining: nobody is let in, calls may go on");
+        info!(
+            ?limit,
+            leads_away, "draining: nobody is let in, calls may go on"
+        );
         host.announce_end(limit);
+        let left = async {
+            host.emptied().await;
+            // Who has been led away has a WebSocket here for a while.
+            if leads_away {
+                edge.drained().await;
+            }
+        };
         tokio::select! {
-            drained = timeout(limit, host.emptied()) => if drained.is_err() {
+            drained = timeout(limit, left) => if drained.is_err() {
                 info!("calls have had their time");
             },
             _ = signals.next() => info!("asked again: no more waiting"),
@@ -190,6 +202,23 @@ async fn node(
         ),
     }
 }
+
+/// Begins to lead everybody to other nodes, if there are any and there is time for it.
+async fn lead_away(host: &Host, cluster: Option<&Cluster>, limit: Duration) -> bool {
+    let Some(cluster) = cluster.filter(|_| !limit.is_zero()) else {
+        return false;
+    };
+    let within = limit.mul_f64(LEAD_AWAY_WITHIN);
+    let order = DrainOrder::Begin { within };
+    let begun = host.drain_node(&cluster.me().node, order).await;
+    if let Err(err) = &begun {
+        info!(%err, "nobody is led to another node");
+    }
+    begun.is_ok()
+}
+
+/// Of the time for ending. In the rest those go whose media has gone.
+const LEAD_AWAY_WITHIN: f64 = 0.75;
 
 /// Completes when another process is this node. One that is alone always is itself.
 async fn fenced(cluster: Option<&Cluster>) -> NodeEpoch {

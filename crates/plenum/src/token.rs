@@ -24,6 +24,12 @@ pub(crate) struct TokenArgs {
     /// The name that people see.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// The region that its bearer is in, as nodes call it (node.region).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) region: Option<String>,
+    /// Who connects its bearer, as nodes call it (node.isp).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) isp: Option<String>,
     /// The namespace.
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = NamespaceId::parse)]
     pub(crate) namespace: NamespaceId,
@@ -102,6 +108,8 @@ fn claims(args: TokenArgs, now: Duration) -> Claims {
         room: args.room,
         peer: args.peer,
         name: args.name,
+        region: args.region,
+        isp: args.isp,
         role: args.role.map(|role| match role {
             RoleArg::Listener => Role::Listener,
             RoleArg::Speaker => Role::Speaker,

@@ -462,9 +462,10 @@ describe("Room", () => {
       await settled(400);
       tried.push(new URL(wire().url).hostname);
     }
-    expect(tried).toEqual(["third", "third", "node", "third", "second", "third"]);
-    wire().lose();
-    await settled(400);
+    expect(tried).toEqual(["third", "node", "third", "second", "third", "fourth"]);
+    expect(wire().url).toContain("ws://fourth:3000/plenum?resume=t");
+    wire().lose(4404);
+    await settled();
     expect(wire().url).toBe("ws://fourth:3000/plenum?room=hall&peer=ada&redirects=3");
     wire().tell("welcome", welcome());
     await settled();

@@ -91,6 +91,8 @@ export class Room extends Emitter<RoomEvents> {
       address: (resume) =>
         signallingUrl(resume ? this.#route.home : this.#route.target, this.#address, resume),
       unanswered: (resuming) => this.#route.unanswered(resuming),
+      forgotten: () => this.#route.forgotten(),
+      hasOthers: () => this.#route.hasOthers,
       redirected: (to) => this.#route.redirected(to),
       handlers: {
         welcome: (data) => this.#welcome(data),

@@ -20,27 +20,35 @@ describe("Route", () => {
   it("does not let itself be sent on any more when nobody was where it was sent to", () => {
     const one = route(["a"]);
     one.redirected("b");
-    expect(one.unanswered(false)).toBe(true);
+    one.unanswered(false);
     expect(one.target).toEqual({ url: "a", redirects: 0 });
     one.welcomed([]);
     expect(one.target.redirects).toBe(3);
   });
 
-  it("stays with the node that has the session, until that has not answered twice", () => {
+  it("goes on through other nodes, and tries the one before between any two of them", () => {
     const one = route(["a", "b", "c"]);
     one.welcomed([]);
-    expect(one.unanswered(true)).toBe(false);
-    expect(one.home.url).toBe("a");
-    expect(one.unanswered(true)).toBe(true);
-    expect(one.target.url).toBe("b");
-    // That one does not answer either: the next attempt is to resume.
-    expect(one.unanswered(true)).toBe(false);
-    expect(one.home.url).toBe("a");
-    expect(one.unanswered(true)).toBe(true);
-    expect(one.target.url).toBe("c");
+    expect(one.hasOthers).toBe(true);
+    const tried = [0, 1, 2, 3, 4].map(() => {
+      one.unanswered(true);
+      return one.home.url;
+    });
+    expect(tried).toEqual(["b", "a", "c", "a", "b"]);
     one.answered();
+    expect([one.home.url, one.target.url]).toEqual(["b", "b"]);
+    one.unanswered(true);
+    expect(one.home.url).toBe("a");
+  });
+
+  it("begins anew where nobody knows the session any more", () => {
+    const one = route(["a", "b"]);
+    one.welcomed([]);
+    one.unanswered(true);
+    one.forgotten();
+    expect(one.target).toEqual({ url: "b", redirects: 3 });
+    one.unanswered(false);
     expect(one.target.url).toBe("a");
-    expect(one.unanswered(true)).toBe(false);
   });
 
   it("tries all that it knows when there is no session, one after the other", () => {
@@ -56,10 +64,12 @@ describe("Route", () => {
   it("has nowhere else to go with a single node, and without a network looks for nothing", () => {
     const alone = route(["a"]);
     alone.welcomed([]);
-    for (let n = 0; n < 4; n += 1) expect(alone.unanswered(true)).toBe(false);
+    expect(alone.hasOthers).toBe(false);
+    for (let n = 0; n < 4; n += 1) alone.unanswered(n % 2 === 0);
+    expect([alone.home.url, alone.target.url]).toEqual(["a", "a"]);
     const offline = route(["a", "b"], false);
     offline.welcomed([]);
-    for (let n = 0; n < 4; n += 1) expect(offline.unanswered(true)).toBe(false);
+    for (let n = 0; n < 4; n += 1) offline.unanswered(true);
     expect(offline.home.url).toBe("a");
   });
 });

@@ -4,9 +4,6 @@
 // Nodes that send a client on disagree about where it belongs; one that is asked not to speaks for the client instead.
 const MOST_REDIRECTS = 3;
 
-// A node that has a session is tried as often before others are: most connections break without their node.
-const PATIENT_WITH_HOME = 2;
-
 export interface Target {
   // The node, as `https://host` or `wss://host`.
   url: string;
@@ -26,8 +23,10 @@ export class Route {
   // Of the node that was the last to welcome this client.
   #told: readonly string[] = [];
   #current: string;
-  // Where the session is.
+  // Through which node the session went on last.
   #home: string | undefined;
+  // Through which it is to go on now, while that one does not answer.
+  #via: string | undefined;
   #redirects = 0;
   #unanswered = 0;
 
@@ -41,23 +40,39 @@ export class Route {
     return { url: this.#current, redirects: MOST_REDIRECTS - this.#redirects };
   }
 
-  // Where the session goes on.
+  // Where the session goes on: every node of a cluster leads to the one that has it.
   get home(): Target {
-    return { url: this.#home ?? this.#current, redirects: 0 };
+    return { url: this.#via ?? this.#home ?? this.#current, redirects: 0 };
+  }
+
+  // Whether there is another node to be tried when one does not answer soon.
+  get hasOthers(): boolean {
+    return this.#others(this.home.url).length > 0;
   }
 
   // A session has begun at the target; `nodes` are others that it names.
   welcomed(nodes: readonly string[]): void {
     this.#told = nodes;
     this.#home = this.#current;
+    this.#via = undefined;
     this.answered();
     this.#redirects = 0;
   }
 
-  // The session goes on.
+  // The session goes on, where it was looked for last.
   answered(): void {
     this.#unanswered = 0;
+    this.#home = this.#via ?? this.#home;
+    this.#via = undefined;
     this.#current = this.#home ?? this.#current;
+  }
+
+  // Whoever was asked knows that there is no session any more: another one begins there.
+  forgotten(): void {
+    this.#current = this.home.url;
+    this.#via = undefined;
+    this.#home = undefined;
+    this.#unanswered = 0;
   }
 
   // A node sends this client on; false if that has been so too often.
@@ -68,29 +83,28 @@ export class Route {
     return true;
   }
 
-  // Nobody was there. Whether to begin anew at the target, which is another node then, instead of going on with the session
-  // that there may be at home.
-  unanswered(resuming: boolean): boolean {
+  // Nobody was there, or whoever was there has fallen silent: another node is next, with the session if it is `resuming`.
+  unanswered(resuming: boolean): void {
     // Without a network nobody answers, and that says nothing about nodes.
-    if (!this.#options.online()) return false;
-    this.#unanswered += 1;
-    if (!resuming) this.#home = undefined;
+    if (!this.#options.online()) return;
     // Whoever sent this client to where nobody is does not know better yet.
     if (this.#redirects > 0) this.#redirects = MOST_REDIRECTS;
-    const spare = resuming && this.#unanswered < PATIENT_WITH_HOME;
-    // What has a session is tried again between any two others.
-    const turn = !resuming || this.#unanswered % 2 === 0;
-    if (spare || !turn) return false;
-    return this.#next();
+    if (resuming) {
+      const others = this.#others(this.#home);
+      // The node that carried it last is tried again between any two others.
+      const turn = this.#unanswered % 2 === 0;
+      this.#via = turn ? others[(this.#unanswered / 2) % others.length] : undefined;
+      this.#unanswered += 1;
+      return;
+    }
+    this.#via = undefined;
+    this.#home = undefined;
+    const others = this.#others(undefined);
+    this.#current = others[(others.indexOf(this.#current) + 1) % others.length] ?? this.#current;
   }
 
-  #next(): boolean {
-    const all = [...new Set([...this.#options.given, ...this.#told, ...(this.#home ? [this.#home] : [])])];
-    const others = all.filter((url) => url !== this.#home);
-    const after = others.indexOf(this.#current) + 1;
-    const next = others[after % others.length];
-    if (next === undefined) return false;
-    this.#current = next;
-    return true;
+  #others(than: string | undefined): string[] {
+    const all = [...this.#options.given, ...this.#told, ...(this.#home ? [this.#home] : [])];
+    return [...new Set(all)].filter((url) => url !== than);
   }
 }

@@ -12,7 +12,8 @@ pub use details::{
     ProducerDetail, RoomDetail, ToNode, TransportDetail,
 };
 pub use nodes::{
-    Dispatched, MachineStatus, NodeDetail, NodeLink, NodeList, NodeSummary, PeerPlacement, PlacedAt,
+    BitrateSummary, Dispatched, MachineStatus, NodeDetail, NodeLink, NodeList, NodeSummary,
+    PeerBitrates, PeerPlacement, PlacedAt,
 };
 pub use wishes::{MuteWish, NewRoom, RoleWish, RoomChange, VideoCodec};
 

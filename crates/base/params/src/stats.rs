@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use plenum_ids::TransportId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -174,6 +175,17 @@ pub struct ConsumerStats {
     pub current_layers: Option<Layers>,
     /// Its weight when bandwidth is shared out, 1 to 255; 0: not told.
     pub priority: u8,
+}
+
+/// What goes through a transport, in bits a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransportBitrate {
+    /// Which one.
+    pub transport: TransportId,
+    /// From its other side.
+    pub received: u32,
+    /// To it.
+    pub sent: u32,
 }
 
 /// A whole worker.

@@ -8,10 +8,12 @@
 //! * [`rooms`] is where other nodes find the parts that are here.
 //! * [`peers`] carries what parts ask and tell each other, in order.
 //! * [`handler`] hears what other nodes want.
+//! * [`doors`] leads clients to the doors of the node that serves them.
 //! * [`telling`] brings all of a part to whoever has missed something.
 //! * [`locate`] finds the node that somebody is to go to, by what [`view`] knows of all of them and [`status`] tells of this one.
 //! * [`notes`] writes down why people are where they are; [`overview`] shows that and the nodes to operators.
 
+mod doors;
 mod drain;
 mod handler;
 mod lease;
@@ -63,6 +65,7 @@ use self::{
 };
 use crate::host::Shared;
 
+pub use doors::{FarDoors, Serving, Tunnel, TunnelGone, TunnelReceiver, TunnelSender};
 pub use drain::{DrainOrder, NodeDrainError};
 pub use membership::{Alive, Standing};
 pub use relay::RelayedSessions;
@@ -182,6 +185,7 @@ pub struct Cluster {
     relays: Arc<Relays>,
     placing: Placing,
     notes: Notes,
+    doors: doors::Doors,
     host: OnceLock<Weak<Shared>>,
 }
 
@@ -224,6 +228,7 @@ impl Cluster {
         let standing = watch::Sender::new(Arc::new(standing));
         let cluster = Arc::new(Self {
             notes: Notes::default(),
+            doors: doors::Doors::default(),
             placing: Placing::new(config.placement),
             registry: config.registry,
             bus: config.bus,
@@ -336,6 +341,7 @@ impl Cluster {
             debug!("what is left of rooms in the registry is swept by others");
         }
         self.leaving.send_replace(true);
+        self.shut_doors();
         let me = self.me.clone();
         if let Err(err) = self.registry.resign(me.node, me.epoch).await {
             warn!(%err, "the lease runs out by itself");

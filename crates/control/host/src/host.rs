@@ -168,6 +168,9 @@ impl Host {
         admission: Admission,
         options: RoomOptions,
     ) -> Result<Session, ConnectError> {
+        if self.shared.rooms().closing {
+            return Err(ConnectError::ShuttingDown);
+        }
         self.go(way, admission, options, false).await
     }
 
@@ -238,11 +241,12 @@ impl Host {
         let id = SessionId(shared.next_session.fetch_add(1, Ordering::Relaxed));
         let (sender, events) = mpsc::channel(shared.config.session_queue);
         let mut rooms = shared.rooms();
-        if rooms.closing {
-            return Err(ConnectError::ShuttingDown);
-        }
+        // First: who is led away finds another node as soon as the others know that this one takes nobody.
         if rooms.leaving.is_some() {
             return Err(ConnectError::NodeDraining);
+        }
+        if rooms.closing {
+            return Err(ConnectError::ShuttingDown);
         }
         rooms.give_up_lost(room);
         let namespace = &room.namespace;

@@ -46,8 +46,9 @@ mod tally;
 mod trunks;
 
 pub use cluster::{
-    About, Alive, Cluster, ClusterConfig, ClusterError, DrainOrder, NodeDrainError, NodeFacts,
-    NodeRole, NodeStatus, PlacementSettings, RelayedSessions, Remember, Standing, Way, Who,
+    About, Alive, Cluster, ClusterConfig, ClusterError, DrainOrder, FarDoors, NodeDrainError,
+    NodeFacts, NodeRole, NodeStatus, PlacementSettings, RelayedSessions, Remember, Serving,
+    Standing, Tunnel, TunnelGone, TunnelReceiver, TunnelSender, Way, Who,
 };
 pub use config::HostConfig;
 pub use figures::{NodeFigures, WORKER_STATES, WorkerFigures};

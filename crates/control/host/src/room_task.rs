@@ -16,7 +16,7 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use plenum_ids::{PeerId, RoomName, RouterId, WorkerId};
+use plenum_ids::{PeerId, RoomName, RouterId, TransportId, WorkerId};
 use plenum_ipc::Request;
 use plenum_room::{
     AdminCommand, Admission, CloseReason, Command, Effect, PlaceId, Room, RoomConfig, RoomError,
@@ -79,6 +79,8 @@ pub(crate) enum Input {
     Shutdown,
     /// Somebody wants to see what is in it.
     View(oneshot::Sender<RoomView>),
+    /// Somebody asks for everybody's transports.
+    Transports(oneshot::Sender<Vec<Vec<TransportId>>>),
 }
 
 /// A worker that a room is to be on, and its count there.
@@ -378,6 +380,9 @@ impl RoomTask {
             }
             Input::View(seen) => {
                 let _ = seen.send(self.room.view());
+            }
+            Input::Transports(told) => {
+                let _ = told.send(self.room.transports_of_peers());
             }
         }
     }

@@ -9,7 +9,7 @@ use plenum_params::{
     log::LogOptions,
     media::{ReceiveParameters, SendParameters},
     observer::AudioLevelOptions,
-    stats::{ConsumerStats, StreamStats, TransportStats, WorkerStats},
+    stats::{ConsumerStats, StreamStats, TransportBitrate, TransportStats, WorkerStats},
     trace::{TraceObject, TraceTypes},
     transport::{
         DtlsParameters, IceParameters, OutgoingLimits, PlainRemote, PlainTransportInfo,
@@ -88,6 +88,8 @@ pub enum Request {
     ConsumerStats { consumer: ConsumerId },
     /// → [`Answer::WorkerStats`]
     WorkerStats,
+    /// → [`Answer::TransportBitrates`]; of all transports of rooms.
+    TransportBitrates,
     /// → [`Answer::PreferredLayers`]; the highest that this consumer shall get, without a temporal layer the highest
     /// of the spatial one.
     SetPreferredLayers {
@@ -270,6 +272,8 @@ pub enum Answer {
     ConsumerStats(Box<ConsumerStats>),
     /// The worker's counters.
     WorkerStats(Box<WorkerStats>),
+    /// One entry per transport.
+    TransportBitrates(Vec<TransportBitrate>),
     /// The layers that count from now on, no higher than there are; `None`: the consumer has no choice of layers.
     PreferredLayers(Option<Layers>),
     /// The plain transport as it is now.

@@ -24,6 +24,12 @@ pub struct Admission {
     pub role: Option<Role>,
     /// Where it comes from.
     pub remote: Option<IpAddr>,
+    /// The region that it is in, if its token says so.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// Who connects it, if its token says so.
+    #[serde(default)]
+    pub isp: Option<String>,
     /// Through which door.
     pub door: Door,
     /// The room goes on as long as it is there; whoever runs the room sees to that.
@@ -44,6 +50,8 @@ impl Admission {
             grants: Grants::default(),
             role: None,
             remote: None,
+            region: None,
+            isp: None,
             door: Door::Classic,
             keeps_room: true,
             catalog: false,

@@ -22,6 +22,12 @@ pub struct Claims {
     /// The name that people see.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The operator's region that its bearer is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Who connects its bearer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isp: Option<String>,
     /// What its bearer is in the room; without it a speaker: nobody with a token is host because nobody else is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,

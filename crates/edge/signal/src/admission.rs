@@ -18,7 +18,7 @@ use plenum_ids::{NamespaceId, PeerId, RoomName, TransportId};
 use plenum_room::{Admission, Door};
 use tracing::debug;
 
-use crate::{Edge, remote, reply::refuse};
+use crate::{Edge, caller::Caller, remote, reply::refuse};
 
 /// What somebody at a door says.
 pub(crate) struct Knock<'a> {
@@ -86,14 +86,16 @@ impl Denied {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if self.kind.is_retryable() {
-            let after = self.slot.map_or(RETRY_AFTER, |slot| {
-                // Whole seconds, RFC 9110 §10.2.3.
-                u32::try_from(slot.as_millis().div_ceil(1000)).unwrap_or(RETRY_AFTER)
-            });
+            let after = self.slot.map_or(RETRY_AFTER, whole_seconds);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after));
         }
         response
     }
+}
+
+/// As RFC 9110 §10.2.3 wants them; who comes a little late is let in, too.
+pub(crate) fn whole_seconds(slot: Duration) -> u32 {
+    u32::try_from(slot.as_millis().div_ceil(1000)).unwrap_or(RETRY_AFTER)
 }
 
 impl From<TokenError> for Denied {
@@ -127,10 +129,34 @@ impl Edge {
         let Some(cluster) = self.host.cluster() else {
             return Ok(());
         };
+        if cluster.is_anybody_leaving() {
+            self.slots.note_rush(Instant::now());
+        }
         let turn = self
             .slots
             .ask(room, peer, cluster.reachable(), Instant::now());
         turn.map_err(Denied::until)
+    }
+
+    /// The same for who comes by HTTP requests. Whose name changes with each of them is known by its address.
+    pub(crate) fn await_turn_of(
+        &self,
+        caller: &Caller,
+        (room, admission): (&RoomName, &Admission),
+    ) -> Result<(), Denied> {
+        if caller.is_forwarded() {
+            // It has waited at the other node.
+            return Ok(());
+        }
+        let is_unnamed = match admission.door {
+            Door::Whep => true,
+            Door::Whip => caller.find("peer").is_none(),
+            _ => false,
+        };
+        match admission.remote.filter(|_| is_unnamed) {
+            Some(remote) => self.await_turn(room, &remote.to_string().into()),
+            None => self.await_turn(room, &admission.peer),
+        }
     }
 
     fn examine(&self, knock: &Knock<'_>) -> Result<(RoomName, Admission), Denied> {
@@ -159,6 +185,8 @@ impl Edge {
         let peer = knock.name(claims.peer.as_deref());
         let admission = Admission {
             name: claims.name,
+            region: claims.region,
+            isp: claims.isp,
             grants: claims.grants,
             // Who has a token is host if that says so, and not because nobody else is there.
             role: Some(claims.role.unwrap_or(Role::Speaker)),
@@ -210,6 +238,8 @@ fn check_claims(claims: &Claims, longest: usize) -> Result<(), Denied> {
         "the peer's name in the token is empty or too long"
     } else if !fits(&claims.name) {
         "the name in the token is too long"
+    } else if !fits(&claims.region) || !fits(&claims.isp) {
+        "the region or the provider in the token is too long"
     } else {
         return Ok(());
     };
@@ -299,6 +329,8 @@ mod tests {
                 room: "room".to_owned(),
                 peer: peer.map(Into::into),
                 name: name.map(Into::into),
+                region: None,
+                isp: None,
                 role: None,
                 grants: plenum_api::grants::Grants::default(),
                 exp: 0,

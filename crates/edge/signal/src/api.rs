@@ -25,7 +25,12 @@ mod worker_log;
 mod worker_trace;
 mod workers;
 
-use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, routing::any};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::from_fn_with_state,
+    routing::{any, post},
+};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::Edge;
@@ -56,6 +61,11 @@ pub(crate) fn router(edge: &Edge) -> Router<Edge> {
         // Not under the nest, as it is the nest.
         .route(&format!("{}/", document::BASE), any(no_such_path))
         .merge(docs::router(&document::complete(document)))
+}
+
+/// What other nodes order, which have looked at who orders it.
+pub(crate) fn far_router() -> Router<Edge> {
+    Router::new().route(rooms::FAR_PATH, post(rooms::open_here))
 }
 
 /// All operations, each with the guard that belongs to it.

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use axum::{
     Router,
+    middleware::from_fn_with_state,
     routing::{delete, get, post},
 };
 
@@ -60,12 +61,10 @@ impl Default for BroadcastSettings {
 }
 
 /// The routes of both generations.
-pub(crate) fn router() -> Router<Edge> {
+pub(crate) fn router(edge: &Edge) -> Router<Edge> {
     const ONE: &str = "/rooms/{room}/broadcasters/{id}";
     let below = |rest: &str| format!("{ONE}/{rest}");
-    Router::new()
-        .route("/rooms/{room}", get(registration::room))
-        .route("/rooms/{room}/broadcasters", post(registration::create))
+    let of_one = Router::new()
         .route(ONE, delete(registration::remove))
         .route(&below("join"), post(registration::join))
         .route(&below("peerProducersInfos"), get(media::infos))
@@ -97,4 +96,9 @@ pub(crate) fn router() -> Router<Edge> {
         .route(&below("producers"), post(media::produce))
         .route(&below("consumers"), post(media::consume))
         .route(&below("consumers/{consumer}/resume"), post(media::resume))
+        .layer(from_fn_with_state(edge.clone(), media::at_its_node));
+    Router::new()
+        .route("/rooms/{room}", get(registration::room))
+        .route("/rooms/{room}/broadcasters", post(registration::create))
+        .merge(of_one)
 }

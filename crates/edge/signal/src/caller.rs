@@ -7,23 +7,26 @@ use std::{
 
 use axum::{
     extract::{FromRequestParts, Query},
-    http::{HeaderMap, header::FORWARDED, request::Parts},
+    http::{HeaderMap, Method, header::FORWARDED, request::Parts},
 };
 use plenum_room::Door;
 
 use crate::{
     admission::{Knock, bearer},
     edge::Remote,
+    far::Forwarded,
 };
 
 /// What of a request concerns who makes it.
 #[derive(Debug)]
 pub(crate) struct Caller {
+    method: Method,
     headers: HeaderMap,
     query: Option<String>,
     parameters: Vec<(String, String)>,
     path: String,
     remote: Option<SocketAddr>,
+    forwarded: bool,
 }
 
 impl Caller {
@@ -44,12 +47,34 @@ impl Caller {
         self.query.as_deref()
     }
 
+    /// The method of the request.
+    pub(crate) const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// All headers of the request.
+    pub(crate) const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Where it comes from, see [`crate::Edge::remote`].
+    pub(crate) const fn remote(&self) -> Option<SocketAddr> {
+        self.remote
+    }
+
+    /// Whether another node has passed it on, which has let the client in and wants the answer from this one.
+    pub(crate) const fn is_forwarded(&self) -> bool {
+        self.forwarded
+    }
+
     /// Where it comes from itself; `None` if another program hands its requests on and is not trusted to say for whom, or if
     /// they came over no socket.
     pub(crate) fn own_address(&self) -> Option<IpAddr> {
         let ip = self.remote?.ip().to_canonical();
         let is_handed_on =
             self.header("x-forwarded-for").is_some() || self.header(FORWARDED).is_some();
+        // What is this machine to another node is another machine.
+        let is_handed_on = is_handed_on || self.forwarded;
         (!(ip.is_loopback() && is_handed_on)).then_some(ip)
     }
 
@@ -92,11 +117,13 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         let parameters =
             Query::try_from_uri(&parts.uri).map_or_else(|_| Vec::new(), |Query(it)| it);
         Ok(Self {
+            method: parts.method.clone(),
             headers: parts.headers.clone(),
             query: parts.uri.query().map(str::to_owned),
             parameters,
             path: parts.uri.path().to_owned(),
             remote: parts.extensions.get::<Remote>().map(|remote| remote.0),
+            forwarded: parts.extensions.get::<Forwarded>().is_some(),
         })
     }
 }

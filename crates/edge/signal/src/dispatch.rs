@@ -10,6 +10,7 @@ use axum::{
 };
 use plenum_api::admin::Dispatched;
 use plenum_host::{Way, Who};
+use plenum_ids::NodeId;
 use plenum_room::Door;
 
 use crate::{Edge, admission::Denied, caller::Caller};
@@ -50,7 +51,7 @@ const PLACED: &str = "placed";
 /// The address of the same request at the node that a way leads to, if clients reach that one.
 pub(crate) fn elsewhere(way: &Way, caller: &Caller) -> Option<HeaderValue> {
     let url = way.redirect()?;
-    if caller.find(PLACED).is_some() {
+    if caller.find(PLACED).is_some() || caller.is_forwarded() {
         return None;
     }
     let (query, and) = match caller.query() {
@@ -59,6 +60,12 @@ pub(crate) fn elsewhere(way: &Way, caller: &Caller) -> Option<HeaderValue> {
     };
     let location = format!("{url}{}?{query}{and}{PLACED}=1", caller.path());
     HeaderValue::from_str(&location).ok()
+}
+
+/// The node that is to answer instead of this one, for a client who cannot be sent there itself.
+pub(crate) fn answering(way: &Way, caller: &Caller) -> Option<NodeId> {
+    let node = way.node().filter(|_| !caller.is_forwarded());
+    node.map(|node| node.node.clone())
 }
 
 /// 307: the same request again, with its body, at another node.

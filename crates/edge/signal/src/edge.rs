@@ -116,6 +116,7 @@ impl Edge {
         tls: Option<&Tls>,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
+        self.serve_far_clients();
         let doorman = Doorman {
             addresses: Arc::clone(&self.addresses),
             settings: Arc::clone(&self.settings),
@@ -175,11 +176,19 @@ impl Edge {
             .with_state(self.clone())
     }
 
+    /// Doors for requests that other nodes pass on.
+    pub(crate) fn far_router(&self) -> Router {
+        let router = broadcasters::router(self).merge(whip::router());
+        let router = router.merge(api::far_router());
+        let router = router.layer(DefaultBodyLimit::max(self.settings.max_body_size));
+        router.with_state(self.clone())
+    }
+
     /// What is for clients.
     fn with_doors(&self, router: Router<Self>) -> Router<Self> {
         router
             .merge(socketio::router(self))
-            .merge(broadcasters::router())
+            .merge(broadcasters::router(self))
             .merge(whip::router())
             .route("/protoo", any(protoo_signalling))
             .route("/plenum", any(plenum_signalling))

@@ -11,10 +11,12 @@ mod broadcasters;
 mod caller;
 mod dispatch;
 mod edge;
+mod far;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guest;
 mod ice_servers;
+mod leaving;
 mod listening;
 mod metrics;
 mod node_log;

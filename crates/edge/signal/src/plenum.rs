@@ -10,6 +10,7 @@
 mod client;
 mod closing;
 mod entrance;
+mod far;
 mod incoming;
 mod jobs;
 mod link;
@@ -19,6 +20,7 @@ mod outgoing;
 mod sessions;
 mod upgrade;
 
+pub(crate) use far::{enter_far, resume_far};
 pub(crate) use incoming::fuzz_message;
 pub(crate) use sessions::Sessions;
 pub(crate) use upgrade::upgrade;

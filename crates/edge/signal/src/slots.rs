@@ -1,4 +1,4 @@
-//! When a node of the cluster has just gone, all of its clients come to the others at once. Those who come in such a rush are let in
+//! When a node of the cluster has just gone, or lets go of its clients, all of them come to the others at once. Those who come in such a rush are let in
 //! one after another: who comes too early is told when to come again, and is let in then whoever else comes.
 //!
 //! At other times nobody waits here: a room that fills because a lecture begins is nobody's failure.
@@ -66,6 +66,12 @@ impl Slots {
         // Every change leaves a whole table.
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         table.ask(room, peer, alive, now)
+    }
+
+    /// Many may come from now on for a while, because a node lets go of its clients.
+    pub(crate) fn note_rush(&self, now: Instant) {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        table.rush_until = Some(now + RUSH);
     }
 }
 
@@ -167,6 +173,17 @@ mod tests {
         for number in 0..200 {
             assert_eq!(ask(number, now), Ok(()));
         }
+    }
+
+    #[test]
+    fn those_of_a_node_that_is_left_come_one_after_another_too() {
+        let now = Instant::now();
+        let slots = Slots::new(now);
+        slots.note_rush(now);
+        let ask = |number, now| slots.ask(&room(), &peer(number), nodes(&["b"]), now);
+        let waiting = (0..200).filter(|number| ask(*number, now).is_err());
+        assert_eq!(waiting.count(), 200 - BURST as usize);
+        assert_eq!(ask(1000, now + RUSH), Ok(()));
     }
 
     #[test]

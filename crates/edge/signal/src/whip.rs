@@ -31,6 +31,7 @@ use plenum_api::ice::IceServer;
 use crate::{
     Edge,
     caller::Caller,
+    far,
     origins::{ACCEPT_PATCH, ACCEPT_POST},
 };
 use refusal::Refusal;
@@ -67,7 +68,8 @@ async fn publish(
     caller: Caller,
     body: Bytes,
 ) -> Response<Body> {
-    respond(publish::start(&edge, &room, &caller, &body).await)
+    let result = publish::start(&edge, &room, &caller, &body).await;
+    respond(&edge, result, &caller, &body).await
 }
 
 async fn play(
@@ -76,7 +78,8 @@ async fn play(
     caller: Caller,
     body: Bytes,
 ) -> Response<Body> {
-    respond(play::start(&edge, &room, None, &caller, &body).await)
+    let result = play::start(&edge, &room, None, &caller, &body).await;
+    respond(&edge, result, &caller, &body).await
 }
 
 async fn play_peer(
@@ -85,7 +88,8 @@ async fn play_peer(
     caller: Caller,
     body: Bytes,
 ) -> Response<Body> {
-    respond(play::start(&edge, &room, Some(peer), &caller, &body).await)
+    let result = play::start(&edge, &room, Some(peer), &caller, &body).await;
+    respond(&edge, result, &caller, &body).await
 }
 
 async fn nothing() -> StatusCode {
@@ -118,9 +122,18 @@ const SDP: &str = "application/sdp";
 /// Type of a fragment (RFC 8840 §9).
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
-fn respond(result: Result<Created, Refusal>) -> Response<Body> {
+/// The answer of this node, or of the one that has the room.
+async fn respond(
+    edge: &Edge,
+    result: Result<Created, Refusal>,
+    caller: &Caller,
+    body: &Bytes,
+) -> Response<Body> {
     match result {
         Ok(created) => created.response(),
+        Err(Refusal {
+            node: Some(node), ..
+        }) => far::forward(edge, &node, caller, body).await,
         Err(refusal) => refusal.response(),
     }
 }

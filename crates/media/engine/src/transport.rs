@@ -9,7 +9,7 @@ use plenum_dtls::{DtlsEndpoint, Fingerprint};
 use plenum_ice::IceLite;
 use plenum_ids::{RouterId, TransportId};
 use plenum_params::{
-    stats::{DirectionStats, TransportKind, TransportStats},
+    stats::{DirectionStats, TransportBitrate, TransportKind, TransportStats},
     trace::TraceTypes,
     transport::{DtlsState, IceState, Tuple, WebRtcTransportOptions},
 };
@@ -213,6 +213,14 @@ impl Transport {
             remote,
             protocol,
         })
+    }
+
+    pub(crate) fn bitrate(&self, now: Instant) -> TransportBitrate {
+        TransportBitrate {
+            transport: self.id,
+            received: self.received.snapshot(now).bitrate,
+            sent: self.sent.snapshot(now).bitrate,
+        }
     }
 
     pub(crate) fn stats(&self, now: Instant, sockets: &Sockets) -> TransportStats {

@@ -163,6 +163,10 @@ fn carry_out(
             let stats = engine.data_consumer_stats(data_consumer)?;
             return Ok(Answer::DataConsumerStats(stats));
         }
+        Request::TransportBitrates => {
+            let bitrates = engine.transport_bitrates(now);
+            return Ok(Answer::TransportBitrates(bitrates));
+        }
         Request::WorkerStats => return Ok(Answer::WorkerStats(Box::new(engine.stats()))),
         request => data::carry_out(engine, now, request)?,
     }

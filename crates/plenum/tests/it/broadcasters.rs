@@ -15,7 +15,7 @@ use crate::{
     node::{Node, PATIENCE},
 };
 
-fn audio() -> Value {
+pub(crate) fn audio() -> Value {
     json!({
         "codecs": [{
             "mimeType": "audio/opus", "payloadType": 100, "clockRate": 48000, "channels": 2,
@@ -43,11 +43,11 @@ fn opus_alone() -> Value {
     })
 }
 
-async fn post(node: &Node, path: &str, body: Value) -> Answer {
+pub(crate) async fn post(node: &Node, path: &str, body: Value) -> Answer {
     node.http_json("POST", path, &body).await
 }
 
-async fn ok(node: &Node, path: &str, body: Value) -> Value {
+pub(crate) async fn ok(node: &Node, path: &str, body: Value) -> Value {
     let answer = post(node, path, body).await;
     assert_eq!(answer.code, 200, "{path} {answer:?}");
     answer.json()
@@ -64,12 +64,12 @@ fn text(value: &Value) -> &str {
     value.as_str().expect("an identifier")
 }
 
-fn port(value: &Value) -> u16 {
+pub(crate) fn port(value: &Value) -> u16 {
     let number = value.as_u64().expect("a port");
     u16::try_from(number).expect("16 bits")
 }
 
-fn packet(ssrc: u32, payload_type: u8, number: u16) -> Vec<u8> {
+pub(crate) fn packet(ssrc: u32, payload_type: u8, number: u16) -> Vec<u8> {
     let mut packet = vec![0; 64];
     let fields = HeaderFields {
         marker: false,

@@ -6,6 +6,7 @@ mod clocks;
 mod crowd;
 mod deaths;
 mod doors;
+mod every_door;
 mod leaks;
 mod meeting;
 mod members;
@@ -93,6 +94,9 @@ pub(crate) const CLIENTS: [Ipv4Addr; 6] = [
 pub(crate) const ROOM: &str = "cluster.policy=room";
 pub(crate) const USER: &str = "cluster.policy=user";
 
+/// No setting: clients know of one node only, that they came to.
+pub(crate) const NO_URLS: &str = "no node.public_url";
+
 /// How often a death is tried, in the ordinary test and in the long one.
 pub(crate) fn rounds() -> usize {
     let long = std::env::var("PLENUM_LONG_TESTS").is_ok_and(|value| value == "1");
@@ -115,6 +119,12 @@ impl Cluster {
     /// Three nodes `a`, `b` and `c` that see each other.
     pub(crate) async fn three(policy: &str) -> Self {
         Self::at(policy, &[Place::HERE, Place::HERE, Place::HERE]).await
+    }
+
+    /// Three with further settings.
+    pub(crate) async fn three_with(settings: &[&str]) -> Self {
+        let settings: Vec<_> = settings.iter().map(ToString::to_string).collect();
+        Self::of(3, &settings).await
     }
 
     /// So many nodes `a`, `b` and so on that see each other, with these settings.
@@ -168,7 +178,12 @@ impl Cluster {
                 format!("cluster.address={}:{link}", place.ip),
                 format!("cluster.secret_file={}", secret.display()),
             ];
-            let settings = own.iter().chain(settings).chain(&place.settings);
+            let own = own.iter().filter(|it| {
+                let is_url = it.starts_with("node.public_url=");
+                !(is_url && settings.iter().any(|it| it == NO_URLS))
+            });
+            let settings = settings.iter().filter(|it| *it != NO_URLS);
+            let settings = own.chain(settings).chain(&place.settings);
             let settings: Vec<_> = settings.cloned().collect();
             let clock = place.has_clock.then(|| data.join("clock"));
             members.push(Member::new(name, place.clone(), port, (&settings, clock)));

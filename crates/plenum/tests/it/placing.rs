@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use crate::{
+    auth::token,
     client::{Client, join},
     node::{Node, PATIENCE},
 };
@@ -157,6 +158,49 @@ async fn a_rooms_second_is_sent_to_the_first_ones_node() {
         assert_eq!(places["places"][0]["node"], name);
         let reasons = places["places"][0]["reasons"].as_array().expect("a list");
         assert!(!reasons.is_empty(), "{places}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_says_where_its_bearer_is() {
+    let shared = Shared::start();
+    let key = shared.dir.path().join("token.secret");
+    std::fs::write(&key, "0123456789abcdef0123456789abcdef").expect("written");
+    let keys = format!("auth.keys={}", key.display());
+    let settings = ["cluster.policy=user", "auth.mode=token", keys.as_str()];
+    let (a, b) = tokio::join!(shared.node("a", &settings), shared.node("b", &settings));
+    knows(&a, 2).await;
+    knows(&b, 2).await;
+    for (region, node) in [("a", &b), ("b", &a)] {
+        let peer = format!("of-{region}");
+        let says = [
+            "--room", "r", "--peer", &peer, "--region", region, "--isp", "Dtag",
+        ];
+        let token = token(&key, &says).await;
+        let found = node
+            .get_json(&format!("/dispatch?room=r&peer={peer}&token={token}"))
+            .await;
+        assert_eq!(found["node"], region, "{found}");
+        let told = format!("the client is in {region} and connected by dtag, its token says");
+        let says_so = |reasons: &Value| {
+            let reasons = reasons.as_array().expect("a list");
+            reasons.contains(&json!(told))
+        };
+        assert!(says_so(&found["reasons"]), "{found}");
+        let target = format!("/?roomId=r&peerId={peer}&token={token}");
+        let client = Client::try_connect(node.port, &target, Some("protoo")).await;
+        let mut client = client.expect("let in");
+        join(&mut client, "Somebody").await;
+        let path = format!("/api/v1/rooms/default/r/peers/{peer}/placement");
+        let places = until("a note", async || {
+            let (code, body) = node.get(&path).await;
+            let places: Value = serde_json::from_str(&body).ok()?;
+            (code == 200 && places["places"][0].is_object()).then_some(places)
+        })
+        .await;
+        assert_eq!(places["places"][0]["node"], region);
+        assert!(says_so(&places["places"][0]["reasons"]), "{places}");
+        client.leave().await;
     }
 }
 

@@ -39,12 +39,12 @@ pub(crate) fn player() -> String {
         .replace("a=ssrc:1919 cname:ours\r\n", "")
 }
 
-async fn post(node: &Node, path: &str, offer: &str) -> Answer {
+pub(crate) async fn post(node: &Node, path: &str, offer: &str) -> Answer {
     let headers = [("Content-Type", "application/sdp")];
     node.http("POST", path, &headers, offer).await
 }
 
-async fn patch(node: &Node, path: &str, tag: &str, fragment: &str) -> Answer {
+pub(crate) async fn patch(node: &Node, path: &str, tag: &str, fragment: &str) -> Answer {
     let headers = [
         ("Content-Type", "application/trickle-ice-sdpfrag"),
         ("If-Match", tag),
@@ -64,7 +64,7 @@ fn holds(stats: &Value, expected: [u64; 3]) -> bool {
     ["transports", "producers", "consumers"].map(sum) == expected
 }
 
-fn lines(text: &str, beginning: &str) -> Vec<String> {
+pub(crate) fn lines(text: &str, beginning: &str) -> Vec<String> {
     let lines = text.lines().filter(|line| line.starts_with(beginning));
     lines.map(str::to_owned).collect()
 }

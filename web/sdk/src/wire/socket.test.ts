@@ -177,6 +177,7 @@ describe("Socket", () => {
   });
 
   it("stays away when it is told to", async () => {
+    socket.close();
     for (const code of [4000, 4401, 4403]) {
       const other = new Socket({
         address: () => "new",
@@ -243,18 +244,25 @@ describe("Socket", () => {
   describe("with other nodes", () => {
     let elsewhere: boolean;
     let cluster: Socket;
+    const forgotten = vi.fn();
 
     beforeEach(() => {
+      socket.close();
       elsewhere = false;
+      forgotten.mockClear();
       handlers.welcome.mockClear();
       cluster = new Socket({
-        address: (resume) => (resume ? "home" : "elsewhere"),
-        unanswered: () => elsewhere,
+        address: (resume) => {
+          if (!resume) return "elsewhere";
+          return elsewhere ? "second" : "home";
+        },
+        forgotten,
+        hasOthers: () => true,
         redirected: (url) => url !== "too often",
         handlers,
         random: () => 0.5,
         connect: (url) => {
-          connections.push(new FakeConnection(url, url === "home" ? 1 : 0));
+          connections.push(new FakeConnection(url, url === "elsewhere" ? 0 : 1));
           return now();
         },
       });
@@ -294,41 +302,52 @@ describe("Socket", () => {
       expect(handlers.notification).not.toHaveBeenCalled();
     });
 
-    it("begins at another node when its own does not answer, and keeps its session until it is welcome there", async () => {
+    it("goes on with its session through another node", async () => {
       now().tell("welcome", WELCOME);
       const asked = cluster.request("one");
-      const failed = expect(asked).rejects.toMatchObject({ code: 0 });
       await refused();
       expect(now().url).toBe("home");
       elsewhere = true;
       await refused();
-      expect(now().url).toBe("elsewhere");
-      expect(handlers.lost).not.toHaveBeenCalled();
-      now().tell("welcome", { session: { token: "u", resumeWithin: 10 } });
-      await failed;
-      expect(handlers.lost).toHaveBeenCalledOnce();
-      expect(handlers.welcome).toHaveBeenCalledTimes(2);
-      expect(cluster.connected).toBe(true);
-    });
-
-    it("goes on with its session when the other node is not there or lets nobody in", async () => {
-      now().tell("welcome", WELCOME);
-      const asked = cluster.request("one");
-      await refused();
-      for (const code of [1006, 1013, 4000, 4403]) {
-        elsewhere = true;
-        await refused();
-        expect(now().url).toBe("elsewhere");
-        elsewhere = false;
-        now().lose(code);
-        await settled(400);
-        expect(now().url).toBe("home");
-      }
+      expect(now().url).toBe("second");
       now().resumed(0);
       now().say({ response: true, id: 1, ok: true, data: {} });
       await expect(asked).resolves.toEqual({});
       expect(handlers.lost).not.toHaveBeenCalled();
-      expect(handlers.closed).not.toHaveBeenCalled();
+    });
+
+    it("begins anew where nobody knows its session any more", async () => {
+      now().tell("welcome", WELCOME);
+      elsewhere = true;
+      await refused();
+      expect(now().url).toBe("second");
+      now().lose(4404);
+      expect(forgotten).toHaveBeenCalledOnce();
+      expect(handlers.lost).toHaveBeenCalledOnce();
+      expect(now().url).toBe("elsewhere");
+    });
+
+    it("looks elsewhere within seconds when a machine falls silent", async () => {
+      now().tell("welcome", WELCOME);
+      await settled(2_500);
+      expect(now().methods()).toEqual(["ping"]);
+      now().answer("ping");
+      await settled(2_500);
+      expect(now().methods()).toEqual(["ping", "ping"]);
+      elsewhere = true;
+      const silent = now();
+      await settled(2_500);
+      expect(silent.readyState).toBe(3);
+      await settled(1);
+      // Nor does a connection to it come to be.
+      elsewhere = false;
+      expect(now().url).toBe("second");
+      await settled(2_500);
+      await settled(400);
+      expect(now().url).toBe("home");
+      now().resumed(0);
+      expect(handlers.lost).not.toHaveBeenCalled();
+      expect(cluster.connected).toBe(true);
     });
   });
 

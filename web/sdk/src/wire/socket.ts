@@ -21,6 +21,15 @@ const REQUEST_TIMEOUT_MS = 15_000;
 // A connection on which nothing was said by then is tried anew.
 const OPEN_TIMEOUT_MS = 8_000;
 
+// The same where another node may be tried instead: a few round trips, and TLS, over a slow network.
+const OPEN_TIMEOUT_WITH_OTHERS_MS = 2_500;
+
+// A machine that is gone says so to nobody. Who has heard nothing for so long asks for a sign of life, …
+const QUIET_MS = 2_500;
+
+// … and looks elsewhere without an answer by then.
+const SIGN_OF_LIFE_MS = 2_500;
+
 // The first attempt to resume follows at once, the next ones soon: the server keeps a session for seconds only.
 const RESUME_EVERY_MS = 400;
 
@@ -68,9 +77,13 @@ export interface Resumption {
 export interface SocketOptions {
   // Where to connect to, for a new session or to resume one.
   address(resume: Resumption | undefined): string | Promise<string>;
-  // A connection carried nothing, and `resuming`, there is a session to go on with. Whether a new one is to be begun at the
-  // address, which is another one then, all the same.
-  unanswered?(resuming: boolean): boolean;
+  // A connection carried nothing, or has fallen silent, and `resuming`, there is a session to go on with. The address is another
+  // one then.
+  unanswered?(resuming: boolean): void;
+  // Whoever was asked for the session knows that there is none.
+  forgotten?(): void;
+  // Whether there is another address at all.
+  hasOthers?(): boolean;
   // A node sends this client to another one; false if it is not to go there.
   redirected?(url: string): boolean;
   handlers: Handlers;
@@ -112,14 +125,12 @@ export class Socket {
   #resumeUntil: number | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #opening: ReturnType<typeof setTimeout> | undefined;
+  // Runs while nothing comes.
+  #quiet: ReturnType<typeof setTimeout> | undefined;
   #nextId = 1;
   #attempt = 0;
-  // The next attempt is to begin a session elsewhere; the one that there is goes on if nobody is there either.
-  #elsewhere = false;
   // In how many milliseconds the server wants to see this client again.
   #slot: number | undefined;
-  // The connection is to begin a session.
-  #beginning = false;
   #closed = false;
 
   constructor(options: SocketOptions) {
@@ -191,9 +202,7 @@ export class Socket {
   #open(): void {
     this.#retry = undefined;
     if (this.#session && !this.#resumable()) this.#loseSession();
-    const token = this.#elsewhere ? undefined : this.#session?.token;
-    this.#elsewhere = false;
-    this.#beginning = token === undefined;
+    const token = this.#session?.token;
     const address = this.#options.address(token === undefined ? undefined : { token, seq: this.#seq });
     if (typeof address === "string") {
       this.#connect(address);
@@ -219,17 +228,33 @@ export class Socket {
     const connection = connect(url);
     this.#dropConnection();
     this.#connection = connection;
-    this.#opening = setTimeout(() => this.#broken(connection), OPEN_TIMEOUT_MS);
+    const patience = this.#options.hasOthers?.() ? OPEN_TIMEOUT_WITH_OTHERS_MS : OPEN_TIMEOUT_MS;
+    this.#opening = setTimeout(() => this.#broken(connection), patience);
     connection.onmessage = (event) => {
       const frame = typeof event.data === "string" ? parse(event.data) : undefined;
-      if (frame && connection === this.#connection) this.#receive(frame);
+      if (!frame || connection !== this.#connection) return;
+      this.#listen(connection);
+      this.#receive(frame);
     };
     connection.onclose = ({ code, reason }) => {
       if (connection !== this.#connection) return;
-      if (FINAL_CODES.includes(code) && !this.#probing) this.#end({ code, reason });
+      if (FINAL_CODES.includes(code)) this.#end({ code, reason });
       else if (code === UNKNOWN_SESSION && this.#session) this.#beginAnew();
       else this.#broken(connection, COME_AGAIN.includes(code));
     };
+  }
+
+  // Something has come. If nothing more does, asks whether anybody is there.
+  #listen(connection: Connection): void {
+    clearTimeout(this.#quiet);
+    this.#quiet = setTimeout(() => {
+      if (!this.connected || connection !== this.#connection) return;
+      this.request("ping", {}, SIGN_OF_LIFE_MS).catch((error: unknown) => {
+        // Any answer is one, also of a server that does not know the word.
+        const silent = error instanceof RequestError && error.code === 0;
+        if (silent && connection === this.#connection) this.#broken(connection, false, true);
+      });
+    }, QUIET_MS);
   }
 
   #receive(frame: Frame): void {
@@ -246,8 +271,6 @@ export class Socket {
       if (typeof afterMs === "number" && afterMs >= 0) this.#slot = Math.min(afterMs, LONGEST_SLOT_MS);
       return;
     }
-    // Another node has taken this client in: what the one before had is over.
-    if (isWelcome(frame) && this.#probing) this.#loseSession();
     if (frame.seq !== undefined) {
       // It was here before the connection broke.
       if (frame.seq <= this.#seq && this.#session && !isWelcome(frame)) return;
@@ -266,14 +289,8 @@ export class Socket {
 
   #redirect({ url }: Json): void {
     if (typeof url !== "string" || this.#options.redirected?.(url) !== true) return;
-    this.#elsewhere = true;
     this.#dropConnection(1000);
     this.#open();
-  }
-
-  // A session is begun while there is another one that may go on.
-  get #probing(): boolean {
-    return this.#beginning && !this.#ready && this.#session !== undefined;
   }
 
   #welcome(data: Json): void {
@@ -318,19 +335,14 @@ export class Socket {
     else pending.reject(new RequestError(answer.errorCode, answer.errorReason));
   }
 
-  #broken(connection: Connection, forGood = false): void {
+  #broken(connection: Connection, forGood = false, silent = false): void {
     if (this.#closed || connection !== this.#connection) return;
     const carried = this.#ready;
-    const probing = this.#probing;
     this.#dropConnection();
-    // What another node says is not about the session.
-    if (forGood && !probing) this.#loseSession();
+    if (forGood) this.#loseSession();
     else this.#keepSession();
     // A node that says when to come again has answered, and is asked again.
-    this.#elsewhere =
-      this.#slot === undefined
-        ? !carried && this.#options.unanswered?.(this.#resumable()) === true
-        : this.#beginning;
+    if (this.#slot === undefined && (!carried || silent)) this.#options.unanswered?.(this.#resumable());
     this.#wait();
   }
 
@@ -349,6 +361,7 @@ export class Socket {
 
   #beginAnew(): void {
     this.#dropConnection();
+    this.#options.forgotten?.();
     this.#loseSession();
     this.#open();
   }
@@ -381,6 +394,7 @@ export class Socket {
 
   #dropConnection(code = RESUMING): void {
     clearTimeout(this.#opening);
+    clearTimeout(this.#quiet);
     const connection = this.#connection;
     this.#connection = undefined;
     this.#ready = false;

@@ -86,8 +86,34 @@ pub struct NodeSummary {
     pub ingress_per_peer: u64,
     /// Bits of media out, a second and peer.
     pub egress_per_peer: u64,
+    /// How that is spread over the peers, which the means above do not show.
+    pub peer_bitrates: PeerBitrates,
     /// Its machine.
     pub machine: MachineStatus,
+}
+
+/// What the peers of a node send and receive, by their transports: with everything, not only media.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerBitrates {
+    /// From them.
+    pub received: BitrateSummary,
+    /// To them.
+    pub sent: BitrateSummary,
+}
+
+/// Bitrates of many, in bits a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BitrateSummary {
+    /// Of how many. Who sends (or is sent) nothing is none of them.
+    pub count: u32,
+    /// Half of them have no more.
+    pub p50: u64,
+    /// 95 % have no more.
+    pub p95: u64,
+    /// Nobody has more.
+    pub max: u64,
 }
 
 /// The machine that a node is on.

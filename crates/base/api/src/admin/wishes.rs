@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::grants::Role;
 
 /// `POST /api/v1/rooms`.
-#[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(
     clippy::struct_excessive_bools,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tracing::debug;
 
 use super::{
-    Cluster,
+    Cluster, doors,
     drain::DRAIN,
     messages::{PART, ROOMS},
     relay,
@@ -65,6 +65,7 @@ impl Handler for Reception {
         let Peer { node, epoch } = from;
         let from = NodeKey { node, epoch };
         match channel.name() {
+            doors::CHANNEL => cluster.serve_client(channel, opening),
             PART => drop(tokio::spawn(cluster.tell_part(channel, opening))),
             ROOMS => drop(tokio::spawn(cluster.hear(from, channel))),
             _ => channel.close("unknown", "nobody takes channels of this name"),

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use plenum_cluster::Judgement;
 use plenum_ids::{NodeId, RoomEpoch, RoomName};
 use plenum_placement::{
-    Candidate, NamespaceRules, Part, Policy, Ranking, Refusal, Request, Role, Rules,
+    Candidate, Location, NamespaceRules, Part, Policy, Ranking, Refusal, Request, Role, Rules,
 };
 use plenum_registry::{ClaimRequest, Joins, RegistryError, RoomRecord};
 use plenum_room::NodeKey;
@@ -91,7 +91,9 @@ impl Cluster {
         let taken = |home: &NodeKey| candidates.iter().copied().find(|it| it.node == home.node);
         let chosen = home.or_else(|| taken(&claimed)).unwrap_or(best);
         self.placing.count_join(&chosen.node);
-        Ok(self.way(room, chosen, &ranking, &claimed, &standing))
+        let mut way = self.way(room, chosen, &ranking, &claimed, &standing);
+        way.reasons.extend(who.hint.as_ref().map(told));
+        Ok(way)
     }
 
     /// Asks for the room's home, and tells where the join goes.
@@ -241,6 +243,14 @@ impl Cluster {
         let load = self.placing.load(&self.me().node);
         load.is_some_and(|load| load >= rules.full_load)
     }
+}
+
+/// What a token says of where its bearer is.
+fn told(hint: &Location) -> String {
+    let region = hint.region.as_ref().map(|it| format!("in {it}"));
+    let isp = hint.isp.as_ref().map(|it| format!("connected by {it}"));
+    let said: Vec<_> = region.into_iter().chain(isp).collect();
+    format!("the client is {}, its token says", said.join(" and "))
 }
 
 /// The registry has not answered, or not as the one that was asked.

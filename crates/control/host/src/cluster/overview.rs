@@ -1,5 +1,7 @@
 //! The cluster for operators: nodes, links to them, and why people are where they are.
 
+use std::collections::BTreeSet;
+
 use plenum_api::admin::{NodeDetail, NodeLink, NodeList, NodeSummary, PeerPlacement, PlacedAt};
 use plenum_ids::{NodeId, PeerId, RoomName};
 use plenum_link::{LinkState, LinkStatus};
@@ -8,6 +10,9 @@ use plenum_registry::PeerPlace;
 
 use super::{Cluster, locate::away, view::NodeFacts};
 use crate::host::ConnectError;
+
+/// For somebody of whom no more is known than the room: that is at so many nodes at most, unless it is one that many watch.
+const NODES_ASKED: usize = 8;
 
 impl Cluster {
     /// All nodes as they tell of themselves.
@@ -42,6 +47,24 @@ impl Cluster {
             peer_id: peer.to_string(),
             places: places.iter().map(placed).collect(),
         })
+    }
+
+    /// The other nodes that may have somebody: where the registry has that peer; of one that has not joined yet, where the room is.
+    pub async fn other_nodes_of(&self, room: &RoomName, peer: &PeerId) -> Vec<NodeId> {
+        let places = self.registry().peers(room.clone(), Some(peer.clone()));
+        let places = places.await.unwrap_or_default();
+        let mut nodes: Vec<_> = places.into_iter().map(|place| place.node).collect();
+        if nodes.is_empty() {
+            let record = self.registry().room(room.clone()).await.ok().flatten();
+            let (home, parts) = record.map(|it| (it.home, it.parts)).unwrap_or_default();
+            nodes.extend(home.map(|home| home.node));
+            nodes.extend(parts.into_iter().map(|part| part.node));
+        }
+        nodes.retain(|node| *node != self.me().node && self.is_alive(node));
+        let mut seen = BTreeSet::new();
+        nodes.retain(|node| seen.insert(node.clone()));
+        nodes.truncate(NODES_ASKED);
+        nodes
     }
 
     /// Whether anybody has such a room. A registry that is away knows of none.
@@ -100,6 +123,7 @@ fn summary(facts: &NodeFacts) -> NodeSummary {
         egress_capacity: about.egress_capacity,
         ingress_per_peer: status.ingress_per_peer,
         egress_per_peer: status.egress_per_peer,
+        peer_bitrates: status.peer_bitrates,
         machine: status.machine,
     }
 }

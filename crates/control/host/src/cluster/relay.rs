@@ -57,6 +57,8 @@ const MAX_PER_NODE: usize = 16_384;
 pub(crate) struct Relays {
     by_key: Mutex<HashMap<String, Held>>,
     elsewhere: Arc<AtomicUsize>,
+    /// Clients at other nodes' doors whom this one's serve.
+    visitors: Arc<AtomicUsize>,
     grace: Duration,
 }
 
@@ -65,6 +67,7 @@ impl Default for Relays {
         Self {
             by_key: Mutex::default(),
             elsewhere: Arc::default(),
+            visitors: Arc::default(),
             grace: GRACE,
         }
     }
@@ -73,6 +76,13 @@ impl Default for Relays {
 /// Counts a session that is at another node as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn one(of: &Arc<AtomicUsize>) -> Self {
+        of.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(of))
+    }
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {
@@ -89,7 +99,7 @@ struct Held {
 impl Relays {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.table().len()
+        self.table().len() + self.visitors.load(Ordering::Relaxed)
     }
 
     /// How many this node has at others.
@@ -99,8 +109,12 @@ impl Relays {
 
     /// One more goes to another node.
     pub(crate) fn count(&self) -> Counted {
-        self.elsewhere.fetch_add(1, Ordering::Relaxed);
-        Counted(Arc::clone(&self.elsewhere))
+        Counted::one(&self.elsewhere)
+    }
+
+    /// One more comes from another node's door.
+    pub(crate) fn count_visitor(&self) -> Counted {
+        Counted::one(&self.visitors)
     }
 
     fn has_room_for(&self, near: &NodeId) -> bool {

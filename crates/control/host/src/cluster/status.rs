@@ -2,7 +2,7 @@
 
 use std::{sync::Weak, time::Duration};
 
-use plenum_api::admin::MachineStatus;
+use plenum_api::admin::{MachineStatus, PeerBitrates};
 use plenum_ids::{NamespaceId, NodeId};
 use plenum_placement::{Label, Location, Measured, NodeView, Organisation};
 use plenum_supervisor::{WorkerInfo, WorkerState};
@@ -14,6 +14,7 @@ use crate::{Host, host::Shared, placement::Capacity, status::load};
 
 use machine::MachineWatch;
 
+mod bitrates;
 mod machine;
 
 /// What the operator says of a node.
@@ -102,6 +103,8 @@ pub struct NodeStatus {
     pub ingress_per_peer: u64,
     /// Of the bits that are sent, on the average of each peer.
     pub egress_per_peer: u64,
+    /// How the bits are spread over the peers.
+    pub peer_bitrates: PeerBitrates,
     /// Media workers that run.
     pub workers: u32,
 }
@@ -135,6 +138,9 @@ impl NodeStatus {
 /// How often a node measures: placement reads that every three seconds.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
+/// All rooms and workers are asked for them, so that it is done every other time.
+const BITRATES_EVERY: u32 = 2;
+
 /// Measures the node again and again, and has the others told.
 pub(super) async fn tell(cluster: Weak<Cluster>, host: Weak<Shared>) {
     let mut measuring = None;
@@ -158,13 +164,17 @@ pub(super) async fn tell(cluster: Weak<Cluster>, host: Weak<Shared>) {
 pub(super) struct Measuring {
     about: About,
     machine: Option<MachineWatch>,
+    bitrates: PeerBitrates,
+    looks: u32,
 }
 
 impl Measuring {
-    pub(super) const fn new(about: About) -> Self {
+    pub(super) fn new(about: About) -> Self {
         Self {
             about,
             machine: None,
+            bitrates: PeerBitrates::default(),
+            looks: 0,
         }
     }
 
@@ -184,6 +194,10 @@ impl Measuring {
             // The process ends.
             Err(_) => MachineStatus::default(),
         };
+        if self.looks.is_multiple_of(BITRATES_EVERY) {
+            self.bitrates = bitrates::of_peers(host).await;
+        }
+        self.looks = self.looks.wrapping_add(1);
         let shared = &host.shared;
         let figures = host.figures();
         let infos = shared.supervisor.workers();
@@ -209,6 +223,7 @@ impl Measuring {
             ingress,
             ingress_per_peer: ingress / u64::from(peers.max(1)),
             egress_per_peer: egress / u64::from(peers.max(1)),
+            peer_bitrates: self.bitrates,
             workers: count(|info| u64::from(info.state == WorkerState::Running)),
         }
     }

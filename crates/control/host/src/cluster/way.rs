@@ -32,10 +32,24 @@ impl From<&Admission> for Who {
         Self {
             peer: admission.peer.clone(),
             remote: admission.remote,
-            hint: None,
+            hint: hint(admission),
             viewer: !publishes || listens || grants.hidden,
         }
     }
+}
+
+/// Where its token says that somebody is; what that leaves out is found out by the address.
+fn hint(admission: &Admission) -> Option<Location> {
+    let said = |name: &Option<String>| {
+        let name = name.as_deref().map(str::trim);
+        name.filter(|name| !name.is_empty()).map(str::to_owned)
+    };
+    let hint = Location {
+        region: said(&admission.region).as_deref().map(Into::into),
+        isp: said(&admission.isp).as_deref().map(Into::into),
+        ..Location::default()
+    };
+    (!hint.is_unknown()).then_some(hint)
 }
 
 /// The way into a room.

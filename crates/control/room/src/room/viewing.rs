@@ -28,6 +28,13 @@ impl Room {
         }
     }
 
+    /// The transports of everybody here, one by one.
+    pub fn transports_of_peers(&self) -> Vec<Vec<TransportId>> {
+        let peers = self.sessions.iter();
+        let transports = peers.map(|(_, peer)| peer.transports.clone());
+        transports.collect()
+    }
+
     /// What hosts have decided.
     pub const fn properties(&self) -> &RoomProperties {
         &self.properties

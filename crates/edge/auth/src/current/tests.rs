@@ -21,6 +21,8 @@ fn token(private_pem: &str, key_id: Option<&str>) -> String {
         room: "*".to_owned(),
         peer: None,
         name: None,
+        region: None,
+        isp: None,
         role: None,
         grants: Grants::default(),
         exp: u64::from(u32::MAX),

@@ -20,6 +20,8 @@ fn claims() -> Claims {
         room: "lobby".to_owned(),
         peer: Some("ada".to_owned()),
         name: Some("Ada".to_owned()),
+        region: None,
+        isp: None,
         role: Some(Role::Host),
         grants: Grants::default(),
         exp: NOW + 60,

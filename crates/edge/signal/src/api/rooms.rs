@@ -2,12 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Extension, Json, extract::State, http::StatusCode};
+use axum::{
+    Extension, Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
 use plenum_api::{
     admin::{MuteWish, NewRoom, RoomChange, RoomDetail, RoomList, RoomSummary, VideoCodec},
     error::ErrorKind,
 };
-use plenum_host::{DEFAULT_EMPTY_TIMEOUT, ForcedCodec, Opening, RoomOptions, RoomPicture};
+use plenum_host::{DEFAULT_EMPTY_TIMEOUT, ForcedCodec, Opening, RoomOptions, RoomPicture, Who};
 use plenum_ids::{NamespaceId, RoomName};
 use plenum_room::{AdminCommand, RoomProperties};
 use serde::Deserialize;
@@ -22,7 +27,7 @@ use super::{
     refusal::{Answer, Refusal, detached},
     views,
 };
-use crate::Edge;
+use crate::{Edge, admission::made_up, far};
 
 /// What is looked at.
 pub(super) fn reading() -> OpenApiRouter<Edge> {
@@ -155,7 +160,7 @@ async fn get(State(edge): State<Edge>, At(path): At<RoomPath>) -> Answer<Json<Ro
     Ok(Json(views::room(&picture)))
 }
 
-/// Makes a room before anybody comes. It stays for `emptyTimeout` while nobody is there, now and later.
+/// Makes a room before anybody comes, at the node of a cluster where the first one would go. It stays for `emptyTimeout` while nobody is there, now and later.
 #[utoipa::path(
     post,
     path = "/rooms",
@@ -171,7 +176,7 @@ async fn open(
     State(edge): State<Edge>,
     Extension(caller): Extension<Caller>,
     Body(wish): Body<NewRoom>,
-) -> Answer<(StatusCode, Json<RoomDetail>)> {
+) -> Answer<Response> {
     if !caller.sees(&wish.namespace) {
         let reason = "this key is for another namespace";
         return Err(Refusal::new(ErrorKind::Forbidden, reason));
@@ -179,16 +184,57 @@ async fn open(
     check_new(&wish, edge.settings.max_name_length)?;
     detached(async move {
         let room = name(&wish.namespace, &wish.room);
-        let (options, opening) = resolve(wish);
-        if !edge.host.open(&room, options, opening)? {
-            let reason = "this room is there already";
-            return Err(Refusal::new(ErrorKind::Conflict, reason));
+        let by = caller.name;
+        if edge.host.cluster().is_some() {
+            if edge.has_room(&room).await {
+                return Err(is_there());
+            }
+            let way = edge.host.locate(&room, &first()).await?;
+            if let Some(node) = far::node_of(&way) {
+                info!(%room, by, %node, "room ordered at another node");
+                return Ok(far::order(&edge, node, FAR_PATH, &wish).await?);
+            }
         }
-        info!(%room, by = caller.name, "room ordered");
-        let picture = picture(&edge, &room).await?;
-        Ok((StatusCode::CREATED, Json(views::room(&picture))))
+        info!(%room, by, "room ordered");
+        open_at_once(&edge, wish).await
     })
     .await
+}
+
+/// Where other nodes have rooms opened.
+pub(super) const FAR_PATH: &str = "/api/v1/rooms";
+
+/// Opens a room that another node has placed here.
+pub(super) async fn open_here(
+    State(edge): State<Edge>,
+    Body(wish): Body<NewRoom>,
+) -> Answer<Response> {
+    detached(async move { open_at_once(&edge, wish).await }).await
+}
+
+async fn open_at_once(edge: &Edge, wish: NewRoom) -> Answer<Response> {
+    let room = name(&wish.namespace, &wish.room);
+    let (options, opening) = resolve(wish);
+    if !edge.host.open(&room, options, opening)? {
+        return Err(is_there());
+    }
+    let picture = picture(edge, &room).await?;
+    let detail = Json(views::room(&picture));
+    Ok((StatusCode::CREATED, detail).into_response())
+}
+
+fn is_there() -> Refusal {
+    Refusal::new(ErrorKind::Conflict, "this room is there already")
+}
+
+/// The first one who will come, of whom nothing is known yet.
+fn first() -> Who {
+    Who {
+        peer: made_up(),
+        remote: None,
+        hint: None,
+        viewer: false,
+    }
 }
 
 /// Longest life of an empty room: a day.

@@ -1,6 +1,6 @@
 //! Errors in the manner of either generation: a status, and the reason as text.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use axum::{
     body::Body,
@@ -8,9 +8,13 @@ use axum::{
 };
 use plenum_api::error::ErrorKind;
 use plenum_host::ConnectError;
+use plenum_ids::NodeId;
 use plenum_room::RoomError;
 
-use crate::{admission::Denied, dispatch::redirect};
+use crate::{
+    admission::{Denied, whole_seconds},
+    dispatch::redirect,
+};
 
 /// Which server's manners a broadcaster expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +29,12 @@ pub(super) struct Failure {
     kind: ErrorKind,
     reason: Cow<'static, str>,
     source: Source,
+    /// It may be done after so long.
+    slot: Option<Duration>,
     /// Where it is done instead.
     location: Option<HeaderValue>,
+    /// Who answers instead.
+    pub(super) node: Option<NodeId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +54,17 @@ impl Failure {
             kind: ErrorKind::BadRequest,
             reason: reason.into(),
             source: Source::Body,
+            slot: None,
             location: None,
+            node: None,
+        }
+    }
+
+    /// Another node answers, and the client does not notice.
+    pub(super) fn at(node: NodeId) -> Self {
+        Self {
+            node: Some(node),
+            ..Self::new(ErrorKind::Unavailable, "another node answers")
         }
     }
 
@@ -63,7 +81,9 @@ impl Failure {
             kind,
             reason: reason.into(),
             source: Source::Room,
+            slot: None,
             location: None,
+            node: None,
         }
     }
 
@@ -106,14 +126,15 @@ impl Failure {
         }
         let comes_again = self.source == Source::Door && self.kind.is_retryable();
         if comes_again || self.kind == ErrorKind::Unavailable {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+            let after = self.slot.map_or(RETRY_AFTER, whole_seconds);
+            headers.insert(header::RETRY_AFTER, after.into());
         }
         response
     }
 }
 
 /// Seconds. Load is measured each second and smoothed over a few, and broadcasters stay for minutes.
-const RETRY_AFTER: &str = "5";
+const RETRY_AFTER: u32 = 5;
 
 /// A text as answer.
 pub(super) fn text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
@@ -137,7 +158,9 @@ impl From<Denied> for Failure {
             kind: denied.kind,
             reason: denied.reason,
             source: Source::Door,
+            slot: denied.slot,
             location: None,
+            node: None,
         }
     }
 }
@@ -148,7 +171,9 @@ impl From<ConnectError> for Failure {
             kind: err.kind(),
             reason: err.to_string().into(),
             source: Source::Door,
+            slot: None,
             location: None,
+            node: None,
         }
     }
 }

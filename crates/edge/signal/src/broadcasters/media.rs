@@ -1,19 +1,21 @@
 //! Transports, producers and consumers of a broadcaster.
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
 use axum::{
     Json,
-    body::{Body, Bytes},
-    extract::{Path, State},
+    body::{Body, Bytes, to_bytes},
+    extract::{Path, Request, State},
     http::{Response, StatusCode, header, uri::Authority},
+    middleware::Next,
     response::IntoResponse as _,
 };
 use plenum_api::{error::ErrorKind, transport::TransportParametersJson};
-use plenum_ids::{ConsumerId, DataProducerId, PeerId, ProducerId, RoomName, TransportId};
+use plenum_ids::{ConsumerId, DataProducerId, NodeId, PeerId, ProducerId, RoomName, TransportId};
 use plenum_params::{
     media::MediaKind,
     rtp_parameters::RtpCapabilities,
@@ -28,7 +30,7 @@ use super::{
     registration::{created, effective},
     registry::Broadcaster,
 };
-use crate::{Edge, caller::Caller};
+use crate::{Edge, caller::Caller, far};
 
 /// The broadcaster that a path names.
 pub(super) struct Named {
@@ -80,6 +82,52 @@ impl Named {
             Generation::Newest => created(&format!("{}/{id}", caller.path()), response),
         }
     }
+}
+
+/// Requests about a broadcaster that another node has are answered by that one.
+pub(super) async fn at_its_node(
+    State(edge): State<Edge>,
+    Path(path): Path<HashMap<String, String>>,
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    let find = |name: &str| path.get(name).map_or("", String::as_str);
+    let nodes = nodes_of(&edge, find("room"), find("id"), &caller).await;
+    if nodes.is_empty() {
+        return next.run(request).await;
+    }
+    let Ok(body) = to_bytes(request.into_body(), edge.settings.max_body_size).await else {
+        return Failure::refused(ErrorKind::TooLarge, "the body is too long")
+            .response(Generation::Newest);
+    };
+    let mut answer = None;
+    for node in nodes {
+        let given = far::forward(&edge, &node, &caller, &body).await;
+        if given.status() != StatusCode::NOT_FOUND {
+            return given;
+        }
+        answer.get_or_insert(given);
+    }
+    answer.unwrap_or_else(|| {
+        Failure::not_found("broadcaster", find("id")).response(Generation::Newest)
+    })
+}
+
+/// The other nodes that may have a broadcaster, the likeliest first, if the caller may know.
+async fn nodes_of(edge: &Edge, room: &str, id: &str, caller: &Caller) -> Vec<NodeId> {
+    let Some(cluster) = edge.host.cluster().filter(|_| !caller.is_forwarded()) else {
+        return Vec::new();
+    };
+    let knock = caller.knock(room, Some(id), Door::Broadcaster);
+    let Ok((room, admission)) = edge.admit(&knock) else {
+        return Vec::new();
+    };
+    let key = (room, admission.peer);
+    if edge.broadcasters.find(&key).is_some() {
+        return Vec::new();
+    }
+    cluster.other_nodes_of(&key.0, &key.1).await
 }
 
 type OnePath = Path<(String, String)>;
@@ -180,6 +228,10 @@ fn address(edge: &Edge, caller: &Caller, info: &PlainTransportInfo) -> String {
     }
     let announced = edge.settings.broadcast.plain_address.clone();
     announced.unwrap_or_else(|| {
+        // The name that the client knows is another node's.
+        if let Some(cluster) = edge.host.cluster().filter(|_| caller.is_forwarded()) {
+            return cluster.own_host();
+        }
         // Whoever reached us under this name reaches the ports under it, too.
         host_name(caller.header(header::HOST).unwrap_or_default())
     })

@@ -31,7 +31,8 @@ use crate::{
     Edge,
     admission::made_up,
     caller::Caller,
-    dispatch::elsewhere,
+    dispatch::{answering, elsewhere},
+    far,
     guest::{self, Guest, GuestEvent},
 };
 
@@ -93,6 +94,9 @@ pub(super) async fn create(
     };
     match register(&edge, &room, &caller, registration, generation).await {
         Ok(response) => response,
+        Err(Failure {
+            node: Some(node), ..
+        }) => far::forward(&edge, &node, &caller, &body).await,
         Err(failure) => failure.response(generation),
     }
 }
@@ -114,6 +118,7 @@ async fn register(
     required(device_name, "body.device.name")?;
     let knock = caller.knock(room, Some(id), Door::Broadcaster);
     let (room, mut admission) = edge.admit(&knock)?;
+    edge.await_turn_of(caller, (&room, &admission))?;
     admission.keeps_room = false;
     let key = (room, admission.peer.clone());
     if generation == Generation::Newest && !edge.has_room(&key.0).await {
@@ -131,6 +136,9 @@ async fn register(
     let follows = caller.find("redirects").is_some_and(|left| left != "0");
     if let Some(location) = elsewhere(&way, caller).filter(|_| follows) {
         return Err(Failure::elsewhere(location));
+    }
+    if let Some(node) = answering(&way, caller) {
+        return Err(Failure::at(node));
     }
     let (guest, events) = enter(edge, way, admission).await?;
     let peers = match generation {

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     Edge,
+    leaving::Departure,
     metrics::{Stage, Stages},
     protoo::{
         message::{Incoming, Refusal, error_response},
@@ -139,8 +140,10 @@ impl Client {
         self.enter().await;
         let mut ending = self.edge.host.ending();
         let mut end_told = false;
+        let mut departure = Departure::default();
         loop {
             let end = *ending.borrow();
+            departure.look(end, self.session.is_relayed(), Instant::now());
             if let (Some(after), false) = (end, end_told) {
                 self.link.tell(&outgoing::draining(after));
                 end_told = true;
@@ -164,6 +167,7 @@ impl Client {
                     }
                 }
                 () = at(move_deadline) => return Err(Ending::Stayed),
+                () = at(departure.at()) => return Err(Ending::Session(SessionEnd::Shutdown)),
                 () = at(resume_by) => return Err(Ending::Gone),
                 Ok(()) = ending.changed() => {}
             }

@@ -7,13 +7,15 @@ use std::{
 };
 
 use aws_lc_rs::rand;
-use axum::extract::ws::WebSocket;
+use plenum_ids::NodeId;
 use tokio::sync::mpsc;
+
+use crate::protoo::wire::Socket;
 
 /// A socket that comes for a session.
 #[derive(Debug)]
 pub(crate) struct Resumption {
-    pub(super) socket: WebSocket,
+    pub(super) socket: Socket,
     /// The last frame that the client has seen.
     pub(super) seen: u64,
 }
@@ -30,8 +32,12 @@ type Token = [u8; TOKEN_BYTES];
 const TOKEN_BYTES: usize = 20;
 
 impl Sessions {
-    /// Makes a session known, as long as the result lives; `None`: the system has no random numbers.
-    pub(crate) fn register(&self) -> Option<(Ticket, mpsc::Receiver<Resumption>)> {
+    /// Makes a session known, as long as the result lives; `None`: the system has no random numbers. In a cluster its token says
+    /// at which node it is, so that it can be resumed through any other.
+    pub(crate) fn register(
+        &self,
+        node: Option<&NodeId>,
+    ) -> Option<(Ticket, mpsc::Receiver<Resumption>)> {
         let mut token = [0; TOKEN_BYTES];
         rand::fill(&mut token).ok()?;
         // Who comes while another one is being taken in comes too often.
@@ -39,7 +45,10 @@ impl Sessions {
         self.lock().insert(token, sender);
         let ticket = Ticket {
             token,
-            text: write(&token),
+            text: match node {
+                Some(node) => format!("{node}.{}", write(&token)),
+                None => write(&token),
+            },
             sessions: self.clone(),
         };
         Some((ticket, resumptions))
@@ -47,6 +56,7 @@ impl Sessions {
 
     /// The way to a session; `None`: there is none (any more) for this token.
     pub(crate) fn find(&self, token: &str) -> Option<mpsc::Sender<Resumption>> {
+        let (_, token) = parted(token);
         self.lock().get(&parse(token)?).cloned()
     }
 
@@ -85,6 +95,14 @@ impl Drop for Ticket {
     }
 }
 
+/// The node that a token names, if it does, and the rest of it.
+pub(super) fn parted(token: &str) -> (Option<NodeId>, &str) {
+    match token.rsplit_once('.') {
+        Some((node, token)) => (Some(node.into()), token),
+        None => (None, token),
+    }
+}
+
 fn write(token: &Token) -> String {
     let digits = token.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
@@ -112,8 +130,8 @@ mod tests {
     #[test]
     fn a_session_is_found_by_its_token_as_long_as_it_lives() {
         let sessions = Sessions::default();
-        let (ticket, _resumptions) = sessions.register().expect("random");
-        let (other, _others) = sessions.register().expect("random");
+        let (ticket, _resumptions) = sessions.register(None).expect("random");
+        let (other, _others) = sessions.register(None).expect("random");
         let text = ticket.text().to_owned();
         assert_ne!(text, other.text());
         assert!(sessions.find(&text).is_some());
@@ -123,9 +141,18 @@ mod tests {
     }
 
     #[test]
+    fn a_token_says_at_which_node_its_session_is() {
+        let sessions = Sessions::default();
+        let node = NodeId::from("fra.1");
+        let (ticket, _resumptions) = sessions.register(Some(&node)).expect("random");
+        assert_eq!(parted(ticket.text()).0, Some(node));
+        assert!(sessions.find(ticket.text()).is_some());
+    }
+
+    #[test]
     fn what_is_no_token_finds_nothing() {
         let sessions = Sessions::default();
-        let (ticket, _resumptions) = sessions.register().expect("random");
+        let (ticket, _resumptions) = sessions.register(None).expect("random");
         let text = ticket.text();
         for wrong in [
             "",
@@ -142,7 +169,7 @@ mod tests {
     #[test]
     fn tokens_are_not_logged() {
         let sessions = Sessions::default();
-        let (ticket, _resumptions) = sessions.register().expect("random");
+        let (ticket, _resumptions) = sessions.register(None).expect("random");
         assert!(!format!("{sessions:?}").contains(ticket.text()));
     }
 }

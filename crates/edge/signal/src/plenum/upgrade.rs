@@ -1,6 +1,10 @@
 //! From an HTTP request to a session of our own dialect, or to a refusal.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -15,24 +19,28 @@ use plenum_api::{
     error::ErrorKind,
     plenum::{CloseWord, Redirect},
 };
-use plenum_host::Way;
+use plenum_host::{ConnectError, Tunnel, Way};
+use plenum_ids::NodeId;
 use plenum_room::{Admission, Door};
 use serde::Deserialize;
 use serde_json::json;
-use tracing::{Instrument as _, debug, info_span};
+use tokio::time::timeout;
+use tracing::{Instrument as _, Span, debug, info_span};
 
 use super::{
     client::Client,
     closing::{SERVICE_RESTART, no_session},
     moving::Home,
     outgoing::come_back,
-    sessions::Resumption,
+    sessions::{Resumption, parted},
 };
 use crate::{
     Edge,
     admission::{Denied, Knock, bearer},
+    far::{self, Entering, Opening},
+    leaving,
     metrics::Stages,
-    protoo::wire::Wire,
+    protoo::wire::{Socket, Wire},
     reply::refuse,
 };
 
@@ -58,7 +66,7 @@ pub(crate) async fn upgrade(
         return deny(edge, websocket, &Denied::new(ErrorKind::BadRequest, reason));
     };
     if let Some(token) = &target.resume {
-        return resume(edge, websocket, token, target.seq);
+        return resume(edge, websocket, token, target.seq).await;
     }
     let knock = Knock {
         token: bearer(headers, uri.query()),
@@ -88,7 +96,10 @@ pub(crate) async fn upgrade(
             match home.locate().await {
                 Ok(way) => match way.redirect() {
                     Some(url) if target.redirects > 0 => redirect(edge, websocket, url, &way),
-                    _ => enter(edge, websocket, home, way).await,
+                    _ => match far::node_of(&way) {
+                        Some(node) => enter_elsewhere(edge, websocket, home, (node, &way)).await,
+                        None => enter(edge, websocket, home, way).await,
+                    },
                 },
                 Err(err) => {
                     debug!(room = %home.room, peer = %home.admission.peer, %err, "not let in");
@@ -102,6 +113,9 @@ pub(crate) async fn upgrade(
 }
 
 const SUB_PROTOCOL: &str = "plenum";
+
+/// A node that lives answers over its link in some round trips. A machine that is gone is not waited for: its client begins anew.
+const FOUND_WITHIN: Duration = Duration::from_secs(3);
 
 /// Where a client wants to go, from the query.
 #[derive(Debug, Deserialize)]
@@ -128,7 +142,7 @@ async fn enter(edge: &Edge, websocket: WebSocketUpgrade, home: Home, way: Way) -
             return deny(edge, websocket, &err.into());
         }
     };
-    let Some(ticket) = edge.sessions.register() else {
+    let Some(ticket) = edge.sessions.register(edge.node()) else {
         let reason = "the system has no random numbers";
         return deny(edge, websocket, &Denied::new(ErrorKind::Internal, reason));
     };
@@ -142,6 +156,46 @@ async fn enter(edge: &Edge, websocket: WebSocketUpgrade, home: Home, way: Way) -
             Client::new(edge, wire, ticket, (home, session), stages)
                 .run()
                 .await;
+            drop(open);
+        }
+        .instrument(span)
+    })
+}
+
+/// The room is at another node, which serves the client; this one has its socket.
+async fn enter_elsewhere(
+    edge: &Edge,
+    websocket: WebSocketUpgrade,
+    home: Home,
+    (node, way): (&NodeId, &Way),
+) -> Response<Body> {
+    let span = info_span!("peer", room = %home.room, peer = %home.admission.peer);
+    let opening = Opening::Enter(Box::new(Entering {
+        room: home.room,
+        admission: home.admission,
+        because: way.reasons().to_vec(),
+    }));
+    match far::open(&edge.host, node, &opening).await {
+        Ok(tunnel) => pass_on(edge, websocket, tunnel, span),
+        Err(err) => {
+            debug!(parent: &span, %err, "not let in");
+            edge.metrics.note_refusal(err);
+            deny(edge, websocket, &err.into())
+        }
+    }
+}
+
+fn pass_on(edge: &Edge, websocket: WebSocketUpgrade, tunnel: Tunnel, span: Span) -> Response<Body> {
+    let open = edge.count_connection();
+    let ending = edge.host.ending();
+    websocket.on_upgrade(move |socket| {
+        async move {
+            debug!("served by another node");
+            tokio::select! {
+                () = far::pass_on(socket, tunnel) => {}
+                // Without a word: it goes on through another node.
+                () = leaving::due(ending) => {}
+            }
             drop(open);
         }
         .instrument(span)
@@ -168,24 +222,53 @@ fn redirect(edge: &Edge, websocket: WebSocketUpgrade, url: &str, way: &Way) -> R
     })
 }
 
-fn resume(edge: &Edge, websocket: WebSocketUpgrade, token: &str, seen: u64) -> Response<Body> {
+async fn resume(
+    edge: &Edge,
+    websocket: WebSocketUpgrade,
+    token: &str,
+    seen: u64,
+) -> Response<Body> {
+    let (node, _) = parted(token);
+    if let Some(node) = node.filter(|node| edge.node() != Some(node)) {
+        let opening = Opening::Resume {
+            token: token.to_owned(),
+            seen,
+        };
+        let opening = timeout(FOUND_WITHIN, far::open(&edge.host, &node, &opening)).await;
+        return match opening.unwrap_or(Err(ConnectError::Unreachable)) {
+            Ok(tunnel) => pass_on(edge, websocket, tunnel, info_span!("resumed")),
+            // Another node leads there.
+            Err(err @ ConnectError::ShuttingDown) => Denied::from(err).response(),
+            // The node with the session is gone: there is nothing to go on with.
+            Err(err) => {
+                debug!(%node, %err, "no way to a session");
+                let settings = Arc::clone(&edge.settings);
+                websocket.on_upgrade(move |socket| async move {
+                    close(socket.into(), &settings).await;
+                })
+            }
+        };
+    }
     let session = edge.sessions.find(token);
     let settings = Arc::clone(&edge.settings);
     websocket.on_upgrade(move |socket| async move {
-        let resumption = Resumption { socket, seen };
+        let resumption = Resumption {
+            socket: socket.into(),
+            seen,
+        };
         let left = match session {
             Some(session) => session.try_send(resumption).err(),
-            None => return close(resumption, &settings).await,
+            None => return close(resumption.socket, &settings).await,
         };
         // It has ended just now, or somebody else comes at the same time.
         if let Some(left) = left {
-            close(left.into_inner(), &settings).await;
+            close(left.into_inner().socket, &settings).await;
         }
     })
 }
 
-async fn close(resumption: Resumption, settings: &crate::Settings) {
-    let wire = Wire::new(resumption.socket, settings);
+pub(super) async fn close(socket: Socket, settings: &crate::Settings) {
+    let wire = Wire::new(socket, settings);
     let (code, reason) = no_session();
     wire.close(code, reason).await;
 }

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     Edge,
+    leaving::Departure,
     metrics::{Stage, Stages},
 };
 pub(crate) use moving::Door;
@@ -110,8 +111,10 @@ impl Connection {
         }
         let mut ending = self.moves.ending();
         let mut end_told = false;
+        let mut departure = Departure::default();
         loop {
             let end = *ending.borrow();
+            departure.look(end, self.session.is_relayed(), Instant::now());
             if let (Some(after), true, false) = (end, self.moves.is_able(), end_told) {
                 self.wire.send(classic::draining_notification(after))?;
                 end_told = true;
@@ -132,6 +135,7 @@ impl Connection {
                     }
                 }
                 () = at(move_deadline) => return Ok(Ending::Stayed),
+                () = at(departure.at()) => return Ok(Ending::Session(SessionEnd::Shutdown)),
                 Ok(()) = ending.changed() => {}
             }
         }

@@ -17,12 +17,48 @@ use tokio::{
 };
 use tracing::debug;
 
-use crate::{Settings, rate::TokenBucket};
+use crate::{
+    Settings,
+    far::{self, Far},
+    rate::TokenBucket,
+};
+
+/// Where a client's WebSocket is.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    /// At this node.
+    Here(Box<WebSocket>),
+    /// At another one, which passes on all that is said.
+    There(Far),
+}
+
+impl From<WebSocket> for Socket {
+    fn from(socket: WebSocket) -> Self {
+        Self::Here(Box::new(socket))
+    }
+}
+
+/// What comes from a socket.
+#[derive(Debug)]
+enum Incoming {
+    Here(SplitStream<WebSocket>),
+    There(far::Incoming),
+}
+
+impl Incoming {
+    /// Loses nothing when cancelled.
+    async fn next(&mut self) -> Option<Result<Message, axum::Error>> {
+        match self {
+            Self::Here(stream) => stream.next().await,
+            Self::There(incoming) => incoming.next().await.map(Ok),
+        }
+    }
+}
 
 /// Writing is a task of its own, so that a client that does not read never stops us from reading, noticing its death,
 /// or serving the room.
 pub(crate) struct Wire {
-    stream: SplitStream<WebSocket>,
+    stream: Incoming,
     queue: mpsc::Sender<Message>,
     writer: JoinHandle<()>,
     bucket: TokenBucket,
@@ -53,14 +89,24 @@ pub(crate) enum Lost {
 }
 
 impl Wire {
-    pub(crate) fn new(socket: WebSocket, settings: &Settings) -> Self {
-        let (sink, stream) = socket.split();
+    pub(crate) fn new(socket: impl Into<Socket>, settings: &Settings) -> Self {
         let (queue, waiting) = mpsc::channel(settings.outgoing_queue.max(1));
+        let (stream, writer) = match socket.into() {
+            Socket::Here(socket) => {
+                let (sink, stream) = (*socket).split();
+                (Incoming::Here(stream), tokio::spawn(write(sink, waiting)))
+            }
+            Socket::There(far) => {
+                let (incoming, outgoing) = far.split();
+                let writer = tokio::spawn(outgoing.write(waiting));
+                (Incoming::There(incoming), writer)
+            }
+        };
         let now = Instant::now();
         Self {
             stream,
             queue,
-            writer: tokio::spawn(write(sink, waiting)),
+            writer,
             bucket: TokenBucket::new(
                 settings.message_rate,
                 settings.message_burst,
@@ -202,7 +248,7 @@ const LEAVING: [u16; 3] = [1000, 1001, 1005];
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 async fn next_frame(
-    stream: &mut SplitStream<WebSocket>,
+    stream: &mut Incoming,
     readable_at: Instant,
 ) -> Option<Result<Message, axum::Error>> {
     if readable_at > Instant::now() {

@@ -75,6 +75,9 @@ impl Drop for Stay {
 /// is empty.
 const EMPTY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Of whoever has to wait and is not told for how long.
+const TURN: Duration = Duration::from_secs(1);
+
 /// How long a page may be open without being in a room. People leave it open and have lunch.
 const IDLE_LIMIT: Duration = Duration::from_hours(1);
 
@@ -235,6 +238,7 @@ impl Visitor {
         if !self.edge.has_room(&room).await {
             return Err("Room does not exist".to_owned());
         }
+        self.await_turn(&room, &admission.peer).await;
         let me = admission.peer.clone();
         let name = admission.name.clone().unwrap_or(name);
         let admission = Admission {
@@ -264,6 +268,13 @@ impl Visitor {
         let info = stay.info(&peers);
         self.stay = Some(stay);
         Ok(info)
+    }
+
+    /// Pages do not know how to come again: whoever is to wait does so here.
+    async fn await_turn(&self, room: &RoomName, peer: &PeerId) {
+        while let Err(denied) = self.edge.await_turn(room, peer) {
+            sleep(denied.slot.unwrap_or(TURN)).await;
+        }
     }
 
     async fn room_info(&self) -> Result<serde_json::Value, String> {

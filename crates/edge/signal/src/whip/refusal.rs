@@ -1,6 +1,6 @@
 //! What is answered instead of a session.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use axum::{
     body::Body,
@@ -8,9 +8,13 @@ use axum::{
 };
 use plenum_api::error::ErrorKind;
 use plenum_host::ConnectError;
+use plenum_ids::NodeId;
 use plenum_room::RoomError;
 
-use crate::{admission::Denied, dispatch::redirect};
+use crate::{
+    admission::{Denied, whole_seconds},
+    dispatch::redirect,
+};
 
 /// Why there is no session, or why it does not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,12 +23,16 @@ pub(crate) struct Refusal {
     pub(crate) reason: Cow<'static, str>,
     /// The same request may succeed after some seconds.
     retry: bool,
+    /// After so many.
+    slot: Option<Duration>,
     /// Where it succeeds instead.
     location: Option<HeaderValue>,
+    /// Who answers instead.
+    pub(crate) node: Option<NodeId>,
 }
 
 /// Seconds. Players ask again for what is not published yet; encoders come back when the server is less busy.
-const RETRY_AFTER: &str = "2";
+const RETRY_AFTER: u32 = 2;
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Self {
@@ -32,7 +40,9 @@ impl Refusal {
             status,
             reason: reason.into(),
             retry: status == StatusCode::SERVICE_UNAVAILABLE,
+            slot: None,
             location: None,
+            node: None,
         }
     }
 
@@ -41,6 +51,14 @@ impl Refusal {
         Self {
             location: Some(location),
             ..Self::new(StatusCode::TEMPORARY_REDIRECT, "another node takes it")
+        }
+    }
+
+    /// Another node answers, and the client does not notice.
+    pub(crate) fn at(node: NodeId) -> Self {
+        Self {
+            node: Some(node),
+            ..Self::new(StatusCode::BAD_GATEWAY, "another node answers")
         }
     }
 
@@ -74,7 +92,8 @@ impl Refusal {
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         headers.insert(header::CONTENT_TYPE, text);
         if self.retry {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+            let after = self.slot.map_or(RETRY_AFTER, whole_seconds);
+            headers.insert(header::RETRY_AFTER, after.into());
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -85,7 +104,10 @@ impl Refusal {
 
 impl From<Denied> for Refusal {
     fn from(denied: Denied) -> Self {
-        Self::of(denied.kind, denied.reason)
+        Self {
+            slot: denied.slot,
+            ..Self::of(denied.kind, denied.reason)
+        }
     }
 }
 

@@ -5,11 +5,12 @@ use axum::{
     extract::{Path, State},
     http::{HeaderValue, Response, StatusCode, header},
 };
+use plenum_ids::NodeId;
 use plenum_room::{PeerReply, PeerRequest};
 use plenum_sdp::Fragment;
 
 use super::{FRAGMENT, refusal::Refusal, sessions::Held};
-use crate::{Edge, caller::Caller};
+use crate::{Edge, caller::Caller, far};
 
 /// Candidates, or new credentials.
 pub(super) async fn change(
@@ -18,6 +19,9 @@ pub(super) async fn change(
     caller: Caller,
     body: Bytes,
 ) -> Response<Body> {
+    if let Some(node) = elsewhere(&edge, &id, &caller) {
+        return far::forward(&edge, &node, &caller, &body).await;
+    }
     match patch(&edge, &id, &caller, &body).await {
         Ok(response) => response,
         Err(refusal) => refusal.response(),
@@ -25,11 +29,28 @@ pub(super) async fn change(
 }
 
 /// The client goes.
-pub(super) async fn end(State(edge): State<Edge>, Path(id): Path<String>) -> Response<Body> {
+pub(super) async fn end(
+    State(edge): State<Edge>,
+    Path(id): Path<String>,
+    caller: Caller,
+    body: Bytes,
+) -> Response<Body> {
+    if let Some(node) = elsewhere(&edge, &id, &caller) {
+        return far::forward(&edge, &node, &caller, &body).await;
+    }
     match edge.http_sessions.remove(&id) {
         Some(_) => Response::new(Body::empty()),
         None => unknown().response(),
     }
+}
+
+/// The node that has a session, if that is another one which lives.
+fn elsewhere(edge: &Edge, id: &str, caller: &Caller) -> Option<NodeId> {
+    let cluster = edge.host.cluster().filter(|_| !caller.is_forwarded())?;
+    let (node, _) = id.rsplit_once('.')?;
+    let node = NodeId::from(node);
+    let is_other = node != cluster.me().node && cluster.is_alive(&node);
+    is_other.then_some(node)
 }
 
 fn unknown() -> Refusal {

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use plenum_ids::TransportId;
+use plenum_ids::{NodeId, TransportId};
 use plenum_params::transport::WebRtcTransportInfo;
 use plenum_sdp::Credentials;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
@@ -68,9 +68,10 @@ impl Sessions {
         self.lock().len() >= self.most
     }
 
-    /// Adds a session; `None`: there are too many. The receiver completes when a client has ended it.
+    /// Adds a session, whose URL says in a cluster at which node it is; `None`: there are too many. The receiver completes when a client has ended it.
     pub(crate) fn add(
         &self,
+        node: Option<&NodeId>,
         guest: Guest,
         (transport, info): (TransportId, Box<WebRtcTransportInfo>),
         section: (&'static str, String),
@@ -90,6 +91,10 @@ impl Sessions {
         };
         // 122 random bits: whoever knows it was told.
         let id = TransportId::random().to_string();
+        let id = match node {
+            Some(node) => format!("{node}.{id}"),
+            None => id,
+        };
         let mut by_id = self.lock();
         if by_id.len() >= self.most {
             return None;

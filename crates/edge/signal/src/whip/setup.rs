@@ -21,7 +21,7 @@ use super::{Created, SDP, refusal::Refusal, sessions::Place};
 use crate::{
     Edge,
     caller::Caller,
-    dispatch::elsewhere,
+    dispatch::{answering, elsewhere},
     edge::OpenConnection,
     guest::{self, Guest, GuestEvent},
 };
@@ -111,11 +111,15 @@ impl Newcomer {
         if edge.http_sessions.is_full() {
             return Err(too_many());
         }
+        edge.await_turn_of(caller, (&room, &admission))?;
         let (peer, name) = (admission.peer.clone(), admission.name.clone());
         let way = edge.host.locate(&room, &Who::from(&admission)).await;
         let way = way.inspect_err(|err| edge.metrics.note_refusal(*err))?;
         if let Some(location) = elsewhere(&way, caller) {
             return Err(Refusal::elsewhere(location));
+        }
+        if let Some(node) = answering(&way, caller) {
+            return Err(Refusal::at(node));
         }
         let entered = guest::enter_by(&edge.host, way, admission).await;
         let (guest, events) = entered.inspect_err(|err| edge.metrics.note_refusal(*err))?;
@@ -177,6 +181,7 @@ impl Newcomer {
         let answer = Answer::new(number, offer, &transport.1, sections).write();
         let first = offer.sections.first().ok_or_else(unexpected)?;
         let added = edge.http_sessions.add(
+            edge.node(),
             self.guest.clone(),
             transport,
             (first.kind.as_str(), first.mid.clone()),

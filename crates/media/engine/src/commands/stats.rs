@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use plenum_ids::{ConsumerId, ProducerId, TransportId};
-use plenum_params::stats::{ConsumerStats, StreamStats, TransportStats, WorkerStats};
+use plenum_params::stats::{
+    ConsumerStats, StreamStats, TransportBitrate, TransportStats, WorkerStats,
+};
 
 use super::Result;
 use crate::engine::Engine;
@@ -13,6 +15,14 @@ impl Engine {
     pub fn transport_stats(&self, now: Instant, id: TransportId) -> Result<TransportStats> {
         let key = self.transport_key(id)?;
         Ok(self.transports[key].stats(now, &self.sockets))
+    }
+
+    /// What goes through all transports of rooms.
+    pub fn transport_bitrates(&self, now: Instant) -> Vec<TransportBitrate> {
+        let transports = self.transports.iter().map(|(_, transport)| transport);
+        let of_rooms = transports.filter(|transport| transport.router.is_some());
+        let bitrates = of_rooms.map(|transport| transport.bitrate(now));
+        bitrates.collect()
     }
 
     /// Counters of a producer's streams.

@@ -127,6 +127,20 @@ impl Line {
     }
 }
 
+/// What arrives by these parameters.
+pub(crate) fn stream(parameters: &Value) -> ReceiveStream {
+    let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
+    let (encoding, codec) = (&parameters["encodings"][0], &parameters["codecs"][0]);
+    let payload_type = number(&codec["payloadType"]).expect("a number");
+    let mut stream = ReceiveStream::new(
+        number(&encoding["ssrc"]).expect("consumers have one"),
+        number(&encoding["rtx"]["ssrc"]),
+        payload_type.try_into().expect("7 bits"),
+    );
+    stream.clock_rate = number(&codec["clockRate"]).expect("a number");
+    stream
+}
+
 fn info(transport: &Value) -> WebRtcTransportInfo {
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     let candidate = &transport["iceCandidates"][0];
@@ -267,16 +281,8 @@ impl Running {
     fn listen(&mut self, consumer: &Value) {
         let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
         let parameters = &consumer["rtpParameters"];
-        let encoding = &parameters["encodings"][0];
-        let ssrc = number(&encoding["ssrc"]).expect("consumers have one");
-        let codec = &parameters["codecs"][0];
-        let payload_type = number(&codec["payloadType"]).expect("a number");
-        let mut stream = ReceiveStream::new(
-            ssrc,
-            number(&encoding["rtx"]["ssrc"]),
-            payload_type.try_into().expect("7 bits"),
-        );
-        stream.clock_rate = number(&codec["clockRate"]).expect("a number");
+        let stream = stream(parameters);
+        let ssrc = stream.ssrc;
         let extensions = parameters["headerExtensions"].as_array().into_iter();
         let feedback = extensions.flatten().find(|extension| {
             let uri = extension["uri"].as_str();

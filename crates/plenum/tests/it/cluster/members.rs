@@ -38,6 +38,8 @@ impl Member {
             .find_map(|it| it.strip_prefix("workers.count="));
         let workers = own.map_or(WORKERS, |own| own.parse().expect("a number"));
         arguments.extend(["--workers".to_owned(), workers.to_string()]);
+        // What a test says counts more.
+        arguments.extend(HASTE.map(str::to_owned));
         // Its media ports stay with it when it comes back.
         arguments.extend(rtc_ports_each(workers, 4));
         let own = [
@@ -79,7 +81,7 @@ impl Member {
                 inside
             }
         };
-        process.args(&self.arguments).args(HASTE).kill_on_drop(true);
+        process.args(&self.arguments).kill_on_drop(true);
         let mut process = away_from_settings(process);
         if let Some(clock) = &self.clock {
             process.envs(clocks::environment(clock));
@@ -144,6 +146,13 @@ impl Member {
         let mut node = self.node.take().expect("it runs");
         node.signal("KILL");
         node.ended().await;
+    }
+
+    /// As service managers do it. It goes on for a while.
+    pub(crate) fn terminate(&mut self) -> Node {
+        let node = self.node.take().expect("it runs");
+        node.signal("TERM");
+        node
     }
 
     /// All processes of the node stand still, or go on.

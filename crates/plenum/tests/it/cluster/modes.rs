@@ -211,6 +211,38 @@ async fn the_whole_world() {
     .await;
 }
 
+/// The settings of the `ConfigMap`, as a file.
+fn config_map(dir: &Path) -> PathBuf {
+    let manifest = root().join("deploy/kubernetes/plenum.yaml");
+    let manifest = std::fs::read_to_string(manifest).expect("in the tree");
+    let (_, after) = manifest.split_once("  plenum.toml: |\n").expect("settings");
+    let lines = after.lines();
+    let settings = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
+    let settings = settings.map(|line| line.strip_prefix("    ").unwrap_or_default());
+    let settings: Vec<_> = settings.collect();
+    assert!(settings.len() > 20, "{settings:?}");
+    let file = dir.join("plenum.toml");
+    std::fs::write(&file, settings.join("\n")).expect("written");
+    file
+}
+
+#[tokio::test]
+async fn pods() {
+    let _turn = TURNS.acquire().await.expect("never closed");
+    let redis = guarded_redis().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let settings = [
+        format!("cluster.redis={}", redis.url()),
+        secret(dir.path()),
+        password(dir.path()),
+        // One machine for each.
+        "metrics.port=0".to_owned(),
+    ];
+    let file = config_map(dir.path());
+    let file = file.to_str().expect("text");
+    two_meet([file; 2], [0, 1], &settings).await;
+}
+
 #[tokio::test]
 async fn one_command_starts_a_cluster_and_takes_it_down_again() {
     let _turn = TURNS.acquire().await.expect("never closed");

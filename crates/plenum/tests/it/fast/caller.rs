@@ -195,6 +195,22 @@ impl Caller {
         self.socket = None;
     }
 
+    /// Reads until the socket is gone, without a word.
+    pub(crate) async fn lost(&mut self) {
+        let losing = async {
+            let socket = self.socket.as_mut().expect("connected");
+            while let Some(Ok(frame)) = socket.next().await {
+                assert!(!frame.is_close(), "closed: {frame:?}");
+                if let Message::Text(text) = frame {
+                    let message: Value = serde_json::from_str(&text).expect("JSON");
+                    self.seen = message["seq"].as_u64().unwrap_or(self.seen);
+                }
+            }
+        };
+        timeout(PATIENCE, losing).await.expect("lost in time");
+        self.socket = None;
+    }
+
     /// Comes back on another socket, also while there is one; what that one still brings is not read.
     pub(crate) async fn resume(&mut self) -> Value {
         let before = self
@@ -203,6 +219,11 @@ impl Caller {
         let resumed = self.notified("resumed").await;
         drop(before);
         resumed
+    }
+
+    /// From now on it connects to another node.
+    pub(crate) const fn turn_to(&mut self, port: u16) {
+        self.port = port;
     }
 
     /// Another socket for the session of `before`, which stays as it is.

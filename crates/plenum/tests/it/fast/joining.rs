@@ -3,13 +3,12 @@
 use std::{collections::HashSet, time::Duration};
 
 use plenum_rtp::RtpHeader;
-use plenum_testkit::peer::ReceiveStream;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{interval, timeout};
 
 use super::caller::Caller;
 use crate::{
-    bot::media::Line,
+    bot::media::{Line, stream},
     client::{Client, chromium_audio, chromium_simulcast, join},
     node::{Node, PATIENCE},
     webinar::publisher::Publisher,
@@ -78,20 +77,6 @@ async fn media_flows_after_two_turns_of_the_client() {
             .expect("counted");
         assert!(count >= 1, "{stage}");
     }
-}
-
-/// What arrives by these parameters.
-fn stream(parameters: &Value) -> ReceiveStream {
-    let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
-    let (encoding, codec) = (&parameters["encodings"][0], &parameters["codecs"][0]);
-    let payload_type = number(&codec["payloadType"]).expect("a number");
-    let mut stream = ReceiveStream::new(
-        number(&encoding["ssrc"]).expect("consumers have one"),
-        number(&encoding["rtx"]["ssrc"]),
-        payload_type.try_into().expect("7 bits"),
-    );
-    stream.clock_rate = number(&codec["clockRate"]).expect("a number");
-    stream
 }
 
 #[tokio::test]

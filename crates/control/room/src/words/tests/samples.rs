@@ -316,6 +316,8 @@ impl Samples {
             grants: self.grants(),
             role: self.maybe(Self::role),
             remote: self.maybe(|it| it.address().ip()),
+            region: self.maybe(Self::text),
+            isp: self.maybe(Self::text),
             door: self.one_of(&doors),
             keeps_room: self.flag(),
             catalog: self.flag(),
