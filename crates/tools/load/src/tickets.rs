@@ -103,6 +103,8 @@ impl Office {
             room: room.to_owned(),
             peer: Some(peer.to_owned()),
             name: None,
+            region: None,
+            isp: None,
             role: None,
             grants: Grants::default(),
             exp: self.expires,
