@@ -152,7 +152,7 @@ impl Forwarding {
     fn switch(&mut self) -> Result<Cost> {
         let start = thread_cpu_time();
         let first = self.frames % SWITCH_EVERY;
-        for index in (first..self.receivers.len()).step_by(SWITCH_EVERY) {
+        for index in (first..self.receivers.count()).step_by(SWITCH_EVERY) {
             let turn = index + self.frames / SWITCH_EVERY;
             let layers = Layers {
                 spatial: (turn % publisher::STREAMS) as u8,

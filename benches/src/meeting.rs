@@ -4,7 +4,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -43,6 +43,8 @@ pub struct Meeting {
     overhead: usize,
     /// How long the loop waits before it takes what has come.
     window: Duration,
+    /// When the meeting began, and how long it lasts so far.
+    origin: Instant,
     time: Duration,
 }
 
@@ -133,6 +135,7 @@ impl Meeting {
             transport_number: 0,
         };
         let meeting = Self {
+            origin: now,
             node: Node::new(engine, now, socket),
             score: Score::new(count),
             members: (0..count).map(member).collect(),
@@ -164,13 +167,12 @@ impl Meeting {
     /// Lets so much time pass; `expected` datagrams have arrived at `sink` before, and after.
     pub fn play(&mut self, time: Duration, sink: &Sink, expected: &mut u64) -> Result<Span> {
         let until = self.time + time;
-        let origin = self.node.now - self.time;
         let hearers = self.members.len() as u64 - 1;
         let mut span = Span::default();
         while self.score.next_at() < until {
             let turn = self.score.take_within(self.window);
             self.time = turn.last().map_or(self.time, |note| note.at);
-            let mut cost = self.node.pass(origin + self.time);
+            let mut cost = self.node.pass(self.origin + self.time);
             for note in &turn {
                 self.publish(note, sink)?;
             }
@@ -188,7 +190,7 @@ impl Meeting {
             }
         }
         self.time = self.time.max(until);
-        let cost = self.node.pass(origin + self.time);
+        let cost = self.node.pass(self.origin + self.time);
         span.missing += arrive(sink, expected, cost.datagrams);
         span.cost.add(cost);
         Ok(span)

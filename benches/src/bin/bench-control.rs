@@ -44,7 +44,7 @@ struct Figures {
     create_and_consume_per_second: f64,
     /// Processor time of the worker alone, microseconds.
     worker_us_per_transport: f64,
-    idle_bytes: u64,
+    idle_bytes: f64,
     bytes_per_peer: f64,
     bytes_per_consumer: f64,
 }
@@ -81,7 +81,7 @@ fn main() -> Result<()> {
     );
     println!(
         "worker, idle           {:>8.1} MiB",
-        figures.idle_bytes as f64 / 1_048_576.0
+        figures.idle_bytes / 1_048_576.0
     );
     println!(
         "a peer with {SUBSCRIPTIONS} consumers {:>6.1} KiB",
@@ -158,7 +158,7 @@ async fn weigh(worker: &Worker, figures: &mut Figures) -> Result<()> {
         consumers.extend(consume(peer, bench.producer, SUBSCRIPTIONS).await?);
     }
     let with = memory().await?;
-    figures.idle_bytes = idle as u64;
+    figures.idle_bytes = idle;
     figures.bytes_per_peer = (with - empty) / PEERS as f64;
     figures.bytes_per_consumer = (with - without) / consumers.len() as f64;
     Ok(())

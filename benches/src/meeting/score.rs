@@ -38,13 +38,23 @@ pub(super) struct Note {
     pub(super) len: usize,
 }
 
+/// Where somebody's stream is in its trace.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Upcoming {
+    at: Duration,
+    member: usize,
+    kind: usize,
+    index: usize,
+    /// How often the trace has been played.
+    played: u32,
+}
+
 /// All packets of everybody, in order of time.
 #[derive(Clone)]
 pub(super) struct Score {
     traces: Arc<[Vec<TracePacket>; 2]>,
     count: usize,
-    /// Time of the next packet, whose, of what kind, where in the trace, how often it has been played.
-    next: BinaryHeap<Reverse<(Duration, usize, usize, usize, u32)>>,
+    next: BinaryHeap<Reverse<Upcoming>>,
     /// When a member's silence was last interrupted.
     last_comfort: Vec<Duration>,
 }
@@ -59,8 +69,14 @@ impl Score {
         for member in 0..count {
             for (kind, frame) in FRAME.into_iter().enumerate() {
                 // The golden ratio spreads any number of members.
-                let phase = (member as f64 * 0.618_034).fract();
-                next.push(Reverse((frame.mul_f64(phase), member, kind, 0, 0)));
+                let phase = (member * 618 % 1000) as u32;
+                next.push(Reverse(Upcoming {
+                    at: frame * phase / 1000,
+                    member,
+                    kind,
+                    index: 0,
+                    played: 0,
+                }));
             }
         }
         Self {
@@ -75,7 +91,7 @@ impl Score {
     pub(super) fn next_at(&self) -> Duration {
         self.next
             .peek()
-            .map_or(Duration::MAX, |Reverse(next)| next.0)
+            .map_or(Duration::MAX, |Reverse(next)| next.at)
     }
 
     /// The next packet, and all within so much time after it.
@@ -90,18 +106,28 @@ impl Score {
 
     /// The next packet, if it is sent: silence is not.
     fn take(&mut self) -> Option<Note> {
-        let Reverse((at, member, kind, index, played)) = self.next.pop()?;
+        let Reverse(upcoming) = self.next.pop()?;
+        let Upcoming {
+            at,
+            member,
+            kind,
+            index,
+            played,
+        } = upcoming;
         let trace = &self.traces[kind];
         let packet = trace[index];
         let following = (index + 1) % trace.len();
         let (length, clock) = (length(trace, kind), [90, 48][kind]);
         let pause = match following {
             0 => FRAME[kind],
-            _ => trace[following].at - packet.at,
+            _ => trace[following].at.saturating_sub(packet.at),
         };
-        let again = played + u32::from(following == 0);
-        self.next
-            .push(Reverse((at + pause, member, kind, following, again)));
+        self.next.push(Reverse(Upcoming {
+            at: at + pause,
+            index: following,
+            played: played + u32::from(following == 0),
+            ..upcoming
+        }));
         if kind == 1 && !self.speaks(at, member) {
             if at < self.last_comfort[member] + SILENCE {
                 return None;
