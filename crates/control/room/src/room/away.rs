@@ -40,6 +40,11 @@ impl Away {
         self.peers.len()
     }
 
+    /// Who is expected back of this session.
+    pub(super) fn name_of(&self, session: SessionId) -> Option<&PeerId> {
+        Some(&self.peers.get(&session)?.info.peer)
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = &PeerId> {
         self.names.keys()
     }

@@ -139,7 +139,8 @@ impl Room {
         let Some(peer) = self.owner(producer.session) else {
             return;
         };
-        if !producer.is_far() {
+        let is_member = self.away.name_of(producer.session).is_none();
+        if is_member && !producer.is_far() {
             effects.push(Effect::Happened(RoomEvent::ProducerRemoved {
                 peer_id: peer.clone(),
                 producer_id: id,
@@ -200,13 +201,15 @@ impl Room {
         }
     }
 
+    /// Whose the session is, or was, if the others still see the peer.
     fn owner(&self, session: SessionId) -> Option<PeerId> {
-        self.name_of(session).cloned()
+        let away = || self.away.name_of(session);
+        self.name_of(session).or_else(away).cloned()
     }
 
-    /// Tells those with a catalog something of a peer that they see.
+    /// Tells those with a catalog something of a peer that they see, also if it is on the way back.
     fn tell_catalogs(&self, of: SessionId, event: &PeerEvent, effects: &mut Vec<Effect>) {
-        if !self.announced.contains(&of) {
+        if !self.announced.contains(&of) && self.away.name_of(of).is_none() {
             return;
         }
         for session in self.catalogs.iter().copied().filter(|to| *to != of) {

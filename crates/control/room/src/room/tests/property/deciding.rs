@@ -241,6 +241,10 @@ fn compare_lists(world: &World) {
             let listed = &world.listed[session][room.name_of(*other).expect("known")];
             assert_eq!(*listed, sent);
         }
+        // Who is on the way back is seen, and sends nothing.
+        for name in room.away.names() {
+            assert!(world.listed[session][name].is_empty());
+        }
     }
 }
 
