@@ -7,12 +7,15 @@ use std::{
 };
 
 use plenum_client::{
-    Client, ClientConfig, ClientStats, Codec, Dialect, Event, Events, Media, MediaKind,
-    MediaOptions, Publication, Stage, Step, source::Synthetic,
+    Client, ClientConfig, ClientStats, Codec, Dialect, Event, Events, Layers, Link, Media,
+    MediaKind, MediaOptions, Network, Publication, Stage, Step, Tls, source::Synthetic,
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::node::{Node, PATIENCE};
+use crate::{
+    auth,
+    node::{Node, PATIENCE},
+};
 
 /// A client with what it has told its hook.
 struct Bot {
@@ -169,4 +172,152 @@ async fn two_clients_of_our_own_dialect_see_and_hear_each_other() {
 async fn clients_of_all_dialects_meet() {
     meet([Dialect::Protoo, Dialect::Plenum]).await;
     meet([Dialect::SocketIo, Dialect::Protoo]).await;
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_resumed_and_media_goes_on() {
+    let (node, media) = (Node::start().await, media());
+    let ada = Bot::join(ClientConfig::new(url(&node), "room").peer("ada"), &media).await;
+    ada.talk().await;
+    let mut bob = Bot::join(ClientConfig::new(url(&node), "room").peer("bob"), &media).await;
+    bob.stats_when("media", |stats| stats.received.frames > 10)
+        .await;
+    bob.client.cut().await;
+    let resumed = bob.event("coming back", |event| match event {
+        Event::Reconnected { resumed } => Some(resumed),
+        _ => None,
+    });
+    assert!(resumed.await);
+    let before = bob.client.stats().await.received;
+    // The session is the same one: what is asked for now is numbered after what was asked for before.
+    bob.talk().await;
+    ada.stats_when("bob", |stats| {
+        stats.receiving.len() == 2 && stats.received.frames > 10
+    })
+    .await;
+    bob.stats_when("more", |stats| stats.received.frames > before.frames + 10)
+        .await;
+    assert_eq!(bob.stages().get(&Stage::Resume), Some(&1));
+}
+
+#[tokio::test]
+async fn where_a_server_has_gone_the_next_address_is_taken() {
+    let (first, second, media) = (Node::start().await, Node::start().await, media());
+    let config = |peer: &str| {
+        let mut config = ClientConfig::new(url(&first), "room")
+            .or_at(url(&second))
+            .peer(peer);
+        config.timeout = Duration::from_secs(5);
+        config
+    };
+    let mut ada = Bot::join(config("ada").dialect(Dialect::Protoo), &media).await;
+    ada.talk().await;
+    first.signal("KILL");
+    let resumed = ada.event("coming back", |event| match event {
+        Event::Reconnected { resumed } => Some(resumed),
+        _ => None,
+    });
+    assert!(!resumed.await);
+    let bob = ClientConfig::new(url(&second), "room").peer("bob");
+    let bob = Bot::join(bob, &media).await;
+    // What was published before is published again.
+    bob.stats_when("ada", |stats| {
+        stats.receiving.len() == 2 && stats.received.key_frames > 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn simulcast_is_received_in_the_layers_that_are_wanted() {
+    let (node, media) = (Node::start().await, media());
+    let ada = Bot::join(ClientConfig::new(url(&node), "room").peer("ada"), &media).await;
+    let bitrates = [100_000, 300_000, 900_000];
+    let camera = Synthetic::simulcast(Codec::Vp8, &bitrates);
+    let camera = Publication::video(Codec::Vp8, camera);
+    let camera = camera.simulcast(Synthetic::encodings(&bitrates));
+    ada.client.publish(camera).await.expect("publishes");
+    let mut bob = Bot::join(ClientConfig::new(url(&node), "room").peer("bob"), &media).await;
+    let consumer = bob.event("a consumer", |event| match event {
+        Event::Consumer(consumer) => Some(consumer),
+        _ => None,
+    });
+    let consumer = consumer.await;
+    assert_eq!(consumer.kind_of_layers, "simulcast");
+    bob.stats_when("a picture", |stats| stats.received.key_frames > 0)
+        .await;
+    let lowest = Layers {
+        spatial: 0,
+        temporal: None,
+    };
+    bob.client
+        .set_layers(consumer.id, lowest)
+        .await
+        .expect("set");
+    bob.event("the lowest layer", |event| match event {
+        Event::ConsumerLayers(_, Some(layers)) if layers.spatial == 0 => Some(()),
+        _ => None,
+    })
+    .await;
+    let stats = ada.client.stats().await;
+    assert_eq!(stats.sending.len(), 3, "{stats:#?}");
+}
+
+#[tokio::test]
+async fn what_a_bad_network_loses_is_asked_for_and_comes() {
+    let (node, media) = (Node::start().await, media());
+    let ada = Bot::join(ClientConfig::new(url(&node), "room").peer("ada"), &media).await;
+    ada.talk().await;
+    let network = Network {
+        down: Link {
+            loss: 0.05,
+            delay: Duration::from_millis(20),
+            ..Link::default()
+        },
+        ..Network::default()
+    };
+    let bob = ClientConfig::new(url(&node), "room").peer("bob");
+    let bob = Bot::join(bob.network(network), &media).await;
+    let stats = bob
+        .stats_when("repairs", |stats| stats.received.recovered > 10)
+        .await;
+    assert!(
+        stats.received.dropped > 10 && stats.received.nacks > 10,
+        "{stats:#?}"
+    );
+    assert!(
+        stats.received.lost * 10 < stats.received.recovered,
+        "{stats:#?}"
+    );
+}
+
+#[tokio::test]
+async fn tokens_and_certificates_are_shown_and_looked_at() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let key = directory.path().join("key");
+    std::fs::write(&key, "0123456789abcdef0123456789abcdef").expect("writes");
+    let keys = format!("auth.keys={}", key.display());
+    let node = Node::start_with(&[
+        "--tls",
+        "self-signed",
+        "--set",
+        "auth.mode=token",
+        "--set",
+        &keys,
+    ])
+    .await;
+    let media = media();
+    let url = format!("https://localhost:{}", node.port);
+    let config = || ClientConfig::new(url.clone(), "room").peer("ada");
+    let unknown = Client::join(config(), &media).await;
+    assert_eq!(unknown.expect_err("no such authority").kind(), "connect");
+    let nameless = Client::join(config().tls(Tls::any_certificate()), &media).await;
+    let refused = nameless.expect_err("no token");
+    assert_eq!(refused.kind(), "turned_away", "{refused:?}");
+    let token = auth::token(&key, &["--room", "room", "--peer", "ada"]).await;
+    let config = config().tls(Tls::any_certificate()).token(token);
+    let ada = Bot::join(config, &media).await;
+    ada.talk().await;
+    assert_eq!(ada.client.peer_id(), "ada");
+    ada.stats_when("media", |stats| stats.sent.packets > 10)
+        .await;
 }
