@@ -7,11 +7,14 @@ use std::{fs, path::PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 39] = [
+const TARGETS: [Target; 42] = [
     ("auth_claims", plenum_auth::fuzzing::fuzz_claims),
     ("auth_keys", plenum_auth::fuzzing::fuzz_keys),
     ("auth_token", plenum_auth::fuzzing::fuzz_token),
     ("bwe_feedback", plenum_bwe::fuzzing::fuzz_feedback),
+    ("client_assembler", plenum_client::fuzzing::fuzz_assembler),
+    ("client_files", plenum_client::fuzzing::fuzz_files),
+    ("client_frames", plenum_client::fuzzing::fuzz_frames),
     (
         "codec_dependency_descriptor",
         plenum_codec::fuzzing::fuzz_dependency_descriptor,
