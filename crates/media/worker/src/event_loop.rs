@@ -177,8 +177,8 @@ impl EventLoop {
 
     /// Waits for something to do and notes what it is; whether control has something.
     fn wait(&mut self) -> Result<bool, WorkerError> {
-        let timeout = self.timeout();
         let before = Instant::now();
+        let timeout = self.timeout(before);
         let waited = self.poller.wait(timeout, &mut self.events);
         waited.map_err(WorkerError::System)?;
         self.woken = Instant::now();
@@ -221,9 +221,9 @@ impl EventLoop {
         std::thread::sleep(end.saturating_duration_since(now));
         let waited = self.poller.wait(Some(Duration::ZERO), &mut self.events);
         waited.map_err(WorkerError::System)?;
-        let woken = Instant::now();
+        self.woken = Instant::now();
         self.hold
-            .rested(woken.saturating_duration_since(now), woken);
+            .rested(self.woken.saturating_duration_since(now), self.woken);
         let control_readable = self.note_events();
         if end < until {
             // A deadline is first; the packets wait on.
@@ -233,13 +233,13 @@ impl EventLoop {
     }
 
     /// How long to sleep at most.
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&self, now: Instant) -> Option<Duration> {
         if self.requests_waiting && !self.control.is_behind() {
             return Some(Duration::ZERO);
         }
         let deadlines = [self.engine.poll_timeout(), self.media.poll_timeout()];
         let deadline = deadlines.into_iter().flatten().min()?;
-        Some(deadline.saturating_duration_since(Instant::now()))
+        Some(deadline.saturating_duration_since(now))
     }
 
     /// Writes what waits on connections that have room.
@@ -257,7 +257,7 @@ impl EventLoop {
     /// Takes what arrived, a batch from each ready socket in turn.
     fn handle_sockets(&mut self) -> Result<(), WorkerError> {
         if !self.ready.is_empty() {
-            self.hold.take(Instant::now());
+            self.hold.take(self.woken);
         }
         for _ in 0..BATCHES_A_TURN {
             let mut next = 0;

@@ -55,10 +55,10 @@ async fn main() -> Result<(), ClientError> {
                 None => return Ok(()),
             },
             _ = tokio::signal::ctrl_c() => {
-                // Files are finished when their consumers close.
                 client.leave().await;
-                drop(media);
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                while events.next().await.is_some() {}
+                // Files are finished when their consumers close, and threads answer after that.
+                media.figures().await;
                 return Ok(());
             }
         }

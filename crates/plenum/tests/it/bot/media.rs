@@ -183,6 +183,13 @@ pub(crate) fn rtp_parameters(number: u32, kind: &str) -> Value {
     if kind == "audio" {
         return chromium_audio(ssrc);
     }
+    video("bot", &[ssrc])
+}
+
+/// What `produce` says of a picture in these streams, each followed by the SSRC of its retransmissions.
+pub(crate) fn video(cname: &str, ssrcs: &[u32]) -> Value {
+    let encoding = |ssrc: &u32| json!({"ssrc": ssrc, "rtx": {"ssrc": ssrc + 1}});
+    let encodings: Vec<Value> = ssrcs.iter().map(encoding).collect();
     json!({
         "mid": "1",
         "codecs": [
@@ -195,8 +202,8 @@ pub(crate) fn rtp_parameters(number: u32, kind: &str) -> Value {
         "headerExtensions": [
             {"uri": "urn:ietf:params:rtp-hdrext:sdes:mid", "id": 4, "encrypt": false, "parameters": {}},
         ],
-        "encodings": [{"ssrc": ssrc, "rtx": {"ssrc": ssrc + 1}}],
-        "rtcp": {"cname": "bot", "reducedSize": true},
+        "encodings": encodings,
+        "rtcp": {"cname": cname, "reducedSize": true},
     })
 }
 

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    bot::media::Line,
+    bot::media::{Line, video},
     client::{Client, chromium_audio, receiver_capabilities},
 };
 
@@ -120,7 +120,7 @@ impl Speaker {
             made["id"].clone()
         };
         let sound = produce("audio", chromium_audio(SOUND_SSRC)).await;
-        let picture = produce("video", simulcast()).await;
+        let picture = produce("video", video("speaker", &PICTURE_SSRCS)).await;
         let chat = json!({
             "transportId": transport["id"], "label": "chat", "protocol": "",
             "sctpStreamParameters": {"streamId": CHAT, "ordered": true},
@@ -323,28 +323,6 @@ async fn join(client: &mut Client, name: &str, capabilities: &Value, reads: bool
         join["sctpCapabilities"] = sctp();
     }
     client.ask("join", join).await.expect("joins");
-}
-
-fn simulcast() -> Value {
-    let encodings: Vec<_> = PICTURE_SSRCS
-        .iter()
-        .map(|ssrc| json!({"ssrc": ssrc, "rtx": {"ssrc": ssrc + 1}}))
-        .collect();
-    json!({
-        "mid": "1",
-        "codecs": [
-            {"mimeType": "video/VP8", "payloadType": 96, "clockRate": 90000, "parameters": {}, "rtcpFeedback": [
-                {"type": "transport-cc", "parameter": ""}, {"type": "ccm", "parameter": "fir"},
-                {"type": "nack", "parameter": ""}, {"type": "nack", "parameter": "pli"},
-            ]},
-            {"mimeType": "video/rtx", "payloadType": 97, "clockRate": 90000, "parameters": {"apt": 96}, "rtcpFeedback": []},
-        ],
-        "headerExtensions": [
-            {"uri": "urn:ietf:params:rtp-hdrext:sdes:mid", "id": 4, "encrypt": false, "parameters": {}},
-        ],
-        "encodings": encodings,
-        "rtcp": {"cname": "speaker", "reducedSize": true},
-    })
 }
 
 fn source(ssrc: u32, (payload_type, clock_rate): (u8, u32), mid: &str) -> RtpSource {

@@ -10,7 +10,6 @@ use std::{
 };
 
 use plenum_rtp::RtpHeader;
-use plenum_testkit::peer::ReceiveStream;
 use serde_json::{Value, json};
 use tokio::{
     sync::Semaphore,
@@ -20,7 +19,7 @@ use tokio::{
 
 use crate::{
     bot::{
-        media::Line,
+        media::{Line, stream},
         wire::{Message, Trouble, Wire},
     },
     client::receiver_capabilities,
@@ -194,17 +193,4 @@ async fn look_on(wire: &mut Wire, mut line: Line, watch: &Watch) {
             _ = later.tick(), if is_connected => {}
         }
     }
-}
-
-fn stream(parameters: &Value) -> ReceiveStream {
-    let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
-    let (encoding, codec) = (&parameters["encodings"][0], &parameters["codecs"][0]);
-    let payload_type = number(&codec["payloadType"]).expect("a number");
-    let mut stream = ReceiveStream::new(
-        number(&encoding["ssrc"]).expect("consumers have one"),
-        number(&encoding["rtx"]["ssrc"]),
-        payload_type.try_into().expect("7 bits"),
-    );
-    stream.clock_rate = number(&codec["clockRate"]).expect("a number");
-    stream
 }

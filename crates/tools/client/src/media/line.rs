@@ -77,9 +77,7 @@ pub(crate) struct LineStats {
 pub(super) struct Line {
     socket: UdpSocket,
     transport: Transport,
-    direction: Direction,
-    number: u64,
-    events: UnboundedSender<LineEvent>,
+    reporter: Reporter,
     /// By the index of the stream's key.
     consumers: Vec<Option<Consuming>>,
     sources: Vec<Running>,
@@ -88,6 +86,13 @@ pub(super) struct Line {
     dropped: u64,
     /// The entry in the thread's heap that counts.
     pub(super) scheduled: Option<Instant>,
+}
+
+/// Tells the client's task what happens on a line.
+struct Reporter {
+    events: UnboundedSender<LineEvent>,
+    number: u64,
+    direction: Direction,
 }
 
 struct Consuming {
@@ -105,24 +110,20 @@ impl Line {
         let seed = |which: u8| setup.transport.seed.map(|byte| byte ^ which);
         let up = Pipe::new(setup.network.up, seed(0x55));
         let down = Pipe::new(setup.network.down, seed(0xaa));
+        let reporter = Reporter {
+            events: setup.events,
+            number: setup.number,
+            direction: setup.direction,
+        };
         let transport = Transport::new(now, setup.certificate, setup.transport);
         let Ok(transport) = transport else {
-            let event = LineEvent {
-                number: setup.number,
-                direction: setup.direction,
-                at: now,
-                what: LineNews::Closed(Some("ice")),
-            };
-            // Its client may have gone.
-            let _ = setup.events.send(event);
+            reporter.tell(now, LineNews::Closed(Some("ice")));
             return None;
         };
         Some(Self {
             socket,
             transport,
-            direction: setup.direction,
-            number: setup.number,
-            events: setup.events,
+            reporter,
             consumers: Vec::new(),
             sources: Vec::new(),
             up,
@@ -140,19 +141,13 @@ impl Line {
         }
         let now = Instant::now();
         let Shared {
-            batch,
-            out,
-            audio_delay,
-            video_delay,
-            ..
+            batch, out, delays, ..
         } = shared;
         let mut inlet = Inlet {
             now,
             consumers: &mut self.consumers,
-            number: self.number,
-            direction: self.direction,
-            events: &self.events,
-            delays: [audio_delay, video_delay],
+            reporter: &self.reporter,
+            delays,
         };
         for received in batch.datagrams_mut() {
             if let Some(down) = &mut self.down {
@@ -282,10 +277,8 @@ impl Line {
         let mut inlet = Inlet {
             now,
             consumers: &mut self.consumers,
-            number: self.number,
-            direction: self.direction,
-            events: &self.events,
-            delays: [&mut shared.audio_delay, &mut shared.video_delay],
+            reporter: &self.reporter,
+            delays: &mut shared.delays,
         };
         while let Some(mut one) = down.pop(now) {
             let take = &mut |key, packet: &ReceivedPacket<'_>| inlet.take(key, packet);
@@ -333,13 +326,7 @@ impl Line {
                 return;
             }
         };
-        // Its client may have gone.
-        let _ = self.events.send(LineEvent {
-            number: self.number,
-            direction: self.direction,
-            at: now,
-            what,
-        });
+        self.reporter.tell(now, what);
     }
 
     fn add_stream(&mut self, now: Instant, setup: StreamSetup, shared: &mut Shared) {
@@ -361,10 +348,8 @@ impl Line {
         let mut inlet = Inlet {
             now,
             consumers: &mut self.consumers,
-            number: self.number,
-            direction: self.direction,
-            events: &self.events,
-            delays: [&mut shared.audio_delay, &mut shared.video_delay],
+            reporter: &self.reporter,
+            delays: &mut shared.delays,
         };
         self.transport
             .take_early(now, &mut |key, packet| inlet.take(key, packet));
@@ -441,15 +426,25 @@ impl Line {
     }
 }
 
+impl Reporter {
+    fn tell(&self, at: Instant, what: LineNews) {
+        // Its client may have gone.
+        let _ = self.events.send(LineEvent {
+            number: self.number,
+            direction: self.direction,
+            at,
+            what,
+        });
+    }
+}
+
 /// Takes packets of a transport to their sinks.
 struct Inlet<'a> {
     now: Instant,
     consumers: &'a mut [Option<Consuming>],
-    number: u64,
-    direction: Direction,
-    events: &'a UnboundedSender<LineEvent>,
+    reporter: &'a Reporter,
     /// Of sound and of pictures.
-    delays: [&'a mut crate::Histogram; 2],
+    delays: &'a mut [crate::Histogram; 2],
 }
 
 impl Inlet<'_> {
@@ -458,7 +453,7 @@ impl Inlet<'_> {
             return;
         };
         if let Some(age) = age(self.now, packet.payload) {
-            let [audio, video] = &mut self.delays;
+            let [audio, video] = &mut *self.delays;
             match consuming.kind {
                 MediaKind::Audio => audio.record(age),
                 MediaKind::Video => video.record(age),
@@ -478,13 +473,7 @@ impl Inlet<'_> {
             first_key = Some(LineNews::FirstKeyFrame(consuming.consumer));
         }
         for what in first.into_iter().chain(first_key) {
-            // Its client may have gone.
-            let _ = self.events.send(LineEvent {
-                number: self.number,
-                direction: self.direction,
-                at: self.now,
-                what,
-            });
+            self.reporter.tell(self.now, what);
         }
     }
 }

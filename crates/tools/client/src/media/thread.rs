@@ -93,8 +93,8 @@ pub(super) struct Shared {
     pub(super) batch: RecvBatch,
     pub(super) out: Datagrams,
     pub(super) sender: Sender,
-    pub(super) audio_delay: Histogram,
-    pub(super) video_delay: Histogram,
+    /// Of sound and of pictures.
+    pub(super) delays: [Histogram; 2],
     pub(super) lateness: Histogram,
     pub(super) skipped_frames: u64,
 }
@@ -105,8 +105,7 @@ impl Shared {
             batch: RecvBatch::new(),
             out: Datagrams::new(),
             sender: Sender::new(),
-            audio_delay: Histogram::new(),
-            video_delay: Histogram::new(),
+            delays: [Histogram::new(), Histogram::new()],
             lateness: Histogram::new(),
             skipped_frames: 0,
         }
@@ -234,8 +233,7 @@ impl Inside {
             sum.sent += sent;
             sum.received += received;
         }
-        sum.audio_delay = self.shared.audio_delay.clone();
-        sum.video_delay = self.shared.video_delay.clone();
+        [sum.audio_delay, sum.video_delay] = self.shared.delays.clone();
         sum.threads = vec![ThreadFigures {
             transports: self.lines.len(),
             cpu: thread_cpu_time(),
