@@ -1,28 +1,23 @@
 //! One producer, many consumers, through the engine and real loopback sockets.
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use plenum_dtls::SrtpProfileId;
-use plenum_engine::SocketConfig;
 use plenum_harness::{
-    World, WorldConfig,
+    World,
     parameters::{opus, opus_receiver, vp8, vp8_receiver},
 };
 use plenum_ids::ConsumerId;
 use plenum_params::{
     event::Layers,
     media::{ReceiveParameters, SendParameters},
-    transport::WebRtcTransportOptions,
 };
 use plenum_srtp::Opener;
-use plenum_udp::{BindOptions, UdpSocket, thread_cpu_time};
+use plenum_udp::thread_cpu_time;
 
 use crate::{
-    node::{Cost, Node},
+    node::{self, Cost, Node},
     receivers::Receivers,
     sink::Sink,
 };
@@ -73,27 +68,9 @@ impl Forwarding {
     /// Connects one publisher and a receiver per socket of `sink`, without sockets; returns also what the receivers
     /// decrypt with. The stream of receiver `index` has the SSRC [`Self::ssrc`].
     pub fn connect(load: Load, profile: SrtpProfileId, sink: &Sink) -> Result<(Self, Vec<Opener>)> {
-        let options = BindOptions {
-            recv_buffer: Some(4 << 20),
-            send_buffer: Some(4 << 20),
-            ..BindOptions::default()
-        };
-        let any = (IpAddr::V4(Ipv4Addr::LOCALHOST), 0).into();
-        let socket = UdpSocket::bind(any, &options)?;
-        let publisher = UdpSocket::bind(any, &options)?;
-        let mut world = World::with_config(WorldConfig {
-            srtp_profiles: vec![profile],
-            socket: SocketConfig {
-                gso: socket.supports_gso(),
-                ..SocketConfig::new(socket.local_addr())
-            },
-            consent_timeout: Duration::from_hours(1),
-        });
-        let path = WebRtcTransportOptions {
-            initial_outgoing_bitrate: Some(PATH_BITRATE),
-            min_outgoing_bitrate: Some(PATH_BITRATE),
-            ..WebRtcTransportOptions::default()
-        };
+        let (socket, publisher) = (node::bind()?, node::bind()?);
+        let mut world = node::world(profile, &socket);
+        let path = node::path(PATH_BITRATE);
         for address in std::iter::once(&publisher.local_addr()).chain(sink.addresses()) {
             let index = world.add_peer_at(*address, &path);
             world.connect_at_once(index);
@@ -110,13 +87,7 @@ impl Forwarding {
             ..
         } = world;
         let receivers = peers.split_off(1);
-        let mut sealers = Vec::with_capacity(receivers.len());
-        let mut openers = Vec::with_capacity(receivers.len());
-        for peer in receivers {
-            let (sealer, opener) = peer.into_keys().context("the receiver is connected")?;
-            sealers.push(sealer);
-            openers.push(opener);
-        }
+        let (sealers, openers) = node::keys(receivers)?;
         let sender = peers.pop().context("the sender")?;
         let forwarding = Self {
             load,

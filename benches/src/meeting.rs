@@ -2,24 +2,19 @@
 //!
 //! Sizes and times of the packets are those of a real sender, each member at a time of its own.
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use plenum_dtls::SrtpProfileId;
-use plenum_engine::SocketConfig;
 use plenum_harness::{
-    World, WorldConfig,
+    World,
     parameters::{encoding, opus, opus_receiver, vp8, vp8_receiver},
 };
-use plenum_params::transport::WebRtcTransportOptions;
 use plenum_srtp::Opener;
-use plenum_udp::{BindOptions, Message, Sender, UdpSocket};
+use plenum_udp::{Message, Sender};
 
 use crate::{
-    node::{Cost, Node},
+    node::{self, Cost, Node},
     receivers::Receivers,
     sink::Sink,
 };
@@ -75,25 +70,9 @@ impl Meeting {
         window: Duration,
         sink: &Sink,
     ) -> Result<(Self, Vec<Opener>)> {
-        let options = BindOptions {
-            recv_buffer: Some(4 << 20),
-            send_buffer: Some(4 << 20),
-            ..BindOptions::default()
-        };
-        let socket = UdpSocket::bind((IpAddr::V4(Ipv4Addr::LOCALHOST), 0).into(), &options)?;
-        let mut world = World::with_config(WorldConfig {
-            srtp_profiles: vec![profile],
-            socket: SocketConfig {
-                gso: socket.supports_gso(),
-                ..SocketConfig::new(socket.local_addr())
-            },
-            consent_timeout: Duration::from_hours(1),
-        });
-        let path = WebRtcTransportOptions {
-            initial_outgoing_bitrate: Some(PATH_BITRATE),
-            min_outgoing_bitrate: Some(PATH_BITRATE),
-            ..WebRtcTransportOptions::default()
-        };
+        let socket = node::bind()?;
+        let mut world = node::world(profile, &socket);
+        let path = node::path(PATH_BITRATE);
         let count = sink.addresses().len();
         for address in sink.addresses() {
             let index = world.add_peer_at(*address, &path);
@@ -124,12 +103,7 @@ impl Meeting {
             .profile()
             .context("everybody is connected")?
             .rtp_overhead();
-        let (mut sealers, mut openers) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        for peer in peers {
-            let (sealer, opener) = peer.into_keys().context("everybody is connected")?;
-            sealers.push(sealer);
-            openers.push(opener);
-        }
+        let (sealers, openers) = node::keys(peers)?;
         let member = |index| Member {
             streams: ssrcs(index).map(Stream::new),
             transport_number: 0,

@@ -1,10 +1,21 @@
 //! An engine behind a real socket, in the time that a benchmark gives it.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::{Duration, Instant},
+};
 
-use anyhow::{Result, ensure};
-use plenum_engine::{Datagram, Engine, SendBatch};
-use plenum_udp::{Message, RecvBatch, Sender, UdpSocket, thread_cpu_time};
+use anyhow::{Context as _, Result, ensure};
+use plenum_dtls::SrtpProfileId;
+use plenum_engine::{Datagram, Engine, SendBatch, SocketConfig};
+use plenum_harness::{World, WorldConfig};
+use plenum_params::transport::WebRtcTransportOptions;
+use plenum_srtp::{Opener, Sealer};
+use plenum_testkit::peer::TestPeer;
+use plenum_udp::{BindOptions, Message, RecvBatch, Sender, UdpSocket, thread_cpu_time};
+
+/// Large enough for what a turn sends and receives.
+const SOCKET_BUFFER: usize = 4 << 20;
 
 /// What something cost.
 #[derive(Clone, Copy, Debug, Default)]
@@ -101,6 +112,45 @@ impl Node {
             }
         }
     }
+}
+
+/// A socket on loopback with large buffers.
+pub(crate) fn bind() -> Result<UdpSocket> {
+    let options = BindOptions {
+        recv_buffer: Some(SOCKET_BUFFER),
+        send_buffer: Some(SOCKET_BUFFER),
+        ..BindOptions::default()
+    };
+    let any = (IpAddr::V4(Ipv4Addr::LOCALHOST), 0).into();
+    Ok(UdpSocket::bind(any, &options)?)
+}
+
+/// An engine for this socket, without anybody yet, and with nobody lost however long nothing is heard of him.
+pub(crate) fn world(profile: SrtpProfileId, socket: &UdpSocket) -> World {
+    World::with_config(WorldConfig {
+        srtp_profiles: vec![profile],
+        socket: SocketConfig {
+            gso: socket.supports_gso(),
+            ..SocketConfig::new(socket.local_addr())
+        },
+        consent_timeout: Duration::from_hours(1),
+    })
+}
+
+/// A path of this bitrate, whatever is measured: nothing but the cost of congestion control is seen.
+pub(crate) fn path(bitrate: u32) -> WebRtcTransportOptions {
+    WebRtcTransportOptions {
+        initial_outgoing_bitrate: Some(bitrate),
+        min_outgoing_bitrate: Some(bitrate),
+        ..WebRtcTransportOptions::default()
+    }
+}
+
+/// What connected peers encrypt and decrypt with.
+pub(crate) fn keys(peers: Vec<TestPeer>) -> Result<(Vec<Sealer>, Vec<Opener>)> {
+    let keys = peers.into_iter().map(TestPeer::into_keys);
+    keys.collect::<Option<_>>()
+        .context("a peer is not connected")
 }
 
 impl Cost {
