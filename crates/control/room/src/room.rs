@@ -19,6 +19,7 @@ mod places;
 mod plain;
 mod producers;
 mod remote;
+mod replacing;
 mod requests;
 mod rights;
 mod sessions;
@@ -67,6 +68,8 @@ pub struct Room {
     places: BTreeMap<PlaceId, Place>,
     sessions: BTreeMap<SessionId, Peer>,
     names: BTreeMap<PeerId, SessionId>,
+    /// Newer sessions of those whose session goes on until the newer one joins.
+    coming: BTreeMap<PeerId, SessionId>,
     joined: BTreeSet<SessionId>,
     /// Those of the joined whom the others know.
     announced: BTreeSet<SessionId>,
@@ -150,6 +153,7 @@ impl Room {
             places: BTreeMap::new(),
             sessions: BTreeMap::new(),
             names: BTreeMap::new(),
+            coming: BTreeMap::new(),
             joined: BTreeSet::new(),
             announced: BTreeSet::new(),
             away: Away::default(),
@@ -370,6 +374,7 @@ impl Room {
             effects.push(Effect::CloseSession { session, reason });
         }
         self.names.clear();
+        self.coming.clear();
         self.transports.clear();
         self.producers.clear();
         self.consumers.clear();

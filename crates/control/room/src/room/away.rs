@@ -126,13 +126,15 @@ impl Room {
         if self.sessions.len() + self.away.len() + self.far_count() < limit {
             return false;
         }
-        let sits = |it: &&Peer| {
+        let sits = |(session, it): &(&SessionId, &Peer)| {
             let is_member = it.membership.is_some() || it.role_before.is_some();
-            // Who is away and has connected again counts once.
-            is_member && it.id != *peer && !self.away.names.contains_key(&it.id)
+            // Who has connected again counts once, whether it is away or still here.
+            let is_counted =
+                self.away.names.contains_key(&it.id) || self.names.get(&it.id) != Some(*session);
+            is_member && it.id != *peer && !is_counted
         };
         let away = self.away.names().filter(|name| *name != peer);
-        let seated = self.sessions.values().filter(sits).count() + away.count();
+        let seated = self.sessions.iter().filter(sits).count() + away.count();
         seated + self.far_others(peer) >= limit
     }
 

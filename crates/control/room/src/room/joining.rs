@@ -67,6 +67,7 @@ impl Room {
         request: Option<RequestId>,
         effects: &mut Vec<Effect>,
     ) {
+        self.replace_older(session, effects);
         membership.role = self.role_for(session);
         let Some(peer) = self.sessions.get_mut(&session) else {
             return;

@@ -22,7 +22,10 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) -> Result<(), RoomError> {
         if let Some(session) = self.names.get(peer).copied() {
-            self.leave(session, Some(CloseReason::Kicked), effects);
+            let newer = self.coming.get(peer).copied();
+            for session in newer.into_iter().chain([session]) {
+                self.leave(session, Some(CloseReason::Kicked), effects);
+            }
             return Ok(());
         }
         if self.away.role_of(peer).is_none() {

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, time::Instant};
 
-use plenum_api::grants::Role;
 use plenum_ids::RouterId;
 
 use crate::{
@@ -28,9 +27,7 @@ impl Room {
             return;
         }
         let peer = admission.peer.clone();
-        let older = self.names.get(&peer).copied();
-        let before = older.and_then(|older| self.sessions.get(&older));
-        let before = before.and_then(|peer| Some(peer.membership.as_ref()?.role));
+        let before = self.member(&peer).map(|(_, role)| role);
         let moved = self.returning.remove(&peer);
         let before = before.or_else(|| moved.map(|moved| moved.role));
         // It comes from another node.
@@ -39,14 +36,7 @@ impl Room {
         if let Some(grants) = moved.and_then(|moved| moved.grants) {
             self.remember(&peer, |made| made.grants = Some(grants));
         }
-        if let Some(older) = older {
-            let reason = CloseReason::Replaced;
-            self.remove(older, Some(reason), effects);
-            effects.push(Effect::CloseSession {
-                session: older,
-                reason,
-            });
-        }
+        self.end_older(&peer, effects);
         if self.is_full_for(&peer) || (role_before.is_none() && self.is_crowded()) {
             effects.push(Effect::CloseSession {
                 session,
@@ -69,25 +59,15 @@ impl Room {
         self.timers
             .extend(join_deadline.map(|due| (due, Timer::Join(session))));
         let door_grants = admission.grants;
-        if let Some(grants) = self.made.get(&peer).and_then(|made| made.grants) {
-            admission.grants = match admission.role {
-                // Whoever has a token may have chosen this name because of what was made of it.
-                Some(_) => admission.grants.and(grants),
-                None => grants,
-            };
-        }
-        if role_before == Some(Role::Host) {
-            self.hosts.insert(session);
-        }
+        admission.grants = self.grants_for(&peer, admission.role, door_grants);
         if self.sessions.is_empty() && !self.returning.is_empty() {
             let due = now.checked_add(away::AWAY_TIME);
             self.timers.extend(due.map(|due| (due, Timer::Returned)));
         }
-        self.names.insert(peer.clone(), session);
         self.sessions.insert(
             session,
             Peer {
-                id: peer,
+                id: peer.clone(),
                 admission,
                 door_grants,
                 place,
@@ -99,11 +79,16 @@ impl Room {
                 ops: BTreeSet::new(),
             },
         );
+        if self.member(&peer).is_some() {
+            self.coming.insert(peer, session);
+        } else {
+            self.name(peer, session);
+        }
         self.tell_idle_places(effects);
     }
 
     /// That of the session that a newer one replaces, or the only place that an empty room had.
-    fn tell_idle_places(&self, effects: &mut Vec<Effect>) {
+    pub(super) fn tell_idle_places(&self, effects: &mut Vec<Effect>) {
         let idle = self.places.keys().filter(|place| self.is_idle(**place));
         effects.extend(idle.map(|place| Effect::PlaceEmpty { place: *place }));
     }
@@ -134,7 +119,7 @@ impl Room {
     }
 
     /// Takes a session and everything of it out of the room and tells the others.
-    fn remove(
+    pub(super) fn remove(
         &mut self,
         session: SessionId,
         reason: Option<CloseReason>,
@@ -150,7 +135,7 @@ impl Room {
             let peer_id = peer.id.clone();
             effects.push(Effect::Happened(RoomEvent::PeerLeft { peer_id, reason }));
         }
-        self.names.remove(&peer.id);
+        self.forget_name(session, &peer);
         self.touch(Dirty::Peer(session));
         if let Some(place) = self.places.get_mut(&peer.place) {
             place.sessions = place.sessions.saturating_sub(1);

@@ -18,6 +18,8 @@ impl Room {
     pub fn view(&self) -> RoomView {
         let places = self.places.keys();
         let peers = self.sessions.iter();
+        // Nobody is there twice.
+        let peers = peers.filter(|(id, peer)| self.names.get(&peer.id) == Some(id));
         RoomView {
             properties: self.properties.clone(),
             places: places.map(|place| self.view_place(*place)).collect(),

@@ -433,10 +433,29 @@ pub(super) fn compare_sight(world: &World) {
         assert_eq!(world.seen[session], others);
     }
     assert!(room.joined.len() + room.away.len() <= room.config.limits.peers);
+    compare_names(room);
     let timers = room.timers.iter();
     let due = timers.filter(|(_, timer)| matches!(timer, Timer::Away(_)));
     assert_eq!(due.count(), room.away.len());
     assert_eq!(room.away.names().count(), room.away.len());
+}
+
+/// Nobody is in the room twice. Who has two sessions is in it with the older one, and counts once.
+fn compare_names(room: &Room) {
+    let joined = room.joined.iter().map(|it| &room.sessions[it].id);
+    assert_eq!(joined.collect::<BTreeSet<_>>().len(), room.joined.len());
+    assert_eq!(room.names.len() + room.coming.len(), room.sessions.len());
+    for (peer, session) in &room.names {
+        assert_eq!(room.sessions[session].id, *peer);
+    }
+    for (peer, newer) in &room.coming {
+        let (older, newer_peer) = (room.names[peer], &room.sessions[newer]);
+        assert!(newer_peer.id == *peer && older < *newer);
+        assert!(newer_peer.membership.is_none() && newer_peer.knock.is_none());
+        assert!(room.joined.contains(&older) && !room.hosts.contains(newer));
+    }
+    let view = room.view();
+    assert_eq!(view.peers.len(), room.names.len());
 }
 
 fn compare_place(room: &Room, place: PlaceId, worker: &FakeWorker) {

@@ -80,17 +80,107 @@ fn a_newer_session_of_the_same_peer_takes_over_and_the_room_lives_on() {
     world.rest();
 
     let newer = world.connect(3, "alice");
-    assert_eq!(
-        world.rest().last(),
-        Some(&Effect::CloseSession {
-            session: old.0,
-            reason: CloseReason::Replaced
-        })
-    );
-    world.disconnect(old.0);
-    assert_eq!(world.worker.producers.len(), 0);
+    world.transport(newer, true);
+    assert_eq!(world.rest(), [], "its media goes on");
+    assert_eq!(world.worker.producers.len(), 1);
     world.ask(newer, clients::join("Alice")).expect("joins");
-    assert!(matches!(world.events(bob)[..], [PeerEvent::NewPeer(_)]));
+    let events = world.events(bob);
+    assert!(
+        matches!(
+            &events[..],
+            [
+                PeerEvent::PeerClosed { .. },
+                PeerEvent::ConsumerClosed { .. },
+                PeerEvent::NewPeer(_)
+            ]
+        ),
+        "{events:?}"
+    );
+    let closed = Effect::CloseSession {
+        session: old.0,
+        reason: CloseReason::Replaced,
+    };
+    assert_eq!(world.rest().first(), Some(&closed));
+    assert_eq!(world.worker.producers.len(), 0);
+    world.disconnect(old.0);
+    assert_eq!(world.room.joined_count(), 2);
+    assert_eq!(world.events(bob), []);
+}
+
+#[test]
+fn a_newer_session_that_never_joins_costs_the_older_one_nothing() {
+    let mut world = World::with(|config| config.join_timeout = Duration::from_secs(10));
+    let old = world.join(1, "alice");
+    world.produce(old);
+    let (bob, _) = world.join(2, "bob");
+    world.rest();
+    // Of two that have not joined the later one is waited for.
+    let vain = world.connect(3, "alice");
+    let last = world.connect(4, "alice");
+    let closed = |session, reason| Effect::CloseSession { session, reason };
+    assert_eq!(world.rest(), [closed(vain, CloseReason::Replaced)]);
+    assert_eq!(world.room.view().peers.len(), 2, "nobody is there twice");
+    world.now += Duration::from_secs(10);
+    world.handle(Command::Tick);
+    assert_eq!(world.rest(), [closed(last, CloseReason::JoinTimeout)]);
+    assert_eq!(
+        (world.events(bob), world.worker.producers.len()),
+        (vec![], 1)
+    );
+    assert_eq!(world.room.session_count(), 2);
+}
+
+#[test]
+fn who_connects_again_is_what_it_was_when_its_older_session_ended() {
+    let mut world = World::new();
+    let (alice, _) = world.join(1, "alice");
+    let (bob, _) = world.join(2, "bob");
+    let newer = world.connect(3, "bob");
+    let grants = Grants {
+        publish_video: false,
+        ..Grants::default()
+    };
+    let (peer, role) = (PeerId::from("bob"), Role::Listener);
+    let given = PeerRequest::SetRole { peer, role };
+    assert_eq!(world.ask(alice, given), Ok(PeerReply::Done));
+    let peer = PeerId::from("bob");
+    let given = PeerRequest::SetGrants { peer, grants };
+    assert_eq!(world.ask(alice, given), Ok(PeerReply::Done));
+    // Whichever ends first.
+    let newest = world.connect(4, "alice");
+    world.disconnect(alice);
+    world.disconnect(bob);
+    let reply = world.ask(newer, clients::join("Bob")).expect("joins");
+    let (as_listener, expected) = (grants.within(role), (role, grants.within(role)));
+    assert!(!as_listener.publish_video);
+    assert!(
+        matches!(&reply, PeerReply::Joined { role, grants, .. } if (*role, *grants) == expected),
+        "{reply:?}"
+    );
+    let reply = world.ask(newest, clients::join("Alice")).expect("joins");
+    assert!(
+        matches!(
+            &reply,
+            PeerReply::Joined {
+                role: Role::Host,
+                ..
+            }
+        ),
+        "{reply:?}"
+    );
+}
+
+#[test]
+fn who_is_sent_away_goes_with_all_its_sessions() {
+    let mut world = World::new();
+    let (alice, _) = world.join(1, "alice");
+    world.join(2, "bob");
+    world.connect(3, "bob");
+    world.rest();
+    let kick = PeerRequest::Kick { peer: "bob".into() };
+    assert_eq!(world.ask(alice, kick), Ok(PeerReply::Done));
+    assert_eq!(world.room.session_count(), 1);
+    assert!(world.live.iter().eq([&alice]));
 }
 
 #[test]
@@ -218,8 +308,27 @@ fn a_full_room_takes_nobody_but_a_peer_who_reconnects() {
         reason: CloseReason::RoomFull,
     };
     assert_eq!(world.rest(), [full]);
-    world.connect(3, "alice");
+    let newer = world.connect(3, "alice");
+    assert_eq!(world.room.session_count(), 2);
+    // It has one seat, with however many sessions.
+    let bob = world.connect(4, "bob");
+    let full = Effect::CloseSession {
+        session: bob,
+        reason: CloseReason::RoomFull,
+    };
+    assert_eq!(world.rest(), [full]);
+    world.ask(newer, clients::join("Alice")).expect("joins");
     assert_eq!(world.room.session_count(), 1);
+}
+
+#[test]
+fn two_sessions_of_a_peer_take_one_seat() {
+    let mut world = World::with(|config| config.limits.peers = 3);
+    world.join(1, "alice");
+    world.connect(2, "alice");
+    world.join(3, "bob");
+    world.join(4, "carol");
+    assert_eq!(world.room.joined_count(), 3);
 }
 
 #[test]

@@ -285,4 +285,6 @@ pub(super) fn is_clean(room: &Room) -> bool {
         && room.selective.is_empty()
         && room.batches.is_empty()
         && room.floor.sessions().is_empty()
+        && room.names.is_empty()
+        && room.coming.is_empty()
 }
