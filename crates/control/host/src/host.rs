@@ -160,8 +160,8 @@ impl Host {
         }
     }
 
-    /// A place in a room, which is made with `options` if it does not exist. A session of the same peer in the room is
-    /// ended.
+    /// A place in a room, which is made with `options` if it does not exist. A session of the same peer in the room ends when
+    /// this one joins, or at once if it has not joined itself.
     pub async fn connect(
         &self,
         way: Way,

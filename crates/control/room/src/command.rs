@@ -48,7 +48,8 @@ pub struct RequestId(pub u64);
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
-    /// A client connected. If its peer id is taken, the older session is closed and this one takes its place.
+    /// A client connected. If its peer id is taken, this session takes the older one's place: at once if that has not joined,
+    /// else when this one joins.
     PeerConnected {
         /// The new session.
         session: SessionId,

@@ -32,6 +32,9 @@ struct Resident {
 /// What a client has sent when it vanishes; each step is one message of the join sequence or one answer to it.
 const STEPS: usize = 12;
 
+/// The step that joins.
+const JOIN: usize = 4;
+
 /// Cuts in the middle of a WebSocket handshake: bytes of the request that are sent.
 async fn cut_handshake(port: u16, peer: &str, share: usize) {
     let request = format!(
@@ -142,14 +145,25 @@ async fn cycle(node: &Node, rooms: &[Resident], number: usize) {
     match number % 5 {
         0 => cut_handshake(port, &peer, number / 5 % 6).await,
         1 => {
-            // The same peer arrives twice while it joins: the first must go, the second vanishes half-way.
+            // The same peer arrives twice while it joins; the second vanishes half-way.
             let first = live(port, &room, &peer, step, ssrc).await;
             let second = live(port, &room, &peer, step / 2, ssrc + 1).await;
-            if let Some(mut first) = first {
-                let (code, _) = first.closed().await.expect("closed in good order");
-                assert_eq!(code, 4000);
+            match first {
+                // The first must go.
+                Some(mut first) if step < JOIN || step / 2 >= JOIN => {
+                    let (code, _) = first.closed().await.expect("closed in good order");
+                    assert_eq!(code, 4000);
+                }
+                // The second has not joined: the first goes on.
+                Some(mut first) if step > JOIN => {
+                    drop(second);
+                    let answer = first.ask("getRouterRtpCapabilities", json!({})).await;
+                    answer.expect("it is still there");
+                    first.leave().await;
+                }
+                // Either, by what is faster: the join of the first or the arrival of the second.
+                first => drop((first, second)),
             }
-            drop(second);
         }
         2 => {
             if let Some(client) = live(port, &room, &peer, step, ssrc).await {

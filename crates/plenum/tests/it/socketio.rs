@@ -254,7 +254,8 @@ async fn who_is_replaced_is_disconnected_and_hears_nothing_of_rooms_any_more() {
     let node = Node::start().await;
     let mut ada = Visitor::arrive(&node, "Ada").await;
     ada.socket.emit("unknown", json!(null)).await;
-    let other = Client::connect(node.port, "room", &ada.socket.id).await;
+    let mut other = Client::connect(node.port, "room", &ada.socket.id).await;
+    crate::client::join(&mut other, "Other").await;
     ada.socket.disconnected().await;
     drop(other);
     node.stats_when(|stats| stats["totalPeers"] == 0).await;

@@ -1,5 +1,6 @@
 //! Every door, at a node that does not have the room.
 
+mod again;
 mod ending;
 mod http;
 mod listening;
@@ -45,8 +46,8 @@ async fn whichever_node_clients_know_they_are_in_the_room_where_it_is() {
     let node = cluster.node(1);
     let classic = cluster.bot(1, "hall", 2, true);
     all_hear_each_other(&[&talker, &classic], Instant::now()).await;
-    let newest = newest(node).await;
-    let page = page(node).await;
+    let (newest, _) = newest(node).await;
+    let (page, _) = page(node).await;
     let ours = ours(node).await;
     http::whep(&cluster).await;
     http::whip(&cluster, &talker).await;
@@ -73,7 +74,7 @@ async fn whichever_node_clients_know_they_are_in_the_room_where_it_is() {
 }
 
 /// The newest words of protoo.
-async fn newest(node: &Node) -> Client {
+async fn newest(node: &Node) -> (Client, Listener) {
     let target = "/?roomId=hall&peerId=newest&usePipeTransports=false";
     let client = Client::try_connect(node.port, target, Some("protoo")).await;
     let mut client = client.expect("let in");
@@ -97,11 +98,11 @@ async fn newest(node: &Node) -> Client {
     let (id, consumer) = client.asked("newConsumer").await;
     client.accept(id).await;
     listener.hears(&consumer["rtpParameters"]).await;
-    client
+    (client, listener)
 }
 
 /// Socket.IO.
-async fn page(node: &Node) -> Socket {
+async fn page(node: &Node) -> (Socket, Listener) {
     let mut socket = Socket::connect(node).await;
     let created = socket.ask("createRoom", json!({"room_id": "hall"})).await;
     assert_eq!(created, "already exists");
@@ -124,7 +125,7 @@ async fn page(node: &Node) -> Socket {
     });
     let consumer = socket.ask("consume", consume).await;
     listener.hears(&consumer["rtpParameters"]).await;
-    socket
+    (socket, listener)
 }
 
 /// Our own dialect.
