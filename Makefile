@@ -141,8 +141,20 @@ promises: page ## Let nodes, workers, networks and Redis die, twenty times each;
 
 ## Measure
 
+.PHONY: bench
+bench: ## Every benchmark of speed and memory, under 15 minutes when it is built; writes docs/perf/DATE.md.
+	scripts/bench.sh
+
+# For instance REF=HEAD~10 BENCH=bench-worker ROUNDS=5 ARGS=gigabit.
+BENCH ?= bench-forward
+ROUNDS ?= 5
+.PHONY: bench-compare
+bench-compare: ## A benchmark of the commit REF and of what is here, in turn; BENCH, ROUNDS and ARGS say which and how.
+	@test -n "$(REF)" || { echo 'REF=… is the commit to compare with' >&2; exit 2; }
+	scripts/bench-compare.sh "$(REF)" $(BENCH) $(ROUNDS) $(ARGS)
+
 .PHONY: bench-forward
-bench-forward: ## Cost of forwarding beside bare send loops; writes target/bench-forward.json.
+bench-forward: ## Cost of forwarding beside bare send loops; writes target/bench-forward-*.json.
 	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-forward -- $(ARGS)
 
 .PHONY: bench-scale
@@ -152,6 +164,11 @@ bench-scale: ## Cost of forwarding by the number of subscribers; writes target/b
 .PHONY: bench-meeting
 bench-meeting: ## Cost of forwarding in a meeting of 25; writes target/bench-meeting.json.
 	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-meeting
+
+.PHONY: bench-worker
+bench-worker: ## A real worker: a gigabit, real pictures, meetings, saturation; ARGS="veth" without offloads; writes target/bench-worker-*.json.
+	cargo build $(CARGO_FLAGS) --release --package plenum-worker --bin plenum-worker
+	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-worker -- $(ARGS)
 
 .PHONY: bench-control
 bench-control: ## Control operations a second on a real worker, and what its objects weigh; writes target/bench-control.json.

@@ -38,6 +38,7 @@ missing_packages() {
     have redis-server || echo redis-server
     # Tests only: nodes with networks of their own, between which it can be cut.
     have ip || echo iproute2
+    have ethtool || echo ethtool
     # Tests only: of what two nodes say to each other, some is kept back.
     have nft || echo nftables
     # Tests only: nodes whose clocks jump.

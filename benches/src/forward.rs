@@ -20,6 +20,7 @@ use crate::{
     node::{self, Cost, Node},
     receivers::Receivers,
     sink::Sink,
+    wire::Wire,
 };
 
 mod publisher;
@@ -67,8 +68,13 @@ pub struct Forwarding {
 impl Forwarding {
     /// Connects one publisher and a receiver per socket of `sink`, without sockets; returns also what the receivers
     /// decrypt with. The stream of receiver `index` has the SSRC [`Self::ssrc`].
-    pub fn connect(load: Load, profile: SrtpProfileId, sink: &Sink) -> Result<(Self, Vec<Opener>)> {
-        let (socket, publisher) = (node::bind()?, node::bind()?);
+    pub fn connect(
+        load: Load,
+        profile: SrtpProfileId,
+        sink: &Sink,
+        wire: &Wire,
+    ) -> Result<(Self, Vec<Opener>)> {
+        let (socket, publisher) = (node::bind_at(wire.near())?, wire.bind_far(node::bind_at)?);
         let mut world = node::world(profile, &socket);
         let path = node::path(PATH_BITRATE);
         for address in std::iter::once(&publisher.local_addr()).chain(sink.addresses()) {

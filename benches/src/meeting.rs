@@ -16,14 +16,10 @@ use plenum_udp::{Message, Sender};
 use crate::{
     node::{self, Cost, Node},
     receivers::Receivers,
+    score::{Note, Score, Track},
     sink::Sink,
+    stream::Stream,
 };
-
-mod packets;
-mod score;
-
-use packets::Stream;
-use score::{Note, Score};
 
 /// Far above what everybody receives, so that nobody's picture is taken away.
 const PATH_BITRATE: u32 = 100_000_000;
@@ -104,15 +100,16 @@ impl Meeting {
             .context("everybody is connected")?
             .rtp_overhead();
         let (sealers, openers) = node::keys(peers)?;
+        let tracks = vec![Track::thumbnail(), Track::conversation()];
         let member = |index| Member {
-            streams: ssrcs(index).map(Stream::new),
+            streams: [0, 1].map(|kind| Stream::new(ssrcs(index)[kind], tracks[kind].payload)),
             transport_number: 0,
         };
         let meeting = Self {
             origin: now,
             node: Node::new(engine, now, socket),
-            score: Score::new(count),
             members: (0..count).map(member).collect(),
+            score: Score::new(tracks, count),
             receivers: Receivers::new(sealers),
             sender: Sender::new(),
             overhead,
@@ -185,7 +182,8 @@ impl Meeting {
         let number = member.transport_number;
         member.transport_number = number.wrapping_add(1);
         let sealer = self.receivers.sealer(note.member);
-        let packet = member.streams[note.kind].packet(note, number, sealer, self.overhead)?;
+        let packet =
+            member.streams[note.kind].packet(note, Some(number), 0, sealer, self.overhead)?;
         let message = Message {
             to: self.node.socket.local_addr(),
             segment_size: packet.len() as u16,

@@ -116,13 +116,17 @@ impl Node {
 
 /// A socket on loopback with large buffers.
 pub(crate) fn bind() -> Result<UdpSocket> {
+    bind_at(Ipv4Addr::LOCALHOST.into())
+}
+
+/// A socket at this address with large buffers.
+pub(crate) fn bind_at(ip: IpAddr) -> Result<UdpSocket> {
     let options = BindOptions {
         recv_buffer: Some(SOCKET_BUFFER),
         send_buffer: Some(SOCKET_BUFFER),
         ..BindOptions::default()
     };
-    let any = (IpAddr::V4(Ipv4Addr::LOCALHOST), 0).into();
-    Ok(UdpSocket::bind(any, &options)?)
+    Ok(UdpSocket::bind((ip, 0).into(), &options)?)
 }
 
 /// An engine for this socket, without anybody yet, and with nobody lost however long nothing is heard of him.

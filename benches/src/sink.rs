@@ -7,11 +7,11 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use plenum_harness::parameters::received;
@@ -19,8 +19,13 @@ use plenum_rtp::RtpHeader;
 use plenum_srtp::{InboundStream, Opener};
 use plenum_udp::{BindOptions, Events, Interest, Poller, RecvBatch, UdpSocket};
 
+use crate::stream::STAMP;
+
 /// Kernel buffer of each sink socket: a few dozen frames of eight packets.
 const RECEIVE_BUFFER: usize = 1024 * 1024;
+
+/// What takes longer was not stamped.
+const MAX_DELAY: Duration = Duration::from_secs(10);
 
 /// Running sink.
 pub struct Sink {
@@ -33,6 +38,8 @@ pub struct Sink {
 #[derive(Default)]
 struct Shared {
     received: AtomicU64,
+    /// Packets of media, without retransmissions.
+    media: AtomicU64,
     failures: AtomicU64,
     checked: AtomicU64,
     stop: AtomicBool,
@@ -45,6 +52,8 @@ struct Seen {
     checks: Vec<Check>,
     /// Transport-wide sequence numbers by socket.
     numbers: Vec<Vec<u16>>,
+    /// Times from the stamps of checked packets to their arrival.
+    delays: Vec<Duration>,
 }
 
 /// What is checked on one sampled socket.
@@ -59,23 +68,30 @@ struct Check {
 impl Sink {
     /// Opens `count` loopback sockets and starts to drain them.
     pub fn start(count: usize) -> io::Result<Self> {
+        Self::drain(Self::bind(Ipv4Addr::LOCALHOST.into(), count)?)
+    }
+
+    /// Sockets for a sink, in the network of the calling thread.
+    pub fn bind(ip: IpAddr, count: usize) -> io::Result<Vec<UdpSocket>> {
         let options = BindOptions {
             gro: false,
             gso: false,
             recv_buffer: Some(RECEIVE_BUFFER),
             ..BindOptions::default()
         };
-        let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        let sockets = (0..count)
-            .map(|_| UdpSocket::bind(any, &options))
-            .collect::<io::Result<Vec<_>>>()?;
+        let any = SocketAddr::new(ip, 0);
+        (0..count).map(|_| UdpSocket::bind(any, &options)).collect()
+    }
+
+    /// Starts to drain these sockets.
+    pub fn drain(sockets: Vec<UdpSocket>) -> io::Result<Self> {
         let addresses = sockets.iter().map(UdpSocket::local_addr).collect();
         let poller = Poller::new()?;
         for (token, socket) in sockets.iter().enumerate() {
             poller.add(socket, token as u64, Interest::Readable)?;
         }
         let shared = Arc::new(Shared::default());
-        shared.seen().numbers.resize(count, Vec::new());
+        shared.seen().numbers.resize(sockets.len(), Vec::new());
         let sockets = Arc::new(sockets);
         let thread = std::thread::spawn({
             let (sockets, shared) = (Arc::clone(&sockets), Arc::clone(&shared));
@@ -127,6 +143,16 @@ impl Sink {
         self.shared.received.load(Ordering::Acquire)
     }
 
+    /// Packets of media that have arrived so far, each once.
+    pub fn media(&self) -> u64 {
+        self.shared.media.load(Ordering::Acquire)
+    }
+
+    /// How long checked packets with a stamp were on their way, since the last call.
+    pub fn take_delays(&self) -> Vec<Duration> {
+        std::mem::take(&mut self.shared.seen().delays)
+    }
+
     /// Sampled packets that were checked, and those that did not decrypt or were out of sequence.
     pub fn checked(&self) -> (u64, u64) {
         (
@@ -137,14 +163,14 @@ impl Sink {
 
     /// Waits until `total` datagrams have arrived; returns how many are missing when none came for a while.
     pub fn wait_for(&self, total: u64) -> u64 {
-        let mut last = (self.received(), std::time::Instant::now());
+        let mut last = (self.received(), Instant::now());
         loop {
             let received = self.received();
             if received >= total {
                 return 0;
             }
             if received != last.0 {
-                last = (received, std::time::Instant::now());
+                last = (received, Instant::now());
             } else if last.1.elapsed() > Duration::from_millis(200) {
                 return total - received;
             }
@@ -174,26 +200,33 @@ fn drain(sockets: &[UdpSocket], poller: &Poller, shared: &Shared) {
             return;
         }
         let mut seen = shared.seen();
-        let Seen { checks, numbers } = &mut *seen;
+        let Seen {
+            checks,
+            numbers,
+            delays,
+        } = &mut *seen;
         for event in events.iter() {
             let index = event.token as usize;
             while sockets[index].recv(&mut batch).is_ok_and(|count| count > 0) {
-                let mut count = 0;
+                let (mut count, mut media) = (0, 0);
                 for datagram in batch.datagrams_mut() {
                     count += 1;
                     let Ok(header) = RtpHeader::parse(datagram.data) else {
                         continue;
                     };
+                    media += u64::from(is_media(&header));
                     numbers[index].extend(transport_number(&header, datagram.data));
                     let mine =
                         |check: &&mut Check| (check.socket, check.ssrc) == (index, header.ssrc);
                     if let Some(check) = checks.iter_mut().find(mine) {
                         shared.checked.fetch_add(1, Ordering::Relaxed);
-                        if !check.accept(datagram.data, header.header_len) {
-                            shared.failures.fetch_add(1, Ordering::Relaxed);
-                        }
+                        let (is_next, delay) = check.accept(datagram.data, header.header_len);
+                        delays.extend(delay);
+                        let failures = u64::from(!is_next);
+                        shared.failures.fetch_add(failures, Ordering::Relaxed);
                     }
                 }
+                shared.media.fetch_add(media, Ordering::Release);
                 shared.received.fetch_add(count, Ordering::Release);
                 if !batch.is_full() {
                     break;
@@ -216,12 +249,33 @@ impl Shared {
 }
 
 impl Check {
-    fn accept(&mut self, packet: &mut [u8], header_len: usize) -> bool {
-        let Ok(opened) = self.opener.open_rtp(&mut self.stream, packet, header_len) else {
-            return false;
+    /// Whether it decrypts and is the next one, and how long it was on its way, if it has a stamp.
+    fn accept(&mut self, packet: &mut [u8], header_len: usize) -> (bool, Option<Duration>) {
+        let now = now();
+        let stream = &mut self.stream;
+        let Ok(opened) = self.opener.open_rtp(stream, packet, header_len) else {
+            return (false, None);
         };
-        let in_sequence = self.last.is_none_or(|last| opened.packet_index == last + 1);
+        let is_next = self.last.is_none_or(|last| opened.packet_index == last + 1);
         self.last = Some(opened.packet_index);
-        in_sequence
+        let plain = packet.get(..opened.len);
+        let stamp = plain.and_then(|plain| plain.last_chunk::<STAMP>());
+        // Packets without one end in a filling that is no time.
+        let sent = stamp.map(|stamp| u64::from_be_bytes(*stamp));
+        let delay = sent.and_then(|sent| now.checked_sub(sent));
+        let delay = delay.map(Duration::from_nanos);
+        (is_next, delay.filter(|delay| *delay < MAX_DELAY))
     }
+}
+
+/// What a packet is stamped with when it is sent, nanoseconds.
+pub(crate) fn now() -> u64 {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    let origin = ORIGIN.get_or_init(Instant::now);
+    origin.elapsed().as_nanos() as u64
+}
+
+/// Neither RTCP, which has payload types of its own (RFC 5761 §4), nor a retransmission: those have odd SSRCs here.
+fn is_media(header: &RtpHeader) -> bool {
+    !(64..96).contains(&header.payload_type) && header.ssrc.is_multiple_of(2)
 }

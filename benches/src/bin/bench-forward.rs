@@ -1,15 +1,16 @@
 //! CPU per forwarded packet: 1 producer → 400 consumers, frames of eight 1200-byte packets, each SRTP profile, beside the
 //! bare loops of the same interleaved run; plain, with congestion control, and with receivers who change streams.
 //!
-//! An argument is part of the name of the profiles to run; without one all run.
+//! ```text
+//! bench-forward [veth] [PROFILE]
+//! ```
+//! PROFILE is part of the name of the profiles to run; without one all run. With `veth` (as root) the receivers are on another
+//! machine, and every packet leaves by itself.
 #![forbid(unsafe_code)]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Result;
 use plenum_bench::{
@@ -17,6 +18,7 @@ use plenum_bench::{
     forward::{Forwarding, Load, PACKET_BYTES, PACKETS},
     report::{machine, median, write_json},
     sink::Sink,
+    wire::Wire,
 };
 use plenum_dtls::SrtpProfileId;
 use plenum_srtp::{Opener, SrtpProfile};
@@ -49,8 +51,12 @@ struct Row {
 }
 
 fn main() -> Result<()> {
+    let Some(wire) = Wire::from_arguments()? else {
+        return Ok(());
+    };
     println!(
-        "bench-forward · {CONSUMERS} consumers · {PACKETS} packets of {PACKET_BYTES} B a frame · {ROUNDS} rounds"
+        "bench-forward · {} · {CONSUMERS} consumers · {PACKETS} packets of {PACKET_BYTES} B a frame · {ROUNDS} rounds",
+        wire.name()
     );
     println!("{} · sink: one thread, drained, UDP_GRO off", machine());
     println!();
@@ -58,7 +64,8 @@ fn main() -> Result<()> {
         "{:<24} {:>16} {:>8} {:>9} {:>8} {:>9} {:>7} {:>8}",
         "profile", "loop", "µs/pkt", "bare GSO", "ratio", "to plain", "group", "loss"
     );
-    let wanted = std::env::args().nth(1).unwrap_or_default();
+    let wanted = std::env::args().skip(1).find(|it| it != "veth");
+    let wanted = wanted.unwrap_or_default();
     let mut rows = Vec::new();
     for (id, profile, name) in [
         (
@@ -80,7 +87,7 @@ fn main() -> Result<()> {
         if !name.contains(&wanted) {
             continue;
         }
-        for row in run_profile(id, profile, name)? {
+        for row in run_profile(id, profile, name, &wire)? {
             println!(
                 "{:<24} {:>16} {:>8.3} {:>9.3} {:>7.2}x {:>8.2}x {:>7.1} {:>7.3}%",
                 row.profile,
@@ -95,7 +102,7 @@ fn main() -> Result<()> {
             rows.push(row);
         }
     }
-    write_json("bench-forward", &rows)
+    write_json(&format!("bench-forward-{}", wire.name()), &rows)
 }
 
 /// One series of measurements.
@@ -126,13 +133,13 @@ struct Engine {
 }
 
 impl Engine {
-    fn connect(load: Load, id: SrtpProfileId, sink: &Sink) -> Result<Self> {
+    fn connect(load: Load, id: SrtpProfileId, sink: &Sink, wire: &Wire) -> Result<Self> {
         let name = match load {
             Load::Plain => "engine",
             Load::Feedback => "engine-feedback",
             Load::Switching => "engine-switching",
         };
-        let (forwarding, openers) = Forwarding::connect(load, id, sink)?;
+        let (forwarding, openers) = Forwarding::connect(load, id, sink, wire)?;
         Ok(Self {
             name,
             forwarding,
@@ -167,11 +174,15 @@ impl Engine {
     }
 }
 
-fn run_profile(id: SrtpProfileId, profile: SrtpProfile, name: &str) -> Result<Vec<Row>> {
-    let sink = Sink::start(CONSUMERS)?;
-    let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+fn run_profile(
+    id: SrtpProfileId,
+    profile: SrtpProfile,
+    name: &str,
+    wire: &Wire,
+) -> Result<Vec<Row>> {
+    let sink = Sink::drain(wire.bind_far(|ip| Ok(Sink::bind(ip, CONSUMERS)?))?)?;
     let socket = UdpSocket::bind(
-        any,
+        SocketAddr::new(wire.near(), 0),
         &BindOptions {
             send_buffer: Some(4 << 20),
             ..BindOptions::default()
@@ -180,7 +191,7 @@ fn run_profile(id: SrtpProfileId, profile: SrtpProfile, name: &str) -> Result<Ve
     let mut bare = BareLoop::new(profile, sink.addresses())?;
     let mut engines = Vec::new();
     for load in [Load::Plain, Load::Feedback, Load::Switching] {
-        engines.push(Engine::connect(load, id, &sink)?);
+        engines.push(Engine::connect(load, id, &sink, wire)?);
     }
     let packets = frame();
     let modes = [Mode::Gso, Mode::SendMmsg, Mode::SendTo];

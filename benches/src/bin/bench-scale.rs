@@ -12,6 +12,7 @@ use plenum_bench::{
     forward::{Forwarding, Load},
     report::{machine, median, write_json},
     sink::Sink,
+    wire::Wire,
 };
 use plenum_dtls::SrtpProfileId;
 use plenum_srtp::SrtpProfile;
@@ -59,8 +60,12 @@ fn main() -> Result<()> {
     let mut all = Vec::new();
     for count in SUBSCRIBERS {
         let sink = Sink::start(count)?;
-        let (forwarding, openers) =
-            Forwarding::connect(Load::Plain, SrtpProfileId::AeadAes128Gcm, &sink)?;
+        let (forwarding, openers) = Forwarding::connect(
+            Load::Plain,
+            SrtpProfileId::AeadAes128Gcm,
+            &sink,
+            &Wire::Loopback,
+        )?;
         for (index, opener) in openers.into_iter().enumerate().step_by(1.max(count / 8)) {
             sink.check_by_ssrc(index, opener, Forwarding::ssrc(Load::Plain, index));
         }

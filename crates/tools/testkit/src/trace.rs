@@ -38,6 +38,16 @@ impl Trace {
         Self::parse(include_str!("../traces/vp8-350k.csv")).expect("checked by a test")
     }
 
+    /// VP8 at 2.5 Mb/s: what the picture of a speaker is. 12 s.
+    pub fn vp8_2500k() -> Self {
+        Self::parse(include_str!("../traces/vp8-2500k.csv")).expect("checked by a test")
+    }
+
+    /// H.264 at 2.5 Mb/s. 12 s.
+    pub fn h264_2500k() -> Self {
+        Self::parse(include_str!("../traces/h264-2500k.csv")).expect("checked by a test")
+    }
+
     /// Opus of a voice. 12 s.
     pub fn opus() -> Self {
         Self::parse(include_str!("../traces/opus.csv")).expect("checked by a test")
@@ -119,9 +129,12 @@ mod tests {
 
     #[test]
     fn the_traces_of_this_crate_are_well_formed() {
-        for (trace, packets_per_ten_frames) in
-            [(Trace::vp8_350k(), 15..22), (Trace::opus(), 10..11)]
-        {
+        for (trace, packets_per_ten_frames) in [
+            (Trace::vp8_350k(), 15..22),
+            (Trace::vp8_2500k(), 70..100),
+            (Trace::h264_2500k(), 70..100),
+            (Trace::opus(), 10..11),
+        ] {
             assert!(trace.packets.len() > 500);
             assert!(trace.packets.is_sorted_by_key(|packet| packet.at));
             assert!(trace.duration() > Duration::from_secs(10));

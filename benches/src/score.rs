@@ -16,26 +16,46 @@ const SPEECH: Duration = Duration::from_secs(2);
 /// Who does not speak sends one packet in this time (RFC 7587 §3.1.3: discontinuous transmission).
 const SILENCE: Duration = Duration::from_millis(400);
 
-/// Time from frame to frame, which is also what lies between the end of a trace and its beginning again.
-const FRAME: [Duration; 2] = [Duration::from_millis(33), Duration::from_millis(20)];
+/// Between frames of a picture, and of a voice, which is also what lies between the end of a trace and its beginning again.
+const PICTURE_FRAME: Duration = Duration::from_millis(33);
+const VOICE_FRAME: Duration = Duration::from_millis(20);
+
+/// What a stream's payload looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Payload {
+    Opus,
+    Vp8,
+    H264,
+}
+
+/// What everybody sends again and again.
+#[derive(Clone, Debug)]
+pub struct Track {
+    packets: Vec<TracePacket>,
+    pub(crate) payload: Payload,
+    /// From the last packet to the first again.
+    pause: Duration,
+    /// Only some speak at a time.
+    has_silence: bool,
+}
 
 /// One packet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Note {
+pub(crate) struct Note {
     /// From the beginning of the meeting on.
-    pub(super) at: Duration,
-    pub(super) member: usize,
-    /// 0 picture, 1 voice.
-    pub(super) kind: usize,
+    pub(crate) at: Duration,
+    pub(crate) member: usize,
+    /// Which of the tracks.
+    pub(crate) kind: usize,
     /// In the stream's clock.
-    pub(super) timestamp: u32,
-    pub(super) marker: bool,
+    pub(crate) timestamp: u32,
+    pub(crate) marker: bool,
     /// It is the first of a frame.
-    pub(super) first: bool,
+    pub(crate) first: bool,
     /// Of a frame that can be decoded by itself.
-    pub(super) key: bool,
+    pub(crate) key: bool,
     /// Bytes of the plain packet.
-    pub(super) len: usize,
+    pub(crate) len: usize,
 }
 
 /// Where somebody's stream is in its trace.
@@ -51,8 +71,8 @@ struct Upcoming {
 
 /// All packets of everybody, in order of time.
 #[derive(Clone)]
-pub(super) struct Score {
-    traces: Arc<[Vec<TracePacket>; 2]>,
+pub(crate) struct Score {
+    tracks: Arc<[Track]>,
     count: usize,
     next: BinaryHeap<Reverse<Upcoming>>,
     /// When a member's silence was last interrupted.
@@ -60,18 +80,15 @@ pub(super) struct Score {
 }
 
 impl Score {
-    pub(super) fn new(count: usize) -> Self {
-        let traces = Arc::new([
-            from(&Trace::vp8_350k(), START_UP),
-            from(&Trace::opus(), Duration::ZERO),
-        ]);
+    /// Everybody sends all tracks, each member at a time of its own.
+    pub(crate) fn new(tracks: Vec<Track>, count: usize) -> Self {
         let mut next = BinaryHeap::new();
         for member in 0..count {
-            for (kind, frame) in FRAME.into_iter().enumerate() {
+            for (kind, track) in tracks.iter().enumerate() {
                 // The golden ratio spreads any number of members.
                 let phase = (member * 618 % 1000) as u32;
                 next.push(Reverse(Upcoming {
-                    at: frame * phase / 1000,
+                    at: track.pause * phase / 1000,
                     member,
                     kind,
                     index: 0,
@@ -80,7 +97,7 @@ impl Score {
             }
         }
         Self {
-            traces,
+            tracks: tracks.into(),
             count,
             next,
             last_comfort: vec![Duration::ZERO; count],
@@ -88,14 +105,14 @@ impl Score {
     }
 
     /// When the next packet is sent.
-    pub(super) fn next_at(&self) -> Duration {
+    pub(crate) fn next_at(&self) -> Duration {
         self.next
             .peek()
             .map_or(Duration::MAX, |Reverse(next)| next.at)
     }
 
     /// The next packet, and all within so much time after it.
-    pub(super) fn take_within(&mut self, window: Duration) -> Vec<Note> {
+    pub(crate) fn take_within(&mut self, window: Duration) -> Vec<Note> {
         let until = self.next_at().saturating_add(window);
         let mut notes = Vec::new();
         while self.next_at() <= until {
@@ -114,35 +131,35 @@ impl Score {
             index,
             played,
         } = upcoming;
-        let trace = &self.traces[kind];
+        let track = &self.tracks[kind];
+        let trace = &track.packets;
         let packet = trace[index];
         let following = (index + 1) % trace.len();
-        let (length, clock) = (length(trace, kind), [90, 48][kind]);
+        let (length, has_silence) = (track.length(), track.has_silence);
         let pause = match following {
-            0 => FRAME[kind],
+            0 => track.pause,
             _ => trace[following].at.saturating_sub(packet.at),
         };
+        let is_first = index == 0 || packet.timestamp != trace[index - 1].timestamp;
         self.next.push(Reverse(Upcoming {
             at: at + pause,
             index: following,
             played: played + u32::from(following == 0),
             ..upcoming
         }));
-        if kind == 1 && !self.speaks(at, member) {
+        if has_silence && !self.speaks(at, member) {
             if at < self.last_comfort[member] + SILENCE {
                 return None;
             }
             self.last_comfort[member] = at;
         }
-        let is_first =
-            |index: usize| index == 0 || trace[index].timestamp != trace[index - 1].timestamp;
         Some(Note {
             at,
             member,
             kind,
-            timestamp: packet.timestamp + played * length.as_millis() as u32 * clock,
+            timestamp: packet.timestamp.wrapping_add(played.wrapping_mul(length)),
             marker: packet.marker,
-            first: is_first(index),
+            first: is_first,
             key: packet.timestamp == 0,
             len: packet.rtp_len(),
         })
@@ -154,23 +171,84 @@ impl Score {
     }
 }
 
-/// What a trace is after so much time, from 0 on.
-fn from(trace: &Trace, start: Duration) -> Vec<TracePacket> {
-    let frames = trace.frames().filter(|frame| frame[0].at >= start);
-    let mut packets: Vec<_> = frames.flatten().copied().collect();
-    let (at, timestamp) = packets
-        .first()
-        .map_or((Duration::ZERO, 0), |first| (first.at, first.timestamp));
-    for packet in &mut packets {
-        packet.at -= at;
-        packet.timestamp -= timestamp;
+impl Track {
+    /// A thumbnail of a meeting: VP8 at 350 kb/s.
+    pub fn thumbnail() -> Self {
+        Self::picture(&Trace::vp8_350k(), Payload::Vp8)
     }
-    packets
-}
 
-fn length(trace: &[TracePacket], kind: usize) -> Duration {
-    let last = trace.last().map_or(Duration::ZERO, |packet| packet.at);
-    last + FRAME[kind]
+    /// The picture of a speaker: VP8 at 2.5 Mb/s.
+    pub fn vp8() -> Self {
+        Self::picture(&Trace::vp8_2500k(), Payload::Vp8)
+    }
+
+    /// The same as H.264.
+    pub fn h264() -> Self {
+        Self::picture(&Trace::h264_2500k(), Payload::H264)
+    }
+
+    /// A voice that is always heard.
+    pub fn voice() -> Self {
+        Self {
+            packets: Trace::opus().packets,
+            payload: Payload::Opus,
+            pause: VOICE_FRAME,
+            has_silence: false,
+        }
+    }
+
+    /// The voice of one of many, of whom three speak at a time.
+    pub fn conversation() -> Self {
+        Self {
+            has_silence: true,
+            ..Self::voice()
+        }
+    }
+
+    /// Frames of equal packets that leave at once; told to the engine as sound, every packet of which is a point to start
+    /// from. 30 a second.
+    pub fn frames(packets: usize, bytes: usize) -> Self {
+        let packet = |index| TracePacket {
+            at: Duration::ZERO,
+            timestamp: 0,
+            marker: index + 1 == packets,
+            srtp_len: (bytes + 10) as u16,
+        };
+        Self {
+            packets: (0..packets).map(packet).collect(),
+            payload: Payload::Opus,
+            pause: PICTURE_FRAME,
+            has_silence: false,
+        }
+    }
+
+    fn picture(trace: &Trace, payload: Payload) -> Self {
+        let frames = trace.frames().filter(|frame| frame[0].at >= START_UP);
+        let mut packets: Vec<_> = frames.flatten().copied().collect();
+        let (at, timestamp) = packets
+            .first()
+            .map_or((Duration::ZERO, 0), |first| (first.at, first.timestamp));
+        for packet in &mut packets {
+            packet.at -= at;
+            packet.timestamp -= timestamp;
+        }
+        Self {
+            packets,
+            payload,
+            pause: PICTURE_FRAME,
+            has_silence: false,
+        }
+    }
+
+    /// In ticks of its clock.
+    fn length(&self) -> u32 {
+        let last = self.packets.last().map_or(Duration::ZERO, |last| last.at);
+        let ticks_per_ms = match self.payload {
+            Payload::Opus => 48,
+            Payload::Vp8 | Payload::H264 => 90,
+        };
+        (last + self.pause).as_millis() as u32 * ticks_per_ms
+    }
 }
 
 #[cfg(test)]
@@ -179,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_meeting_is_what_its_traces_are() {
-        let mut score = Score::new(25);
+        let mut score = Score::new(vec![Track::thumbnail(), Track::conversation()], 25);
         let mut notes = Vec::new();
         while score.next_at() < Duration::from_secs(30) {
             notes.extend(score.take_within(Duration::ZERO));

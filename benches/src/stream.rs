@@ -5,33 +5,40 @@ use plenum_harness::parameters::sent;
 use plenum_rtp::{HeaderFields, RtpWriter};
 use plenum_srtp::Sealer;
 
-use super::score::Note;
+use crate::score::{Note, Payload};
+
+/// Bytes of a stamp at the end of a payload.
+pub(crate) const STAMP: usize = size_of::<u64>();
 
 /// A stream that somebody sends.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     ssrc: u32,
+    payload: Payload,
     next_index: u64,
     frame: u16,
 }
 
 impl Stream {
-    pub(super) fn new(ssrc: u32) -> Self {
+    pub(crate) fn new(ssrc: u32, payload: Payload) -> Self {
         Self {
             ssrc,
+            payload,
             next_index: 1000,
             frame: 0,
         }
     }
 
-    /// The next packet, encrypted.
-    pub(super) fn packet(
+    /// The next packet, encrypted; without a transport-wide number it has no header extensions. The end of its payload is
+    /// `stamp`, if it is long enough.
+    pub(crate) fn packet(
         &mut self,
         note: &Note,
-        transport_number: u16,
+        transport_number: Option<u16>,
+        stamp: u64,
         sealer: &mut Sealer,
         overhead: usize,
     ) -> Result<Vec<u8>> {
-        let is_voice = note.kind == 1;
+        let is_voice = self.payload == Payload::Opus;
         if note.first {
             self.frame = self.frame.wrapping_add(1);
         }
@@ -45,15 +52,22 @@ impl Stream {
             padding: false,
         };
         let mut writer = RtpWriter::begin(&mut packet, fields)?;
-        writer.push_extension(sent::MID, if is_voice { b"0" } else { b"1" })?;
-        writer.push_extension(sent::TRANSPORT_CC, &transport_number.to_be_bytes())?;
+        if let Some(number) = transport_number {
+            writer.push_extension(sent::MID, if is_voice { b"0" } else { b"1" })?;
+            writer.push_extension(sent::TRANSPORT_CC, &number.to_be_bytes())?;
+        }
         let header = writer.finish();
         packet.truncate(header);
-        if !is_voice {
-            packet.extend(self.descriptor(note));
+        match self.payload {
+            Payload::Opus => {}
+            Payload::Vp8 => packet.extend(self.vp8_descriptor(note)),
+            Payload::H264 => packet.extend(fragment_header(note)),
         }
         let plain = note.len.max(packet.len() + 1);
-        packet.resize(plain, 0x5a);
+        let stamp_at = plain.saturating_sub(STAMP).max(packet.len());
+        packet.resize(stamp_at, 0x5a);
+        packet.extend(stamp.to_be_bytes());
+        packet.truncate(plain);
         packet.resize(plain + overhead, 0);
         let size = sealer.seal_rtp(self.next_index, &mut packet, header, plain)?;
         packet.truncate(size);
@@ -62,9 +76,16 @@ impl Stream {
     }
 
     /// VP8's payload descriptor with a picture id, and the first byte of the frame tag.
-    fn descriptor(&self, note: &Note) -> [u8; 5] {
+    fn vp8_descriptor(&self, note: &Note) -> [u8; 5] {
         let [high, low] = (0x8000 | self.frame).to_be_bytes();
         let first = u8::from(note.first) << 4;
         [0x80 | first, 0x80, high, low, u8::from(!note.key)]
     }
+}
+
+/// A fragment of an H.264 slice (FU-A, RFC 6184 §5.8), and the first byte of the slice's header: that of the first macroblock.
+fn fragment_header(note: &Note) -> [u8; 3] {
+    let slice = if note.key { 5 } else { 1 };
+    let (start, end) = (u8::from(note.first) << 7, u8::from(note.marker) << 6);
+    [0x7c, start | end | slice, 0x80]
 }
