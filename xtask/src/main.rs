@@ -1,6 +1,6 @@
 //! Tasks of this repository that are programs. `cargo xtask layers` checks which crate uses which, `cargo xtask deploy`
 //! that board and alert rules fit to what a node exports, `cargo xtask gen-ts` writes the messages of our own dialect for
-//! the client library.
+//! the client library, `cargo xtask clips` makes the encoded pictures of `plenum load`.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -15,11 +15,12 @@ use std::{
 
 use anyhow::{Context, ensure};
 
+mod clips;
 mod deploy;
 mod layers;
 mod typescript;
 
-const USAGE: &str = "usage: cargo xtask layers|deploy|gen-ts";
+const USAGE: &str = "usage: cargo xtask layers|deploy|gen-ts|clips";
 
 fn main() -> ExitCode {
     match run() {
@@ -34,11 +35,19 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["clips"] => make_clips(),
         ["deploy"] => check_deploy(),
         ["gen-ts"] => write_typescript(),
         ["layers"] => check_layers(),
         _ => anyhow::bail!("{USAGE}"),
     }
+}
+
+fn make_clips() -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    clips::make(root.context("no workspace")?)?;
+    println!("clips: written to {}", clips::FOLDER);
+    Ok(())
 }
 
 fn check_deploy() -> anyhow::Result<()> {

@@ -170,6 +170,47 @@ async fn few_send_to_many_and_sound_goes_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_pictures_are_sent_in_every_codec_and_so_are_traces() {
+    let node = Node::start_workers(1, &[]).await;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tools");
+    let files = format!("--video {folder}/load/media/vp8-90p.ivf,{folder}/load/media/vp8-180p.ivf");
+    let trace = format!("--video trace:{folder}/testkit/traces/vp8-350k.csv --codec h264");
+    let sent = [
+        "--video clip",
+        "--video clip --codec h264",
+        "--video clip --codec av1",
+        "--video clip --codec vp9",
+        "--video clip --simulcast",
+        "--video trace",
+        "--svc L3T3_KEY --video-bitrate 300k",
+        &files,
+        &trace,
+    ];
+    // A few at a time: unoptimised peers need their time.
+    for (group, sent) in sent.chunks(3).enumerate() {
+        let runs = sent.iter().enumerate().map(async |(index, sent)| {
+            let words = format!("meeting --peers 2 --duration 5s --room r{group}{index} {sent}");
+            let load = run(&node, &words).await;
+            went_well(&words, &load, 2);
+            let (join, media) = (&load["join"], &load["media"]);
+            assert_eq!(join["first_key_frame_ms"]["count"], 2, "{words}: {join}");
+            // Encoded pictures say when they were captured, all others when they were written.
+            let delay = &media["forwarding_delay_video_ms"];
+            assert!(delay["count"].as_u64() > Some(20), "{words}: {delay}");
+            load["run"].clone()
+        });
+        for (sent, run) in sent.iter().zip(futures_util::future::join_all(runs).await) {
+            let is_layered = sent.contains("vp9") || sent.contains("svc");
+            assert_eq!(run["svc"].is_string(), is_layered, "{sent}: {run}");
+            assert!(
+                run["video_bitrate_bps"].as_u64() > Some(50_000),
+                "{sent}: {run}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_come_and_go_alone_and_beside_meetings() {
     let node = Node::start_workers(1, &[]).await;
     let words = "churn --peers 2 --rate 4 --stay 1500ms --duration 6s --video-bitrate 200k";

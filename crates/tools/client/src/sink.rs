@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+pub use plenum_rtp::NtpTime;
+
 pub use frames::{Assembler, Frame, FrameSink};
 
 mod frames;
@@ -35,6 +37,8 @@ pub struct ReceivedPacket<'a> {
     pub is_recovered: bool,
     /// Payload type.
     pub payload_type: u8,
+    /// When its frame was captured, by the sender's clock, where the sender tells; on one packet of a frame at most.
+    pub captured: Option<NtpTime>,
     /// What it carries.
     pub payload: &'a [u8],
 }

@@ -6,17 +6,23 @@
 
 use std::time::Duration;
 
+pub use clip::Clip;
 pub use files::FileSource;
+pub use layers::{NoMode, ScalabilityMode};
 pub use outlet::{Demand, Outlet};
 pub use plenum_rtp::ext::AudioLevel;
+pub use several::Several;
 pub use synthetic::Synthetic;
 pub use trace::{Trace, TraceError, TraceSource};
 
 pub use crate::peer::Packet;
 
+mod clip;
 mod files;
+mod layers;
 mod outlet;
 mod payload;
+mod several;
 pub(crate) mod stamp;
 mod synthetic;
 mod trace;

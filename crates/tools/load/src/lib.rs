@@ -32,6 +32,7 @@ pub mod report;
 mod saturation;
 pub mod scenario;
 pub mod server;
+pub mod studio;
 mod tickets;
 
 pub use drive::{DriveError, run};

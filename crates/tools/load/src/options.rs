@@ -3,12 +3,14 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
+use plenum_client::Codec;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     assertion::{Assertion, AssertionError},
     duration,
     scenario::{self, Kind, Part, ScenarioError, Shape},
+    studio::{Studio, StudioError, Wishes},
 };
 
 /// `plenum load`.
@@ -24,6 +26,7 @@ enum ScenarioArgs {
     #[command(after_help = "Examples:
   plenum load meeting --peers 10 --duration 10s
   plenum load meeting --rooms 20 --peers 5 --simulcast --duration 1m --html report.html
+  plenum load meeting --video clip --codec vp9 --duration 30s
   plenum load meeting --peers 25 --video-bitrate 350k --assert 'loss<=0.1%' --assert 'join.p99<300ms'
   plenum load meeting --url https://a.example.org --url https://b.example.org --key token.secret")]
     Meeting(Flags),
@@ -105,13 +108,12 @@ pub enum VideoCodec {
 }
 
 impl VideoCodec {
-    /// Its name, as clients write it.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn codec(self) -> Codec {
         match self {
-            Self::Av1 => "AV1",
-            Self::H264 => "H264",
-            Self::Vp8 => "VP8",
-            Self::Vp9 => "VP9",
+            Self::Av1 => Codec::Av1,
+            Self::H264 => Codec::H264,
+            Self::Vp8 => Codec::Vp8,
+            Self::Vp9 => Codec::Vp9,
         }
     }
 }
@@ -158,9 +160,19 @@ struct Common {
     #[arg(long, value_name = "RATE", value_parser = bitrate)]
     #[serde(deserialize_with = "optional_bitrate")]
     video_bitrate: Option<u32>,
+    /// What pictures are: synthetic, clip (encoded ones that are built in), trace, trace:FILE, or an IVF or .h264 file;
+    /// three of them, smallest first, for --simulcast.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    video: Vec<String>,
+    /// What sound is: synthetic, trace, trace:FILE, or an Ogg file with Opus.
+    #[arg(long, value_name = "WHAT")]
+    audio: Option<String>,
     /// Send pictures in three sizes.
     #[arg(long)]
     simulcast: bool,
+    /// Layers within a stream of VP9: L3T3, L3T3_KEY, L1T3.
+    #[arg(long, value_name = "MODE", conflicts_with = "simulcast")]
+    svc: Option<String>,
     /// Packets that are lost on the peers' side, each way, in percent.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     loss: Option<f64>,
@@ -228,12 +240,8 @@ pub struct Options {
     pub key_id: Option<String>,
     /// Whether any certificate holds.
     pub insecure: bool,
-    /// How pictures are encoded.
-    pub codec: VideoCodec,
-    /// Bits a second of pictures.
-    pub video_bitrate: u32,
-    /// Whether pictures are sent in three sizes.
-    pub simulcast: bool,
+    /// What everybody sends who sends.
+    pub studio: Studio,
     /// Share of packets that are lost on the peers' side, each way.
     pub loss: f64,
     /// Delay on the peers' side, each way.
@@ -261,6 +269,9 @@ pub enum OptionsError {
     /// Not an assertion.
     #[error(transparent)]
     Assertion(#[from] AssertionError),
+    /// What is to be sent cannot be.
+    #[error(transparent)]
+    Studio(#[from] StudioError),
     /// The file cannot be read.
     #[error("{path} cannot be read")]
     File {
@@ -367,7 +378,11 @@ impl Common {
             insecure: self.insecure || under.insecure,
             codec: self.codec.or(under.codec),
             video_bitrate: self.video_bitrate.or(under.video_bitrate),
-            simulcast: self.simulcast || under.simulcast,
+            video: list(self.video, under.video),
+            audio: self.audio.or(under.audio),
+            // Of what contradicts each other, the command line's holds.
+            simulcast: self.simulcast || (under.simulcast && self.svc.is_none()),
+            svc: self.svc.or(under.svc.filter(|_| !self.simulcast)),
             loss: self.loss.or(under.loss),
             delay: self.delay.or(under.delay),
             bandwidth: self.bandwidth.or(under.bandwidth),
@@ -390,6 +405,14 @@ impl Common {
         } else {
             self.url
         };
+        let studio = Studio::new(&Wishes {
+            video: &self.video,
+            audio: self.audio.as_deref(),
+            codec: self.codec,
+            bitrate: self.video_bitrate,
+            simulcast: self.simulcast,
+            svc: self.svc.as_deref(),
+        })?;
         let assertions = self.assert.iter().map(|text| text.parse());
         Ok(Options {
             parts,
@@ -401,9 +424,7 @@ impl Common {
             key: self.key,
             key_id: self.key_id,
             insecure: self.insecure,
-            codec: self.codec.unwrap_or_default(),
-            video_bitrate: self.video_bitrate.unwrap_or(DEFAULT_BITRATE),
-            simulcast: self.simulcast,
+            studio,
             loss: self.loss.unwrap_or(0.0) / 100.0,
             delay: self.delay.unwrap_or_default(),
             bandwidth: self.bandwidth,
@@ -418,9 +439,6 @@ impl Common {
 }
 
 const DEFAULT_URL: &str = "http://localhost:3000";
-
-/// What a camera in a meeting of many sends.
-const DEFAULT_BITRATE: u32 = 500_000;
 
 /// Longer than the patience of clients in the field for a single answer (22.5 s of mediasoup-demo's), so that whatever
 /// would have come for them is counted as what it is.

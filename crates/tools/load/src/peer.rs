@@ -9,8 +9,8 @@ use std::{
 };
 
 use plenum_client::{
-    Client, ClientConfig, ClientError, Codec, Dialect as Language, Ended, Event, Events, Hook,
-    Link, Media, Network, Publication, Stage, Step, Tls, source::Synthetic,
+    Client, ClientConfig, ClientError, Dialect as Language, Ended, Event, Events, Hook, Link,
+    Media, Network, Stage, Step, Tls,
 };
 use tokio::{
     sync::watch,
@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     figures::Shard,
-    options::{Options, VideoCodec},
+    options::Options,
     plan::{Planned, Sends},
     scenario::Dialect,
     tickets::Tickets,
@@ -43,12 +43,6 @@ const SHOULD_SEE: Duration = Duration::from_secs(5);
 
 /// Saying goodbye takes one message; a server that does not take it is not waited for.
 const GOODBYE: Duration = Duration::from_secs(2);
-
-/// Opus as browsers send it.
-const AUDIO_BITRATE: u32 = 32_000;
-
-/// What browsers make of the two smaller sizes: a half and a quarter of the width, which need about these shares.
-const SIMULCAST: [u32; 3] = [10, 35, 100];
 
 /// From its time to join until it has left.
 pub(crate) async fn peer(
@@ -76,7 +70,7 @@ pub(crate) async fn peer(
     shard.lock().joined += 1;
     shard.arrived();
     let arrived = Instant::now();
-    let publishing = publish(&company, &client, planned.sends, &notes);
+    let publishing = publish(&company, &client, &planned, &notes);
     let stays = tokio::select! {
         stays = async { publishing.await; watch_events(&mut events, &notes).await } => stays,
         () = sleep_until(leaves.into()) => true,
@@ -151,30 +145,16 @@ fn network(options: &Options) -> Network {
     Network { up, down }
 }
 
-async fn publish(company: &Company, client: &Client, sends: Sends, notes: &Notes) {
-    if matches!(sends, Sends::Audio | Sends::Both) {
-        let microphone = Publication::audio(Synthetic::audio(AUDIO_BITRATE));
+async fn publish(company: &Company, client: &Client, planned: &Planned, notes: &Notes) {
+    let studio = &company.options.studio;
+    if matches!(planned.sends, Sends::Audio | Sends::Both) {
+        let microphone = studio.microphone(planned.number);
         notes.published(client.publish(microphone).await.err());
     }
-    if sends == Sends::Both {
-        let camera = camera(&company.options);
+    if planned.sends == Sends::Both {
+        let camera = studio.camera(planned.number);
         notes.published(client.publish(camera).await.err());
     }
-}
-
-fn camera(options: &Options) -> Publication {
-    let codec = match options.codec {
-        VideoCodec::Av1 => Codec::Av1,
-        VideoCodec::H264 => Codec::H264,
-        VideoCodec::Vp8 => Codec::Vp8,
-        VideoCodec::Vp9 => Codec::Vp9,
-    };
-    if !options.simulcast {
-        return Publication::video(codec, Synthetic::video(codec, options.video_bitrate));
-    }
-    let bitrates = SIMULCAST.map(|share| (options.video_bitrate / 100).max(1) * share);
-    Publication::video(codec, Synthetic::simulcast(codec, &bitrates))
-        .simulcast(Synthetic::encodings(&bitrates))
 }
 
 /// Until the session is over; `false`: it is, and nobody asked for that.

@@ -18,7 +18,7 @@ use crate::{
     network::Pipe,
     peer::{Direction, ReceiveStream, StreamKey, Transport, TransportConfig, TransportEvent},
     sink::{ReceivedPacket, Sink},
-    source::stamp::age,
+    source::stamp::{age, capture_age},
     stats::TransportState,
 };
 
@@ -452,7 +452,12 @@ impl Inlet<'_> {
         let Some(Some(consuming)) = self.consumers.get_mut(key.index()) else {
             return;
         };
-        if let Some(age) = age(self.now, packet.payload) {
+        let captured = packet.captured;
+        let age = captured.map_or_else(
+            || age(self.now, packet.payload),
+            |at| capture_age(self.now, at),
+        );
+        if let Some(age) = age {
             let [audio, video] = &mut *self.delays;
             match consuming.kind {
                 MediaKind::Audio => audio.record(age),

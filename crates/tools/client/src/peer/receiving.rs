@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use plenum_codec::VideoCodec;
 use plenum_params::{media::MediaKind, rtp_parameters::RtpParameters};
-use plenum_rtp::{RtpHeader, SequenceUnwrapper, rtcp::ReportBlock};
+use plenum_rtp::{RtpHeader, SequenceUnwrapper, ext::AbsCaptureTime, rtcp::ReportBlock};
 use plenum_srtp::InboundStream;
 
 use super::{losses::Losses, reception::Reception};
@@ -32,6 +32,8 @@ pub struct ReceiveStream {
     pub pli: bool,
     /// Identifier of the header extension with transport-wide numbers.
     pub transport_cc: Option<u8>,
+    /// Identifier of the header extension with capture times.
+    pub abs_capture_time: Option<u8>,
 }
 
 /// Between two requests for a key frame: what an encoder takes to make one, and a round trip.
@@ -52,10 +54,11 @@ impl ReceiveStream {
             let mut feedback = codec.rtcp_feedback.iter();
             feedback.any(|feedback| feedback.is(word, parameter))
         };
-        let transport_cc = parameters
-            .header_extensions
-            .iter()
-            .find(|extension| extension.uri == TRANSPORT_CC && has("transport-cc", ""));
+        let extension = |uri: &str| {
+            let mut extensions = parameters.header_extensions.iter();
+            let found = extensions.find(|extension| extension.uri == uri);
+            found.map(|extension| extension.id)
+        };
         Some(Self {
             kind,
             ssrc: encoding.ssrc?,
@@ -65,7 +68,8 @@ impl ReceiveStream {
             codec: Codec::from_name(codec.mime_type.subtype()),
             nack: has("nack", ""),
             pli: has("nack", "pli") || has("ccm", "fir"),
-            transport_cc: transport_cc.map(|extension| extension.id),
+            transport_cc: extension(TRANSPORT_CC).filter(|_| has("transport-cc", "")),
+            abs_capture_time: extension(ABS_CAPTURE_TIME),
         })
     }
 }
@@ -73,6 +77,9 @@ impl ReceiveStream {
 /// Name of the header extension with transport-wide numbers.
 pub(super) const TRANSPORT_CC: &str =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+
+/// Name of the header extension with capture times.
+const ABS_CAPTURE_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 
 /// What is remembered of it.
 #[derive(Debug)]
@@ -155,7 +162,14 @@ impl Receiving {
         if payload.is_empty() {
             return None;
         }
-        Some(self.count(now, header, sequence, payload, is_recovered))
+        let mut taken = self.count(now, header, sequence, payload, is_recovered);
+        if let Some(wanted) = self.stream.abs_capture_time {
+            let mut extensions = header.extensions(packet);
+            let value = extensions.find(|(id, _)| *id == wanted);
+            let time = value.and_then(|(_, value)| AbsCaptureTime::parse(value));
+            taken.captured = time.map(|time| time.capture_time);
+        }
+        Some(taken)
     }
 
     fn count<'a>(
@@ -193,6 +207,7 @@ impl Receiving {
             is_key,
             is_recovered,
             payload_type: self.stream.payload_type,
+            captured: None,
             payload,
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use plenum_params::media::MediaKind;
 use plenum_rtp::{
     HeaderFields, NtpTime, RtpError, RtpHeader, RtpWriter,
-    ext::{AbsSendTime, AudioLevel, TransportSequence},
+    ext::{AbsCaptureTime, AbsSendTime, AudioLevel, TransportSequence},
     ntp::round_trip,
     rtcp::{ReportBlock, SenderInfo},
 };
@@ -54,6 +54,8 @@ pub struct ExtensionIds {
     pub abs_send_time: Option<u8>,
     /// Transport-wide sequence number.
     pub transport_cc: Option<u8>,
+    /// Time of capture.
+    pub abs_capture_time: Option<u8>,
     /// Dependency descriptor of AV1.
     pub dependency_descriptor: Option<u8>,
 }
@@ -73,6 +75,8 @@ pub struct Packet<'a> {
     pub marker: bool,
     /// Whether a decoder can begin with this frame.
     pub is_key: bool,
+    /// When the frame was captured, for receivers who want to know.
+    pub captured: Option<NtpTime>,
     /// How loud it is.
     pub audio_level: Option<AudioLevel>,
     /// Value of the dependency descriptor (AV1).
@@ -203,6 +207,17 @@ impl Sending {
         }
         if let Some(id) = ids.transport_cc {
             writer.push_extension(id, &stamp.transport_sequence.to_bytes())?;
+        }
+        // Once for a frame: where it ends.
+        let ends = packet.marker || stream.kind == MediaKind::Audio;
+        if let (Some(id), Some(captured)) = (ids.abs_capture_time, packet.captured.filter(|_| ends))
+        {
+            let value = AbsCaptureTime {
+                capture_time: captured,
+                clock_offset: None,
+            };
+            let bytes = value.to_bytes();
+            writer.push_extension(id, bytes.get(..value.value_len()).unwrap_or_default())?;
         }
         if let (Some(id), Some(value)) = (ids.dependency_descriptor, packet.dependency_descriptor) {
             writer.push_extension(id, value)?;

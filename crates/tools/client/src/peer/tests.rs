@@ -249,6 +249,7 @@ fn receive_stream() -> ReceiveStream {
         nack: true,
         pli: true,
         transport_cc: Some(3),
+        abs_capture_time: None,
     }
 }
 
@@ -319,6 +320,7 @@ fn what_is_lost_on_the_way_there_is_sent_again() {
         extensions: ExtensionIds {
             mid: Some(1),
             transport_cc: Some(3),
+            abs_capture_time: None,
             ..ExtensionIds::default()
         },
         mid: "0".to_owned(),

@@ -114,6 +114,7 @@ const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-
 const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
 const TRANSPORT_CC: &str =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+const ABS_CAPTURE_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 const DEPENDENCY_DESCRIPTOR: &str =
     "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
@@ -246,6 +247,7 @@ fn extensions(router: &RtpCapabilities, kind: MediaKind) -> Vec<RtpHeaderExtensi
         RID,
         REPAIRED_RID,
         ABS_SEND_TIME,
+        ABS_CAPTURE_TIME,
         TRANSPORT_CC,
         AUDIO_LEVEL,
         DEPENDENCY_DESCRIPTOR,
@@ -276,6 +278,7 @@ fn extension_ids(extensions: &[RtpHeaderExtensionParameters]) -> ExtensionIds {
         repaired_rid: id(REPAIRED_RID),
         audio_level: id(AUDIO_LEVEL),
         abs_send_time: id(ABS_SEND_TIME),
+        abs_capture_time: id(ABS_CAPTURE_TIME),
         transport_cc: id(TRANSPORT_CC),
         dependency_descriptor: id(DEPENDENCY_DESCRIPTOR),
     }

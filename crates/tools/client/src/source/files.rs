@@ -1,136 +1,149 @@
 //! A file that is sent again and again.
 
-use std::{fs, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use super::{
-    Outlet, Packet, Source,
+    Clip, Outlet, Packet, Source,
+    clip::ClipFrame,
+    layers::{Layers, ScalabilityMode},
     payload::{Descriptors, FrameInfo, MAX_HEAD},
+    stamp::capture_time,
 };
-use crate::{
-    ClientError, Codec,
-    file::{FileError, annex_b, ivf::Ivf, ogg},
-};
+use crate::{ClientError, Codec, file::FileError};
 
 /// Payload of a packet without its descriptor.
 const MAX_PIECE: usize = 1140;
 
-/// Pictures a second of a byte stream, which does not say how many it has.
-const BYTE_STREAM_RATE: u32 = 30;
-
 /// Media out of a file, which begins anew at its end. A key frame that is asked for comes when the file has one: choose files
-/// that have one every second or two.
+/// that have one every second or two, or have it go on from there at once ([`Self::key_frames_on_demand`]).
 #[derive(Debug)]
 pub struct FileSource {
-    codec: Codec,
-    /// Units of each frame with the time at which it is shown. H.264 has several units to a frame, AV1 one for each OBU.
-    frames: Vec<(Duration, Vec<Vec<u8>>)>,
-    /// From the first frame to the same frame of the next round.
-    length: Duration,
+    clip: Clip,
     next: usize,
-    rounds: u32,
+    /// Its media time.
+    at: Duration,
     descriptors: Descriptors,
+    layers: Option<Layers>,
+    on_demand: bool,
 }
 
 impl FileSource {
-    /// Reads a file: IVF (VP8, VP9, AV1), Ogg with Opus, or H.264 as a byte stream (`.h264`, `.264`).
+    /// Reads a file: see [`Clip::open`].
     ///
     /// # Errors
     /// When the file cannot be read, or is of another kind.
     pub fn open(path: &Path) -> Result<Self, ClientError> {
-        let bytes = fs::read(path).map_err(|source| ClientError::Io {
-            what: "reading the file",
-            source,
-        })?;
-        Self::parse(&bytes).map_err(ClientError::File)
+        Clip::open(path).map(Self::new)
     }
 
     /// The same for bytes in memory.
+    ///
+    /// # Errors
+    /// When they are of another kind, or hold nothing.
     pub fn parse(bytes: &[u8]) -> Result<Self, FileError> {
-        let (codec, frames) = if bytes.starts_with(b"DKIF") {
-            let ivf = Ivf::parse(bytes)?;
-            let frames = ivf.frames.into_iter();
-            let is_av1 = ivf.codec == Codec::Av1;
-            let units = |frame: Vec<u8>| if is_av1 { obus(&frame) } else { vec![frame] };
-            let frames = frames.map(|(time, frame)| (time, units(frame)));
-            (ivf.codec, frames.collect())
-        } else if bytes.starts_with(b"OggS") {
-            let packets = ogg::parse_opus(bytes)?.into_iter();
-            let frames = packets.map(|(time, packet)| (time, vec![packet]));
-            (Codec::Opus, frames.collect())
-        } else if bytes.starts_with(&[0, 0, 1]) || bytes.starts_with(&[0, 0, 0, 1]) {
-            let pictures = annex_b::access_units(bytes).into_iter().enumerate();
-            let time = |index| Duration::from_secs(1) * (index as u32) / BYTE_STREAM_RATE;
-            let frames = pictures.map(|(index, units)| (time(index), units));
-            (Codec::H264, frames.collect())
-        } else {
-            return Err(FileError::Kind("IVF, Ogg or H.264 file"));
-        };
-        Self::new(codec, frames)
+        Clip::parse(bytes).map(Self::new)
     }
 
-    fn new(codec: Codec, frames: Vec<(Duration, Vec<Vec<u8>>)>) -> Result<Self, FileError> {
-        let (first, last) = match (frames.first(), frames.last()) {
-            (Some((first, _)), Some((last, _))) => (*first, *last),
-            _ => return Err(FileError::Empty),
-        };
-        let length = last.saturating_sub(first);
-        // The last frame is shown as long as the others are on average.
-        let between = u32::try_from(frames.len() - 1).unwrap_or(u32::MAX).max(1);
-        let last = (length / between).max(Duration::from_millis(1));
-        Ok(Self {
-            codec,
-            frames,
-            length: length + last,
+    /// Sends what has been read, which other senders may share. Spatial layers are told of as `L2T1` or `L3T1`, unless
+    /// [`Self::layers`] says more.
+    pub fn new(clip: Clip) -> Self {
+        let mode = ScalabilityMode::new(clip.spatial_layers(), 1);
+        Self {
+            descriptors: Descriptors::new(clip.codec()),
+            layers: mode.map(Layers::new),
             next: 0,
-            rounds: 0,
-            descriptors: Descriptors::new(codec),
-        })
+            at: Duration::ZERO,
+            on_demand: false,
+            clip,
+        }
+    }
+
+    /// Which layers the file's pictures have: temporal ones in the order in which browsers make them, from each key frame on.
+    /// Only descriptors of VP9 can tell; of other codecs it changes nothing.
+    #[must_use]
+    pub fn layers(mut self, mode: ScalabilityMode) -> Self {
+        self.layers = (self.clip.codec() == Codec::Vp9).then(|| Layers::new(mode));
+        self
+    }
+
+    /// When a key frame is asked for, goes on at the file's next one, at once: what comes before it is left out, as if the
+    /// camera had been moved. Times go on as they did.
+    #[must_use]
+    pub const fn key_frames_on_demand(mut self) -> Self {
+        self.on_demand = true;
+        self
     }
 
     /// What the file holds.
     pub const fn codec(&self) -> Codec {
-        self.codec
+        self.clip.codec()
     }
 
-    fn time(&self) -> Option<Duration> {
-        let (first, _) = self.frames.first()?;
-        let (time, _) = self.frames.get(self.next)?;
-        Some(self.length * self.rounds + time.saturating_sub(*first))
+    fn frame(&self) -> Option<&ClipFrame> {
+        self.clip.frames().get(self.next)
+    }
+
+    /// To the next key frame, which takes the place of the frame that is due.
+    fn seek(&mut self) {
+        let frames = self.clip.frames();
+        let mut order = (self.next..frames.len()).chain(0..self.next);
+        let key = order.find(|index| frames.get(*index).is_some_and(|frame| frame.is_key));
+        self.next = key.unwrap_or(self.next);
+    }
+
+    fn step(&mut self) {
+        let time = |index: usize| self.clip.frames().get(index).map(|frame| frame.time);
+        let this = time(self.next).unwrap_or_default();
+        let (next, at) = match time(self.next + 1) {
+            Some(time) => (self.next + 1, time),
+            None => (0, self.clip.duration()),
+        };
+        self.next = next;
+        self.at += at.saturating_sub(this);
     }
 }
 
 impl Source for FileSource {
     fn due(&self) -> Option<Duration> {
-        self.time()
+        Some(self.at)
     }
 
     fn write(&mut self, out: &mut Outlet<'_>) {
-        let (Some(time), Some((_, units))) = (self.time(), self.frames.get(self.next)) else {
+        let is_key = self.frame().is_some_and(|frame| frame.is_key);
+        if self.on_demand && out.wants_key_frame(0) && !is_key {
+            self.seek();
+        }
+        let Some(frame) = self.clip.frames().get(self.next) else {
             return;
         };
-        let is_key = is_key(self.codec, units);
+        let (codec, units, is_key) = (self.clip.codec(), &frame.units, frame.is_key);
         let info = self.descriptors.next_frame(is_key);
+        let picture = self
+            .layers
+            .as_mut()
+            .map(|layers| layers.next_picture(is_key));
         let packet = Packet {
-            time,
+            time: self.at,
             is_key,
+            captured: Some(capture_time(out.now())),
             ..Packet::default()
         };
         for (index, unit) in units.iter().enumerate() {
             let is_last = index + 1 == units.len();
-            match self.codec {
-                Codec::H264 => write_nal(out, &packet, unit, is_last),
-                Codec::Opus => out.packet(&Packet {
+            match (codec, picture) {
+                (Codec::H264, _) => write_nal(out, &packet, unit, is_last),
+                (Codec::Opus, _) => out.packet(&Packet {
                     payload: [unit, &[]],
                     ..packet
                 }),
+                (Codec::Vp9, Some(picture)) => {
+                    let layer = picture.layer(index as u8);
+                    write_pieces(out, &packet, info.of_layer(layer), unit, is_last);
+                }
                 _ => write_pieces(out, &packet, info, unit, is_last),
             }
         }
-        self.next += 1;
-        if self.next == self.frames.len() {
-            self.next = 0;
-            self.rounds += 1;
-        }
+        self.step();
     }
 }
 
@@ -182,56 +195,4 @@ fn write_nal(out: &mut Outlet<'_>, packet: &Packet<'_>, unit: &[u8], is_last_uni
             ..*packet
         });
     }
-}
-
-/// Whether a decoder can begin with a frame of these units.
-fn is_key(codec: Codec, units: &[Vec<u8>]) -> bool {
-    let first = |unit: &Vec<u8>| unit.first().copied().unwrap_or_default();
-    match codec {
-        // A sequence header.
-        Codec::Av1 => units.iter().any(|unit| first(unit) >> 3 & 0xf == 1),
-        Codec::H264 => units.iter().any(|unit| first(unit) & 0x1f == 5),
-        Codec::Opus => false,
-        // RFC 6386 §9.1; VP9 §6.2: neither an existing frame nor one that refers to others.
-        Codec::Vp8 => units.first().is_some_and(|unit| first(unit) & 1 == 0),
-        Codec::Vp9 => units.first().is_some_and(|unit| first(unit) & 0x0c == 0),
-    }
-}
-
-/// The OBUs of a temporal unit as RTP wants them: without size fields, delimiters and padding (AV1 RTP payload §5).
-fn obus(mut unit: &[u8]) -> Vec<Vec<u8>> {
-    let mut obus = Vec::new();
-    while let Some((&head, rest)) = unit.split_first() {
-        let (has_extension, has_size) = (head & 4 != 0, head & 2 != 0);
-        let Some((extension, rest)) = rest.split_at_checked(usize::from(has_extension)) else {
-            break;
-        };
-        let (len, rest) = if has_size {
-            let Some(sized) = leb128(rest) else { break };
-            sized
-        } else {
-            (rest.len(), rest)
-        };
-        let Some((body, rest)) = rest.split_at_checked(len) else {
-            break;
-        };
-        // Temporal delimiters, tile lists and padding do not travel.
-        if !matches!(head >> 3 & 0xf, 2 | 8 | 15) {
-            obus.push([&[head & !2][..], extension, body].concat());
-        }
-        unit = rest;
-    }
-    obus
-}
-
-/// AV1 §4.10.5: at most eight bytes of seven bits.
-fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let mut value = 0;
-    for (index, byte) in bytes.iter().take(8).enumerate() {
-        value |= usize::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            return Some((value, bytes.get(index + 1..)?));
-        }
-    }
-    None
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::several;
 use crate::peer::Packet;
 
 /// Takes the packets of one frame.
@@ -60,6 +61,26 @@ impl<'a> Outlet<'a> {
         self.demand
             .get(encoding)
             .is_some_and(|demand| demand.at_all)
+    }
+
+    /// Lets a source that knows of one encoding alone write this one. What nobody watches goes nowhere.
+    pub(super) fn of_encoding(&mut self, encoding: usize, write: impl FnOnce(&mut Outlet<'_>)) {
+        let mut unwatched = [several::UNWATCHED];
+        let demand = self.demand.get_mut(encoding..=encoding);
+        let demand = demand.filter(|demand| demand.iter().any(|it| it.at_all));
+        let is_watched = demand.is_some();
+        let all = &mut *self.take;
+        let mut take = |packet: &Packet<'_>| {
+            if is_watched {
+                all(&several::of(packet, encoding));
+            }
+        };
+        write(&mut Outlet {
+            demand: demand.unwrap_or(&mut unwatched),
+            take: &mut take,
+            now: self.now,
+            elapsed: self.elapsed,
+        });
     }
 
     /// Sends a packet. One that is too long for a datagram is left out.

@@ -1,9 +1,10 @@
 //! What stands in front of a made-up frame's bytes: payload descriptors and the first bytes of the bitstream, by codec.
 
+use super::layers::{LayerFrame, group};
 use crate::Codec;
 
 /// Longest head of a payload.
-pub(super) const MAX_HEAD: usize = 32;
+pub(super) const MAX_HEAD: usize = 48;
 
 /// H.264 parameter sets in one aggregation packet (RFC 6184 §5.7.1): constrained baseline, level 3.1, and its pictures'.
 const PARAMETER_SETS: [u8; 19] = [
@@ -39,6 +40,7 @@ pub(super) struct FrameInfo {
     pub(super) is_key: bool,
     picture_id: u16,
     tl0_pic_idx: u8,
+    layer: Option<LayerFrame>,
 }
 
 impl Descriptors {
@@ -56,6 +58,7 @@ impl Descriptors {
             is_key,
             picture_id: self.picture_id,
             tl0_pic_idx: self.tl0_pic_idx,
+            layer: None,
         };
         self.picture_id = self.picture_id.wrapping_add(1) & 0x7fff;
         self.tl0_pic_idx = self.tl0_pic_idx.wrapping_add(1);
@@ -64,6 +67,12 @@ impl Descriptors {
 }
 
 impl FrameInfo {
+    /// The same for one layer of the picture; only VP9's descriptor tells it.
+    pub(super) const fn of_layer(mut self, layer: LayerFrame) -> Self {
+        self.layer = Some(layer);
+        self
+    }
+
     /// The payload of a packet that goes before the frame.
     pub(super) fn parameter_sets(self) -> Option<&'static [u8]> {
         (self.codec == Codec::H264 && self.is_key).then_some(&PARAMETER_SETS[..])
@@ -92,7 +101,10 @@ impl FrameInfo {
             Codec::H264 => self.h264(is_first, is_last, &mut head),
             Codec::Opus => {}
             Codec::Vp8 => self.vp8(is_first, &mut head),
-            Codec::Vp9 => self.vp9(is_first, is_last, &mut head),
+            Codec::Vp9 => match self.layer {
+                Some(layer) => self.vp9_layer(layer, is_first, is_last, &mut head),
+                None => self.vp9(is_first, is_last, &mut head),
+            },
         }
         head.len
     }
@@ -139,6 +151,37 @@ impl FrameInfo {
         head.put(&(self.picture_id | 0x8000).to_be_bytes());
         if has_structure {
             head.put(&[0]);
+        }
+    }
+
+    /// RFC 9628 §4.2: non-flexible mode with layers. The scalability structure of key frames describes the group of pictures
+    /// that repeats, without sizes: those are in the bitstream.
+    fn vp9_layer(self, layer: LayerFrame, is_first: bool, is_last: bool, head: &mut Head<'_>) {
+        let has_structure = self.is_key && is_first && layer.spatial == 0;
+        head.put(&[0x80
+            | u8::from(!self.is_key) << 6
+            | 1 << 5
+            | u8::from(is_first) << 3
+            | u8::from(is_last) << 2
+            | u8::from(has_structure) << 1
+            | u8::from(!layer.is_needed_above)]);
+        head.put(&(self.picture_id | 0x8000).to_be_bytes());
+        // Higher temporal layers need nothing but lower ones: everybody may go up to them at any picture.
+        let switches_up = layer.temporal > 0;
+        head.put(&[
+            layer.temporal << 5
+                | u8::from(switches_up) << 4
+                | layer.spatial << 1
+                | u8::from(layer.needs_lower),
+            layer.tl0_pic_idx,
+        ]);
+        if has_structure {
+            let group = group(layer.mode.temporal());
+            head.put(&[(layer.mode.spatial() - 1) << 5 | 1 << 3, group.len() as u8]);
+            for (temporal, back) in group {
+                // One reference each.
+                head.put(&[temporal << 5 | u8::from(*temporal > 0) << 4 | 1 << 2, *back]);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use plenum_rtp::ext::AudioLevel;
 
 use super::{
     Outlet, Packet, Source,
+    layers::{Layers, ScalabilityMode},
     payload::{Descriptors, FrameInfo, MAX_HEAD},
     stamp::{STAMP_LEN, stamp},
 };
@@ -44,6 +45,7 @@ pub struct Synthetic {
     frame_time: Duration,
     frames: u64,
     key_frame_every: u64,
+    layers: Option<Layers>,
     /// What payloads consist of.
     noise: Box<[u8]>,
 }
@@ -67,6 +69,13 @@ impl Synthetic {
         Self::new(codec, bitrates, frame_time)
     }
 
+    /// Pictures of VP9 at 30 a second in one stream with layers, which take so many bits a second together.
+    pub fn layered(bitrate: u32, mode: ScalabilityMode) -> Self {
+        let mut synthetic = Self::video(Codec::Vp9, bitrate);
+        synthetic.layers = Some(Layers::new(mode));
+        synthetic
+    }
+
     /// Opus in packets of 20 ms, of so many bits a second.
     pub fn audio(bitrate: u32) -> Self {
         Self::new(Codec::Opus, &[bitrate], OPUS_TIME)
@@ -79,6 +88,7 @@ impl Synthetic {
             frame_time,
             frames: 0,
             key_frame_every: NO_KEY_FRAME,
+            layers: None,
             noise: (0..MAX_PAYLOAD).map(|index| (index * 7) as u8).collect(),
         };
         synthetic.streams = bitrates
@@ -168,7 +178,23 @@ impl Synthetic {
                 stream.frame
             };
             let info = stream.descriptors.next_frame(is_key);
-            write_picture(out, encoding, time, info, len, &self.noise, stamp);
+            let picture = Picture {
+                encoding,
+                time,
+                noise: &self.noise,
+                stamp,
+            };
+            let Some(layers) = &mut self.layers else {
+                picture.write(out, info, len, true);
+                continue;
+            };
+            let layered = layers.next_picture(is_key);
+            let shares = shares(layered.spatial());
+            for (layer, share) in (0_u8..).zip(shares) {
+                let is_last = usize::from(layer) + 1 == shares.len();
+                let info = info.of_layer(layered.layer(layer));
+                picture.write(out, info, len * share / 100, is_last);
+            }
         }
     }
 
@@ -199,43 +225,55 @@ impl Source for Synthetic {
     }
 }
 
-/// The packets of a picture, which differ in size by a byte at most, as libwebrtc cuts them.
-fn write_picture(
-    out: &mut Outlet<'_>,
+/// How the bits of a picture are divided among its spatial layers, lowest first, in percent: as those of simulcast streams
+/// of a quarter, half and whole of the width are.
+const fn shares(spatial: u8) -> &'static [usize] {
+    match spatial {
+        2 => &[26, 74],
+        3 => &[7, 24, 69],
+        _ => &[100],
+    }
+}
+
+/// What all packets of a picture have in common.
+struct Picture<'a> {
     encoding: usize,
     time: Duration,
-    info: FrameInfo,
-    len: usize,
-    noise: &[u8],
+    noise: &'a [u8],
     stamp: [u8; STAMP_LEN],
-) {
-    let packet = Packet {
-        encoding,
-        time,
-        is_key: info.is_key,
-        ..Packet::default()
-    };
-    let mut head = [0; MAX_HEAD];
-    if let Some(parameter_sets) = info.parameter_sets() {
-        out.packet(&Packet {
-            payload: [parameter_sets, &[]],
-            ..packet
-        });
-    }
-    let count = len.div_ceil(MAX_PAYLOAD).max(1);
-    let (short, longer) = (len / count, len % count);
-    let mut body = [0; MAX_PAYLOAD];
-    for index in 0..count {
-        let (is_first, is_last) = (index == 0, index + 1 == count);
-        let size = short + usize::from(index >= count - longer);
-        let head_len = info.head(is_first, is_last, &mut head);
-        let body_len = size.saturating_sub(head_len).max(STAMP_LEN);
-        let body = stamped(noise, &mut body, body_len, stamp);
-        out.packet(&Packet {
-            marker: is_last,
-            payload: [head.get(..head_len).unwrap_or_default(), body],
-            ..packet
-        });
+}
+
+impl Picture<'_> {
+    /// The packets of a layer, or of the whole, which differ in size by a byte at most, as libwebrtc cuts them.
+    fn write(&self, out: &mut Outlet<'_>, info: FrameInfo, len: usize, ends_picture: bool) {
+        let packet = Packet {
+            encoding: self.encoding,
+            time: self.time,
+            is_key: info.is_key,
+            ..Packet::default()
+        };
+        let mut head = [0; MAX_HEAD];
+        if let Some(parameter_sets) = info.parameter_sets() {
+            out.packet(&Packet {
+                payload: [parameter_sets, &[]],
+                ..packet
+            });
+        }
+        let count = len.div_ceil(MAX_PAYLOAD).max(1);
+        let (short, longer) = (len / count, len % count);
+        let mut body = [0; MAX_PAYLOAD];
+        for index in 0..count {
+            let (is_first, is_last) = (index == 0, index + 1 == count);
+            let size = short + usize::from(index >= count - longer);
+            let head_len = info.head(is_first, is_last, &mut head);
+            let body_len = size.saturating_sub(head_len).max(STAMP_LEN);
+            let body = stamped(self.noise, &mut body, body_len, self.stamp);
+            out.packet(&Packet {
+                marker: is_last && ends_picture,
+                payload: [head.get(..head_len).unwrap_or_default(), body],
+                ..packet
+            });
+        }
     }
 }
 

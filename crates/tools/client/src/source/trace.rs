@@ -1,6 +1,6 @@
 //! Packets of the sizes and at the times at which a real sender's left.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{fs, io, path::Path, sync::Arc, time::Duration};
 
 use super::{
     Outlet, Packet, Source,
@@ -17,11 +17,11 @@ const OVERHEAD: usize = 12 + 20 + 10;
 const MAX_PAYLOAD: usize = 1200;
 
 /// The packets of a sender: a head line, then `time_us,rtp_timestamp,marker,srtp_bytes` for each, in the order in which they
-/// left. Times and timestamps count from the first packet on; the timestamp in ticks of the codec's clock.
+/// left. Times and timestamps count from the first packet on; the timestamp in ticks of the codec's clock. Copies share them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trace {
-    packets: Vec<Line>,
+    packets: Arc<[Line]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,20 @@ impl Trace {
         if packets.is_empty() {
             return Err(TraceError::Empty);
         }
-        Ok(Self { packets })
+        Ok(Self {
+            packets: packets.into(),
+        })
+    }
+
+    /// Bits a second on the wire, from the first packet to the last.
+    pub fn bitrate(&self) -> u32 {
+        let bits: u128 = self
+            .packets
+            .iter()
+            .map(|line| u128::from(line.len) * 8)
+            .sum();
+        let bitrate = bits * 1_000_000 / self.duration().as_micros().max(1);
+        u32::try_from(bitrate).unwrap_or(u32::MAX)
     }
 
     /// From the first packet to the last.
@@ -102,7 +115,9 @@ pub struct TraceSource {
     /// From the first packet to the first packet of the next round.
     length: Duration,
     next: usize,
-    rounds: u32,
+    /// Media time of the trace's first packet in this round, so much earlier than it would be if it had begun there.
+    round: Duration,
+    skipped: Duration,
     frame: Option<(u32, super::payload::FrameInfo)>,
     descriptors: Descriptors,
     noise: Box<[u8]>,
@@ -118,7 +133,8 @@ impl TraceSource {
             length: trace.duration() + frame,
             trace,
             next: 0,
-            rounds: 0,
+            round: Duration::ZERO,
+            skipped: Duration::ZERO,
             frame: None,
             descriptors: Descriptors::new(codec),
             noise: (0..MAX_PAYLOAD).map(|index| (index * 7) as u8).collect(),
@@ -126,10 +142,32 @@ impl TraceSource {
     }
 }
 
+impl TraceSource {
+    /// Begins with the first frame behind this share of the trace: many senders of one trace are not to be in step.
+    #[must_use]
+    pub fn starting_at(mut self, share: f64) -> Self {
+        let from = self.trace.duration().mul_f64(share.clamp(0.0, 1.0));
+        let lines = &self.trace.packets;
+        let starts = lines.iter().zip(lines.iter().skip(1)).enumerate();
+        let mut starts = starts.filter(|(_, (before, line))| before.timestamp != line.timestamp);
+        let found = starts.find(|(_, (_, line))| line.at >= from);
+        if let Some((index, (_, line))) = found.filter(|_| !from.is_zero()) {
+            self.next = index + 1;
+            self.skipped = line.at;
+        }
+        self
+    }
+
+    /// Where a time of the trace is in the stream.
+    fn time(&self, of_trace: Duration) -> Duration {
+        (self.round + of_trace).saturating_sub(self.skipped)
+    }
+}
+
 impl Source for TraceSource {
     fn due(&self) -> Option<Duration> {
         let line = self.trace.packets.get(self.next)?;
-        Some(self.length * self.rounds + line.at)
+        Some(self.time(line.at))
     }
 
     fn write(&mut self, out: &mut Outlet<'_>) {
@@ -142,7 +180,7 @@ impl Source for TraceSource {
             .filter(|(timestamp, _)| *timestamp == line.timestamp);
         let is_first = before.is_none();
         let (_, info) = before.unwrap_or_else(|| {
-            let is_key = self.next == 0 || out.wants_key_frame(0);
+            let is_key = self.frame.is_none() || out.wants_key_frame(0);
             (line.timestamp, self.descriptors.next_frame(is_key))
         });
         self.frame = Some((line.timestamp, info));
@@ -162,7 +200,7 @@ impl Source for TraceSource {
         noise.copy_from_slice(self.noise.get(..noise.len()).unwrap_or_default());
         end.copy_from_slice(&stamp(out.now()));
         out.packet(&Packet {
-            time: self.length * self.rounds + ticks,
+            time: self.time(ticks),
             marker: line.marker,
             is_key: info.is_key,
             payload: [head.get(..head_len).unwrap_or_default(), front],
@@ -171,7 +209,7 @@ impl Source for TraceSource {
         self.next += 1;
         if self.next == packets.len() {
             self.next = 0;
-            self.rounds += 1;
+            self.round += self.length;
             self.frame = None;
         }
     }

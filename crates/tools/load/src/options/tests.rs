@@ -43,7 +43,7 @@ fn flags_are_understood() {
     assert_eq!((part.joins, part.rate), (9, Some(2.5)));
     assert_eq!(part.stay, Duration::from_millis(250));
     assert_eq!(part.dialect, Dialect::Classic);
-    assert_eq!(options.video_bitrate, 2_500_000);
+    assert_eq!(options.studio.bitrate(), 2_500_000);
     assert!((options.loss - 0.03).abs() < 1e-9);
     assert_eq!(options.assertions.len(), 2);
 }
@@ -61,6 +61,16 @@ fn what_is_wrong_is_said() {
         ("meeting --assert join.p99", "is missing"),
         ("meeting --token a --key b", "cannot be used with"),
         ("mixed --rooms 3", "a file says more"),
+        ("meeting --simulcast --svc L3T3", "cannot be used with"),
+        ("meeting --svc L3T3 --codec h264", "only streams of VP9"),
+        (
+            "meeting --video clip --video-bitrate 1M",
+            "a rate of its own",
+        ),
+        (
+            "meeting --video trace:/does/not/exist.csv",
+            "cannot be sent",
+        ),
         ("run /does/not/exist.toml", "cannot be read"),
     ] {
         let refused = options(line).expect_err(line);
@@ -109,7 +119,7 @@ fn a_file_says_the_same_as_flags_and_flags_count_more() {
     let options = with_file(FILE, "--duration 5s --assert failed==0").expect("sound");
     assert_eq!(options.urls, ["http://a", "http://b"]);
     assert_eq!(options.duration, Some(Duration::from_secs(5)));
-    assert_eq!(options.video_bitrate, 350_000);
+    assert_eq!(options.studio.bitrate(), 350_000);
     let [meeting, storm] = &options.parts[..] else {
         panic!("two parts");
     };
