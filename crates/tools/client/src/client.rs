@@ -10,7 +10,7 @@ use crate::{
     ClientConfig, ClientError, ClientStats, Consumer, Layers, Media, Producer, Publication,
     Subscription,
     peer::Direction,
-    signalling::{Answer, Command, Session},
+    signalling::{Answer, Command, Known, Session},
     stats::TransportState,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Client {
     commands: mpsc::Sender<Command>,
-    peer_id: Arc<Mutex<String>>,
+    known: Arc<Mutex<Known>>,
 }
 
 /// What happens to a client. Dropping it hurts nobody: what nobody reads is not kept.
@@ -98,18 +98,29 @@ impl Client {
     pub async fn join(config: ClientConfig, media: &Media) -> Result<(Self, Events), ClientError> {
         let (commands, received) = mpsc::channel(COMMANDS);
         let (told, events) = mpsc::channel(EVENTS);
-        let peer_id = Arc::new(Mutex::new(config.peer.clone().unwrap_or_default()));
-        let mut session =
-            Session::new(config, media.clone(), received, told, Arc::clone(&peer_id))?;
+        let known = Arc::new(Mutex::new(Known {
+            peer_id: config.peer.clone().unwrap_or_default(),
+            server: String::new(),
+        }));
+        let mut session = Session::new(config, media.clone(), received, told, Arc::clone(&known))?;
         session.begin().await?;
         tokio::spawn(session.run());
-        Ok((Self { commands, peer_id }, Events(events)))
+        Ok((Self { commands, known }, Events(events)))
     }
 
     /// What the room calls the client.
     pub fn peer_id(&self) -> String {
-        let known = self.peer_id.lock();
-        known.unwrap_or_else(PoisonError::into_inner).clone()
+        let known = self.known.lock();
+        known
+            .unwrap_or_else(PoisonError::into_inner)
+            .peer_id
+            .clone()
+    }
+
+    /// Address of the node that its signalling is connected to, or was last: where redirects have led it.
+    pub fn server(&self) -> String {
+        let known = self.known.lock();
+        known.unwrap_or_else(PoisonError::into_inner).server.clone()
     }
 
     /// Sends something. Returns when the server has answered; the source begins when media can flow.

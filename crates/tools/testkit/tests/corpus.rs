@@ -7,14 +7,16 @@ use std::{fs, path::PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 42] = [
+const TARGETS: [Target; 44] = [
     ("auth_claims", plenum_auth::fuzzing::fuzz_claims),
     ("auth_keys", plenum_auth::fuzzing::fuzz_keys),
     ("auth_token", plenum_auth::fuzzing::fuzz_token),
     ("bwe_feedback", plenum_bwe::fuzzing::fuzz_feedback),
     ("client_assembler", plenum_client::fuzzing::fuzz_assembler),
+    ("client_dispatch", plenum_client::fuzzing::fuzz_dispatch),
     ("client_files", plenum_client::fuzzing::fuzz_files),
     ("client_frames", plenum_client::fuzzing::fuzz_frames),
+    ("client_trace", plenum_client::fuzzing::fuzz_trace),
     (
         "codec_dependency_descriptor",
         plenum_codec::fuzzing::fuzz_dependency_descriptor,

@@ -52,11 +52,22 @@ impl Door {
     /// For the WebSocket's request.
     pub(super) fn url(&self, target: &str) -> String {
         let scheme = if self.is_secure { "wss" } else { "ws" };
+        format!("{scheme}://{}{target}", self.authority())
+    }
+
+    /// For people and programs: without a path.
+    pub(super) fn base(&self) -> String {
+        let scheme = if self.is_secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority())
+    }
+
+    /// Host and port.
+    pub(super) fn authority(&self) -> String {
         let (host, port) = (&self.host, self.port);
         if host.contains(':') {
-            format!("{scheme}://[{host}]:{port}{target}")
+            format!("[{host}]:{port}")
         } else {
-            format!("{scheme}://{host}:{port}{target}")
+            format!("{host}:{port}")
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use super::{
+    dispatch::{self, Who},
     door::{self, Door},
     frames::{CONNECTED, OPENED},
     parameters::{RemoteTransport, receiver_capabilities},
@@ -22,6 +23,10 @@ use crate::{
 
 /// Slots that a client waits for before it is given up: a node that has gone is worth a few seconds.
 const MAX_SLOTS: u32 = 5;
+
+/// What a node that lives takes to answer, with some packets lost on the way; one that is gone without a trace is not waited
+/// for any longer when there are others.
+const MAX_CONNECT: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Tries one address after another.
@@ -44,8 +49,52 @@ impl Session {
         Err(last)
     }
 
+    /// At an address, or where it sends us: a dispatcher by its answer, a balancer by a redirect of HTTP.
     async fn join_at(&mut self, url: &str) -> Result<(), ClientError> {
-        let door = Door::parse(url)?;
+        let mut door = Door::parse(url)?;
+        let mut asks = dispatch::is_dispatcher(url);
+        let mut redirects = self.config.max_redirects;
+        loop {
+            let began = Instant::now();
+            let joined = if asks {
+                self.join_dispatched(&door).await
+            } else {
+                self.join_through(door.clone()).await
+            };
+            let Err(ClientError::TurnedAway { code, reason }) = &joined else {
+                return joined;
+            };
+            if !matches!(code, 301 | 302 | 307 | 308) || redirects == 0 {
+                return joined;
+            }
+            self.step(Stage::Redirect, began, None);
+            redirects -= 1;
+            asks = dispatch::is_dispatcher(reason);
+            door = Door::parse(reason)?;
+        }
+    }
+
+    async fn join_dispatched(&mut self, door: &Door) -> Result<(), ClientError> {
+        let began = Instant::now();
+        // Whoever needs a name in our dialect may get it from the server; a dispatcher needs one to decide by.
+        self.name();
+        let config = &self.config;
+        let who = Who {
+            room: &config.room,
+            peer: config.peer.as_deref(),
+            namespace: config.namespace.as_deref(),
+            token: config.token.as_deref(),
+        };
+        let asking = dispatch::ask(door, &config.tls, &who);
+        let asked = timeout(self.connect_limit(), asking).await;
+        let named = asked.unwrap_or(Err(ClientError::Timeout("a dispatcher")))?;
+        if named != *door {
+            self.step(Stage::Redirect, began, None);
+        }
+        self.join_through(named).await
+    }
+
+    async fn join_through(&mut self, door: Door) -> Result<(), ClientError> {
         match self.config.dialect {
             Dialect::Plenum => self.join_plenum(door).await,
             Dialect::Protoo => {
@@ -59,11 +108,21 @@ impl Session {
     async fn connect(&mut self, door: Door, target: &str) -> Result<(), ClientError> {
         let (dialect, tls) = (self.config.dialect, self.config.tls.clone());
         let connecting = Wire::connect(&door, dialect, &tls, target);
-        let connected = timeout(self.config.timeout, connecting).await;
+        let connected = timeout(self.connect_limit(), connecting).await;
         let wire = connected.unwrap_or(Err(ClientError::Timeout("connecting")))?;
         self.wire = Some(wire);
-        self.door = Some(door);
+        self.set_door(door);
         Ok(())
+    }
+
+    /// How long connecting may take: less where another address can be tried instead.
+    pub(super) fn connect_limit(&self) -> Duration {
+        let others = self.config.urls.len() + self.nodes.len();
+        if others > 1 {
+            self.config.timeout.min(MAX_CONNECT)
+        } else {
+            self.config.timeout
+        }
     }
 
     /// Connects, with the step told.

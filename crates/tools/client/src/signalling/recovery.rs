@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use super::{
-    door,
+    door::{self, Door},
     session::{Attempt, Session, Trouble},
     wire::{Gone, Wire},
 };
@@ -97,30 +97,43 @@ impl Session {
             return false;
         };
         while lost.elapsed() < within {
-            match self.resume(&token).await {
-                Ok(()) => return true,
-                Err(
-                    ClientError::Connect { .. } | ClientError::Timeout(_) | ClientError::Closed,
-                ) => {}
-                // Somebody has answered, and said no.
-                Err(_) => return false,
+            // Through any other node, too: it knows the way to the session, or that there is none any more.
+            for door in self.doors() {
+                match self.resume(&door, &token).await {
+                    Ok(()) => {
+                        self.set_door(door);
+                        return true;
+                    }
+                    Err(error) if is_no_answer(&error) => self.wire = None,
+                    // Somebody has answered, and said no.
+                    Err(_) => return false,
+                }
             }
             sleep(RESUME_PAUSE).await;
         }
         false
     }
 
-    async fn resume(&mut self, token: &str) -> Result<(), ClientError> {
-        let Some(door) = self.door.clone() else {
-            return Err(ClientError::Closed);
-        };
+    /// Where the session can be resumed: at its own node, and at all others that are known.
+    fn doors(&self) -> Vec<Door> {
+        let mut doors: Vec<Door> = self.door.iter().cloned().collect();
+        let others = self.config.urls.iter().chain(&self.nodes);
+        for door in others.filter_map(|url| Door::parse(url).ok()) {
+            if !doors.contains(&door) {
+                doors.push(door);
+            }
+        }
+        doors
+    }
+
+    async fn resume(&mut self, door: &Door, token: &str) -> Result<(), ClientError> {
         let seen = self.seen.to_string();
         let target = door::query(
             door::path(Dialect::Plenum).to_owned(),
             &[("resume", Some(token)), ("seq", Some(&seen))],
         );
-        let connecting = Wire::connect(&door, Dialect::Plenum, &self.config.tls, &target);
-        let connected = timeout(self.config.timeout, connecting).await;
+        let connecting = Wire::connect(door, Dialect::Plenum, &self.config.tls, &target);
+        let connected = timeout(self.connect_limit(), connecting).await;
         let wire = connected.unwrap_or(Err(ClientError::Timeout("connecting")))?;
         self.wire = Some(wire);
         let (_, resumed) = self.wait_for(&["resumed"]).await?;
@@ -191,5 +204,14 @@ impl Session {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether nobody has said anything about the session: the node is away, or has no way to it for now.
+fn is_no_answer(error: &ClientError) -> bool {
+    match error {
+        ClientError::Connect { .. } | ClientError::Timeout(_) | ClientError::Closed => true,
+        ClientError::TurnedAway { code, .. } => matches!(code, 1012 | 1013 | 500..600),
+        _ => false,
     }
 }

@@ -45,6 +45,13 @@ pub(crate) enum Command {
 
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, ClientError>>;
 
+/// What whoever has a client may want to know without asking its task.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) peer_id: String,
+    pub(crate) server: String,
+}
+
 /// Why a request has no answer to work with.
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -84,7 +91,7 @@ pub(crate) struct Session {
     missed: u64,
     pub(super) tell: mpsc::UnboundedSender<LineEvent>,
     told: mpsc::UnboundedReceiver<LineEvent>,
-    pub(super) peer_id: Arc<Mutex<String>>,
+    known: Arc<Mutex<Known>>,
     pub(super) wire: Option<Wire>,
     pub(super) door: Option<Door>,
     /// Other nodes of the cluster.
@@ -191,7 +198,7 @@ impl Session {
         media: Media,
         commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<Event>,
-        peer_id: Arc<Mutex<String>>,
+        known: Arc<Mutex<Known>>,
     ) -> Result<Self, ClientError> {
         let (tell, told) = mpsc::unbounded_channel();
         let mut seed = [0; 32];
@@ -206,7 +213,7 @@ impl Session {
             missed: 0,
             tell,
             told,
-            peer_id,
+            known,
             wire: None,
             door: None,
             nodes: Vec::new(),
@@ -521,7 +528,15 @@ impl Session {
     }
 
     pub(super) fn set_peer_id(&self, name: &str) {
-        let mut known = self.peer_id.lock().unwrap_or_else(PoisonError::into_inner);
-        name.clone_into(&mut known);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        name.clone_into(&mut known.peer_id);
+    }
+
+    /// This is where it is connected.
+    pub(super) fn set_door(&mut self, door: Door) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.server = door.base();
+        drop(known);
+        self.door = Some(door);
     }
 }

@@ -30,13 +30,36 @@ const MAX_MESSAGE: usize = 16 << 20;
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+/// A connection, encrypted or not.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 
 pub(super) struct Wire {
     dialect: Dialect,
     socket: WebSocketStream<Box<dyn Stream>>,
+}
+
+/// Connects, with TLS where the door has it.
+pub(super) async fn open(door: &Door, tls: &Tls) -> Result<Box<dyn Stream>, ClientError> {
+    let failed = |source| ClientError::Connect {
+        url: door.url(""),
+        source,
+    };
+    let tcp = TcpStream::connect((&door.host[..], door.port))
+        .await
+        .map_err(failed)?;
+    // Small messages that wait for each other: Nagle's algorithm would hold them back.
+    tcp.set_nodelay(true).map_err(failed)?;
+    if !door.is_secure {
+        return Ok(Box::new(tcp));
+    }
+    let name = rustls::pki_types::ServerName::try_from(door.host.clone())
+        .map_err(|_| ClientError::Url(door.url("")))?;
+    let connector = TlsConnector::from(tls.config()?);
+    Ok(Box::new(
+        connector.connect(name, tcp).await.map_err(failed)?,
+    ))
 }
 
 /// How a connection ended.
@@ -60,19 +83,7 @@ impl Wire {
             url: door.url(""),
             source,
         };
-        let tcp = TcpStream::connect((&door.host[..], door.port))
-            .await
-            .map_err(failed)?;
-        // Small messages that wait for each other: Nagle's algorithm would hold them back.
-        tcp.set_nodelay(true).map_err(failed)?;
-        let stream: Box<dyn Stream> = if door.is_secure {
-            let name = rustls::pki_types::ServerName::try_from(door.host.clone())
-                .map_err(|_| ClientError::Url(url.clone()))?;
-            let connector = TlsConnector::from(tls.config()?);
-            Box::new(connector.connect(name, tcp).await.map_err(failed)?)
-        } else {
-            Box::new(tcp)
-        };
+        let stream = open(door, tls).await?;
         let mut request = url
             .as_str()
             .into_client_request()
@@ -94,10 +105,14 @@ impl Wire {
         match client_async_with_config(request, stream, Some(config)).await {
             Ok((socket, _)) => Ok(Self { dialect, socket }),
             Err(tungstenite::Error::Http(response)) => {
+                let code = response.status().as_u16();
+                let location = response.headers().get("location");
+                let location = location.filter(|_| (300..400).contains(&code));
                 let body = response.body().as_deref().unwrap_or_default();
+                let said = location.map_or(body, HeaderValue::as_bytes);
                 Err(ClientError::TurnedAway {
-                    code: response.status().as_u16(),
-                    reason: String::from_utf8_lossy(body).chars().take(200).collect(),
+                    code,
+                    reason: String::from_utf8_lossy(said).chars().take(200).collect(),
                 })
             }
             Err(tungstenite::Error::Io(error)) => Err(failed(error)),
