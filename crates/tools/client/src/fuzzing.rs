@@ -89,6 +89,8 @@ pub fn fuzz_assembler(data: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
 
     proptest! {
@@ -101,11 +103,11 @@ mod tests {
             if sorted {
                 lines.sort_unstable();
             }
-            let lines: String = lines
-                .iter()
-                .map(|(at, timestamp, marker, len)| format!("{at},{timestamp},{marker},{len}\n"))
-                .collect();
-            super::fuzz_trace(format!("head\n{lines}").as_bytes());
+            let mut text = "head\n".to_owned();
+            for (at, timestamp, marker, len) in lines {
+                writeln!(text, "{at},{timestamp},{marker},{len}").expect("memory");
+            }
+            super::fuzz_trace(text.as_bytes());
         }
 
         #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -17,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    figures::{Board, Counts},
+    figures::{Board, Counts, NODES},
     histogram::Times,
     machine::{Look, Machine},
     options::Options,
@@ -26,7 +27,7 @@ use crate::{
     progress::{Progress, Voice},
     report::{Report, Second},
     saturation::{self, Busy},
-    server::Watch,
+    server::{Server, Watch, addresses, base},
     tickets::{TicketError, Tickets},
 };
 
@@ -104,7 +105,11 @@ async fn drive(options: Options) -> Result<Report, DriveError> {
         board: Arc::new(Board::new(SHARDS)),
         media: media.clone(),
         machine: Machine::new(),
-        watches: watches.map(|url| Watch::new(url, http.clone())).collect(),
+        watches: watches
+            .map(|url| Watch::new(&base(url), http.clone()))
+            .collect(),
+        http,
+        known: BTreeMap::new(),
         progress: Progress::new(plan.ends),
         last: Counts::default(),
         last_media: Bytes::default(),
@@ -129,6 +134,7 @@ async fn drive(options: Options) -> Result<Report, DriveError> {
         ends: plan.ends,
         run: run_id(),
     });
+    observer.know_given(&company.options.urls).await;
     // Nodes are read before anybody comes: what they use then is not the load's.
     observer.read_servers().await;
     let timers = Timers::start(company.options.threads);
@@ -149,6 +155,9 @@ struct Observer {
     media: Media,
     machine: Machine,
     watches: Vec<Watch>,
+    http: reqwest::Client,
+    /// Nodes by their addresses, and where those lead.
+    known: BTreeMap<String, Option<SocketAddr>>,
     progress: Progress,
     last: Counts,
     last_media: Bytes,
@@ -194,6 +203,7 @@ impl Observer {
 
     /// Once a second.
     async fn look(&mut self) {
+        self.find_servers().await;
         let server = self.read_servers().await;
         let figures = self.media.figures().await;
         let counts = self.board.counts();
@@ -218,6 +228,7 @@ impl Observer {
             lost: bytes.lost.saturating_sub(self.last_media.lost),
             own_cpu_percent: (look.total * 1000.0).round() / 10.0,
             server_cpu_percent: server.map(|share| (share * 1000.0).round() / 10.0),
+            server_memory_bytes: server.map(|_| self.watches.iter().map(Watch::memory).sum()),
         };
         self.last = counts;
         self.last_media = bytes;
@@ -239,6 +250,33 @@ impl Observer {
         self.busy.seconds += u32::from(is_full);
     }
 
+    async fn know_given(&mut self, urls: &[String]) {
+        for url in urls {
+            let url = base(url);
+            let place = place(&url).await;
+            self.known.insert(url, place);
+        }
+    }
+
+    /// Looks at nodes, too, that peers were sent to by others.
+    async fn find_servers(&mut self) {
+        for node in self.board.nodes() {
+            if self.known.contains_key(&node) || self.watches.len() >= NODES {
+                continue;
+            }
+            // One node has several names: of two that lead to one port of one machine the first counts.
+            let place = place(&node).await;
+            let places = self.known.values();
+            let mut same = places
+                .clone()
+                .filter(|known| known.is_some() && **known == place);
+            if same.next().is_none() {
+                self.watches.push(Watch::new(&node, self.http.clone()));
+            }
+            self.known.insert(node, place);
+        }
+    }
+
     /// Share of a core that all servers used since the look before; `None`: nothing is known of any.
     async fn read_servers(&mut self) -> Option<f64> {
         let at = self.began.elapsed();
@@ -253,11 +291,33 @@ impl Observer {
         (!known.is_empty()).then(|| known.iter().sum())
     }
 
+    fn servers(&self, joins: &BTreeMap<String, u64>) -> Vec<Server> {
+        let joins_at = |url: &str| {
+            let place = self.known.get(url).copied().flatten();
+            let is_it = |node: &String| {
+                node == url || (place.is_some() && self.known.get(node).copied().flatten() == place)
+            };
+            joins
+                .iter()
+                .filter(|(node, _)| is_it(node))
+                .map(|(_, joins)| joins)
+                .sum()
+        };
+        let watches = self.watches.iter();
+        watches
+            .map(|watch| Server {
+                joins: joins_at(watch.url()),
+                ..watch.server()
+            })
+            .collect()
+    }
+
     async fn into_report(self, report: &mut Report, timers: &Timers) {
         let figures: MediaFigures = self.media.figures().await;
-        report.take_figures(&self.board.sum());
+        let figures_of_peers = self.board.sum();
+        report.take_figures(&figures_of_peers);
         report.take_media(&figures);
-        report.take_servers(self.watches.iter().map(Watch::server).collect());
+        report.take_servers(self.servers(&figures_of_peers.nodes));
         report.peers.at_once_max = u64::from(self.at_once);
         report.saturation.threads_percent_max = self.threads;
         report.saturation.cpu_percent_max = (self.cpu_max * 10.0).round() / 10.0;
@@ -351,6 +411,15 @@ fn http(options: &Options) -> reqwest::Result<reqwest::Client> {
         .timeout(METRICS_PATIENCE)
         .danger_accept_invalid_certs(options.insecure)
         .build()
+}
+
+/// Where an address leads, first of all.
+async fn place(url: &str) -> Option<SocketAddr> {
+    let port = reqwest::Url::parse(url).ok()?.port_or_known_default()?;
+    // Of both families of one machine the same one, whichever name was used.
+    let mut found = addresses(url).await;
+    found.sort_unstable();
+    Some(SocketAddr::new(found.first().copied()?, port))
 }
 
 fn now() -> u64 {

@@ -4,7 +4,7 @@
 //! report adds all of them ([`Figures::add`]).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -51,6 +51,8 @@ pub struct Figures {
     pub left: u64,
     /// Peers that were in the room and lost it for good.
     pub lost: u64,
+    /// Joins by the node at which they ended.
+    pub nodes: BTreeMap<String, u64>,
     /// What went wrong, by kind.
     pub errors: BTreeMap<String, u64>,
     /// The first one of each kind, in full.
@@ -62,6 +64,9 @@ const KINDS: usize = 64;
 
 /// Of what an error says; servers choose the words.
 const LONGEST_SAMPLE: usize = 500;
+
+/// Nodes that are told apart: more than a cluster has.
+pub const NODES: usize = 256;
 
 /// Requests that are told apart: more than all dialects have together.
 const MESSAGES: usize = 64;
@@ -83,6 +88,15 @@ impl Figures {
             self.errors.insert(kind.to_owned(), count);
         } else {
             *self.errors.entry("other".to_owned()).or_default() += count;
+        }
+    }
+
+    /// Somebody has joined at this node.
+    pub fn joined_at(&mut self, node: &str, count: u64) {
+        if let Some(joins) = self.nodes.get_mut(node) {
+            *joins += count;
+        } else if self.nodes.len() < NODES {
+            self.nodes.insert(node.to_owned(), count);
         }
     }
 
@@ -129,6 +143,9 @@ impl Figures {
             if self.samples.len() < KINDS && !self.samples.contains_key(kind) {
                 self.samples.insert(kind.clone(), text.clone());
             }
+        }
+        for (node, joins) in &other.nodes {
+            self.joined_at(node, *joins);
         }
         self.begun += other.begun;
         self.joined += other.joined;
@@ -179,6 +196,15 @@ impl Board {
         let each = self.shards.iter();
         each.map(|shard| shard.present.load(Ordering::Relaxed))
             .sum()
+    }
+
+    /// Nodes that peers are at, or were.
+    pub fn nodes(&self) -> BTreeSet<String> {
+        let mut nodes = BTreeSet::new();
+        for shard in &self.shards {
+            nodes.extend(shard.lock().nodes.keys().cloned());
+        }
+        nodes
     }
 
     /// Begun, failed and lost joins and errors, without adding histograms.

@@ -27,6 +27,7 @@ pub mod machine;
 pub mod options;
 mod peer;
 pub mod plan;
+pub mod processes;
 mod progress;
 pub mod report;
 mod saturation;

@@ -170,7 +170,7 @@ struct Common {
     /// Send pictures in three sizes.
     #[arg(long)]
     simulcast: bool,
-    /// Layers within a stream of VP9: L3T3, L3T3_KEY, L1T3.
+    /// Layers within a stream of VP9: L3T3, `L3T3_KEY`, L1T3.
     #[arg(long, value_name = "MODE", conflicts_with = "simulcast")]
     svc: Option<String>,
     /// Packets that are lost on the peers' side, each way, in percent.
@@ -180,6 +180,10 @@ struct Common {
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     #[serde(deserialize_with = "duration::optional")]
     delay: Option<Duration>,
+    /// Up to so much more delay at random, each way.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[serde(deserialize_with = "duration::optional")]
+    jitter: Option<Duration>,
     /// Bits a second that a peer can receive: 2M.
     #[arg(long, value_name = "RATE", value_parser = bitrate)]
     #[serde(deserialize_with = "optional_bitrate")]
@@ -246,6 +250,8 @@ pub struct Options {
     pub loss: f64,
     /// Delay on the peers' side, each way.
     pub delay: Duration,
+    /// Up to so much more, each way.
+    pub jitter: Duration,
     /// Bits a second that a peer can receive.
     pub bandwidth: Option<u32>,
     /// Threads that move media.
@@ -382,9 +388,10 @@ impl Common {
             audio: self.audio.or(under.audio),
             // Of what contradicts each other, the command line's holds.
             simulcast: self.simulcast || (under.simulcast && self.svc.is_none()),
-            svc: self.svc.or(under.svc.filter(|_| !self.simulcast)),
+            svc: self.svc.or_else(|| under.svc.filter(|_| !self.simulcast)),
             loss: self.loss.or(under.loss),
             delay: self.delay.or(under.delay),
+            jitter: self.jitter.or(under.jitter),
             bandwidth: self.bandwidth.or(under.bandwidth),
             threads: self.threads.or(under.threads),
             timeout: self.timeout.or(under.timeout),
@@ -427,6 +434,7 @@ impl Common {
             studio,
             loss: self.loss.unwrap_or(0.0) / 100.0,
             delay: self.delay.unwrap_or_default(),
+            jitter: self.jitter.unwrap_or_default(),
             bandwidth: self.bandwidth,
             threads: self.threads.map_or_else(default_threads, usize::from),
             timeout: self.timeout.unwrap_or(DEFAULT_TIMEOUT),

@@ -67,12 +67,16 @@ pub(crate) async fn peer(
         Ok(joined) => joined,
         Err(error) => return notes.failed(&error),
     };
-    shard.lock().joined += 1;
+    {
+        let mut figures = shard.lock();
+        figures.joined += 1;
+        figures.joined_at(&client.server(), 1);
+    }
     shard.arrived();
     let arrived = Instant::now();
     let publishing = publish(&company, &client, &planned, &notes);
     let stays = tokio::select! {
-        stays = async { publishing.await; watch_events(&mut events, &notes).await } => stays,
+        stays = async { publishing.await; watch_events(&client, &mut events, &notes).await } => stays,
         () = sleep_until(leaves.into()) => true,
         _ = stop.wait_for(|stop| *stop) => true,
     };
@@ -136,6 +140,7 @@ fn network(options: &Options) -> Network {
     let up = Link {
         loss: options.loss,
         delay: options.delay,
+        jitter: options.jitter,
         ..Link::default()
     };
     let down = Link {
@@ -158,8 +163,11 @@ async fn publish(company: &Company, client: &Client, planned: &Planned, notes: &
 }
 
 /// Until the session is over; `false`: it is, and nobody asked for that.
-async fn watch_events(events: &mut Events, notes: &Notes) -> bool {
+async fn watch_events(client: &Client, events: &mut Events, notes: &Notes) -> bool {
     while let Some(event) = events.next().await {
+        if let Event::Reconnected { resumed: false } = event {
+            notes.shard.lock().joined_at(&client.server(), 1);
+        }
         let Event::Ended(ended) = event else {
             continue;
         };

@@ -99,6 +99,9 @@ fn line(second: &Second) -> String {
     if let Some(cpu) = second.server_cpu_percent {
         // Writing to a string does not fail.
         let _ = write!(text, ", servers {cpu:.0} %");
+        if let Some(memory) = second.server_memory_bytes {
+            let _ = write!(text, " {:.0} MiB", memory / 1_048_576.0);
+        }
     }
     for (count, what) in [
         (second.lost, "lost"),
@@ -131,9 +134,10 @@ mod tests {
         assert!(!text.contains("errors"));
         second.errors = 3;
         second.server_cpu_percent = Some(31.0);
+        second.server_memory_bytes = Some(64.0 * 1_048_576.0);
         let text = line(&second);
         assert!(
-            text.contains("3 errors") && text.contains("servers 31 %"),
+            text.contains("3 errors") && text.contains("servers 31 % 64 MiB"),
             "{text}"
         );
     }

@@ -61,6 +61,7 @@ pub struct Run {
     pub svc: Option<String>,
     pub loss_percent: f64,
     pub delay_ms: f64,
+    pub jitter_ms: f64,
     pub bandwidth_bps: Option<u32>,
     pub threads: usize,
     pub seed: u64,
@@ -174,6 +175,7 @@ pub struct Second {
     pub lost: u64,
     pub own_cpu_percent: f64,
     pub server_cpu_percent: Option<f64>,
+    pub server_memory_bytes: Option<f64>,
 }
 
 /// How many percent took how long at most.
@@ -204,6 +206,7 @@ impl Report {
                 svc: options.studio.mode().map(|mode| mode.to_string()),
                 loss_percent: options.loss * 100.0,
                 delay_ms: options.delay.as_secs_f64() * 1000.0,
+                jitter_ms: options.jitter.as_secs_f64() * 1000.0,
                 bandwidth_bps: options.bandwidth,
                 threads: options.threads,
                 seed: options.seed,

@@ -1,24 +1,45 @@
 //! What the servers used while the load was on them: processors and memory of each node and worker.
 //!
-//! Read from `/metrics` once a second, which costs a node next to nothing and works from any machine.
+//! Read once a second, which costs a node next to nothing: from `/metrics`, from any machine. Of a server on this machine
+//! `/proc` knows more precisely what its processes used until this moment; `/workers` says which those are. Where there are no
+//! metrics, `/workers` alone has to do.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use serde::Serialize;
 
-use crate::exposition::{self, Process, Reading};
+use crate::{
+    exposition::{self, Process, Reading},
+    processes::{self, Workers},
+};
 
 /// All readings of one node.
 #[derive(Debug)]
 pub struct Watch {
     url: String,
     http: reqwest::Client,
+    /// Whether it is on this machine, once its name has been looked up.
+    is_here: Option<bool>,
+    source: Option<Source>,
     first: Option<(Duration, Reading)>,
     last: Option<(Duration, Reading)>,
     node: Used,
     workers: BTreeMap<u32, Used>,
     misses: u32,
     error: Option<String>,
+}
+
+/// Where figures come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Source {
+    /// Heartbeats of workers, four a second.
+    Metrics,
+    /// The kernel of this machine.
+    Proc,
+    /// Shares of a core, as workers tell them.
+    Workers,
 }
 
 /// One node in a report.
@@ -28,6 +49,10 @@ pub struct Server {
     pub url: String,
     /// Its version.
     pub version: Option<String>,
+    /// Where the figures come from.
+    pub source: Option<Source>,
+    /// Joins that ended there, those of peers that came back among them.
+    pub joins: u64,
     /// The node's own process.
     pub node: Usage,
     /// Its workers.
@@ -126,6 +151,8 @@ impl Watch {
         Self {
             url: url.to_owned(),
             http,
+            is_here: None,
+            source: None,
             first: None,
             last: None,
             node: Used::default(),
@@ -137,13 +164,59 @@ impl Watch {
 
     /// Reads once; returns the share of a core that node and workers used since the reading before.
     pub async fn read(&mut self, at: Duration) -> Option<f64> {
-        match fetch(&self.http, &self.url).await {
-            Ok(text) => self.take(at, exposition::parse(&text)),
+        let (metrics, workers) = tokio::join!(
+            fetch(&self.http, &self.url, "/metrics"),
+            fetch(&self.http, &self.url, "/workers"),
+        );
+        let workers = workers.ok().as_deref().and_then(Workers::parse);
+        let (mut reading, is_metric) = match metrics {
+            Ok(text) => (exposition::parse(&text), true),
             Err(error) => {
-                self.misses += 1;
                 self.error = Some(error);
-                None
+                (Reading::default(), false)
             }
+        };
+        let is_proc = match &workers {
+            Some(workers) if self.is_here().await => take_processes(workers, &mut reading),
+            _ => false,
+        };
+        match (is_metric, is_proc, workers) {
+            (_, true, _) => self.source = Some(Source::Proc),
+            (true, false, _) => self.source = Some(Source::Metrics),
+            (false, false, Some(workers)) => {
+                self.take_shares(at, &workers, &mut reading);
+                self.source = Some(Source::Workers);
+            }
+            (false, false, None) => {
+                self.misses += 1;
+                return None;
+            }
+        }
+        self.take(at, reading)
+    }
+
+    /// Whether a node whose address this is writes about processes of this machine.
+    async fn is_here(&mut self) -> bool {
+        if let Some(known) = self.is_here {
+            return known;
+        }
+        let found = addresses(&self.url).await;
+        let is_here = !found.is_empty() && found.into_iter().all(processes::is_here);
+        self.is_here = Some(is_here);
+        is_here
+    }
+
+    /// Adds up shares of a core to processor time.
+    fn take_shares(&self, at: Duration, workers: &Workers, reading: &mut Reading) {
+        let before = self.last.as_ref();
+        let elapsed = before.map_or(0.0, |(then, _)| at.saturating_sub(*then).as_secs_f64());
+        for worker in workers.iter() {
+            let last = before.and_then(|(_, it)| it.workers.get(&worker.worker_id));
+            let so_far = last.map_or(0.0, |last| last.process.cpu_seconds);
+            reading.workers.entry(worker.worker_id).or_default().process = Process {
+                cpu_seconds: so_far + worker.cpu_usage.max(0.0) * elapsed,
+                memory_bytes: worker.memory,
+            };
         }
     }
 
@@ -175,6 +248,21 @@ impl Watch {
         (!is_first).then(|| (self.cpu() - used_before) / elapsed)
     }
 
+    /// Address, as it was given.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Memory of all processes in the last reading.
+    pub fn memory(&self) -> f64 {
+        let last = self.last.as_ref().map(|(_, last)| last);
+        last.map_or(0.0, |last| {
+            let workers = last.workers.values();
+            let workers: f64 = workers.map(|worker| worker.process.memory_bytes).sum();
+            last.node.memory_bytes + workers
+        })
+    }
+
     fn cpu(&self) -> f64 {
         self.node.cpu + self.workers.values().map(|it| it.cpu).sum::<f64>()
     }
@@ -184,6 +272,7 @@ impl Watch {
         let (Some((began, _)), Some((ended, last))) = (&self.first, &self.last) else {
             return Server {
                 url: self.url.clone(),
+                source: self.source,
                 misses: self.misses,
                 error: self.error.clone(),
                 ..Server::default()
@@ -193,6 +282,8 @@ impl Watch {
         Server {
             url: self.url.clone(),
             version: last.version.clone(),
+            source: self.source,
+            joins: 0,
             node: self.node.usage(elapsed),
             workers: self
                 .workers
@@ -212,20 +303,65 @@ impl Watch {
     }
 }
 
+/// What `/proc` knows of a node's processes, in place of what it says itself. `false`: nothing.
+fn take_processes(workers: &Workers, reading: &mut Reading) -> bool {
+    let mut node = None;
+    let mut is_any = false;
+    for worker in workers.iter() {
+        let Some((pid, process)) = worker
+            .pid
+            .and_then(|pid| Some((pid, processes::read(pid)?)))
+        else {
+            continue;
+        };
+        is_any = true;
+        node = node.or_else(|| processes::parent(pid));
+        reading.workers.entry(worker.worker_id).or_default().process = process;
+    }
+    if let Some(process) = node.and_then(processes::read) {
+        reading.node = process;
+    }
+    is_any
+}
+
+/// An address without its path, for HTTP: `https://a.example.org:4443`.
+pub fn base(url: &str) -> String {
+    let http = url.replacen("ws", "http", usize::from(url.starts_with("ws")));
+    let origin = reqwest::Url::parse(&http).map(|url| url.origin().ascii_serialization());
+    origin.unwrap_or(http)
+}
+
+/// Where an address leads.
+pub(crate) async fn addresses(url: &str) -> Vec<IpAddr> {
+    let Ok(url) = reqwest::Url::parse(&base(url)) else {
+        return Vec::new();
+    };
+    let (host, port) = (url.host_str(), url.port_or_known_default());
+    let host = host.map(|host| host.trim_matches(['[', ']']));
+    let (Some(host), Some(port)) = (host, port) else {
+        return Vec::new();
+    };
+    let found = tokio::net::lookup_host((host, port)).await;
+    found.map_or_else(
+        |_| Vec::new(),
+        |found| found.map(|address| address.ip()).collect(),
+    )
+}
+
 /// A node's metrics are some hundred kilobytes at most.
 const LONGEST: usize = 8 << 20;
 
-async fn fetch(http: &reqwest::Client, url: &str) -> Result<String, String> {
-    let address = format!("{}/metrics", url.trim_end_matches('/'));
+async fn fetch(http: &reqwest::Client, url: &str, path: &str) -> Result<String, String> {
+    let address = format!("{}{path}", base(url));
     let failed = |error: reqwest::Error| error.without_url().to_string();
     let mut response = http.get(address).send().await.map_err(failed)?;
     if !response.status().is_success() {
-        return Err(format!("/metrics is answered with {}", response.status()));
+        return Err(format!("{path} is answered with {}", response.status()));
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > LONGEST {
-            return Err("/metrics is too long".to_owned());
+            return Err(format!("{path} is too long"));
         }
         body.extend_from_slice(&chunk);
     }

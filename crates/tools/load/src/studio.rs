@@ -142,11 +142,11 @@ impl Studio {
     pub(crate) fn new(wishes: &Wishes<'_>) -> Result<Self, StudioError> {
         let asked = wishes.svc.map(parse_mode).transpose()?;
         let wanted = wishes.codec.map(VideoCodec::codec);
-        let codec = wanted.unwrap_or(if asked.is_some() {
-            Codec::Vp9
-        } else {
-            Codec::Vp8
-        });
+        let codec = match (wanted, asked) {
+            (Some(codec), _) => codec,
+            (None, Some(_)) => Codec::Vp9,
+            (None, None) => Codec::Vp8,
+        };
         let streams = wishes.video.len().max(1);
         let is_simulcast = wishes.simulcast || streams > 1;
         if streams > SIMULCAST.len() || (is_simulcast && asked.is_some()) {
@@ -156,13 +156,14 @@ impl Studio {
         if let (Some(_), true) = (wishes.bitrate, first != "synthetic") {
             return Err(StudioError::Bitrate(first.to_owned()));
         }
+        let audio = wishes.audio.unwrap_or_else(|| default_audio(first));
         let mut studio = Self {
             pictures: Pictures::Synthetic(Vec::new()),
-            sound: sound(wishes.audio.unwrap_or(default_audio(first)))?,
+            sound: sound(audio)?,
             codec,
             mode: None,
             video: wishes.video.join(","),
-            audio: wishes.audio.unwrap_or(default_audio(first)).to_owned(),
+            audio: audio.to_owned(),
         };
         studio.pictures = match first {
             "synthetic" if streams == 1 => {
@@ -385,7 +386,7 @@ fn clips(paths: &[String], wanted: Option<Codec>) -> Result<Vec<Clip>, StudioErr
             return Err(StudioError::Kind {
                 path: path.clone(),
                 found: clip.codec(),
-                wanted: wanted.map_or("pictures".to_owned(), |codec| codec.name().to_owned()),
+                wanted: wanted.map_or("pictures", Codec::name).to_owned(),
             });
         }
         clips.push(clip);
@@ -409,11 +410,10 @@ fn traces(names: &[String]) -> Result<Vec<Trace>, StudioError> {
 
 fn trace(name: &str, built_in: &str) -> Result<Trace, StudioError> {
     let path = name.strip_prefix("trace:");
-    let read = match (path, name) {
-        (Some(path), _) => Trace::read(Path::new(path)),
-        (None, "trace") => Trace::parse(built_in),
-        // Among traces, what else should it be.
-        (None, path) => Trace::read(Path::new(path)),
+    let read = match path {
+        None if name == "trace" => Trace::parse(built_in),
+        // Among traces, what else should a name without its word be.
+        path => Trace::read(Path::new(path.unwrap_or(name))),
     };
     read.map_err(|source| StudioError::Trace {
         path: path.unwrap_or(name).into(),

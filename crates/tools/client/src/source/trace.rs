@@ -185,6 +185,18 @@ impl Source for TraceSource {
         });
         self.frame = Some((line.timestamp, info));
         let ticks = Duration::from_secs(line.timestamp.into()) / self.codec.clock_rate();
+        let packet = Packet {
+            time: self.time(ticks),
+            is_key: info.is_key,
+            ..Packet::default()
+        };
+        // Encoders of H.264 send these with every key frame, which none is without them.
+        if let Some(sets) = info.parameter_sets().filter(|_| is_first) {
+            out.packet(&Packet {
+                payload: [sets, &[]],
+                ..packet
+            });
+        }
         let mut head = [0; MAX_HEAD];
         let head_len = if self.codec == Codec::Opus {
             head[0] = 0xfc;
@@ -200,11 +212,9 @@ impl Source for TraceSource {
         noise.copy_from_slice(self.noise.get(..noise.len()).unwrap_or_default());
         end.copy_from_slice(&stamp(out.now()));
         out.packet(&Packet {
-            time: self.time(ticks),
             marker: line.marker,
-            is_key: info.is_key,
             payload: [head.get(..head_len).unwrap_or_default(), front],
-            ..Packet::default()
+            ..packet
         });
         self.next += 1;
         if self.next == packets.len() {
