@@ -1,6 +1,7 @@
 //! The task of one room.
 
 mod between;
+mod effects;
 mod leaving;
 mod part;
 mod pipes;
@@ -16,20 +17,16 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use plenum_ids::{PeerId, RoomName, RouterId, TransportId, WorkerId};
-use plenum_ipc::Request;
+use plenum_ids::{PeerId, RoomName, RouterId, TransportId};
 use plenum_room::{
-    AdminCommand, Admission, CloseReason, Command, Effect, PlaceId, Room, RoomConfig, RoomError,
+    AdminCommand, Admission, CloseReason, Command, PlaceId, Room, RoomConfig, RoomError,
     RoomProperties, RoomView, SessionId,
 };
 use tokio::{
-    sync::{
-        mpsc::{self, error::TrySendError},
-        oneshot,
-    },
+    sync::{mpsc, oneshot},
     time::sleep_until,
 };
-use tracing::{debug, info, warn};
+use tracing::info;
 
 use self::{between::next, leaving::Leavers, part::Part};
 use crate::{
@@ -38,7 +35,6 @@ use crate::{
     host::Shared,
     lifetime::Lifetime,
     members::Members,
-    messages,
     session::{SessionEnd, SessionEvent},
     tally::{Arrival, Tally},
     trunks::End,
@@ -475,119 +471,6 @@ impl RoomTask {
             for effect in effects.drain(..) {
                 self.carry_out(effect);
             }
-        }
-    }
-
-    fn carry_out(&mut self, effect: Effect) {
-        match effect {
-            Effect::AskClient { session, ask, body } => {
-                self.tell(session, SessionEvent::Ask { ask, body });
-            }
-            Effect::CloseSession { session, reason } => {
-                self.tell(session, SessionEvent::End(SessionEnd::Room(reason)));
-                self.forget(session);
-                self.lost |= reason == CloseReason::RouterLost;
-            }
-            Effect::Notify { session, event } => self.tell(session, SessionEvent::Notify(event)),
-            Effect::Reply {
-                session,
-                request,
-                result,
-            } => self.tell(session, SessionEvent::Reply { request, result }),
-            Effect::AnswerNode { .. }
-            | Effect::AskNode { .. }
-            | Effect::LookAt { .. }
-            | Effect::OpenFarEnd { .. }
-            | Effect::OpenNearEnd { .. }
-            | Effect::Publish(_)
-            | Effect::PublishHint(_)
-            | Effect::TellNode { .. } => self.carry_out_between_nodes(effect),
-            Effect::OpenPipe { op, pipe } => {
-                let ends = (pipe.from, pipe.to);
-                self.open_pipe(op, ends, |trunks, from, to| trunks.pipe(from, to, &pipe));
-            }
-            Effect::OpenDataPipe { op, pipe } => {
-                let ends = (pipe.from, pipe.to);
-                self.open_pipe(op, ends, |trunks, from, to| {
-                    Ok(trunks.data_pipe(from, to, &pipe))
-                });
-            }
-            Effect::PlaceEmpty { place } => {
-                if self
-                    .shared
-                    .remove_place_if_deserted(&self.id, self.key, place)
-                {
-                    self.todo.push_back(Command::ClosePlace { place });
-                }
-            }
-            Effect::PlaceClosed { place } => {
-                self.leave_place(place);
-                self.shared.remove_place(&self.id, self.key, place);
-            }
-            Effect::RoomClosed => {
-                self.shared.remove_room(&self.id, self.key);
-                self.ended = true;
-            }
-            Effect::Happened(what) => {
-                if let plenum_room::RoomEvent::RoomChanged(properties) = &what {
-                    self.figures.note_properties(properties);
-                }
-                self.figures.members.note(&what);
-                self.tell_watchers(Happening::Room(what));
-            }
-            // Whether it is to end without anybody is looked at after each input.
-            Effect::RoomEmpty => {}
-            Effect::SendMessage {
-                place,
-                data_producer,
-                text,
-            } => {
-                if let Some(worker) = self.worker(place) {
-                    messages::send(&worker, data_producer, &text);
-                }
-            }
-            Effect::Worker { place, op, request } => self.ask_worker(place, op, request),
-            other => warn!(room = %self.id, ?other, "unknown effect"),
-        }
-    }
-
-    fn open_place(&mut self, place: PlaceId, ground: Ground) {
-        let router = None;
-        self.places.insert(place, Seat { ground, router });
-    }
-
-    /// Events of what was there find nobody from here on.
-    fn leave_place(&mut self, place: PlaceId) {
-        if let Some(Seat { ground, router }) = self.places.remove(&place)
-            && let Some(router) = router
-        {
-            let worker = ground.end.worker.id();
-            self.shared.objects.forget(worker, router);
-        }
-    }
-
-    /// Remembers whom the events of new objects are for.
-    fn note(&mut self, place: PlaceId, worker: WorkerId, request: &Request) {
-        if let Request::CreateRouter { router } = request
-            && let Some(seat) = self.places.get_mut(&place)
-        {
-            seat.router = Some(*router);
-        }
-        let owner = Owner {
-            room: self.sender.clone(),
-            place,
-        };
-        self.shared.objects.note(&owner, worker, request);
-    }
-
-    fn tell(&mut self, session: SessionId, event: SessionEvent) {
-        let Some(client) = self.sessions.get(&session) else {
-            return;
-        };
-        if let Err(TrySendError::Full(_)) = client.events.try_send(event) {
-            debug!(room = %self.id, ?session, "session does not keep up");
-            self.forget(session);
-            self.todo.push_back(Command::PeerDisconnected { session });
         }
     }
 }

@@ -4,6 +4,8 @@
 //! had come to them. So whatever belongs to the client is at the node that has its media, and lives as long as that one: when the
 //! first node dies, the client goes on through another one.
 
+mod pieces;
+
 use std::{
     fmt,
     pin::Pin,
@@ -13,11 +15,12 @@ use std::{
 
 use plenum_ids::NodeId;
 use plenum_link::{Channel, ChannelError, ChannelReceiver, ChannelSender};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use tokio::time::timeout;
 use tracing::debug;
 
+use self::pieces::{Assembly, Nonsense, Said, pieces};
 use super::{Cluster, relay::Counted};
 use crate::host::{ConnectError, Host};
 
@@ -26,12 +29,6 @@ pub(super) const CHANNEL: &str = "door";
 
 /// As long as other links' greetings take at most.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
-
-/// Characters of a message that came in pieces: more than any door takes.
-const MAX_MESSAGE: usize = 16 * 1024 * 1024;
-
-/// Characters of a piece. In JSON they are at most six times as many bytes, which fits into a frame of a link.
-const PIECE: usize = 128 * 1024;
 
 /// What a door does for a client of another node, until that is done.
 pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -57,7 +54,7 @@ pub struct TunnelSender(ChannelSender);
 #[derive(Debug)]
 pub struct TunnelReceiver {
     receiver: ChannelReceiver,
-    pieces: String,
+    assembly: Assembly,
     /// Whoever still listens may have stopped speaking.
     _sender: ChannelSender,
     _count: Counted,
@@ -68,22 +65,13 @@ pub struct TunnelReceiver {
 #[error("the other node does not listen any more")]
 pub struct TunnelGone;
 
-/// What is said in a tunnel, or a piece of it.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Said {
-    Whole(Value),
-    Piece(String),
-    LastPiece(String),
-}
-
 impl Tunnel {
     pub(super) fn new(channel: Channel, count: Counted) -> Self {
         let (sender, receiver) = channel.split();
         Self {
             receiver: TunnelReceiver {
                 receiver,
-                pieces: String::new(),
+                assembly: Assembly::default(),
                 _sender: sender.clone(),
                 _count: count,
             },
@@ -123,17 +111,8 @@ impl TunnelSender {
     }
 
     async fn send_pieces(&self, text: &str) -> Result<(), TunnelGone> {
-        let mut rest = text;
-        while !rest.is_empty() {
-            let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE));
-            rest = after;
-            let piece = piece.to_owned();
-            let said = if rest.is_empty() {
-                Said::LastPiece(piece)
-            } else {
-                Said::Piece(piece)
-            };
-            let sent = self.0.send(&to_json(&said)).await;
+        for piece in pieces(text) {
+            let sent = self.0.send(&to_json(&piece)).await;
             sent.map_err(|_| TunnelGone)?;
         }
         Ok(())
@@ -145,18 +124,10 @@ impl TunnelReceiver {
     pub async fn recv(&mut self) -> Option<Value> {
         loop {
             let said = self.receiver.recv().await.ok()?;
-            let (piece, is_last) = match serde_json::from_value(said).ok()? {
-                Said::Whole(said) => return Some(said),
-                Said::Piece(piece) => (piece, false),
-                Said::LastPiece(piece) => (piece, true),
-            };
-            if self.pieces.len() + piece.len() > MAX_MESSAGE {
-                return None;
-            }
-            self.pieces.push_str(&piece);
-            if is_last {
-                let whole = std::mem::take(&mut self.pieces);
-                return serde_json::from_str(&whole).ok();
+            match self.assembly.take(serde_json::from_value(said).ok()?) {
+                Ok(Some(whole)) => return Some(whole),
+                Ok(None) => {}
+                Err(Nonsense) => return None,
             }
         }
     }
