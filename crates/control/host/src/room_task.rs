@@ -28,7 +28,11 @@ use tokio::{
 };
 use tracing::info;
 
-use self::{between::next, leaving::Leavers, part::Part};
+use self::{
+    between::{Waiting, next},
+    leaving::Leavers,
+    part::Part,
+};
 use crate::{
     asking::Asking,
     happenings::{Happening, RoomEvent},
@@ -154,7 +158,7 @@ pub(crate) struct RoomTask {
     /// While the room may have parts at other nodes.
     part: Option<Box<Part>>,
     /// What clients say before the other parts are known.
-    waiting: VecDeque<Input>,
+    waiting: Waiting,
     shared: Arc<Shared>,
 }
 
@@ -240,7 +244,7 @@ impl RoomTask {
             figures,
             sequence: 0,
             part,
-            waiting: VecDeque::new(),
+            waiting: Waiting::default(),
             shared,
         };
         task.tell_watchers(Happening::Opened);
@@ -277,7 +281,7 @@ impl RoomTask {
             self.count();
         }
         self.end_part();
-        for input in std::mem::take(&mut self.waiting) {
+        for input in self.waiting.take() {
             self.handle_input(input);
         }
         self.note_joined(0);

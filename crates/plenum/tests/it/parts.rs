@@ -5,16 +5,20 @@ mod leaving;
 mod nodes;
 mod random;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plenum_api::{error::ErrorKind, grants::Role};
-use plenum_host::SessionEnd;
+use plenum_host::{ClusterConfig, SessionEnd};
 use plenum_ids::{RoomId, RoomName};
 use plenum_registry::Registry;
 use plenum_room::{CloseReason, PeerReply, PeerRequest};
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout};
 
 use self::nodes::{BOUND, Shared, eventually};
+
+/// Shortly before newcomers wait no longer for the other parts of a room, and how long nothing happens then: less than it takes until a
+/// worker seems to hang.
+const HICCUP: (Duration, Duration) = (Duration::from_millis(1800), Duration::from_millis(400));
 
 fn room(name: &str) -> RoomName {
     RoomName::from(RoomId::from(name))
@@ -225,6 +229,33 @@ async fn without_the_registry_rooms_go_on_and_what_concerns_them_as_a_whole_stan
         locked.is_ok()
     })
     .await;
+}
+
+/// All on one thread, which has no time at just that moment, as on a busy machine.
+#[tokio::test]
+async fn who_asks_something_while_the_time_for_waiting_ends_is_answered() {
+    let shared = Shared::new();
+    // It takes longer to see that the registry is away.
+    let lease = |config: &mut ClusterConfig| config.membership.lease = BOUND;
+    let a = shared.node_with("a", lease).await;
+    a.memory.cut(true);
+    let began = Instant::now();
+    let rooms = (0..8).map(|number| room(&format!("late-{number}")));
+    let mut all = Vec::new();
+    for room in rooms {
+        all.push(a.connect(&room, "ann").await);
+    }
+    let (after, time) = HICCUP;
+    sleep_until((began + after).into()).await;
+    std::thread::sleep(time);
+    let mut said = Vec::new();
+    for member in &mut all {
+        said.push(member.say(PeerRequest::GetRouterRtpCapabilities).await);
+    }
+    for (member, said) in all.iter_mut().zip(said) {
+        let answer = timeout(BOUND, member.answer(said)).await;
+        assert!(matches!(answer, Ok(Ok(_))), "{answer:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

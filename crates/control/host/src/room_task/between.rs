@@ -1,6 +1,6 @@
 //! A room's task and its part of a room that may have others elsewhere.
 
-use std::time::Instant;
+use std::{collections::VecDeque, time::Instant};
 
 use plenum_room::{Command, Effect, Home, NodeFailure};
 
@@ -9,21 +9,50 @@ use super::{
     part::{Part, PartEvent},
 };
 
-impl RoomTask {
-    /// An input, or later if it is a client's and it is not yet known who else is in the room.
-    pub(super) fn take(&mut self, input: Input) {
+/// What clients say before the other parts are known.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(VecDeque<Input>);
+
+impl Waiting {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of it, in order.
+    pub(super) fn take(&mut self) -> VecDeque<Input> {
+        std::mem::take(&mut self.0)
+    }
+
+    /// Gives back what need not wait. That the room is settled does not suffice: its time may have run out since others were told to
+    /// wait, and a client's request that comes before its arrival is nobody's, and never answered.
+    fn pass(&mut self, input: Input, is_settled: bool) -> Option<Input> {
         let is_of_client = matches!(
             input,
             Input::Connect { .. }
+                | Input::Release { .. }
                 | Input::Command(
                     Command::ClientAnswer { .. }
                         | Command::PeerDisconnected { .. }
                         | Command::Request { .. }
                 )
         );
-        if is_of_client && self.is_unsettled() {
-            self.waiting.push_back(input);
-        } else {
+        if is_of_client && !(is_settled && self.is_empty()) {
+            self.0.push_back(input);
+            return None;
+        }
+        Some(input)
+    }
+}
+
+impl RoomTask {
+    /// An input, or later if it is a client's and it is not yet known who else is in the room.
+    pub(super) fn take(&mut self, input: Input) {
+        let is_settled = !self.is_unsettled();
+        if let Some(input) = self.waiting.pass(input, is_settled) {
             self.handle_input(input);
         }
     }
@@ -36,7 +65,7 @@ impl RoomTask {
     /// Who has waited comes in as soon as it is known who else is in the room.
     pub(super) fn let_in(&mut self) {
         if !self.is_unsettled() && !self.waiting.is_empty() {
-            for input in std::mem::take(&mut self.waiting) {
+            for input in self.waiting.take() {
                 self.handle_input(input);
             }
         }
@@ -97,5 +126,31 @@ pub(super) async fn next(part: &mut Option<Box<Part>>) -> PartEvent {
     match part {
         Some(part) => part.next().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plenum_room::SessionId;
+
+    use super::*;
+
+    fn goodbye(session: u64) -> Input {
+        let session = SessionId(session);
+        Input::Command(Command::PeerDisconnected { session })
+    }
+
+    #[test]
+    fn who_says_something_when_the_time_for_waiting_is_over_comes_after_those_who_wait() {
+        let mut waiting = Waiting::default();
+        assert!(waiting.pass(goodbye(1), false).is_none());
+        assert!(waiting.pass(goodbye(2), true).is_none(), "1 was first");
+        assert!(waiting.pass(Input::Shutdown, true).is_some());
+        let sessions = waiting.take().into_iter().map(|input| match input {
+            Input::Command(Command::PeerDisconnected { session }) => session.0,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(sessions.collect::<Vec<_>>(), [1, 2]);
+        assert!(waiting.pass(goodbye(3), true).is_some());
     }
 }

@@ -18,6 +18,13 @@ use crate::node::signal;
 /// An answer that takes longer does not come.
 const ANSWER: Duration = Duration::from_secs(2);
 
+/// What a Sentinel has begun is given up after this, and begun again after twice as much: two seconds were too little for a replica
+/// that has no processor to say that it is the master now.
+const FAILOVER_MS: u32 = 4000;
+
+/// A Sentinel that had no processor for two seconds does nothing for so long, instead of half a minute.
+const TILT_MS: &str = "1000";
+
 /// A server, ended with the test.
 pub(crate) struct Redis {
     child: Child,
@@ -52,12 +59,16 @@ impl Redis {
         let lines = [
             format!("sentinel monitor {master} {} {port} {quorum}", place.ip),
             format!("sentinel down-after-milliseconds {master} 500"),
-            format!("sentinel failover-timeout {master} 2000"),
+            format!("sentinel failover-timeout {master} {FAILOVER_MS}"),
             guard.to_owned(),
         ];
         std::fs::write(&file, lines.join("\n") + "\n").expect("written");
         let file = file.to_str().expect("plain names").to_owned();
-        Self::launch(place, dir, vec![file, "--sentinel".to_owned()]).await
+        let sentinel = Self::launch(place, dir, vec![file, "--sentinel".to_owned()]).await;
+        sentinel
+            .tell(&["sentinel", "debug", "tilt-period", TILT_MS])
+            .await;
+        sentinel
     }
 
     async fn launch(place: &Place, dir: tempfile::TempDir, arguments: Vec<String>) -> Self {
@@ -145,6 +156,15 @@ impl Redis {
             .filter(|line| !line.starts_with(['*', '$', ':', '-', '+']))
             .map(str::to_owned)
             .collect()
+    }
+
+    /// A command that does something and has no more to say about it.
+    pub(crate) async fn tell(&self, words: &[&str]) {
+        until("a server that does what it is told", async || {
+            let answer = timeout(ANSWER, self.exchange(words)).await;
+            answer.ok()?.ok()?.starts_with("+OK").then_some(())
+        })
+        .await;
     }
 
     async fn exchange(&self, words: &[&str]) -> std::io::Result<String> {

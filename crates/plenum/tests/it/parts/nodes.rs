@@ -62,6 +62,15 @@ impl Shared {
     }
 
     pub(super) async fn node(&self, name: &str) -> Node {
+        self.node_with(name, |_| ()).await
+    }
+
+    /// One with other settings.
+    pub(super) async fn node_with(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut ClusterConfig),
+    ) -> Node {
         let supervisor = SupervisorConfig {
             worker_count: 1,
             listen: vec![ListenInfo::new(Ipv4Addr::LOCALHOST.into())],
@@ -73,7 +82,9 @@ impl Shared {
         let supervisor = Supervisor::start(supervisor, sender).await;
         let supervisor = Arc::new(supervisor.expect("a worker"));
         let memory = self.memory.handle();
-        let cluster = Cluster::start(config(name, &memory)).await.expect("a node");
+        let mut config = config(name, &memory);
+        change(&mut config);
+        let cluster = Cluster::start(config).await.expect("a node");
         let capabilities = router_capabilities(&default_codecs()).expect("supported codecs");
         let config = HostConfig {
             cluster: Some(Arc::clone(&cluster)),
@@ -206,10 +217,21 @@ impl Member {
     }
 
     pub(super) async fn request(&mut self, body: PeerRequest) -> Result<PeerReply, RoomError> {
+        let wanted = self.say(body).await;
+        self.answer(wanted).await
+    }
+
+    /// A request without waiting for its answer.
+    pub(super) async fn say(&mut self, body: PeerRequest) -> RequestId {
         self.last += 1;
         let wanted = RequestId(self.last);
         let sent = self.session.request(wanted, body).await;
         sent.expect("a room");
+        wanted
+    }
+
+    /// The answer to what was said.
+    pub(super) async fn answer(&mut self, wanted: RequestId) -> Result<PeerReply, RoomError> {
         loop {
             match self.next().await {
                 SessionEvent::Reply { request, result } if request == wanted => return result,
