@@ -175,6 +175,10 @@ bench-control: ## Control operations a second on a real worker, and what its obj
 	cargo build $(CARGO_FLAGS) --release --package plenum-worker --bin plenum-worker
 	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-control
 
+.PHONY: bench-client
+bench-client: ## Cost of a native client's packets on our own parts and on str0m; writes target/bench-client.json.
+	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-client
+
 .PHONY: bench-bwe
 bench-bwe: ## How receivers behind narrow links are served, in virtual time; writes docs/perf/bwe.
 	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-bwe -- --write docs/perf/bwe $(ARGS)

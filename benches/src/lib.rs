@@ -7,6 +7,7 @@ pub mod forward;
 pub mod instructions;
 pub mod live;
 pub mod meeting;
+pub mod native;
 pub mod node;
 pub mod receivers;
 pub mod report;

@@ -98,27 +98,32 @@ impl Receivers {
     pub fn report(&mut self, who: &[usize], sink: &Sink, to: SocketAddr) -> Result<()> {
         for &index in who {
             let receiver = &mut self.all[index];
-            let datagram = receiver.report()?;
-            let message = Message {
-                to,
-                data: &datagram,
-                segment_size: datagram.len() as u16,
-            };
-            let report = self
-                .sender
-                .send(sink.socket(index), std::iter::once(message));
-            ensure!(report.datagrams == 1, "a report was not sent");
+            while let Some(datagram) = receiver.report()? {
+                let message = Message {
+                    to,
+                    data: &datagram,
+                    segment_size: datagram.len() as u16,
+                };
+                let report = self
+                    .sender
+                    .send(sink.socket(index), std::iter::once(message));
+                ensure!(report.datagrams == 1, "a report was not sent");
+            }
         }
         Ok(())
     }
 }
 
 impl Receiver {
-    fn report(&mut self) -> Result<Vec<u8>> {
+    /// Of as much as a packet can say; `None`: nothing is left to report.
+    fn report(&mut self) -> Result<Option<Vec<u8>>> {
+        let Some(&(base_sequence_number, _)) = self.arrived.first() else {
+            return Ok(None);
+        };
         let head = TwccHead {
             sender_ssrc: 1,
             media_ssrc: 2,
-            base_sequence_number: self.arrived.first().map_or(0, |(number, _)| *number),
+            base_sequence_number,
             feedback_count: self.count,
         };
         self.count = self.count.wrapping_add(1);
@@ -126,14 +131,11 @@ impl Receiver {
         let mut writer = RtcpWriter::new(&mut buffer);
         let arrivals = self.arrived.iter().map(|(_, at)| Some(*at));
         let reported = writer.transport_feedback(head, arrivals)?;
-        ensure!(
-            usize::from(reported) == self.arrived.len(),
-            "a report of an interval fits a packet"
-        );
-        self.arrived.clear();
+        ensure!(reported > 0, "a report has room for something");
+        self.arrived.drain(..usize::from(reported));
         let plain = writer.len();
         let len = self.sealer.seal_rtcp(&mut buffer, plain)?;
         buffer.truncate(len);
-        Ok(buffer)
+        Ok(Some(buffer))
     }
 }

@@ -42,6 +42,8 @@ impl Stream {
         if note.first {
             self.frame = self.frame.wrapping_add(1);
         }
+        // Who begins in the middle of a trace begins with a key frame, too.
+        let is_key = note.key || self.frame == 1;
         let mut packet = vec![0; 64];
         let fields = HeaderFields {
             marker: note.marker,
@@ -60,8 +62,8 @@ impl Stream {
         packet.truncate(header);
         match self.payload {
             Payload::Opus => {}
-            Payload::Vp8 => packet.extend(self.vp8_descriptor(note)),
-            Payload::H264 => packet.extend(fragment_header(note)),
+            Payload::Vp8 => packet.extend(self.vp8_descriptor(note, is_key)),
+            Payload::H264 => packet.extend(fragment_header(note, is_key)),
         }
         let plain = note.len.max(packet.len() + 1);
         let stamp_at = plain.saturating_sub(STAMP).max(packet.len());
@@ -76,16 +78,16 @@ impl Stream {
     }
 
     /// VP8's payload descriptor with a picture id, and the first byte of the frame tag.
-    fn vp8_descriptor(&self, note: &Note) -> [u8; 5] {
+    fn vp8_descriptor(&self, note: &Note, is_key: bool) -> [u8; 5] {
         let [high, low] = (0x8000 | self.frame).to_be_bytes();
         let first = u8::from(note.first) << 4;
-        [0x80 | first, 0x80, high, low, u8::from(!note.key)]
+        [0x80 | first, 0x80, high, low, u8::from(!is_key)]
     }
 }
 
 /// A fragment of an H.264 slice (FU-A, RFC 6184 §5.8), and the first byte of the slice's header: that of the first macroblock.
-fn fragment_header(note: &Note) -> [u8; 3] {
-    let slice = if note.key { 5 } else { 1 };
+fn fragment_header(note: &Note, is_key: bool) -> [u8; 3] {
+    let slice = if is_key { 5 } else { 1 };
     let (start, end) = (u8::from(note.first) << 7, u8::from(note.marker) << 6);
     [0x7c, start | end | slice, 0x80]
 }

@@ -192,6 +192,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer(
         "plenum-bench",
         &[
+            "plenum-client",
             "plenum-codec",
             "plenum-dtls",
             "plenum-engine",
