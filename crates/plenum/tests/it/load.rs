@@ -275,9 +275,13 @@ async fn peers_show_tokens_where_they_are_asked_for() {
     let key = dir.path().join("token.secret");
     std::fs::write(&key, "a secret that is long enough to be one of those\n").expect("written");
     let keys = format!("auth.keys={}", key.display());
-    let settings = ["--set", "auth.mode=token", "--set", &keys];
-    let node = Node::start_workers(1, &settings).await;
-    let words = format!("audio --peers 2 --duration 4s --key {}", key.display());
+    let settings = [
+        &["--set", "auth.mode=token", "--set", &keys][..],
+        &["--set", "auth.issuer=us", "--set", "auth.audience=rooms"],
+    ];
+    let node = Node::start_workers(1, &settings.concat()).await;
+    let key = key.display();
+    let words = format!("audio --peers 2 --duration 4s --key {key} --issuer us --audience rooms");
     went_well(&words, &run(&node, &words).await, 2);
     let output = end(start(&[url(&node)], "audio --peers 2 --duration 2s --json")).await;
     let load: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");

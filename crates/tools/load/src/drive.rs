@@ -61,6 +61,9 @@ const FAREWELL: Duration = Duration::from_secs(10);
 /// How often a timer looks at its own lateness.
 const TICK: Duration = Duration::from_millis(10);
 
+/// Workers tell what they have done four times a second.
+const HEARTBEAT: Duration = Duration::from_millis(300);
+
 /// How often everything is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -186,6 +189,8 @@ impl Observer {
             complete = conducted => complete,
             () = self.looks() => false,
         };
+        // What workers did last they tell with their next heartbeat.
+        sleep(HEARTBEAT).await;
         self.look().await;
         self.progress.end();
         complete

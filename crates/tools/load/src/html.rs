@@ -6,7 +6,7 @@ use chart::{Bar, Series, bars, chart, text};
 
 use crate::{
     histogram::Summary,
-    report::{Curve, Report, Second, bits},
+    report::{Curve, NEVER_SENT, Report, Second, bits},
 };
 
 mod chart;
@@ -26,7 +26,7 @@ const STYLE: &str = "\
 --good:#5cc98b;--bad:#ff8a80;--goodback:#16301f;--badback:#3a1b19;--c0:#7aaefc;--c1:#f0a163;--c2:#72cf9d;--c3:#cd9ae0}}\
 *{box-sizing:border-box}body{margin:0 auto;max-width:1320px;padding:28px 24px 48px;background:var(--back);color:var(--text);\
 font:15px/1.5 system-ui,sans-serif}h1{font-size:26px;margin:0 0 2px}h2{font-size:18px;margin:32px 0 10px}p{margin:4px 0}\
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:20px 0}\
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(185px,1fr));gap:12px;margin:20px 0}\
 .tile,figure,.wide{background:var(--card);border:1px solid var(--line);border-radius:10px}.tile{padding:12px 14px}\
 .tile b{display:block;font-size:23px;line-height:1.25;font-variant-numeric:tabular-nums}.tile span{color:var(--faint);font-size:13px}\
 .note{display:inline-block;border-radius:6px;padding:3px 10px;margin:2px 8px 2px 0}.note.good{background:var(--goodback)}\
@@ -130,8 +130,8 @@ fn tiles(out: &mut String, report: &Report) -> fmt::Result {
             Some(report.errors.values().sum::<u64>().to_string()),
         ),
         (
-            "servers, busiest second",
-            busiest.map(|it| format!("{it:.0} % of a core")),
+            "of a core, servers' busiest second",
+            busiest.map(|it| format!("{it:.0} %")),
         ),
     ] {
         if let Some(value) = value {
@@ -158,7 +158,7 @@ fn short(value: f64) -> String {
 fn stages(out: &mut String, report: &Report) -> fmt::Result {
     let join = &report.join;
     let messages = join.messages_ms.iter();
-    let messages = messages.map(|(name, times)| (format!("message {name}"), times));
+    let messages = messages.map(|(name, times)| (name.clone(), times));
     let named = |(name, times): (&str, _)| (name.to_owned(), times);
     let first = [("connect", &join.connect_ms)].into_iter().map(named);
     let rest = [
@@ -191,6 +191,13 @@ fn verdicts(out: &mut String, report: &Report) -> fmt::Result {
             out,
             "<p><span class=\"note bad\">Saturated: {}</span></p>",
             text(reason)
+        )?;
+    }
+    if let Some(count) = report.media.received.never_sent.filter(|count| *count > 0) {
+        write!(
+            out,
+            "<p><span class=\"note\">{count} of {} lost packets were never sent: {NEVER_SENT}</span></p>",
+            report.media.received.lost
         )?;
     }
     for verdict in &report.assertions {

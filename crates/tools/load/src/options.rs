@@ -150,6 +150,12 @@ struct Common {
     /// The key's name, where nodes have it from a JWKS.
     #[arg(long, value_name = "ID", requires = "key")]
     key_id: Option<String>,
+    /// Who signs those tokens (auth.issuer of the nodes).
+    #[arg(long, value_name = "NAME", requires = "key")]
+    issuer: Option<String>,
+    /// Whom those tokens are for (auth.audience of the nodes).
+    #[arg(long, value_name = "NAME", requires = "key")]
+    audience: Option<String>,
     /// Believe any certificate of the servers.
     #[arg(long)]
     insecure: bool,
@@ -242,6 +248,10 @@ pub struct Options {
     pub key: Option<PathBuf>,
     /// The key's name.
     pub key_id: Option<String>,
+    /// Who signs.
+    pub issuer: Option<String>,
+    /// Whom tokens are for.
+    pub audience: Option<String>,
     /// Whether any certificate holds.
     pub insecure: bool,
     /// What everybody sends who sends.
@@ -381,6 +391,8 @@ impl Common {
             token,
             key,
             key_id,
+            issuer: self.issuer.or(under.issuer),
+            audience: self.audience.or(under.audience),
             insecure: self.insecure || under.insecure,
             codec: self.codec.or(under.codec),
             video_bitrate: self.video_bitrate.or(under.video_bitrate),
@@ -430,6 +442,8 @@ impl Common {
             token,
             key: self.key,
             key_id: self.key_id,
+            issuer: self.issuer,
+            audience: self.audience,
             insecure: self.insecure,
             studio,
             loss: self.loss.unwrap_or(0.0) / 100.0,

@@ -41,6 +41,9 @@ pub struct Report {
     pub server_cpu_ms_per_join: Option<f64>,
     pub series: Vec<Second>,
     pub assertions: Vec<Verdict>,
+    /// Packets of servers that came, whatever became of them.
+    #[serde(skip)]
+    pub came: u64,
     /// For charts; too long for JSON.
     #[serde(skip)]
     pub curves: Vec<Curve>,
@@ -130,6 +133,7 @@ pub struct Received {
     pub missed: u64,
     pub recovered: u64,
     pub lost: u64,
+    pub never_sent: Option<u64>,
     pub loss_percent: f64,
     pub nacks: u64,
     pub key_frame_requests: u64,
@@ -186,6 +190,10 @@ pub struct Curve {
     /// Shares, 0 to 1, and milliseconds.
     pub points: Vec<(f64, f64)>,
 }
+
+/// Why a server leaves packets out that it has numbered.
+pub(crate) const NEVER_SENT: &str = "pictures that waited until they were out of date, because the path was not known to carry \
+                                     them yet; senders with smaller streams or layers (--simulcast, --svc) have something else to send";
 
 impl Report {
     /// What the run was told, and nothing measured yet.
@@ -293,6 +301,8 @@ impl Report {
             missed: received.missed,
             recovered: received.recovered,
             lost: received.lost,
+            // Known when the servers' figures are.
+            never_sent: None,
             loss_percent: share(received.lost, received.packets + received.lost),
             nacks: received.nacks,
             key_frame_requests: received.key_frame_requests,
@@ -300,6 +310,8 @@ impl Report {
             unknown: received.unknown,
             dropped: received.dropped,
         };
+        self.came =
+            received.packets + received.duplicates + received.undecipherable + received.unknown;
         let (audio, video) = (times(&media.audio_delay), times(&media.video_delay));
         self.media.forwarding_delay_audio_ms = audio.summary();
         self.media.forwarding_delay_video_ms = video.summary();
@@ -320,12 +332,28 @@ impl Report {
     /// What the servers have used.
     pub fn take_servers(&mut self, servers: Vec<Server>) {
         let cpu: f64 = servers.iter().map(|server| server.cpu_s).sum();
+        self.media.received.never_sent = self.never_sent(&servers);
         let is_known = servers.iter().any(|server| server.error.is_none());
         if is_known && self.peers.joined > 0 {
             let each = cpu * 1000.0 / self.peers.joined as f64;
             self.server_cpu_ms_per_join = Some((each * 1000.0).round() / 1000.0);
         }
         self.server = servers;
+    }
+
+    /// Of the packets that were lost those that no server has sent, at least: what servers sent and did not come may have been
+    /// lost on the way, and may have been for others. `None`: what servers sent is not known.
+    fn never_sent(&self, servers: &[Server]) -> Option<u64> {
+        let received = &self.media.received;
+        let workers = servers.iter().flat_map(|server| &server.workers);
+        let sent: f64 = workers.map(|worker| worker.packets_out).sum();
+        let is_told = |server: &Server| server.error.is_none() && server.misses == 0;
+        if sent <= 0.0 || !servers.iter().all(is_told) {
+            return None;
+        }
+        let came = self.came;
+        let on_the_way = (sent as u64).saturating_sub(came);
+        Some(received.lost.saturating_sub(on_the_way))
     }
 
     /// Holds it to what was asked for; whether everything holds.
@@ -400,6 +428,12 @@ impl Report {
             received.recovered,
             received.nacks
         )?;
+        if let Some(count) = self.media.received.never_sent.filter(|count| *count > 0) {
+            writeln!(
+                out,
+                "          {count:>12} of the lost ones were never sent: {NEVER_SENT}"
+            )?;
+        }
         self.write_servers(out)?;
         for (kind, count) in &self.errors {
             let sample = self.error_samples.get(kind);

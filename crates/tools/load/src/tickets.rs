@@ -6,7 +6,7 @@ use std::{
 };
 
 use plenum_api::grants::Grants;
-use plenum_auth::{Claims, Signer};
+use plenum_auth::{Audience, Claims, Signer};
 use plenum_ids::NamespaceId;
 
 use crate::options::Options;
@@ -25,6 +25,8 @@ pub(crate) struct Office {
     signer: Signer,
     key_id: Option<String>,
     namespace: NamespaceId,
+    issuer: Option<String>,
+    audience: Option<String>,
     expires: u64,
 }
 
@@ -72,6 +74,8 @@ impl Tickets {
             signer: Signer::from_file(path)?,
             key_id: options.key_id.clone(),
             namespace,
+            issuer: options.issuer.clone(),
+            audience: options.audience.clone(),
             expires: (now + HOLDS).as_secs(),
         };
         // A key that does not sign is found before the first peer is.
@@ -109,8 +113,8 @@ impl Office {
             grants: Grants::default(),
             exp: self.expires,
             nbf: None,
-            iss: None,
-            aud: None,
+            iss: self.issuer.clone(),
+            aud: self.audience.clone().map(Audience::One),
         };
         self.signer.sign(&claims, self.key_id.clone())
     }

@@ -44,8 +44,14 @@ const MAX_RTP: usize = MAX_DATAGRAM - 16 - 2;
 /// Reports: libwebrtc sends them every second for video.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Transport-wide feedback: libwebrtc's default, before it knows what it may send itself.
-const FEEDBACK_INTERVAL: Duration = Duration::from_millis(100);
+/// Transport-wide feedback: a twentieth of what comes, and no more often than every 50 ms, which is what browsers do at
+/// anything above 220 kb/s; 100 ms is their default while they know nothing (libwebrtc). A server learns from it how fast it may begin
+/// to send: pictures that come all at once wait until then.
+const FEEDBACK_INTERVAL: (Duration, Duration) =
+    (Duration::from_millis(50), Duration::from_millis(100));
+
+/// Bytes of one feedback packet with all headers, and the share of what comes that it may take (libwebrtc's 68 and 5 %).
+const FEEDBACK_COST: (u64, u64) = (68, 20);
 
 /// Packets of streams that are not expected yet: a key frame of 1080p, for as long as signalling may lag behind.
 const MAX_EARLY: usize = 256;
@@ -122,6 +128,9 @@ pub struct Transport {
     routes: HashMap<u32, Route, foldhash::fast::RandomState>,
     arrivals: Option<Arrivals>,
     next_feedback: Option<Instant>,
+    /// The interval that ends with it, and bytes that have come in it.
+    last_feedback: Option<Duration>,
+    since_feedback: u64,
     /// When something of any stream is to be asked for.
     next_repair: Option<Instant>,
     next_report: Option<Instant>,
@@ -173,6 +182,8 @@ impl Transport {
             routes: HashMap::default(),
             arrivals: None,
             next_feedback: None,
+            last_feedback: None,
+            since_feedback: 0,
             next_repair: None,
             next_report: None,
             next_number: 0,
@@ -236,9 +247,22 @@ impl Transport {
             self.report(now, out);
         }
         if self.next_feedback.is_some_and(|due| due <= now) {
-            self.next_feedback = Some(now + FEEDBACK_INTERVAL);
+            self.next_feedback = Some(now + self.feedback_interval());
             self.send_feedback(now, out);
         }
+    }
+
+    /// So long that feedback takes its share of what has come since the last time, within bounds.
+    fn feedback_interval(&mut self) -> Duration {
+        let (shortest, longest) = FEEDBACK_INTERVAL;
+        let (size, share) = FEEDBACK_COST;
+        let bytes = std::mem::take(&mut self.since_feedback);
+        let took = self.last_feedback.unwrap_or(shortest);
+        let fair = took.as_nanos() * u128::from(size * share) / u128::from(bytes.max(1));
+        let fair = Duration::from_nanos(u64::try_from(fair).unwrap_or(u64::MAX));
+        let interval = fair.clamp(shortest, longest);
+        self.last_feedback = Some(interval);
+        interval
     }
 
     /// When [`Self::handle_timeout`] is to be called at the latest.
@@ -264,7 +288,7 @@ impl Transport {
     pub fn add_stream(&mut self, now: Instant, stream: ReceiveStream) -> StreamKey {
         if stream.transport_cc.is_some() && self.arrivals.is_none() {
             self.arrivals = Some(Arrivals::new(now));
-            self.next_feedback = Some(now + FEEDBACK_INTERVAL);
+            self.next_feedback = Some(now + FEEDBACK_INTERVAL.0);
         }
         let (ssrc, rtx_ssrc) = (stream.ssrc, stream.rtx_ssrc);
         let index = self.receivers.insert(Receiving::new(stream));
@@ -539,6 +563,7 @@ impl Transport {
                 return;
             }
         };
+        self.since_feedback += plain.len() as u64;
         if let (Some(id), Some(arrivals)) = (stream.stream.transport_cc, &mut self.arrivals) {
             let mut extensions = header.extensions(plain);
             let found = extensions.find(|(found, _)| *found == id);

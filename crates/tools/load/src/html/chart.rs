@@ -76,13 +76,13 @@ pub(super) fn chart(
     Ok(())
 }
 
-/// The next of 1, 2, 5, 10, 20, 50, …
+/// The next of 1, 2, 4, 6, 8, 10, 20, 40, …, of which quarters are short, too.
 fn round_up(value: f64) -> f64 {
     if value <= 0.0 {
         return 1.0;
     }
     let power = 10_f64.powf(value.log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
+    let steps = [1.0, 2.0, 4.0, 6.0, 8.0, 10.0].map(|step| step * power);
     let enough = steps.into_iter().find(|step| *step >= value);
     enough.unwrap_or(value)
 }
@@ -118,7 +118,7 @@ pub(super) struct Bar {
 
 /// Height of a row, and where bars begin and end; what is beside them is text.
 const ROW: f64 = 22.0;
-const BARS: (f64, f64) = (190.0, 560.0);
+const BARS: (f64, f64) = (180.0, 556.0);
 
 /// Bars from nothing to the first value, and paler from there to the others.
 pub(super) fn bars(out: &mut String, caption: &str, names: [&str; 3], rows: &[Bar]) -> fmt::Result {
@@ -190,11 +190,11 @@ mod tests {
     fn scales_end_at_round_numbers() {
         for (value, end) in [
             (0.0, 1.0),
-            (3.0, 5.0),
+            (3.0, 4.0),
             (10.0, 10.0),
             (11.0, 20.0),
-            (0.03, 0.05),
-            (700.0, 1000.0),
+            (0.03, 0.04),
+            (700.0, 800.0),
         ] {
             assert!((round_up(value) - end).abs() < 1e-9, "{value}");
         }
@@ -212,7 +212,7 @@ mod tests {
         bars(&mut out, "Stages", ["p50", "p95", "p99"], &rows).expect("memory");
         assert_eq!(out.matches("<rect").count(), 6);
         assert!(
-            out.contains("width=\"370.0\"") && out.contains("width=\"92.5\""),
+            out.contains("width=\"376.0\"") && out.contains("width=\"94.0\""),
             "{out}"
         );
         assert!(out.contains("a&lt;b") && !out.contains("NaN"));

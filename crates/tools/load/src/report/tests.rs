@@ -107,3 +107,32 @@ fn a_curve_rises_to_the_longest() {
         assert!((last.1 / count as f64 - 1.0).abs() < 0.01);
     }
 }
+
+#[test]
+fn what_was_never_sent_is_told_from_what_was_lost_on_the_way() {
+    use crate::server::WorkerUsage;
+    let mut media = MediaFigures::default();
+    media.received.packets = 900;
+    media.received.duplicates = 10;
+    media.received.lost = 100;
+    let never_sent = |packets_out: f64, error: Option<&str>| {
+        let mut report = Report::default();
+        report.take_media(&media);
+        report.take_servers(vec![Server {
+            workers: vec![WorkerUsage {
+                packets_out,
+                ..WorkerUsage::default()
+            }],
+            error: error.map(str::to_owned),
+            ..Server::default()
+        }]);
+        report.media.received.never_sent
+    };
+    assert_eq!(never_sent(910.0, None), Some(100));
+    assert_eq!(never_sent(940.0, None), Some(70));
+    assert_eq!(never_sent(5000.0, None), Some(0));
+    // A reading that came too early counts for nothing more.
+    assert_eq!(never_sent(800.0, None), Some(100));
+    assert_eq!(never_sent(0.0, None), None);
+    assert_eq!(never_sent(910.0, Some("refused")), None);
+}
