@@ -96,6 +96,8 @@ fn went_well(words: &str, load: &Value, joined: u64) {
         assert!(stage["p99"].as_f64() >= stage["p50"].as_f64(), "{about}");
     }
     let server = &load["server"][0];
+    // Its processes are seen here.
+    assert_eq!(server["source"], "proc", "{about}: {server}");
     assert!(server["cpu_s"].as_f64() > Some(0.0), "{about}: {server}");
     let worker = &server["workers"][0];
     assert!(

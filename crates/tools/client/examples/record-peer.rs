@@ -88,7 +88,7 @@ impl Recording {
         let ending = match codec {
             Codec::H264 => "h264",
             Codec::Opus => "ogg",
-            Codec::Vp8 | Codec::Vp9 => "ivf",
+            Codec::Av1 | Codec::Vp8 | Codec::Vp9 => "ivf",
             _ => return Err(io::ErrorKind::Unsupported.into()),
         };
         let path = directory.join(format!("{}.{ending}", consumer.producer_id));

@@ -7,6 +7,7 @@ pub use plenum_rtp::NtpTime;
 pub use frames::{Assembler, Frame, FrameSink};
 
 mod frames;
+mod obus;
 
 /// Takes the packets of one consumer. Called on a media thread, which serves many clients: it must be quick and must not
 /// block.

@@ -29,7 +29,7 @@ font:15px/1.5 system-ui,sans-serif}h1{font-size:26px;margin:0 0 2px}h2{font-size
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(185px,1fr));gap:12px;margin:20px 0}\
 .tile,figure,.wide{background:var(--card);border:1px solid var(--line);border-radius:10px}.tile{padding:12px 14px}\
 .tile b{display:block;font-size:23px;line-height:1.25;font-variant-numeric:tabular-nums}.tile span{color:var(--faint);font-size:13px}\
-.note{display:inline-block;border-radius:6px;padding:3px 10px;margin:2px 8px 2px 0}.note.good{background:var(--goodback)}\
+.note{display:inline-block;border-radius:6px;padding:3px 10px;margin:2px 8px 2px 0;background:var(--line)}.note.good{background:var(--goodback)}\
 .note.bad{background:var(--badback)}.wide{overflow-x:auto;padding:6px 14px}table{border-collapse:collapse;width:100%}\
 td,th{padding:5px 0 5px 16px;text-align:right;border-top:1px solid var(--line);font-variant-numeric:tabular-nums;white-space:nowrap}\
 tr:first-child>*{border-top:0}th{color:var(--faint);font-weight:500}td:first-child,th:first-child{text-align:left;padding-left:0}\

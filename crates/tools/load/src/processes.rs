@@ -49,7 +49,7 @@ const TICKS: f64 = 100.0;
 pub fn read(pid: u32) -> Option<Process> {
     let of = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).ok();
     // Another one has the number: the server is in a container, or has died.
-    if !of("comm")?.starts_with("plenum") {
+    if !is_server(&of("cmdline")?) {
         return None;
     }
     Some(Process {
@@ -67,6 +67,13 @@ pub fn parent(pid: u32) -> Option<u32> {
 /// Whether an address is one of this machine: then its process identifiers are those that are seen here.
 pub fn is_here(ip: IpAddr) -> bool {
     ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// Whether this is how a node or a worker is started. Its name in `comm` says nothing: workers are started by a link.
+fn is_server(command: &str) -> bool {
+    let program = command.split('\0').next().unwrap_or_default();
+    let name = program.rsplit('/').next().unwrap_or_default();
+    name.starts_with("plenum")
 }
 
 /// Fields 14 and 15, counted behind the name, which may have blanks and brackets in it.
@@ -101,16 +108,10 @@ mod tests {
 
     #[test]
     fn a_process_that_is_no_server_is_none() {
-        assert_eq!(
-            read(std::process::id()).is_some(),
-            own_name().starts_with("plenum")
-        );
+        assert!(is_server("plenum\0worker\0") && is_server("/usr/bin/plenum\0serve"));
+        assert!(!is_server("/usr/bin/redis-server\0plenum") && !is_server(""));
         assert_eq!(read(u32::MAX), None);
         assert!(parent(std::process::id()).is_some());
-    }
-
-    fn own_name() -> String {
-        fs::read_to_string("/proc/self/comm").unwrap_or_default()
     }
 
     #[test]

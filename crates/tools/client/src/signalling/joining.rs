@@ -563,3 +563,6 @@ fn is_elsewhere_better(error: &ClientError) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

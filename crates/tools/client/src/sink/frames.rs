@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use plenum_codec::{vp8, vp9};
 
-use super::{ReceivedPacket, Sink};
+use super::{ReceivedPacket, Sink, obus::Obus};
 use crate::Codec;
 
 /// Packets that wait for one before them. Beyond it that one is given up: a key frame of 1080p.
@@ -23,8 +23,8 @@ pub struct Frame {
     pub is_key: bool,
     /// Whether something before it is missing.
     pub follows_loss: bool,
-    /// The bitstream: a frame of VP8 or VP9, a packet of Opus, or units of H.264 with start codes. AV1: OBUs without size
-    /// fields, one behind the other as they came.
+    /// The bitstream: a frame of VP8 or VP9, a packet of Opus, units of H.264 with start codes, or a temporal unit of AV1 as
+    /// files have it.
     pub data: Vec<u8>,
 }
 
@@ -36,6 +36,7 @@ pub struct Assembler {
     waiting: BTreeMap<u64, Stored>,
     /// The frame that is being put together.
     open: Option<Frame>,
+    obus: Obus,
     follows_loss: bool,
     ready: VecDeque<Frame>,
 }
@@ -49,9 +50,10 @@ struct Stored {
 
 impl Assembler {
     /// For a stream of this codec.
-    pub const fn new(codec: Codec) -> Self {
+    pub fn new(codec: Codec) -> Self {
         Self {
             codec,
+            obus: Obus::default(),
             next: None,
             waiting: BTreeMap::new(),
             open: None,
@@ -113,8 +115,11 @@ impl Assembler {
             });
         }
         let Some(open) = &mut self.open else { return };
-        append(self.codec, open, &stored.payload);
-        if open.data.len() > MAX_FRAME {
+        if begins && self.codec == Codec::Av1 {
+            self.obus.begin(&mut open.data);
+        }
+        append(self.codec, open, &mut self.obus, &stored.payload);
+        if open.data.len() + self.obus.waiting() > MAX_FRAME {
             self.open = None;
             self.follows_loss = true;
         } else if (stored.marker || self.codec == Codec::Opus)
@@ -142,11 +147,11 @@ fn is_beginning(codec: Codec, payload: &[u8]) -> bool {
     }
 }
 
-fn append(codec: Codec, frame: &mut Frame, payload: &[u8]) {
+fn append(codec: Codec, frame: &mut Frame, obus: &mut Obus, payload: &[u8]) {
     match codec {
         Codec::Av1 => {
             frame.is_key |= plenum_codec::av1::is_key_frame(payload);
-            frame.data.extend(payload.get(1..).unwrap_or_default());
+            obus.push(payload, &mut frame.data);
         }
         Codec::H264 => {
             frame.is_key |= plenum_codec::h264::is_key_frame(payload);
@@ -213,7 +218,7 @@ pub struct FrameSink<F> {
 
 impl<F: FnMut(Frame) + Send + 'static> FrameSink<F> {
     /// A sink for a consumer of this codec. The function runs on a media thread: it must be quick and must not block.
-    pub const fn new(codec: Codec, take: F) -> Self {
+    pub fn new(codec: Codec, take: F) -> Self {
         Self {
             assembler: Assembler::new(codec),
             take,

@@ -355,3 +355,32 @@ fn a_trace_may_begin_anywhere_at_a_frame() {
     }
     assert_eq!(trace.bitrate(), 448_848);
 }
+
+#[test]
+fn what_is_recorded_is_what_was_sent() {
+    let clips: [&[u8]; 2] = [
+        include_bytes!("../../../load/media/av1-360p.ivf"),
+        include_bytes!("../../../load/media/vp8-90p.ivf"),
+    ];
+    for bytes in clips {
+        let clip = Clip::parse(bytes).expect("well-formed");
+        let mut source = FileSource::new(clip.clone());
+        let frames = run(&mut source, clip.codec(), clip.frames().len());
+        assert_eq!(frames.len(), clip.frames().len(), "{:?}", clip.codec());
+        let file = std::io::Cursor::new(Vec::new());
+        let mut writer = IvfWriter::new(file, clip.codec(), (640, 360)).expect("memory");
+        for (frame, sent) in frames.iter().zip(clip.frames()) {
+            assert_eq!(frame.is_key, sent.is_key);
+            writer.frame(sent.time, &frame.data).expect("memory");
+        }
+        let recorded = writer.finish().expect("memory").into_inner();
+        let recorded = Clip::parse(&recorded).expect("well-formed");
+        let units = |clip: &Clip| -> Vec<_> {
+            clip.frames()
+                .iter()
+                .map(|frame| frame.units.clone())
+                .collect()
+        };
+        assert_eq!(units(&recorded), units(&clip), "{:?}", clip.codec());
+    }
+}
