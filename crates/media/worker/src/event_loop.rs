@@ -33,6 +33,10 @@ use crate::{
 /// Batches taken from one socket before the others have their turn: 128 messages, which is some milliseconds of work.
 const BATCHES_A_TURN: usize = 4;
 
+/// A turn takes no further batch after so long: with hundreds of receivers a single packet is a millisecond of work, and
+/// requests and timers wait for the end of the turn.
+const TURN: Duration = Duration::from_millis(10);
+
 /// Requests carried out in one turn, so that a burst of joins does not hold up media: one takes some 20 µs.
 const REQUESTS_A_TURN: usize = 32;
 
@@ -259,10 +263,14 @@ impl EventLoop {
         if !self.ready.is_empty() {
             self.hold.take(self.woken);
         }
+        let mut end = None;
         for _ in 0..BATCHES_A_TURN {
             let mut next = 0;
             while let Some(&token) = self.ready.get(next) {
                 let now = Instant::now();
+                if now > *end.get_or_insert(now + TURN) {
+                    return Ok(());
+                }
                 if self.media.receive(now, &mut self.engine, token) {
                     next += 1;
                 } else {
