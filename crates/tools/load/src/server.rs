@@ -182,6 +182,11 @@ impl Watch {
         };
         match (is_metric, is_proc, workers) {
             (_, true, _) => self.source = Some(Source::Proc),
+            // What heartbeats say is older than what was read last: two sources in turn would count time twice.
+            (_, false, _) if self.source == Some(Source::Proc) => {
+                self.misses += 1;
+                return None;
+            }
             (true, false, _) => self.source = Some(Source::Metrics),
             (false, false, Some(workers)) => {
                 self.take_shares(at, &workers, &mut reading);
@@ -371,6 +376,8 @@ async fn fetch(http: &reqwest::Client, url: &str, path: &str) -> Result<String, 
 #[cfg(test)]
 #[expect(clippy::float_cmp, reason = "all of them are written exactly")]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     fn reading(cpu: f64, memory: f64) -> Reading {
@@ -425,5 +432,51 @@ mod tests {
             (server.misses, server.error.as_deref()),
             (3, Some("refused"))
         );
+    }
+
+    /// A node without metrics, whose worker has used this share of a core.
+    async fn without_metrics(share: f64) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("binds");
+        let address = listener.local_addr().expect("bound");
+        let workers = format!(
+            "{{\"workers\":[{{\"workerId\":0,\"pid\":null,\"cpuUsage\":{share},\"memory\":4096}}]}}"
+        );
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let mut request = [0; 1024];
+                let len = socket.read(&mut request).await.unwrap_or_default();
+                let is_it = request[..len].starts_with(b"GET /workers ");
+                let (status, body) = if is_it {
+                    ("200 OK", &workers[..])
+                } else {
+                    ("404 Not Found", "")
+                };
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                // Whoever has asked may have gone.
+                let _ = socket.write_all(answer.as_bytes()).await;
+            }
+        });
+        format!("http://{address}/dispatch")
+    }
+
+    #[tokio::test]
+    async fn where_there_are_no_metrics_workers_shares_are_added_up() {
+        let url = without_metrics(0.5).await;
+        let mut watch = Watch::new(&url, reqwest::Client::new());
+        let at = Duration::from_secs;
+        assert_eq!(watch.read(at(0)).await, None);
+        assert_eq!(watch.read(at(2)).await, Some(0.5));
+        assert_eq!(watch.read(at(3)).await, Some(0.5));
+        let server = watch.server();
+        assert_eq!((server.source, server.misses), (Some(Source::Workers), 0));
+        assert_eq!(
+            (server.workers[0].usage.cpu_s, watch.memory()),
+            (1.5, 4096.0)
+        );
+        assert_eq!(base("wss://[::1]:4443/x?y"), "https://[::1]:4443");
     }
 }
