@@ -34,11 +34,11 @@ const PATH_BITRATE: u32 = 100_000_000;
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "plain figures")]
 pub struct Spent {
-    /// Processor time of the calls that took or gave media, and of all others: timers, feedback.
+    /// Processor time of the calls that took or gave media.
     pub media: Duration,
-    /// See [`Self::media`].
+    /// Processor time of all others: timers, and feedback to who sends.
     pub rest: Duration,
-    /// How often the clock was asked for either.
+    /// How often the clock was asked for each.
     pub spans: (u32, u32),
 }
 
