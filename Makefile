@@ -11,6 +11,11 @@ export PATH := $(TOOLS)/bin:$(TOOLS)/node_modules/node/bin:$(HOME)/.cargo/bin:$(
 # Everything is built from the lock files.
 CARGO_FLAGS ?= --locked
 
+# What is built for one purpose is there for the next only if all its dependencies have the same features: cargo gives them those that
+# the chosen packages want, and those of tests only if a test or an example is built. Where a part of the workspace suffices, it is
+# named as a part of the whole, with an example.
+LIKE_TESTS := --workspace --example bridge
+
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
@@ -83,12 +88,17 @@ clippy: page
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
 .PHONY: layers
-layers:
-	cargo xtask layers
+layers: xtask
+	target/debug/xtask layers
+
+# With the features of the whole workspace, as the tests want it.
+.PHONY: xtask
+xtask:
+	cargo build $(CARGO_FLAGS) --workspace --bin xtask
 
 .PHONY: deploy-check
-deploy-check: $(KUBERNETES_VALIDATE)
-	cargo xtask deploy
+deploy-check: xtask $(KUBERNETES_VALIDATE)
+	target/debug/xtask deploy
 	PYTHONPATH=$(KUBERNETES_VALIDATE) python3 -m kubernetes_validate --strict --quiet deploy/kubernetes/*.yaml
 
 $(KUBERNETES_VALIDATE): deploy/kubernetes/requirements.txt
@@ -107,13 +117,17 @@ $(CARGO_DENY):
 	cargo install --locked --no-default-features --version $(CARGO_DENY_VERSION) \
 		--root $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION) --no-track cargo-deny
 
+# Without the binary that has the name of its library, which would be documented in its place.
 .PHONY: doc
 doc: page
-	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) $(LIKE_TESTS) --no-deps --lib --bin plenum --bin '[!p]*'
+
+# Most of the time tests of whole nodes wait for what somebody else does: two for each core keep it busy.
+TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 
 .PHONY: test-rust
 test-rust: page
-	cargo test $(CARGO_FLAGS) --workspace
+	RUST_TEST_THREADS=$(TEST_THREADS) cargo test $(CARGO_FLAGS) --workspace
 
 .PHONY: test-web
 test-web: $(WEB)/node_modules/.package-lock.json
@@ -121,7 +135,7 @@ test-web: $(WEB)/node_modules/.package-lock.json
 
 .PHONY: test-e2e
 test-e2e: page $(E2E)/node_modules/.package-lock.json ## Chromium against a real node.
-	cargo build $(CARGO_FLAGS) --package plenum --bin plenum --example bridge
+	cargo build $(CARGO_FLAGS) $(LIKE_TESTS) --bin plenum
 	cd $(E2E) && npm run --silent check && npx --no-install playwright test
 
 # What the rounds of each took, as the tests write it down.

