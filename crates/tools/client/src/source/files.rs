@@ -24,6 +24,8 @@ pub struct FileSource {
     at: Duration,
     descriptors: Descriptors,
     layers: Option<Layers>,
+    /// A packet of AV1 that is being written.
+    open: Vec<u8>,
     on_demand: bool,
 }
 
@@ -51,6 +53,7 @@ impl FileSource {
         Self {
             descriptors: Descriptors::new(clip.codec()),
             layers: mode.map(Layers::new),
+            open: Vec::new(),
             next: 0,
             at: Duration::ZERO,
             on_demand: false,
@@ -128,6 +131,11 @@ impl Source for FileSource {
             captured: Some(capture_time(out.now())),
             ..Packet::default()
         };
+        if codec == Codec::Av1 {
+            write_obus(out, &packet, units, &mut self.open);
+            self.step();
+            return;
+        }
         for (index, unit) in units.iter().enumerate() {
             let is_last = index + 1 == units.len();
             match (codec, picture) {
@@ -159,12 +167,43 @@ fn write_pieces(
     for (index, piece) in unit.chunks(MAX_PIECE).enumerate() {
         let is_last = index + 1 == count;
         let mut head = [0; MAX_HEAD];
-        let len = info.plain_descriptor(index == 0, is_last, &mut head);
+        let len = info.descriptor(index == 0, is_last, &mut head);
         out.packet(&Packet {
             marker: is_last && is_last_unit,
             payload: [head.get(..len).unwrap_or_default(), piece],
             ..*packet
         });
+    }
+}
+
+/// AV1 RTP payload §4.3 to §4.5: all OBUs of a picture one behind the other, each with its length, and cut wherever a packet is
+/// full. Never between two of them: libwebrtc takes a packet that begins with a whole one for the beginning of a picture.
+fn write_obus(out: &mut Outlet<'_>, packet: &Packet<'_>, units: &[Vec<u8>], open: &mut Vec<u8>) {
+    let (mut is_first, mut goes_on) = (true, false);
+    open.clear();
+    for (index, unit) in units.iter().enumerate() {
+        let mut rest = &unit[..];
+        while !rest.is_empty() {
+            // Two bytes are for the length; at least one of the next OBU is in each packet.
+            let space = MAX_PIECE.saturating_sub(open.len() + 2).max(1);
+            let cut = rest.split_at_checked(space).unwrap_or((rest, &[]));
+            open.extend([cut.0.len() as u8 & 0x7f | 0x80, (cut.0.len() >> 7) as u8]);
+            open.extend(cut.0);
+            rest = cut.1;
+            let is_cut = !rest.is_empty();
+            let is_last = !is_cut && index + 1 == units.len();
+            if is_cut || is_last {
+                let begins = packet.is_key && is_first;
+                let head = [u8::from(goes_on) << 7 | u8::from(is_cut) << 6 | u8::from(begins) << 3];
+                out.packet(&Packet {
+                    marker: is_last,
+                    payload: [&head, open],
+                    ..*packet
+                });
+                open.clear();
+                (is_first, goes_on) = (false, is_cut);
+            }
+        }
     }
 }
 

@@ -207,26 +207,6 @@ impl FrameInfo {
     }
 }
 
-impl FrameInfo {
-    /// The descriptor of a piece of an encoded unit, which brings everything else itself.
-    pub(super) fn plain_descriptor(
-        mut self,
-        is_first: bool,
-        is_last: bool,
-        out: &mut [u8; MAX_HEAD],
-    ) -> usize {
-        if self.codec == Codec::Av1 {
-            // One element to a packet, in a new sequence for a key frame.
-            let begins = self.is_key && is_first;
-            self.is_key = false;
-            let len = self.descriptor(is_first, is_last, out);
-            out[0] |= u8::from(begins) << 3;
-            return len;
-        }
-        self.descriptor(is_first, is_last, out)
-    }
-}
-
 struct Head<'a> {
     out: &'a mut [u8; MAX_HEAD],
     len: usize,

@@ -384,3 +384,19 @@ fn what_is_recorded_is_what_was_sent() {
         assert_eq!(units(&recorded), units(&clip), "{:?}", clip.codec());
     }
 }
+
+#[test]
+fn packets_of_av1_are_cut_within_obus_and_nowhere_else() {
+    let bytes = include_bytes!("../../../load/media/av1-360p.ivf");
+    let mut source = FileSource::parse(bytes).expect("well-formed");
+    let packets = written(&mut source, &[true], 60);
+    let mut begins = true;
+    for (_, payload, is_key, marker, _) in &packets {
+        let head = payload[0];
+        // Z and Y; N with the first packet of a key frame alone.
+        assert_eq!((head & 0x80 == 0, head & 0x40 == 0), (begins, *marker));
+        assert_eq!(head & 0x08 != 0, *is_key && begins);
+        begins = *marker;
+    }
+    assert!(begins && packets.len() > 70, "{}", packets.len());
+}
