@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-bins=(bench-forward bench-scale bench-meeting bench-worker bench-control bench-joins)
+bins=(bench-forward bench-scale bench-meeting bench-worker bench-control bench-joins bench-client)
 cargo build --locked --release --package plenum-bench $(printf -- '--bin %s ' "${bins[@]}")
 cargo build --locked --release --package plenum-worker --bin plenum-worker
 cargo build --locked --release --package plenum --bin plenum
@@ -44,5 +44,6 @@ else
 fi
 run 'Control operations and memory' $release/bench-control
 run 'Joining' $release/bench-joins
+run 'A native client, on our own parts and on str0m' $release/bench-client
 mv "$page.new" "$page"
 echo "written to $page"
