@@ -144,6 +144,7 @@ impl Host {
             watchers: Watchers::default(),
             running_tasks: watch::Sender::new(0),
             ending: watch::Sender::new(None),
+            departing: watch::Sender::new(None),
             worker_starts: watch::Sender::new(0),
         });
         if let Some(cluster) = &shared.cluster {
@@ -173,8 +174,16 @@ impl Host {
         admission: Admission,
         options: RoomOptions,
     ) -> Result<Session, ConnectError> {
-        if self.shared.rooms().closing {
+        let (is_closing, is_drained) = {
+            let rooms = self.shared.rooms();
+            (rooms.closing, rooms.leaving.is_some())
+        };
+        if is_closing {
             return Err(ConnectError::ShuttingDown);
+        }
+        // Of a room that is here it says so by itself.
+        if is_drained && !way.is_here() {
+            return Err(ConnectError::NodeDraining);
         }
         self.go(way, admission, options, false).await
     }
@@ -419,6 +428,16 @@ impl Host {
     /// Tells sessions that the node ends after this time; see [`Self::ending`].
     pub fn announce_end(&self, after: Duration) {
         self.shared.ending.send_replace(Some(after));
+        let end = Instant::now() + after;
+        self.shared.departing.send_modify(|departing| {
+            let sooner = departing.map_or(end, |departing| departing.min(end));
+            *departing = Some(sooner);
+        });
+    }
+
+    /// When nobody is to be connected here any more whose room is at another node, if the node is to be empty.
+    pub fn departing(&self) -> watch::Receiver<Option<Instant>> {
+        self.shared.departing.subscribe()
     }
 
     /// How long rooms may still go on, from when it changed; `None`: for as long as anybody likes.

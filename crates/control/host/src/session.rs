@@ -1,5 +1,10 @@
 //! One client's connection, between an edge and a room.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use plenum_room::{
     AskId, ClientRequest, CloseReason, Command, PeerEvent, PeerReply, PeerRequest, RequestId,
     RoomError, SessionId,
@@ -30,7 +35,11 @@ pub(crate) enum Inlet {
     },
     /// Another node has it: to the task that speaks with that one (`cluster/relay/near.rs`). It leaves the room when this is
     /// dropped.
-    There(mpsc::Sender<Order>),
+    There {
+        orders: mpsc::Sender<Order>,
+        /// Its client is gone, but not for good.
+        left_behind: Arc<AtomicBool>,
+    },
 }
 
 /// What a client wants of its room.
@@ -115,12 +124,15 @@ impl Session {
         }
     }
 
-    pub(crate) const fn relayed(
-        orders: mpsc::Sender<Order>,
+    pub(crate) fn relayed(
+        (orders, left_behind): (mpsc::Sender<Order>, Arc<AtomicBool>),
         events: mpsc::Receiver<SessionEvent>,
     ) -> Self {
         Self {
-            room: Inlet::There(orders),
+            room: Inlet::There {
+                orders,
+                left_behind,
+            },
             events,
             _note: None,
         }
@@ -136,7 +148,15 @@ impl Session {
 
     /// Whether its room is at another node.
     pub const fn is_relayed(&self) -> bool {
-        matches!(self.room, Inlet::There(_))
+        matches!(self.room, Inlet::There { .. })
+    }
+
+    /// Gives it up because its client goes to another node and comes again from there. If the room is at another node, it stays
+    /// there with its media for as long as when this node had died; else it leaves.
+    pub fn leave_behind(self) {
+        if let Inlet::There { left_behind, .. } = &self.room {
+            left_behind.store(true, Ordering::Release);
+        }
     }
 
     /// Passes a request of the client on. Its [`SessionEvent::Reply`] comes later, not necessarily in order.
@@ -177,7 +197,7 @@ impl Inlet {
                 let told = room.send(order.for_session(*id)).await;
                 told.map_err(|_| SessionGone)
             }
-            Self::There(orders) => orders.send(order).await.map_err(|_| SessionGone),
+            Self::There { orders, .. } => orders.send(order).await.map_err(|_| SessionGone),
         }
     }
 }

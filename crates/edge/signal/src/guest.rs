@@ -21,6 +21,7 @@ use tracing::debug;
 pub(crate) struct Guest {
     orders: mpsc::Sender<Order>,
     end: watch::Receiver<Option<SessionEnd>>,
+    is_relayed: bool,
 }
 
 /// What a room has for a guest, apart from answers to its requests.
@@ -88,6 +89,7 @@ impl Guest {
         let (orders, inbox) = mpsc::channel(ORDERS);
         let (events, reader) = mpsc::channel(EVENTS);
         let (end_tx, end) = watch::channel(None);
+        let is_relayed = session.is_relayed();
         let task = Task {
             session,
             events,
@@ -98,7 +100,17 @@ impl Guest {
             let end = task.run(inbox).await;
             end_tx.send_replace(end);
         });
-        (Self { orders, end }, reader)
+        let guest = Self {
+            orders,
+            end,
+            is_relayed,
+        };
+        (guest, reader)
+    }
+
+    /// Whether its room is at another node.
+    pub(crate) const fn is_relayed(&self) -> bool {
+        self.is_relayed
     }
 
     /// One whose room is a function.
@@ -116,7 +128,11 @@ impl Guest {
             }
             drop(end_tx);
         });
-        Self { orders, end }
+        Self {
+            orders,
+            end,
+            is_relayed: false,
+        }
     }
 
     /// Asks the room for something and waits for the answer.

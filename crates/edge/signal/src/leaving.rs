@@ -1,9 +1,9 @@
-//! Clients whose room is at another node, at a node that is about to end: they are closed one after another, so that they do not all
-//! come to the others at once.
+//! Clients whose room is at another node, at a node that is to be empty or about to end: they are closed one after another, so that
+//! they do not all come to the others at once.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::{sync::watch, time::sleep_until};
@@ -20,7 +20,7 @@ pub(crate) fn moment(now: Instant, ends_at: Instant) -> Instant {
     now + left.mul_f64((1.0 - REST) * share)
 }
 
-/// When a node ends that has said so.
+/// When somebody is to go from a node that is to be empty.
 #[derive(Debug, Default)]
 pub(crate) struct Departure {
     ends_at: Option<Instant>,
@@ -28,11 +28,12 @@ pub(crate) struct Departure {
 }
 
 impl Departure {
-    /// Notes what the node says of its end, and whether somebody's room is at another node.
-    pub(crate) fn look(&mut self, ending: Option<Duration>, is_elsewhere: bool, now: Instant) {
-        let Some(after) = ending else { return };
-        let ends_at = *self.ends_at.get_or_insert(now + after);
-        if is_elsewhere && self.at.is_none() {
+    /// Notes until when nobody is to be left ([`plenum_host::Host::departing`]), and whether somebody's room is at another node.
+    pub(crate) fn look(&mut self, ends_at: Option<Instant>, is_elsewhere: bool, now: Instant) {
+        if self.ends_at != ends_at {
+            (self.ends_at, self.at) = (ends_at, None);
+        }
+        if let Some(ends_at) = ends_at.filter(|_| is_elsewhere && self.at.is_none()) {
             self.at = Some(moment(now, ends_at));
         }
     }
@@ -44,18 +45,33 @@ impl Departure {
 }
 
 /// Completes when somebody is to go whose room is at another node.
-pub(crate) async fn due(mut ending: watch::Receiver<Option<Duration>>) {
-    let after = match ending.wait_for(Option::is_some).await {
-        Ok(after) => after.unwrap_or_default(),
-        // The node has ended.
-        Err(_) => return,
-    };
-    let now = Instant::now();
-    sleep_until(moment(now, now + after).into()).await;
+pub(crate) async fn due(mut departing: watch::Receiver<Option<Instant>>) {
+    let mut departure = Departure::default();
+    loop {
+        let ends_at = *departing.borrow_and_update();
+        departure.look(ends_at, true, Instant::now());
+        tokio::select! {
+            () = at(departure.at()) => return,
+            changed = departing.changed() => if changed.is_err() {
+                // The node has ended.
+                return;
+            }
+        }
+    }
+}
+
+/// When that time has come, if it ever does.
+pub(crate) async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -76,12 +92,19 @@ mod tests {
         let now = Instant::now();
         let mut departure = Departure::default();
         departure.look(None, true, now);
-        let after = Some(Duration::from_secs(10));
-        departure.look(after, false, now);
+        let ends_at = Some(now + Duration::from_secs(10));
+        departure.look(ends_at, false, now);
         assert_eq!(departure.at(), None);
         let later = now + Duration::from_secs(9);
-        departure.look(after, true, later);
+        departure.look(ends_at, true, later);
         let at = departure.at().expect("to go");
         assert!(at >= later && at < now + Duration::from_secs(10));
+        departure.look(ends_at, true, at);
+        assert_eq!(departure.at(), Some(at), "it stays as it is");
+        // It is called off, and said again for a later time.
+        departure.look(None, true, later);
+        assert_eq!(departure.at(), None);
+        departure.look(Some(later + Duration::from_mins(1)), true, later);
+        assert!(departure.at() >= Some(later));
     }
 }

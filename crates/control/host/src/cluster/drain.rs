@@ -251,6 +251,7 @@ impl Shared {
                     return Err(NodeDrainError::NoOtherNode);
                 }
                 let deadline = Instant::now() + within;
+                self.departing.send_replace(Some(deadline));
                 if let Some(plan) = &mut rooms.leaving {
                     plan.deadline = deadline;
                 } else {
@@ -271,6 +272,7 @@ impl Shared {
             DrainOrder::Cancel => {
                 if rooms.leaving.take().is_some() {
                     cluster.change_record(|record| record.draining = false);
+                    self.departing.send_replace(None);
                     info!("the node takes people again");
                 }
             }
@@ -286,20 +288,21 @@ impl Shared {
         let (rooms_left, clients_left) = counts
             .filter(|clients| *clients > 0)
             .fold((0, 0), |(rooms, all), clients| (rooms + 1, all + clients));
+        let clients_relayed = cluster.relays().elsewhere();
         let plan = rooms.leaving.as_ref();
         let left = plan.map(|plan| plan.deadline.saturating_duration_since(Instant::now()));
         NodeDrain {
             node: cluster.me().node.to_string(),
             state: match plan {
                 None => "running",
-                Some(plan) if plan.done && clients_left == 0 => "drained",
+                Some(plan) if plan.done && clients_left + clients_relayed == 0 => "drained",
                 Some(_) => "draining",
             }
             .to_owned(),
             rooms_left,
             clients_left,
             clients_asked: plan.map_or(0, |plan| plan.asked),
-            clients_relayed: cluster.relays().elsewhere(),
+            clients_relayed,
             time_left_ms: left.map_or(0, |left| left.as_millis().try_into().unwrap_or(u64::MAX)),
             obstacle: plan.and_then(|plan| plan.obstacle).map(str::to_owned),
         }
@@ -319,6 +322,7 @@ impl Shared {
                 let mut rooms = self.rooms();
                 let all = rooms.clients();
                 let left: usize = all.iter().map(|(_, clients)| clients).sum();
+                let left = left + cluster.relays().elsewhere();
                 let plan = rooms.leaving.as_mut();
                 let Some(plan) = plan.filter(|plan| plan.number == number) else {
                     return;

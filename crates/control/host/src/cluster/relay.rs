@@ -45,6 +45,9 @@ pub(crate) const CHANNEL: &str = "session";
 /// How long a session stays in its room without a channel: the same as for a client without a socket.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Why a channel is closed whose client is on its way to another node: its session stays for [`GRACE`].
+const AWAY: &str = "away";
+
 /// How long the other side may take to say whether somebody is let in: for a room that is moving to another worker it waits as long
 /// as [`crate::Host::reconnect`] does.
 const GREETING: Duration = Duration::from_secs(10);
@@ -272,6 +275,12 @@ impl Over {
     /// Whether the same session may go on over another channel.
     fn may_go_on(&self) -> bool {
         matches!(self, Self::Channel(end) if end.by == EndedBy::Link)
+    }
+
+    /// Whether it is to be kept for a while, whatever comes of it.
+    fn leaves_behind(&self) -> bool {
+        let is_away = |end: &ChannelEnd| end.by == EndedBy::There && end.code == AWAY;
+        self.may_go_on() || matches!(self, Self::Channel(end) if is_away(end))
     }
 }
 

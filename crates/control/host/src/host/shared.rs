@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use plenum_ids::RoomName;
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) watchers: Watchers,
     pub(super) running_tasks: watch::Sender<usize>,
     pub(super) ending: watch::Sender<Option<Duration>>,
+    /// See [`super::Host::departing`].
+    pub(crate) departing: watch::Sender<Option<Instant>>,
     /// How often a worker was started again.
     pub(crate) worker_starts: watch::Sender<u64>,
 }

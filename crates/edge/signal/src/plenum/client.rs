@@ -9,10 +9,7 @@ use plenum_room::{
     AskId, ClientRequest, CloseReason, PeerEvent, PeerReply, PeerRequest, RequestId, RoomError,
 };
 use serde_json::Number;
-use tokio::{
-    sync::mpsc,
-    time::{sleep_until, timeout_at},
-};
+use tokio::{sync::mpsc, time::timeout_at};
 use tracing::{debug, warn};
 
 use super::{
@@ -27,7 +24,7 @@ use super::{
 };
 use crate::{
     Edge,
-    leaving::Departure,
+    leaving::{Departure, at},
     metrics::{Stage, Stages},
     protoo::{
         message::{Incoming, Refusal, error_response},
@@ -110,7 +107,11 @@ impl Client {
             ..
         } = self;
         // The room is done with this session; only the farewell is left.
-        drop((session, earlier));
+        drop(earlier);
+        match ending {
+            Ending::NodeLeaves => session.leave_behind(),
+            _ => drop(session),
+        }
         let mut resume_by = link.resume_by();
         let comes_back = ending.outlives_socket();
         if let Some(wire) = link.into_wire() {
@@ -140,10 +141,11 @@ impl Client {
         self.enter().await;
         let mut ending = self.edge.host.ending();
         let mut end_told = false;
-        let mut departure = Departure::default();
+        let (mut departing, mut departure) = (self.edge.host.departing(), Departure::default());
         loop {
             let end = *ending.borrow();
-            departure.look(end, self.session.is_relayed(), Instant::now());
+            let departs_by = *departing.borrow_and_update();
+            departure.look(departs_by, self.session.is_relayed(), Instant::now());
             if let (Some(after), false) = (end, end_told) {
                 self.link.tell(&outgoing::draining(after));
                 end_told = true;
@@ -167,9 +169,10 @@ impl Client {
                     }
                 }
                 () = at(move_deadline) => return Err(Ending::Stayed),
-                () = at(departure.at()) => return Err(Ending::Session(SessionEnd::Shutdown)),
+                () = at(departure.at()) => return Err(Ending::NodeLeaves),
                 () = at(resume_by) => return Err(Ending::Gone),
                 Ok(()) = ending.changed() => {}
+                Ok(()) = departing.changed() => {}
             }
         }
     }
@@ -459,12 +462,5 @@ impl Client {
                 Err(Ending::Forgotten)
             }
         }
-    }
-}
-
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
     }
 }

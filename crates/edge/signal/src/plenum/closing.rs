@@ -16,6 +16,8 @@ pub(super) enum Ending {
     Forgotten,
     /// There is no place where its room could go on.
     NoPlace,
+    /// The node is to be empty, and its room is at another one.
+    NodeLeaves,
     /// Its session in the room has ended.
     Session(SessionEnd),
     /// It was asked to join again and did not.
@@ -36,6 +38,11 @@ impl Ending {
                 TRY_AGAIN_LATER,
                 CloseWord::Unavailable,
                 "no media worker takes the room, try again later",
+            ),
+            Self::NodeLeaves => (
+                SERVICE_RESTART,
+                CloseWord::Moved,
+                "the room is better reached through another node",
             ),
             Self::Stayed => (
                 SERVICE_RESTART,

@@ -175,6 +175,11 @@ async fn enter_elsewhere(
         admission: home.admission,
         because: way.reasons().to_vec(),
     }));
+    if edge.host.is_drained() {
+        let err = ConnectError::NodeDraining;
+        edge.metrics.note_refusal(err);
+        return deny(edge, websocket, &err.into());
+    }
     match far::open(&edge.host, node, &opening).await {
         Ok(tunnel) => pass_on(edge, websocket, tunnel, span),
         Err(err) => {
@@ -187,14 +192,14 @@ async fn enter_elsewhere(
 
 fn pass_on(edge: &Edge, websocket: WebSocketUpgrade, tunnel: Tunnel, span: Span) -> Response<Body> {
     let open = edge.count_connection();
-    let ending = edge.host.ending();
+    let departing = edge.host.departing();
     websocket.on_upgrade(move |socket| {
         async move {
             debug!("served by another node");
             tokio::select! {
                 () = far::pass_on(socket, tunnel) => {}
                 // Without a word: it goes on through another node.
-                () = leaving::due(ending) => {}
+                () = leaving::due(departing) => {}
             }
             drop(open);
         }
@@ -230,6 +235,10 @@ async fn resume(
 ) -> Response<Body> {
     let (node, _) = parted(token);
     if let Some(node) = node.filter(|node| edge.node() != Some(node)) {
+        if edge.host.is_drained() {
+            // Another node leads there.
+            return Denied::from(ConnectError::NodeDraining).response();
+        }
         let opening = Opening::Resume {
             token: token.to_owned(),
             seen,

@@ -13,7 +13,6 @@ use plenum_room::{
     AskId, ClientRequest, CloseReason, PeerEvent, PeerReply, PeerRequest, RequestId, RoomError,
 };
 use serde_json::Number;
-use tokio::time::sleep_until;
 use tracing::debug;
 
 use super::{
@@ -24,7 +23,7 @@ use super::{
 };
 use crate::{
     Edge,
-    leaving::Departure,
+    leaving::{Departure, at},
     metrics::{Stage, Stages},
 };
 pub(crate) use moving::Door;
@@ -52,6 +51,8 @@ pub(crate) struct Connection {
 enum Ending {
     /// There is no place where its room could go on.
     NoPlace,
+    /// The node is to be empty, and its room is at another one.
+    NodeLeaves,
     /// Its session has ended.
     Session(SessionEnd),
     /// Its room moves, and it does not know how to follow.
@@ -97,7 +98,10 @@ impl Connection {
                 let (code, reason) = close_frame(end);
                 debug!(?end, code, "session ended");
                 // The room is done with this session; only the farewell is left.
-                drop(self.session);
+                match end {
+                    Ending::NodeLeaves => self.session.leave_behind(),
+                    _ => drop(self.session),
+                }
                 self.wire.close(code, reason).await;
             }
             Err(lost) => debug!(?lost, "connection lost"),
@@ -111,10 +115,11 @@ impl Connection {
         }
         let mut ending = self.moves.ending();
         let mut end_told = false;
-        let mut departure = Departure::default();
+        let (mut departing, mut departure) = (self.edge.host.departing(), Departure::default());
         loop {
             let end = *ending.borrow();
-            departure.look(end, self.session.is_relayed(), Instant::now());
+            let departs_by = *departing.borrow_and_update();
+            departure.look(departs_by, self.session.is_relayed(), Instant::now());
             if let (Some(after), true, false) = (end, self.moves.is_able(), end_told) {
                 self.wire.send(classic::draining_notification(after))?;
                 end_told = true;
@@ -135,8 +140,9 @@ impl Connection {
                     }
                 }
                 () = at(move_deadline) => return Ok(Ending::Stayed),
-                () = at(departure.at()) => return Ok(Ending::Session(SessionEnd::Shutdown)),
+                () = at(departure.at()) => return Ok(Ending::NodeLeaves),
                 Ok(()) = ending.changed() => {}
+                Ok(()) = departing.changed() => {}
             }
         }
     }
@@ -308,6 +314,12 @@ fn close_frame(ending: Ending) -> (u16, &'static str) {
             );
         }
         Ending::Session(end) => end,
+        Ending::NodeLeaves => {
+            return (
+                SERVICE_RESTART,
+                "the room is better reached through another node",
+            );
+        }
         Ending::RoomMoves => return (SERVICE_RESTART, "the room moves to another media worker"),
         Ending::Stayed => return (SERVICE_RESTART, "did not join again after the room moved"),
     };
@@ -334,13 +346,6 @@ const SERVICE_RESTART: u16 = 1012;
 /// RFC 6455 registry: "Try Again Later".
 const TRY_AGAIN_LATER: u16 = 1013;
 
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,6 +363,7 @@ mod tests {
             (Ending::Session(SessionEnd::Shutdown), 1012),
             (Ending::Session(SessionEnd::Overrun), 1013),
             (Ending::NoPlace, 1013),
+            (Ending::NodeLeaves, 1012),
             (Ending::RoomMoves, 1012),
             (Ending::Session(SessionEnd::Moved), 1012),
             (Ending::Stayed, 1012),

@@ -30,6 +30,7 @@ use crate::{
     admission::{Denied, Knock},
     edge::OpenConnection,
     guest::{self, Guest, GuestEvent},
+    leaving::{Departure, at},
     rate::TokenBucket,
 };
 
@@ -118,13 +119,23 @@ impl Visitor {
         let serving = async {
             let mut look_at = Instant::now() + CONNECT_LIMIT;
             let mut connected = false;
+            let (mut departing, mut departure) = (self.edge.host.departing(), Departure::default());
             loop {
+                let is_elsewhere = self.stay.as_ref().is_some_and(|it| it.guest.is_relayed());
+                let departs_by = *departing.borrow_and_update();
+                departure.look(departs_by, is_elsewhere, std::time::Instant::now());
                 tokio::select! {
                     call = inbox.recv() => {
                         let Some(call) = call else { return };
                         self.serve(call).await;
                         look_at = Instant::now() + IDLE_LIMIT;
                     }
+                    () = at(departure.at()) => {
+                        debug!("the node is to be empty");
+                        let _ = self.socket.clone().disconnect();
+                        return;
+                    }
+                    Ok(()) = departing.changed() => {}
                     () = sleep_until(look_at), if self.stay.is_none() => {
                         if connected || !self.socket.connected() {
                             debug!(connected, "was nowhere for too long");

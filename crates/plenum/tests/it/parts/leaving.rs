@@ -137,11 +137,24 @@ async fn everybody_is_led_away_from_a_node_and_has_both_for_a_moment() {
     let mut last = Member::new(again.expect("led to a"));
     last.join().await;
     assert_eq!(here(&a, &room).await, ["ada", "bob"]);
-    eventually("drained", async || {
+    eventually("their connections are left", async || {
         let drain = a.drain_of(&b).await;
-        drain.state == "drained" && drain.clients_relayed == 2
+        (
+            drain.state.as_str(),
+            drain.clients_left,
+            drain.clients_relayed,
+        ) == ("draining", 0, 2)
     })
     .await;
+    assert!(b.host.departing().borrow().is_some());
+    // One comes again by another way, the other one has left.
+    next.leave_behind();
+    drop(last);
+    eventually("drained", async || a.drain_of(&b).await.state == "drained").await;
+    let mut again = a.join(&room, "ada").await;
+    assert_eq!(here(&a, &room).await, ["ada"]);
+    again.release().await;
+    drop(again);
     assert!(b.view(&room).await.is_none(), "no part is left");
     // It takes people again.
     let cancelled = a.host.drain_node(b.name(), DrainOrder::Cancel).await;

@@ -199,6 +199,11 @@ impl Member {
         self.session.release().await.expect("a room");
     }
 
+    /// It comes again from another node.
+    pub(super) fn leave_behind(self) {
+        self.session.leave_behind();
+    }
+
     pub(super) async fn join(&mut self) {
         let joined = self.request(PeerRequest::Join {
             display_name: "somebody".to_owned(),

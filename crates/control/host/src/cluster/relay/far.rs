@@ -185,7 +185,7 @@ impl Far {
                     continue;
                 }
             };
-            if !over.may_go_on() {
+            if !over.leaves_behind() {
                 return;
             }
             match timeout(grace, attachments.recv()).await {

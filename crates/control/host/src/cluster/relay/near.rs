@@ -1,6 +1,12 @@
 //! The near side: the client's connection is here, its room at another node.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use plenum_ids::{NodeId, RoomName};
 use plenum_link::{Channel, ChannelReceiver, LinkError, Links};
@@ -13,7 +19,7 @@ use tokio::{
 use tracing::{debug, info};
 
 use super::{
-    CHANNEL, Counted, GRACE, GREETING, Over, Side, Source,
+    AWAY, CHANNEL, Counted, GRACE, GREETING, Over, Side, Source,
     words::{Entering, Greeting, LOST, Meaning, Opening, event, read, refusal, to_json},
 };
 use crate::{
@@ -58,7 +64,9 @@ pub(crate) async fn enter(
     let (channel, _) = far.open(&opening).await.map_err(NotOpened::into_error)?;
     let (orders, inbox) = mpsc::channel(ORDERS);
     let (events, reader) = mpsc::channel(queue);
+    let left_behind = Arc::new(AtomicBool::new(false));
     let near = Near {
+        left_behind: Arc::clone(&left_behind),
         far,
         key,
         side: Side::default(),
@@ -67,7 +75,7 @@ pub(crate) async fn enter(
         _count: count,
     };
     tokio::spawn(near.run(channel));
-    Ok(Session::relayed(orders, reader))
+    Ok(Session::relayed((orders, left_behind), reader))
 }
 
 /// What is known of other nodes.
@@ -174,6 +182,7 @@ fn not_opened(err: &LinkError) -> NotOpened {
 
 struct Near {
     far: Far,
+    left_behind: Arc<AtomicBool>,
     key: String,
     side: Side,
     orders: mpsc::Receiver<Order>,
@@ -235,6 +244,9 @@ impl Near {
             done = listen(&self.side, &mut receiver, &self.events) => done,
         };
         let (code, message) = match &done {
+            Done::Left if self.left_behind.load(Ordering::Acquire) => {
+                (AWAY, "the client comes again from another node")
+            }
             Done::Left => ("left", "the client has left"),
             Done::Ended(SessionEnd::Overrun) => ("overrun", "the client does not keep up"),
             Done::Ended(_) => ("ended", "the client knows that it has ended"),
