@@ -159,8 +159,7 @@ pub struct NodeDrain {
     pub clients_left: usize,
     /// Clients who were asked to go elsewhere.
     pub clients_asked: usize,
-    /// Clients connected here whose room is at another node. They go on as long as this one runs, and connect to another one when
-    /// it ends.
+    /// Connections here of clients whose room is at another node. Of a node that is drained they are closed one after another.
     pub clients_relayed: usize,
     /// How much is left of the time that it was given.
     pub time_left_ms: u64,

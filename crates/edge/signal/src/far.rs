@@ -37,7 +37,12 @@ pub(crate) enum Opening {
         token: String,
         /// The last frame that it has seen.
         seen: u64,
+        /// It comes over the socket that it has had all the time, and is not to notice.
+        #[serde(default)]
+        quiet: bool,
     },
+    /// A session of our own dialect whose room is here now, and whose node is to be empty. All of it follows.
+    Adopt,
     /// The answer to an HTTP request, which follows.
     Request,
 }
@@ -72,7 +77,19 @@ pub(crate) async fn open(
     node: &NodeId,
     opening: &Opening,
 ) -> Result<Tunnel, ConnectError> {
-    let mut tunnel = host.tunnel(node, &to_json(opening)).await?;
+    greeted(host.tunnel(node, &to_json(opening)).await?).await
+}
+
+/// The same for somebody who is here and goes there, also when nobody is let in here any more.
+pub(crate) async fn open_away(
+    host: &Host,
+    node: &NodeId,
+    opening: &Opening,
+) -> Result<Tunnel, ConnectError> {
+    greeted(host.tunnel_away(node, &to_json(opening)).await?).await
+}
+
+async fn greeted(mut tunnel: Tunnel) -> Result<Tunnel, ConnectError> {
     let greeting = tunnel.recv().await.ok_or(ConnectError::Unreachable)?;
     match serde_json::from_value(greeting) {
         Ok(Greeting::Welcome) => Ok(tunnel),
@@ -120,9 +137,10 @@ impl FarDoors for Doors {
         Box::pin(async move {
             match serde_json::from_value(opening) {
                 Ok(Opening::Enter(entering)) => plenum::enter_far(edge, *entering, tunnel).await,
-                Ok(Opening::Resume { token, seen }) => {
-                    plenum::resume_far(&edge, &token, seen, tunnel).await;
+                Ok(Opening::Resume { token, seen, quiet }) => {
+                    plenum::resume_far(&edge, &token, (seen, quiet), tunnel).await;
                 }
+                Ok(Opening::Adopt) => plenum::adopt(edge, tunnel).await,
                 Ok(Opening::Request) => requests::answer(edge, tunnel).await,
                 Err(err) => {
                     debug!(%err, "a door of another version");

@@ -11,6 +11,7 @@ mod client;
 mod closing;
 mod entrance;
 mod far;
+mod handing;
 mod incoming;
 mod jobs;
 mod link;
@@ -21,6 +22,7 @@ mod sessions;
 mod upgrade;
 
 pub(crate) use far::{enter_far, resume_far};
+pub(crate) use handing::adopt;
 pub(crate) use incoming::fuzz_message;
 pub(crate) use sessions::Sessions;
 pub(crate) use upgrade::upgrade;

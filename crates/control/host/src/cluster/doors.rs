@@ -218,10 +218,19 @@ impl Host {
 
     /// Leads to the doors of another node.
     pub async fn tunnel(&self, node: &NodeId, opening: &Value) -> Result<Tunnel, ConnectError> {
-        let cluster = self.cluster().ok_or(ConnectError::Unreachable)?;
         if self.shared.rooms().closing {
             return Err(ConnectError::ShuttingDown);
         }
+        self.tunnel_away(node, opening).await
+    }
+
+    /// The same for somebody who is here and goes there.
+    pub async fn tunnel_away(
+        &self,
+        node: &NodeId,
+        opening: &Value,
+    ) -> Result<Tunnel, ConnectError> {
+        let cluster = self.cluster().ok_or(ConnectError::Unreachable)?;
         if !cluster.is_alive(node) {
             return Err(ConnectError::Unreachable);
         }

@@ -90,12 +90,17 @@ impl Incoming {
 }
 
 impl Outgoing {
+    /// Says one thing; false: nobody listens any more.
+    pub(crate) async fn send(&self, message: Message) -> bool {
+        let sent = self.0.send(to_json(&Frame::from(message))).await;
+        sent.is_ok()
+    }
+
     /// Writes what comes out of a queue, to its end or to the farewell.
     pub(crate) async fn write(self, mut queue: mpsc::Receiver<Message>) {
         while let Some(message) = queue.recv().await {
             let last = matches!(message, Message::Close(_));
-            let sent = self.0.send(to_json(&Frame::from(message))).await;
-            if sent.is_err() || last {
+            if !self.send(message).await || last {
                 return;
             }
         }

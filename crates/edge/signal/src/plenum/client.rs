@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Instant};
 
 use plenum_api::{error::ErrorKind, plenum::SessionTicket};
-use plenum_host::{Session, SessionEnd, SessionEvent};
+use plenum_host::{Session, SessionEnd, SessionEvent, Tunnel};
 use plenum_ids::TransportId;
 use plenum_room::{
     AskId, ClientRequest, CloseReason, PeerEvent, PeerReply, PeerRequest, RequestId, RoomError,
@@ -15,10 +15,12 @@ use tracing::{debug, warn};
 use super::{
     closing::{Ending, no_session, resumed_elsewhere},
     entrance::{Advance, Entrance},
+    handing::{Earlier, Elsewhere, Handed},
     incoming::{Answer, Asked, decode_refused, decode_request},
     jobs::{Jobs, Progress},
     link::{Link, RESUME_WITHIN, Received, Taken},
     moving::{Following, Home, Moves, earlier_ended, entered},
+    outbox::Outbox,
     outgoing,
     sessions::{Resumption, Ticket},
 };
@@ -46,7 +48,7 @@ pub(super) struct Client {
     /// Requests that the room is working on.
     pub(super) jobs: Jobs,
     /// The greatest identifier that a request had.
-    last_request: u64,
+    pub(super) last_request: u64,
     /// Questions to the client.
     pub(super) asks: Pending<AskId>,
     /// Transports that it has connected, well or not.
@@ -55,7 +57,9 @@ pub(super) struct Client {
     /// The way to where the room is now.
     pub(super) following: Option<Following>,
     /// Where the room was before, as long as that goes on: its media flows, and nothing of it is passed on.
-    pub(super) earlier: Option<Session>,
+    pub(super) earlier: Option<Earlier>,
+    /// Where the session has gone.
+    elsewhere: Option<Elsewhere>,
     /// How far its join has come.
     stages: Stages,
 }
@@ -72,8 +76,38 @@ impl Client {
         (home, session): (Home, Session),
         stages: Stages,
     ) -> Self {
+        let link = Link::new(wire, edge.settings.outgoing_queue);
+        Self::over(edge, link, (ticket, resumptions), (home, session), stages)
+    }
+
+    /// One that another node has handed over, where it was before. It waits for its socket.
+    pub(super) fn adopted(
+        edge: Edge,
+        (handed, before): (Handed, Tunnel),
+        ticket: (Ticket, mpsc::Receiver<Resumption>),
+        home: (Home, Session),
+        stages: Stages,
+    ) -> Self {
+        let outbox = Outbox::going_on(handed.outbox, edge.settings.outgoing_queue);
+        let client = Self::over(edge, Link::awaited(outbox), ticket, home, stages);
         Self {
-            link: Link::new(wire, edge.settings.outgoing_queue),
+            last_request: handed.last_request,
+            asks: client.asks.after(handed.last_ask),
+            moves: Moves::moved(handed.produced),
+            earlier: Some(Earlier::There(before)),
+            ..client
+        }
+    }
+
+    fn over(
+        edge: Edge,
+        link: Link,
+        (ticket, resumptions): (Ticket, mpsc::Receiver<Resumption>),
+        (home, session): (Home, Session),
+        stages: Stages,
+    ) -> Self {
+        Self {
+            link,
             asks: Pending::new(edge.settings.request_timeout),
             edge,
             ticket,
@@ -87,6 +121,7 @@ impl Client {
             moves: Moves::default(),
             following: None,
             earlier: None,
+            elsewhere: None,
             stages,
         }
     }
@@ -95,6 +130,13 @@ impl Client {
         let Err(ending) = self.serve().await else {
             return;
         };
+        if let Some(elsewhere) = self.elsewhere {
+            let seen = self.link.last();
+            let left = (self.session, self.link.into_wire(), seen);
+            return elsewhere
+                .run(self.edge, left, (self.ticket, self.resumptions))
+                .await;
+        }
         let (code, reason) = ending.close_frame();
         debug!(?ending, code, "session ended");
         let Self {
@@ -157,6 +199,8 @@ impl Client {
             let move_deadline = self.moves.deadline();
             let resume_by = self.link.resume_by().map(Into::into);
             let is_following = self.following.is_some();
+            let is_moving =
+                self.is_between_rooms() || move_deadline.is_some() || self.earlier.is_some();
             tokio::select! {
                 received = self.link.receive() => self.handle_received(received).await?,
                 Some(resumption) = self.resumptions.recv() => self.resume(resumption)?,
@@ -169,7 +213,7 @@ impl Client {
                     }
                 }
                 () = at(move_deadline) => return Err(Ending::Stayed),
-                () = at(departure.at()) => return Err(Ending::NodeLeaves),
+                () = at(departure.at()), if !is_moving => return Err(Ending::NodeLeaves),
                 () = at(resume_by) => return Err(Ending::Gone),
                 Ok(()) = ending.changed() => {}
                 Ok(()) = departing.changed() => {}
@@ -324,7 +368,13 @@ impl Client {
             // The old room was faster than the news of its moving.
             SessionEvent::End(SessionEnd::Moved) => self.follow("maintenance", false),
             SessionEvent::End(end) => return Err(Ending::Session(end)),
-            SessionEvent::Move => self.follow("maintenance", true),
+            SessionEvent::Move => {
+                self.elsewhere = self.hand_over().await;
+                if self.elsewhere.is_some() {
+                    return Err(Ending::NodeLeaves);
+                }
+                self.follow("maintenance", true);
+            }
             SessionEvent::Notify(event) => self.notify(&event),
             SessionEvent::Reply { request, result } => {
                 self.handle_reply(request, result)?;
@@ -447,7 +497,8 @@ impl Client {
     fn resume(&mut self, resumption: Resumption) -> Step {
         let wire = Wire::new(resumption.socket, &self.edge.settings);
         let first = outgoing::resumed(self.last_request, self.asks.ids());
-        match self.link.take(wire, resumption.seen, &first) {
+        let first = (!resumption.quiet).then_some(&*first);
+        match self.link.take(wire, resumption.seen, first) {
             Taken::After(before) => {
                 debug!(seen = resumption.seen, "resumed");
                 if let Some(before) = before {

@@ -62,13 +62,19 @@ pub(crate) async fn enter_far(edge: Edge, entering: Entering, tunnel: Tunnel) {
 }
 
 /// Somebody comes for a session that is here.
-pub(crate) async fn resume_far(edge: &Edge, token: &str, seen: u64, tunnel: Tunnel) {
+pub(crate) async fn resume_far(
+    edge: &Edge,
+    token: &str,
+    (seen, quiet): (u64, bool),
+    tunnel: Tunnel,
+) {
     if !greet(&tunnel, Ok(())).await {
         return;
     }
     let resumption = Resumption {
         socket: Socket::There(Far::new(tunnel)),
         seen,
+        quiet,
     };
     let left = match edge.sessions.find(token) {
         Some(session) => session

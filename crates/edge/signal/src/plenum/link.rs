@@ -6,7 +6,7 @@ use axum::extract::ws::Utf8Bytes;
 use tokio::time::{Duration, Instant};
 use tracing::debug;
 
-use super::outbox::Outbox;
+use super::outbox::{Kept, Outbox};
 use crate::protoo::wire::{Lost, Wire};
 
 /// What a client is told, over whichever socket there is.
@@ -47,6 +47,27 @@ impl Link {
             outbox: Outbox::new(queue),
             resume_by: None,
         }
+    }
+
+    /// One without a socket: somebody is to come.
+    pub(super) fn awaited(outbox: Outbox) -> Self {
+        Self {
+            wire: None,
+            outbox,
+            resume_by: Some(Instant::now() + RESUME_WITHIN),
+        }
+    }
+
+    /// What the client may not have got, if it has a socket.
+    pub(super) fn kept(&mut self) -> Option<Kept> {
+        let wire = self.wire.as_ref()?;
+        self.outbox.note_arrived(wire.marked());
+        Some(self.outbox.kept())
+    }
+
+    /// The latest frame.
+    pub(super) const fn last(&self) -> u64 {
+        self.outbox.last()
     }
 
     /// What the client says. Never without a socket. Loses nothing when cancelled.
@@ -100,16 +121,19 @@ impl Link {
         true
     }
 
-    /// Goes on over another socket, with these words first and then everything after the frame that was `seen`.
-    pub(super) fn take(&mut self, wire: Wire, seen: u64, first: &str) -> Taken {
+    /// Goes on over another socket, with these words first and then everything after the frame that was `seen`. Without such words
+    /// that was only sent.
+    pub(super) fn take(&mut self, wire: Wire, seen: u64, first: Option<&str>) -> Taken {
         let Some(frames) = self.outbox.after(seen) else {
             return Taken::NotPossible(wire);
         };
-        let mut sent = wire.send(first.to_owned());
+        let mut sent = first.map_or(Ok(()), |first| wire.send(first.to_owned()));
         for frame in frames {
             sent = sent.and_then(|()| wire.send_text(frame));
         }
-        self.outbox.note_arrived(seen);
+        if first.is_some() {
+            self.outbox.note_arrived(seen);
+        }
         let before = self.wire.replace(wire);
         self.resume_by = None;
         if let Err(lost) = sent {

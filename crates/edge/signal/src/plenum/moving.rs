@@ -7,7 +7,7 @@ use std::{
 };
 
 use plenum_api::error::ErrorKind;
-use plenum_host::{ConnectError, Host, RoomOptions, Session, SessionEvent, Way, Who};
+use plenum_host::{ConnectError, Host, RoomOptions, Session, Way, Who};
 use plenum_ids::{ProducerId, RoomName};
 use plenum_room::{Admission, PeerRequest, RoomError};
 use tokio::task::JoinSet;
@@ -16,6 +16,7 @@ use tracing::info;
 use super::{
     client::{Client, Step},
     closing::Ending,
+    handing::Earlier,
     outgoing,
 };
 
@@ -43,7 +44,7 @@ impl Home {
             .await
     }
 
-    async fn enter_again(self) -> Result<Session, ConnectError> {
+    pub(super) async fn enter_again(self) -> Result<Session, ConnectError> {
         let options = RoomOptions::default();
         self.host
             .reconnect(&self.room, &self.admission, options)
@@ -88,6 +89,26 @@ const MAX_RELEASES: usize = 4;
 const MAX_REMEMBERED: usize = 64;
 
 impl Moves {
+    /// Of a client that is to join again, where it has what it had before for a while.
+    pub(super) fn moved(produced: Vec<ProducerId>) -> Self {
+        let superfluous = produced.len().saturating_sub(MAX_REMEMBERED);
+        Self {
+            produced: produced.into_iter().skip(superfluous).collect(),
+            welcomed: true,
+            reason: Some(("maintenance", true)),
+            ..Self::default()
+        }
+    }
+
+    pub(super) const fn has_joined(&self) -> bool {
+        self.joined
+    }
+
+    /// Identifiers that the client may wish for.
+    pub(super) fn produced(&self) -> Vec<ProducerId> {
+        self.produced.iter().copied().collect()
+    }
+
     pub(super) const fn deadline(&self) -> Option<Instant> {
         self.join_by
     }
@@ -151,11 +172,11 @@ pub(super) async fn entered(following: &mut Option<Following>) -> Result<Session
 }
 
 /// When the session before the present one has ended; never if there is none. Loses nothing when cancelled.
-pub(super) async fn earlier_ended(earlier: &mut Option<Session>) {
-    let Some(session) = earlier else {
+pub(super) async fn earlier_ended(earlier: &mut Option<Earlier>) {
+    let Some(before) = earlier else {
         return pending().await;
     };
-    while !matches!(session.next_event().await, SessionEvent::End(_)) {}
+    before.ended().await;
     *earlier = None;
 }
 
@@ -192,7 +213,7 @@ impl Client {
         };
         let left = std::mem::replace(&mut self.session, session);
         if following.alive {
-            self.earlier = Some(left);
+            self.earlier = Some(Earlier::Here(left));
         }
         let gently = self.earlier.is_some();
         info!(reason = following.reason, gently, "client is to join again");
@@ -217,8 +238,7 @@ impl Client {
             }
             Some(earlier) => {
                 self.moves.releases.push(id);
-                // A room that has ended says so.
-                let _ = earlier.release().await;
+                earlier.release().await;
             }
             None => self.link.answer(id, &outgoing::done(id)),
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use axum::extract::ws::Utf8Bytes;
+use serde::{Deserialize, Serialize};
 
 /// The frames of one session. Numbers begin at 1 and have no gaps.
 #[derive(Debug)]
@@ -20,6 +21,16 @@ pub(super) struct Outbox {
     overrun: bool,
     /// Number and size of what went since it was last asked what has arrived.
     unmarked: (usize, usize),
+}
+
+/// All of it, on its way to another node.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Kept {
+    frames: Vec<String>,
+    last: u64,
+    answers: BTreeMap<u64, u64>,
+    overrun: bool,
 }
 
 /// Frames that are kept. Joining a large room brings one large frame and not hundreds, so that this is minutes of a call
@@ -40,6 +51,40 @@ impl Outbox {
     /// `queue`: frames that a socket takes at once. All that is kept must fit there twice, for what is new meanwhile.
     pub(super) fn new(queue: usize) -> Self {
         Self::with_bounds((queue / 2).clamp(1, MAX_FRAMES), MAX_BYTES)
+    }
+
+    /// To go on elsewhere.
+    pub(super) fn kept(&self) -> Kept {
+        Kept {
+            frames: self.kept.iter().map(ToString::to_string).collect(),
+            last: self.last,
+            answers: self.answers.clone(),
+            overrun: self.overrun,
+        }
+    }
+
+    /// One that goes on here.
+    pub(super) fn going_on(kept: Kept, queue: usize) -> Self {
+        let mut outbox = Self::new(queue);
+        outbox.last = kept.last.min(u64::MAX / 2);
+        outbox.overrun = kept.overrun;
+        outbox.kept = kept.frames.into_iter().map(Utf8Bytes::from).collect();
+        outbox.bytes = outbox.kept.iter().map(|frame| frame.len()).sum();
+        while outbox.kept.len() as u64 > outbox.last {
+            outbox.forget_oldest();
+        }
+        outbox.forget_beyond();
+        let (first, last) = (outbox.first(), outbox.last);
+        outbox.answers = kept.answers;
+        outbox
+            .answers
+            .retain(|_, frame| (first..=last).contains(frame));
+        outbox
+    }
+
+    /// The number of the latest frame.
+    pub(super) const fn last(&self) -> u64 {
+        self.last
     }
 
     fn with_bounds(max_frames: usize, max_bytes: usize) -> Self {
@@ -64,14 +109,19 @@ impl Outbox {
         self.unmarked.0 += 1;
         self.unmarked.1 += frame.len();
         self.kept.push_back(frame.clone());
+        self.forget_beyond();
+        self.forget_answers();
+        frame
+    }
+
+    /// What is too much.
+    fn forget_beyond(&mut self) {
         while self.kept.len() > 1
             && (self.kept.len() > self.max_frames || self.bytes > self.max_bytes)
         {
             self.overrun = true;
             self.forget_oldest();
         }
-        self.forget_answers();
-        frame
     }
 
     /// The latest frame answers this request.
@@ -201,6 +251,41 @@ mod tests {
         assert!(outbox.after(0).is_none());
         outbox.note_arrived(1);
         assert!(!outbox.is_overrun());
+    }
+
+    #[test]
+    fn what_goes_on_elsewhere_goes_on_as_it_was() {
+        let mut outbox = Outbox::new(1024);
+        for number in 0..5 {
+            outbox.push(r#"{"a":1}"#);
+            outbox.note_answer(10 + number);
+        }
+        outbox.note_arrived(2);
+        let mut there = Outbox::going_on(outbox.kept(), 1024);
+        assert_eq!(there.last(), 5);
+        assert!(there.after(1).is_none() && !there.is_overrun());
+        assert_eq!(there.after(2).map(Iterator::count), Some(3));
+        assert_eq!(there.answer(11), None);
+        assert_eq!(there.answer(14), outbox.answer(14));
+        assert_eq!(number_of(&there.push(r#"{"a":2}"#)), 6);
+        there.note_arrived(6);
+        assert_eq!((there.bytes, there.kept.len()), (0, 0));
+    }
+
+    #[test]
+    fn whatever_another_node_says_was_kept_is_bounded() {
+        let kept = |frames: usize, last: u64| Kept {
+            frames: vec![r#"{"a":1}"#.to_owned(); frames],
+            last,
+            answers: (0..100).map(|id| (id, id)).collect(),
+            overrun: false,
+        };
+        let mut outbox = Outbox::going_on(kept(50, 3), 1024);
+        assert_eq!((outbox.first(), outbox.answers.len()), (1, 3));
+        outbox.push(r#"{"a":1}"#);
+        let outbox = Outbox::going_on(kept(5000, u64::MAX), 1024);
+        assert!(outbox.is_overrun() && outbox.kept.len() <= 512);
+        assert!(outbox.answers.is_empty() && outbox.after(u64::MAX).is_none());
     }
 
     /// What happens between a server and a client whose sockets break.

@@ -18,6 +18,8 @@ pub(crate) struct Resumption {
     pub(super) socket: Socket,
     /// The last frame that the client has seen.
     pub(super) seen: u64,
+    /// It has had this socket all the time.
+    pub(super) quiet: bool,
 }
 
 /// All sessions of a node, by what whoever resumes one has to know. Cheap to clone.

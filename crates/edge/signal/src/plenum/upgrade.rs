@@ -115,7 +115,7 @@ pub(crate) async fn upgrade(
 const SUB_PROTOCOL: &str = "plenum";
 
 /// A node that lives answers over its link in some round trips. A machine that is gone is not waited for: its client begins anew.
-const FOUND_WITHIN: Duration = Duration::from_secs(3);
+pub(super) const FOUND_WITHIN: Duration = Duration::from_secs(3);
 
 /// Where a client wants to go, from the query.
 #[derive(Debug, Deserialize)]
@@ -242,6 +242,7 @@ async fn resume(
         let opening = Opening::Resume {
             token: token.to_owned(),
             seen,
+            quiet: false,
         };
         let opening = timeout(FOUND_WITHIN, far::open(&edge.host, &node, &opening)).await;
         return match opening.unwrap_or(Err(ConnectError::Unreachable)) {
@@ -264,6 +265,7 @@ async fn resume(
         let resumption = Resumption {
             socket: socket.into(),
             seen,
+            quiet: false,
         };
         let left = match session {
             Some(session) => session.try_send(resumption).err(),

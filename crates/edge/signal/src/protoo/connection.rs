@@ -140,7 +140,7 @@ impl Connection {
                     }
                 }
                 () = at(move_deadline) => return Ok(Ending::Stayed),
-                () = at(departure.at()) => return Ok(Ending::NodeLeaves),
+                () = at(departure.at()), if !self.moves.is_under_way() => return Ok(Ending::NodeLeaves),
                 Ok(()) = ending.changed() => {}
                 Ok(()) = departing.changed() => {}
             }

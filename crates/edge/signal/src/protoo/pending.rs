@@ -58,6 +58,17 @@ impl<T: Copy> Pending<T> {
         self.late.clear();
     }
 
+    /// The latest id that was given; 0: none.
+    pub(crate) const fn last_id(&self) -> u64 {
+        self.next_id.saturating_sub(1)
+    }
+
+    /// The same as one that has given ids up to this one.
+    pub(crate) const fn after(mut self, last_id: u64) -> Self {
+        self.next_id = last_id.saturating_add(1);
+        self
+    }
+
     /// Of all questions, in the order of asking.
     pub(crate) fn ids(&self) -> Vec<u64> {
         let mut ids: Vec<_> = self.waiting.keys().copied().collect();

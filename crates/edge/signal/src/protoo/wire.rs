@@ -177,6 +177,31 @@ impl Wire {
         answered
     }
 
+    /// Has another node serve the client from now on, until either has gone. The socket is then closed without a word unless one was
+    /// said.
+    pub(crate) async fn pass_on(mut self, far: Far) {
+        let (mut there, back) = far.split();
+        let (stream, queue) = (&mut self.stream, &self.queue);
+        let from_client = async {
+            while let Some(Ok(message)) = stream.next().await {
+                if !back.send(message).await {
+                    return;
+                }
+            }
+        };
+        let to_client = async {
+            while let Some(message) = there.next().await {
+                if queue.send(message).await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = from_client => {}
+            () = to_client => {}
+        }
+    }
+
     fn handle_frame(
         &mut self,
         frame: Option<Result<Message, axum::Error>>,

@@ -151,7 +151,7 @@ async fn everybody_is_led_away_from_a_node_and_has_both_for_a_moment() {
     next.leave_behind();
     drop(last);
     eventually("drained", async || a.drain_of(&b).await.state == "drained").await;
-    let mut again = a.join(&room, "ada").await;
+    let again = a.join(&room, "ada").await;
     assert_eq!(here(&a, &room).await, ["ada"]);
     again.release().await;
     drop(again);

@@ -117,6 +117,11 @@ impl Moves {
         self.earlier = None;
     }
 
+    /// The client is on its way from one place to another.
+    pub(super) const fn is_under_way(&self) -> bool {
+        self.join_by.is_some() || self.earlier.is_some()
+    }
+
     pub(super) const fn deadline(&self) -> Option<Instant> {
         self.join_by
     }

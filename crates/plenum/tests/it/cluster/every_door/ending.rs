@@ -62,6 +62,83 @@ async fn a_node_that_is_told_to_end_leads_its_people_away_first() {
     cluster.nothing_is_left().await;
 }
 
+/// Waits until a node is empty; what it says of that.
+async fn is_empty(asked: &Node, name: &str) -> Value {
+    let path = format!("/api/v1/nodes/{name}/drain");
+    until("nobody left", async || {
+        let drain = asked.get_json(&path).await;
+        (drain["state"] == "drained").then_some(drain)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_drained_is_left_by_everybody_and_sessions_go_with_their_clients() {
+    let cluster = Cluster::three_with(&[ROOM, NO_URLS]).await;
+    let talker = hall(&cluster).await;
+    // One whose room is there, and one whose room is elsewhere.
+    let mut caller = Caller::connect(cluster.node(0).port, "hall", "ours").await;
+    let (mut listener, parameters) = listen(&mut caller).await;
+    listener.hears(&parameters).await;
+    let far = cluster.bot(1, "far", 2, false);
+    far.wait_for("its own streams", |ledger| ledger.own.len() == 2)
+        .await;
+    let place = cluster.place_of("far", "far-2").await;
+    let classic = Client::connect(cluster.node(0).port, "far", "classic").await;
+    let mut classic = classic;
+    join(&mut classic, "Classic").await;
+    let before = caller.ticket(0);
+    let within = json!({"withinMs": 4000});
+    let path = "/api/v1/nodes/a/drain";
+    let drain = cluster.node(1).http_json("POST", path, &within).await;
+    assert_eq!(drain.code, 202, "{drain:?}");
+    let told = caller.notified("migrate").await;
+    assert_eq!(told["makeBeforeBreak"], true, "{told}");
+    caller.welcome = told["welcome"].clone();
+    assert_ne!(caller.ticket(0), before, "it is another node's now");
+    let (mut next, parameters) = listen(&mut caller).await;
+    next.hears(&parameters).await;
+    // Both go on until it says that it needs the one before no longer.
+    let gaps = [listener, next].map(|it| tokio::spawn(it.longest_gap()));
+    let [before, after] = gaps;
+    before.await.expect("both go on");
+    caller.request("migrated", json!({})).await;
+    caller.lost().await;
+    caller.turn_to(cluster.node(2).port);
+    caller.resume().await;
+    caller.ask("ping", json!({})).await.expect("answered");
+    let gap = after.await.expect("hears to the end");
+    report(&format!(
+        "led away by a drain, resumed elsewhere: {gap:?} without anything at most"
+    ));
+    if place != 0 {
+        let (code, _) = classic.closed().await.expect("closed in good order");
+        assert_eq!(code, 1012);
+        assert!(
+            far.ledger().roster.contains("classic"),
+            "it is not missed yet"
+        );
+    }
+    talker
+        .wait_for("another node", |ledger| ledger.generation > 1)
+        .await;
+    let left = is_empty(cluster.node(1), "a").await;
+    assert_eq!(
+        (&left["clientsLeft"], &left["clientsRelayed"]),
+        (&json!(0), &json!(0))
+    );
+    let newcomer = Client::try_connect(
+        cluster.node(0).port,
+        "/?roomId=hall&peerId=new",
+        Some("protoo"),
+    );
+    assert!(newcomer.await.is_err(), "nobody is let in");
+    assert_ne!(cluster.place_of("hall", "ours").await, 0);
+    caller.leave().await;
+    drop((talker, far, classic));
+    cluster.nothing_is_left().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rooms_are_ordered_at_any_node_and_are_where_the_first_one_will_be() {
     let cluster = Cluster::three_with(&[ROOM, NO_URLS]).await;
