@@ -5,13 +5,18 @@
 //! until the client needs that no longer, and its socket, whose frames are passed on until then. After that the socket is closed
 //! without a word: the client resumes through any other node, and its media notices nothing.
 
-use std::{future::pending, pin::Pin, sync::Arc, time::Instant};
+use std::{
+    future::pending,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use plenum_host::{Session, SessionEvent, Tunnel};
 use plenum_ids::{NodeId, ProducerId, RoomName};
 use plenum_room::Admission;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::{Instrument as _, debug, info, info_span};
 
 use super::{
@@ -31,8 +36,12 @@ use crate::{
     protoo::wire::Wire,
 };
 
-/// How long the other node may take to find a place for the client: as long as it takes to find the room, and then some.
-const ADOPTED_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long handing over may take: nodes read twice in this time that one of them takes nobody any more. What the client says
+/// meanwhile waits.
+const ADOPTED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Between two looks at where the room is next.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// What another node needs to go on with a session.
 #[derive(Debug, Serialize, Deserialize)]
@@ -85,8 +94,7 @@ impl Client {
     }
 
     async fn offer(&mut self) -> Option<Elsewhere> {
-        let way = self.home.locate().await.ok()?;
-        let node = far::node_of(&way)?.clone();
+        let node = self.next_node().await?;
         let opening = serde_json::to_value(Opening::Adopt).ok()?;
         let mut control = self.edge.host.tunnel_away(&node, &opening).await.ok()?;
         // As in any move: nobody answers what was asked before.
@@ -113,6 +121,21 @@ impl Client {
             }),
             Adopted::Refused => None,
         }
+    }
+}
+
+impl Client {
+    /// Where the room is next: as soon as it is known that this node takes nobody.
+    async fn next_node(&self) -> Option<NodeId> {
+        while self.edge.host.is_drained() {
+            if let Ok(way) = self.home.locate().await
+                && let Some(node) = far::node_of(&way)
+            {
+                return Some(node.clone());
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+        None
     }
 }
 

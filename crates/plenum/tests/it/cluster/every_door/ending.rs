@@ -88,7 +88,7 @@ async fn a_node_that_is_drained_is_left_by_everybody_and_sessions_go_with_their_
     let mut classic = classic;
     join(&mut classic, "Classic").await;
     let before = caller.ticket(0);
-    let within = json!({"withinMs": 4000});
+    let within = json!({"withinMs": 8000});
     let path = "/api/v1/nodes/a/drain";
     let drain = cluster.node(1).http_json("POST", path, &within).await;
     assert_eq!(drain.code, 202, "{drain:?}");
@@ -98,10 +98,8 @@ async fn a_node_that_is_drained_is_left_by_everybody_and_sessions_go_with_their_
     assert_ne!(caller.ticket(0), before, "it is another node's now");
     let (mut next, parameters) = listen(&mut caller).await;
     next.hears(&parameters).await;
-    // Both go on until it says that it needs the one before no longer.
-    let gaps = [listener, next].map(|it| tokio::spawn(it.longest_gap()));
-    let [before, after] = gaps;
-    before.await.expect("both go on");
+    // It has both until it says that it needs the one before no longer.
+    let after = tokio::spawn(next.longest_gap());
     caller.request("migrated", json!({})).await;
     caller.lost().await;
     caller.turn_to(cluster.node(2).port);
