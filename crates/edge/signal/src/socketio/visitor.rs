@@ -122,7 +122,9 @@ impl Visitor {
             let (mut departing, mut departure) = (self.edge.host.departing(), Departure::default());
             loop {
                 let is_elsewhere = self.stay.as_ref().is_some_and(|it| it.guest.is_relayed());
-                let departs_by = *departing.borrow_and_update();
+                // When the node ends its connection breaks, so that it comes back by itself.
+                let is_ending = self.edge.host.ending().borrow().is_some();
+                let departs_by = departing.borrow_and_update().filter(|_| !is_ending);
                 departure.look(departs_by, is_elsewhere, std::time::Instant::now());
                 tokio::select! {
                     call = inbox.recv() => {
