@@ -221,9 +221,10 @@ async fn passed(passing: &mut Option<Passing>) {
 
 async fn pass_on(edge: Edge, node: NodeId, opening: Opening, wire: Wire) {
     let opened = timeout(FOUND_WITHIN, far::open_away(&edge.host, &node, &opening)).await;
-    match opened {
-        Ok(Ok(tunnel)) => wire.pass_on(Far::new(tunnel)).await,
-        _ => debug!(%node, "no way to a session that went there"),
+    if let Ok(Ok(tunnel)) = opened {
+        wire.pass_on(Far::new(tunnel)).await;
+    } else {
+        debug!(%node, "no way to a session that went there");
     }
 }
 
