@@ -169,9 +169,12 @@ impl Elsewhere {
         loop {
             let is_passing = passing.is_some();
             tokio::select! {
-                () = ended(&mut before) => {
-                    // The client has all it needs there; it finds the way by itself, under the token that it knows now.
-                    (before, passing, resume_by) = (None, None, lingering());
+                over = ended(&mut before) => {
+                    (before, resume_by) = (None, lingering());
+                    if over == Over::Here {
+                        // The client has all it needs there; it finds the way by itself, under the token that it knows now.
+                        passing = None;
+                    }
                 }
                 () = passed(&mut passing) => (passing, resume_by) = (None, lingering()),
                 Some(Resumption { socket, seen, .. }) = resumptions.recv() => {
@@ -193,20 +196,29 @@ impl Elsewhere {
     }
 }
 
-/// When the membership of before is over; never if it has been for long.
-async fn ended(before: &mut Option<(Session, Tunnel)>) {
+/// What is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    /// The membership of before.
+    Here,
+    /// The session, where it went; if it says goodbye, that is still to be passed on.
+    There,
+}
+
+/// When either is over; never if one has been for long.
+async fn ended(before: &mut Option<(Session, Tunnel)>) -> Over {
     let Some((session, control)) = before else {
         return pending().await;
     };
     loop {
         tokio::select! {
             event = session.next_event() => if matches!(event, SessionEvent::End(_)) {
-                return;
+                return Over::Here;
             },
             said = control.recv() => match said {
                 // A room that has ended says so.
                 Some(_) => drop(session.release().await),
-                None => return,
+                None => return Over::There,
             },
         }
     }
