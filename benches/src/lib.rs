@@ -5,6 +5,7 @@ pub mod bare;
 pub mod bwe;
 pub mod forward;
 pub mod instructions;
+pub mod joins;
 pub mod live;
 pub mod meeting;
 pub mod native;
