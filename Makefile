@@ -193,6 +193,11 @@ bench-control: ## Control operations a second on a real worker, and what its obj
 bench-client: ## Cost of a native client's packets on our own parts and on str0m; writes target/bench-client.json.
 	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-client
 
+.PHONY: bench-joins
+bench-joins: ## Joins of a real node by three dialects, churn, memory, restarts (ARGS=--full: a minute of churn); writes target/bench-joins.json.
+	cargo build $(CARGO_FLAGS) --release --package plenum
+	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-joins -- $(ARGS)
+
 .PHONY: bench-bwe
 bench-bwe: ## How receivers behind narrow links are served, in virtual time; writes docs/perf/bwe.
 	cargo run $(CARGO_FLAGS) --release --package plenum-bench --bin bench-bwe -- --write docs/perf/bwe $(ARGS)
