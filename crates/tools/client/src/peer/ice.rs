@@ -180,13 +180,16 @@ impl Agent {
 
     fn check(&mut self, now: Instant, index: usize, out: &mut Datagrams) {
         self.began.get_or_insert(now);
-        let mut transaction_id = [0; 12];
-        self.rng.fill_bytes(&mut transaction_id);
         let Some(pair) = self.pairs.get_mut(index) else {
             return;
         };
-        pair.transaction_id = transaction_id;
-        pair.sent_at = now;
+        // A repetition is the same transaction (RFC 8489 §6.2.1): where the way is longer than the pause before it, what
+        // comes next is the answer to the first one.
+        if pair.unanswered == 0 {
+            self.rng.fill_bytes(&mut pair.transaction_id);
+            pair.sent_at = now;
+        }
+        let transaction_id = pair.transaction_id;
         pair.next = now
             + match (self.selected, pair.unanswered) {
                 (Some(_), _) => CONSENT_REPETITION,
@@ -226,15 +229,67 @@ impl Agent {
         else {
             return Ok(Answer::Nothing);
         };
-        pair.unanswered = 0;
+        let is_repeated = std::mem::take(&mut pair.unanswered) > 1;
         let around = self.rng.random_range(0.8..1.2);
         pair.next = now + CONSENT_INTERVAL.mul_f64(around);
-        self.round_trip = Some(now.saturating_duration_since(pair.sent_at));
+        // Nobody knows which of several an answer is to (Karn).
+        if !is_repeated || self.round_trip.is_none() {
+            self.round_trip = Some(now.saturating_duration_since(pair.sent_at));
+        }
         self.last_answer = Some(now);
         if self.selected.is_some() {
             return Ok(Answer::Nothing);
         }
         self.selected = Some(index);
         Ok(Answer::Connected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plenum_ice::{IceLite, IceLiteConfig};
+    use rand::SeedableRng as _;
+
+    use super::*;
+
+    #[test]
+    fn a_long_way_takes_one_round_trip_whatever_is_repeated_meanwhile() {
+        let begin = Instant::now();
+        let credentials = IceCredentials {
+            username_fragment: "server01".into(),
+            password: "a password of 24 characters".into(),
+        };
+        let consent_timeout = CONSENT_EXPIRY;
+        let config = IceLiteConfig {
+            credentials: credentials.clone(),
+            consent_timeout,
+        };
+        let mut server = IceLite::new(config, begin);
+        let [near, far] = ["127.0.0.1:1", "127.0.0.1:2"].map(|it| it.parse().expect("an address"));
+        let rng = StdRng::seed_from_u64(1);
+        let mut agent = Agent::new(begin, credentials, [far], rng).expect("has an address");
+        let round_trip = Duration::from_millis(120);
+        let mut answers = Vec::new();
+        let mut out = Datagrams::new();
+        let connected = loop {
+            let now = agent.poll_timeout().expect("waits for an answer");
+            if let Some((at, answer)) = answers.first().filter(|(at, _)| *at <= now) {
+                break (*at, agent.handle_datagram(*at, answer));
+            }
+            agent.handle_timeout(now, &mut out);
+            for check in out.iter() {
+                let mut answer = [0; 512];
+                server.handle_binding_request(now, near, 0, check.data, &mut answer);
+                let len = 20 + usize::from(u16::from_be_bytes([answer[2], answer[3]]));
+                answers.push((now + round_trip, answer[..len].to_vec()));
+            }
+            out.clear();
+        };
+        assert_eq!(connected, (begin + round_trip, Ok(Answer::Connected)));
+        assert!(answers.len() > 1, "nothing was repeated");
+        // The answers to the repetitions are to nothing any more.
+        let late = agent.handle_datagram(begin + 2 * round_trip, &answers[1].1);
+        assert_eq!(late, Err(StunError::UnexpectedResponse));
+        assert_eq!(agent.round_trip(), Some(round_trip));
     }
 }
