@@ -40,7 +40,7 @@ use crate::{
     far::{self, Entering, Opening},
     leaving,
     metrics::Stages,
-    protoo::wire::{Socket, Wire},
+    protoo::wire::{self, Socket, Wire},
     reply::refuse,
 };
 
@@ -59,8 +59,7 @@ pub(crate) async fn upgrade(
     if websocket.selected_protocol().is_none() {
         return refuse(ErrorKind::Forbidden, "sub-protocol \"plenum\" required");
     }
-    let longest = edge.settings.max_message_size;
-    let websocket = websocket.max_message_size(longest).max_frame_size(longest);
+    let websocket = wire::bounded(websocket, &edge.settings);
     let Ok(Query(target)) = Query::<Target>::try_from_uri(uri) else {
         let reason = "the query cannot be understood";
         return deny(edge, websocket, &Denied::new(ErrorKind::BadRequest, reason));

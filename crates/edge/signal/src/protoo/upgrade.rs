@@ -17,7 +17,7 @@ use tracing::{Instrument as _, debug, info_span};
 use super::{
     Dialect,
     connection::{Connection, Door},
-    wire::Wire,
+    wire::{self, Wire},
 };
 use crate::{
     Edge,
@@ -85,23 +85,19 @@ pub(crate) async fn upgrade(
             return refuse(&err.into());
         }
     };
-    let max_size = edge.settings.max_message_size;
     let open = edge.count_connection();
     let edge = edge.clone();
-    websocket
-        .max_message_size(max_size)
-        .max_frame_size(max_size)
-        .on_upgrade(move |socket| {
-            async move {
-                debug!("connected");
-                let wire = Wire::new(socket, &edge.settings);
-                Connection::new(wire, session, door, edge, stages)
-                    .run()
-                    .await;
-                drop(open);
-            }
-            .instrument(span)
-        })
+    wire::bounded(websocket, &edge.settings).on_upgrade(move |socket| {
+        async move {
+            debug!("connected");
+            let wire = Wire::new(socket, &edge.settings);
+            Connection::new(wire, session, door, edge, stages)
+                .run()
+                .await;
+            drop(open);
+        }
+        .instrument(span)
+    })
 }
 
 const SUB_PROTOCOL: &str = "protoo";

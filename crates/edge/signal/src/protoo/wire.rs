@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     body::Bytes,
-    extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket},
+    extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
 };
 use futures_util::{
     SinkExt as _, StreamExt as _,
@@ -22,6 +22,19 @@ use crate::{
     far::{self, Far},
     rate::TokenBucket,
 };
+
+/// What a WebSocket reads at once. All of it is filled with zeros before each read and stays with the connection: with the
+/// library's 128 KiB, that was a sixth of what a join cost (docs/perf/2026-11-22-joins.md). The longest of the usual messages, what a client
+/// can receive, comes in one read; a longer one takes several.
+const READ_BYTES: usize = 8 * 1024;
+
+/// With the bounds that every client's connection has.
+pub(crate) fn bounded(websocket: WebSocketUpgrade, settings: &Settings) -> WebSocketUpgrade {
+    websocket
+        .max_message_size(settings.max_message_size)
+        .max_frame_size(settings.max_message_size)
+        .read_buffer_size(READ_BYTES)
+}
 
 /// Where a client's WebSocket is.
 #[derive(Debug)]

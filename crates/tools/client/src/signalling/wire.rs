@@ -27,6 +27,10 @@ use crate::{ClientError, Dialect, Tls};
 /// Longest message of a server: rooms of a thousand peers with all that they send.
 const MAX_MESSAGE: usize = 16 << 20;
 
+/// What is read at once. All of it is filled with zeros before each read and stays with the connection; the library's 128 KiB
+/// would be a large part of what a client in a crowd costs.
+const READ_BYTES: usize = 8 * 1024;
+
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -100,6 +104,7 @@ impl Wire {
                 .insert("Sec-WebSocket-Protocol", protocol);
         }
         let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BYTES)
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
         match client_async_with_config(request, stream, Some(config)).await {
