@@ -1,7 +1,11 @@
 //! Joins, on a real node with real workers: a crowd that comes at once by each dialect in turn, from near and from far, many
 //! who come and go, what they weigh, and how soon a node that was restarted takes somebody.
 #![forbid(unsafe_code)]
-#![expect(clippy::cast_precision_loss, reason = "figures for people")]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "figures for people"
+)]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::time::{Duration, Instant};
@@ -123,10 +127,11 @@ struct Churn {
     last_answer_p99_ms: f64,
     first_packet_p99_ms: f64,
     late_p99_ms: f64,
-    /// Without what the same media costs when nobody comes or goes.
+    /// Without what as many packets of media cost when nobody comes or goes.
     server_cpu_ms_per_join: f64,
     node_cpu_ms_per_join: f64,
     worker_cpu_ms_per_join: f64,
+    /// What was taken off.
     media_cpu_ms_per_join: f64,
     generator_cpu_ms_per_join: f64,
     memory_mib_after: Vec<f64>,
@@ -135,6 +140,8 @@ struct Churn {
 #[derive(Serialize)]
 struct Memory {
     idle_mib: f64,
+    /// With the pages of the program that it has touched, which it shares with the others.
+    idle_resident_mib: f64,
     peer_kib: f64,
     consumer_kib: f64,
 }
@@ -379,9 +386,9 @@ async fn churn(
     sleep(BETWEEN).await;
     let mut memory_mib_after = vec![mebibytes(server.memory()?)];
     let (before, own) = (server.cpu()?, cpu_of(std::process::id())?);
-    let began = Instant::now();
+    let (began, received) = (Instant::now(), packets(media).await);
     let outcome = scene.churn(&rooms, dialect, stream(lasts)).await;
-    let took = began.elapsed();
+    let (took, received) = (began.elapsed(), packets(media).await - received);
     let cost = server.cpu()?.since(before);
     let own = cpu_of(std::process::id())?.saturating_sub(own);
     sleep(BETWEEN).await;
@@ -392,11 +399,8 @@ async fn churn(
 
     let joins = outcome.times.len();
     let each = |spent: Duration| spent.as_secs_f64() * 1000.0 / joins.max(1) as f64;
-    let still = |share: f64| Duration::from_secs_f64(share * took.as_secs_f64());
-    let (node, workers) = (
-        cost.node.saturating_sub(still(steady.node)),
-        cost.workers.saturating_sub(still(steady.workers)),
-    );
+    let still = Duration::from_secs_f64(steady * received);
+    let workers = cost.workers.saturating_sub(still);
     let churn = Churn {
         dialect: name,
         seconds: took.as_secs_f64(),
@@ -406,10 +410,10 @@ async fn churn(
         last_answer_p99_ms: percentile(&outcome.sorted(|times| times.last_answer), 0.99),
         first_packet_p99_ms: percentile(&outcome.sorted(|times| times.first_packet), 0.99),
         late_p99_ms: percentile(&outcome.sorted(|times| Some(times.late)), 0.99),
-        server_cpu_ms_per_join: each(node + workers),
-        node_cpu_ms_per_join: each(node),
+        server_cpu_ms_per_join: each(cost.node + workers),
+        node_cpu_ms_per_join: each(cost.node),
         worker_cpu_ms_per_join: each(workers),
-        media_cpu_ms_per_join: each(still(steady.node + steady.workers)),
+        media_cpu_ms_per_join: each(still),
         generator_cpu_ms_per_join: each(own),
         memory_mib_after,
     };
@@ -417,27 +421,26 @@ async fn churn(
     Ok(churn)
 }
 
-/// What media alone costs while as many are there as there are on average while people come and go; shares of a core.
-async fn steady(
-    server: &Server,
-    scene: &Scene,
-    rooms: &[String],
-    dialect: Dialect,
-) -> Result<Use<f64>> {
+/// Seconds that a worker needs for each packet that somebody receives, while as many are there as there are on average
+/// while people come and go.
+async fn steady(server: &Server, scene: &Scene, rooms: &[String], dialect: Dialect) -> Result<f64> {
     let present = (RATE * STAY.as_secs_f64()) as usize;
     let mut residents = Vec::new();
     for room in rooms.iter().cycle().take(present) {
         residents.push(scene.resident(room, dialect, Subscription::All).await?);
     }
     sleep(Duration::from_secs(1)).await;
-    let (before, began) = (server.cpu()?, Instant::now());
+    let (before, received) = (server.cpu()?, packets(&scene.media).await);
     sleep(WATCHED).await;
-    let (cost, took) = (server.cpu()?.since(before), began.elapsed().as_secs_f64());
+    let cost = server.cpu()?.since(before).workers;
+    let received = packets(&scene.media).await - received;
     dismiss(residents).await;
-    Ok(Use {
-        node: cost.node.as_secs_f64() / took,
-        workers: cost.workers.as_secs_f64() / took,
-    })
+    Ok(cost.as_secs_f64() / received.max(1.0))
+}
+
+/// Of media that the generator has received so far.
+async fn packets(media: &Media) -> f64 {
+    media.figures().await.received.packets as f64
 }
 
 impl Churn {
@@ -473,7 +476,7 @@ async fn memory(media: &Media) -> Result<Memory> {
     println!("\nmemory of a worker, {RECEIVERS} who receive {SUBSCRIPTIONS} streams each");
     let server = Server::start(server_options(0, 1))?;
     let scene = Scene::new(server.url(), media.clone());
-    let idle = server.resident()?;
+    let (idle, resident) = server.resident()?;
     let mut senders = Vec::new();
     for _ in 0..SENDERS {
         senders.push(scene.publisher("room", Dialect::Plenum, SMALL).await?);
@@ -503,12 +506,13 @@ async fn memory(media: &Media) -> Result<Memory> {
     let (peers, consumers) = (RECEIVERS as f64, (RECEIVERS * SUBSCRIPTIONS) as f64);
     let memory = Memory {
         idle_mib: idle as f64 / 1_048_576.0,
+        idle_resident_mib: resident as f64 / 1_048_576.0,
         peer_kib: with.saturating_sub(empty) as f64 / 1024.0 / peers,
         consumer_kib: with.saturating_sub(without) as f64 / 1024.0 / consumers,
     };
     println!(
-        "  idle {:.1} MiB · a peer {:.0} KiB · a consumer {:.1} KiB",
-        memory.idle_mib, memory.peer_kib, memory.consumer_kib
+        "  idle {:.1} MiB, with the program {:.1} · a peer {:.0} KiB · a consumer {:.1} KiB",
+        memory.idle_mib, memory.idle_resident_mib, memory.peer_kib, memory.consumer_kib
     );
     dismiss(receivers).await;
     dismiss(senders).await;

@@ -60,7 +60,7 @@ impl Server {
             // The generator takes its share of the cores, which is no reason to turn anybody away.
             .args(["--set", "workers.max_cpu_percent=0"])
             .args(["--set", "node.drain_timeout_s=0"])
-            .args(["--set", "log.level=warn"])
+            .args(["--set", "log.level=error"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -123,10 +123,10 @@ impl Server {
         })
     }
 
-    /// Resident memory of one worker, with the pages of the program that it has touched.
-    pub fn resident(&self) -> Result<u64> {
-        let worker = self.workers.first().context("no worker")?;
-        memory_of(*worker, "VmRSS:")
+    /// Memory of one worker: its own, and all that is resident, with the pages of the program that it has touched.
+    pub fn resident(&self) -> Result<(u64, u64)> {
+        let worker = *self.workers.first().context("no worker")?;
+        Ok((memory_of(worker, "RssAnon:")?, memory_of(worker, "VmRSS:")?))
     }
 
     /// Ends it as a service manager does, or as a lack of memory does, and waits for that.

@@ -8,11 +8,11 @@ use std::{
 use plenum_client::{Client, ClientConfig, Dialect, Events, Hook, Media, Network, Stage, Step};
 use tokio::{sync::Notify, time::timeout};
 
-/// Who has seen nothing by then will not: a fault, and not a delay.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Who has seen nothing by then will not: a fault, and not a delay, also on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long saying goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(5);
+const GOODBYE: Duration = Duration::from_secs(15);
 
 /// How a join went. Times count from the moment in which it was due.
 #[derive(Clone, Copy, Debug, Default)]
