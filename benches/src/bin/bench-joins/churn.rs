@@ -18,7 +18,7 @@ const RATE: f64 = 300.0;
 const ROOMS: usize = 30;
 const STAY: Duration = Duration::from_millis(500);
 const CHURN: Duration = Duration::from_secs(10);
-const CHURN_IN_FULL: Duration = Duration::from_secs(60);
+const CHURN_IN_FULL: Duration = Duration::from_mins(1);
 /// Before it is measured: tables and heaps find their size.
 const WARM_UP: Duration = Duration::from_secs(4);
 

@@ -269,7 +269,7 @@ mod tests {
         let rng = StdRng::seed_from_u64(1);
         let mut agent = Agent::new(begin, credentials, [far], rng).expect("has an address");
         let round_trip = Duration::from_millis(120);
-        let mut answers = Vec::new();
+        let mut answers: Vec<(Instant, Vec<u8>)> = Vec::new();
         let mut out = Datagrams::new();
         let connected = loop {
             let now = agent.poll_timeout().expect("waits for an answer");
