@@ -1,7 +1,8 @@
-// Three nodes, a browser at each: one room. One of the nodes dies.
+// Three nodes, a browser at each: one room. One of the nodes dies, or is drained.
 
 import { expect, test } from "@playwright/test";
 import { addressIn, Cluster } from "../support/cluster";
+import { type Continuity, readContinuity, watchContinuity } from "../support/continuity";
 import { keepEvidence } from "../support/evidence";
 import { Relay } from "../support/relay";
 import { expectFullMeeting, PATIENCE, Visitor } from "../support/visitor";
@@ -52,3 +53,30 @@ for (const policy of ["user", "room"]) {
     await one.page.screenshot({ path: info.outputPath("two-nodes.png") });
   });
 }
+
+test("a node is drained, and nobody notices", async ({ browser }, info) => {
+  cluster = await Cluster.open(3, { "cluster.policy": "user" });
+  for (const number of [1, 2, 3]) {
+    const relay = await Relay.before(cluster.node(number), addressIn(number));
+    relays.push(relay);
+    visitors.push(await Visitor.arrive(browser, relay, { room: "world", peer: `peer${number}` }));
+  }
+  await expectFullMeeting(visitors);
+  await Promise.all(visitors.map(({ page }) => page.evaluate(watchContinuity)));
+  const others = ({ peer }: Visitor) => visitors.map((it) => it.peer).filter((name) => name !== peer);
+  for (const visitor of visitors) for (const peer of others(visitor)) await visitor.watchStills(peer);
+
+  await cluster.drain(3, 5_000);
+  await expect.poll(() => cluster?.drainOf(3), { ...PATIENCE, timeout: 50_000 }).toBe("drained");
+  expect(await cluster.carrying("world")).toEqual([1, 2]);
+  for (const visitor of visitors) {
+    for (const peer of others(visitor)) {
+      const still = await visitor.longestStill(peer);
+      info.annotations.push({ type: "still", description: `${peer} at ${visitor.peer}: ${still} ms` });
+    }
+    const seen: Continuity = await visitor.page.evaluate(readContinuity);
+    expect(seen).toEqual({ banners: [], missing: [], announced: [] });
+    expect(visitor.errors).toEqual([]);
+  }
+  await expectFullMeeting(visitors);
+});

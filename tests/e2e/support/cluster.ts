@@ -77,6 +77,27 @@ export class Cluster {
     return found;
   }
 
+  // Everybody is to be led away from a node within this time.
+  async drain(number: number, withinMs: number): Promise<void> {
+    const answer = await fetch(this.#drainUrl(number), {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ withinMs }),
+    });
+    if (!answer.ok) throw new Error(`drain: ${answer.status} ${await answer.text()}`);
+  }
+
+  // How far that is.
+  async drainOf(number: number): Promise<string | undefined> {
+    const answer = await fetch(this.#drainUrl(number));
+    const { state } = (await answer.json()) as { state?: string };
+    return state;
+  }
+
+  #drainUrl(number: number): string {
+    return `${this.node(1).url}/api/v1/nodes/node-${number}/drain`;
+  }
+
   // What all of them have written.
   get log(): string {
     return this.nodes.map((node, index) => `==== node ${index + 1}\n${node.log}`).join("\n");
