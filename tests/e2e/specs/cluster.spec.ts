@@ -54,7 +54,9 @@ for (const policy of ["user", "room"]) {
   });
 }
 
-test("a node is drained: who was there goes on at another one, with all that it sees", async ({ browser }, info) => {
+test("a node is drained: who was there goes on at another one, with all that it sees", async ({
+  browser,
+}, info) => {
   cluster = await Cluster.open(3, { "cluster.policy": "user" });
   for (const number of [1, 2, 3]) {
     const relay = await Relay.before(cluster.node(number), addressIn(number));
