@@ -16,6 +16,10 @@ trap 'git worktree remove --force "$old"' EXIT
 build() {
     cargo build --locked --release --package plenum-bench --bin "$1" --target-dir "$2"
     cargo build --locked --release --package plenum-worker --bin plenum-worker --target-dir "$2"
+    # The page stays what it is when there is none: joins do not fetch it.
+    if [[ $1 == bench-joins ]]; then
+        cargo build --locked --release --package plenum --bin plenum --target-dir "$2"
+    fi
 }
 # A folder of its own for what is built of it stays: the next comparison with the same commit begins at once.
 built=$PWD/target/compare/build-$commit

@@ -134,7 +134,13 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("plenum-sim", &["plenum-ids", "plenum-placement"]),
     layer(
         "plenum-load",
-        &["plenum-api", "plenum-auth", "plenum-client", "plenum-ids"],
+        &[
+            "plenum-api",
+            "plenum-auth",
+            "plenum-client",
+            "plenum-ids",
+            "plenum-udp",
+        ],
     ),
     // Composition: everything but the engine, which only a worker runs.
     layer(

@@ -23,7 +23,7 @@ use tracing::debug;
 use crate::{Edge, plenum};
 
 pub(crate) use requests::{Forwarded, forward, order};
-pub(crate) use sockets::{Far, Incoming, pass_on};
+pub(crate) use sockets::{Far, Incoming, pass_on, relay};
 
 /// What the far node's doors are asked for.
 #[derive(Debug, Serialize, Deserialize)]

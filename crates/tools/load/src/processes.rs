@@ -41,27 +41,24 @@ impl Workers {
     }
 }
 
-/// A process is told by the kernel in hundredths of a second (`USER_HZ`, the same on all of Linux's architectures that we
-/// build for).
-const TICKS: f64 = 100.0;
-
 /// What a process has used; `None`: there is none, or it is no process of a server.
 pub fn read(pid: u32) -> Option<Process> {
-    let of = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).ok();
+    let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
     // Another one has the number: the server is in a container, or has died.
-    if !is_server(&of("cmdline")?) {
+    if !is_server(&command) {
         return None;
     }
+    let usage = plenum_udp::process_usage(pid).ok()?;
     Some(Process {
-        cpu_seconds: cpu(&of("stat")?)?,
-        memory_bytes: field(&of("status")?, "VmRSS:")? * 1024.0,
+        cpu_seconds: usage.cpu_time.as_secs_f64(),
+        memory_bytes: usage.memory as f64,
     })
 }
 
 /// Who has started a process.
 pub fn parent(pid: u32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    Some(field(&status, "PPid:")? as u32)
+    started_by(&status)
 }
 
 /// Whether an address is one of this machine: then its process identifiers are those that are seen here.
@@ -76,18 +73,9 @@ fn is_server(command: &str) -> bool {
     name.starts_with("plenum")
 }
 
-/// Fields 14 and 15, counted behind the name, which may have blanks and brackets in it.
-fn cpu(stat: &str) -> Option<f64> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace().skip(11);
-    let user: f64 = fields.next()?.parse().ok()?;
-    let system: f64 = fields.next()?.parse().ok()?;
-    Some((user + system) / TICKS)
-}
-
-fn field(status: &str, name: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    line.split_whitespace().next()?.parse().ok()
+fn started_by(status: &str) -> Option<u32> {
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    line.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -95,15 +83,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_words_are_read() {
-        let stat =
-            "123 (a (b) c) S 1 123 123 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 9 0 100 1000 200";
-        assert_eq!(cpu(stat), Some(3.0));
-        assert_eq!(cpu("123 (x) S 1"), None);
+    fn a_parent_is_read() {
         let status = "Name:\tplenum\nPPid:\t77\nVmRSS:\t  2048 kB\n";
-        assert_eq!(field(status, "PPid:"), Some(77.0));
-        assert_eq!(field(status, "VmRSS:"), Some(2048.0));
-        assert_eq!(field(status, "VmSwap:"), None);
+        assert_eq!(started_by(status), Some(77));
+        assert_eq!(started_by("Name:\tplenum\nPPid:\t"), None);
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! A WebSocket at one node whose client is served by another one: frame by frame, with the pings and the farewells, so that the node
 //! that serves the client sees the socket as if it had it.
 
+use std::pin::pin;
+
 use axum::{
     body::Bytes,
     extract::ws::{CloseFrame, Message, WebSocket},
 };
-use futures_util::{
-    SinkExt as _, StreamExt as _,
-    stream::{SplitSink, SplitStream},
-};
+use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use plenum_host::{Tunnel, TunnelReceiver, TunnelSender};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -111,30 +110,31 @@ impl Outgoing {
 /// a word unless one was said: whoever can resume does.
 pub(crate) async fn pass_on(socket: WebSocket, tunnel: Tunnel) {
     let (sink, stream) = socket.split();
-    let (sender, receiver) = tunnel.split();
+    relay(Far::new(tunnel), stream, sink).await;
+}
+
+/// Passes on between a socket that is read and written here and one that another node has, until either has gone. A farewell of the far
+/// side is not the end: the client's may still come.
+pub(crate) async fn relay(
+    far: Far,
+    from_client: impl Stream<Item = Result<Message, axum::Error>>,
+    to_client: impl Sink<Message>,
+) {
+    let (mut incoming, outgoing) = far.split();
+    let (mut from_client, mut to_client) = (pin!(from_client), pin!(to_client));
+    let there = async {
+        while let Some(Ok(message)) = from_client.next().await
+            && outgoing.send(message).await
+        {}
+    };
+    let back = async {
+        while let Some(message) = incoming.next().await
+            && to_client.send(message).await.is_ok()
+        {}
+    };
     tokio::select! {
-        () = to_client(sink, receiver) => {}
-        () = from_client(stream, sender) => {}
-    }
-}
-
-async fn to_client(mut sink: SplitSink<WebSocket, Message>, mut receiver: TunnelReceiver) {
-    while let Some(said) = receiver.recv().await {
-        let Ok(frame) = serde_json::from_value::<Frame>(said) else {
-            return;
-        };
-        // The client's farewell may still come.
-        if sink.send(frame.into()).await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn from_client(mut stream: SplitStream<WebSocket>, sender: TunnelSender) {
-    while let Some(Ok(message)) = stream.next().await {
-        if sender.send(to_json(&Frame::from(message))).await.is_err() {
-            return;
-        }
+        () = there => {}
+        () = back => {}
     }
 }
 

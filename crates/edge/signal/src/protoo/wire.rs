@@ -7,8 +7,8 @@ use axum::{
     extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
 };
 use futures_util::{
-    SinkExt as _, StreamExt as _,
-    stream::{SplitSink, SplitStream},
+    SinkExt as _, StreamExt as _, sink,
+    stream::{self, SplitSink, SplitStream},
 };
 use tokio::{
     sync::mpsc,
@@ -193,26 +193,14 @@ impl Wire {
     /// Has another node serve the client from now on, until either has gone. The socket is then closed without a word unless one was
     /// said.
     pub(crate) async fn pass_on(mut self, far: Far) {
-        let (mut there, back) = far.split();
-        let (stream, queue) = (&mut self.stream, &self.queue);
-        let from_client = async {
-            while let Some(Ok(message)) = stream.next().await {
-                if !back.send(message).await {
-                    return;
-                }
-            }
-        };
-        let to_client = async {
-            while let Some(message) = there.next().await {
-                if queue.send(message).await.is_err() {
-                    return;
-                }
-            }
-        };
-        tokio::select! {
-            () = from_client => {}
-            () = to_client => {}
-        }
+        let from_client = stream::unfold(&mut self.stream, async |stream| {
+            let message = stream.next().await?;
+            Some((message, stream))
+        });
+        let to_client = sink::unfold(&self.queue, async |queue, message| {
+            queue.send(message).await.map(|()| queue)
+        });
+        far::relay(far, from_client, to_client).await;
     }
 
     fn handle_frame(

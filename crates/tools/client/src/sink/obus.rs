@@ -1,5 +1,7 @@
 //! OBUs of AV1 out of packets, as files and decoders take them: with size fields, a temporal delimiter in front.
 
+use plenum_codec::av1;
+
 /// A temporal delimiter with its size field (AV1 §5.6).
 const DELIMITER: [u8; 2] = [2 << 3 | HAS_SIZE, 0];
 
@@ -28,31 +30,18 @@ impl Obus {
 
     /// Appends what a packet completes.
     pub(super) fn push(&mut self, payload: &[u8], unit: &mut Vec<u8>) {
-        let Some((&head, mut rest)) = payload.split_first() else {
+        let Ok(header) = av1::AggregationHeader::parse(payload) else {
             return;
         };
-        let (goes_on, is_cut, count) = (head & 0x80 != 0, head & 0x40 != 0, head >> 4 & 3);
-        if !goes_on {
+        if !header.continues_previous {
             self.open.clear();
         }
-        let mut index = 0;
-        while !rest.is_empty() {
-            index += 1;
-            // Without a count every element has its length, with one all but the last.
-            let element = if count == index {
-                std::mem::take(&mut rest)
-            } else {
-                let Some((element, more)) = sized(rest) else {
-                    return;
-                };
-                rest = more;
-                element
-            };
-            self.open.extend(element);
-            if rest.is_empty() && is_cut {
-                return;
+        let mut elements = av1::Obus::new(payload).peekable();
+        while let Some(element) = elements.next() {
+            self.open.extend(element.data);
+            if elements.peek().is_some() || !header.continues_next {
+                close(&mut self.open, unit);
             }
-            close(&mut self.open, unit);
         }
     }
 }
@@ -71,18 +60,6 @@ fn close(obu: &mut Vec<u8>, unit: &mut Vec<u8>) {
         }
     }
     obu.clear();
-}
-
-/// An element behind its length (AV1 §4.10.5).
-fn sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut len = 0;
-    for (index, byte) in bytes.iter().take(4).enumerate() {
-        len |= usize::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            return bytes.get(index + 1..)?.split_at_checked(len);
-        }
-    }
-    None
 }
 
 fn write_leb128(mut value: usize, out: &mut Vec<u8>) {
