@@ -5,9 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 bins=(bench-forward bench-scale bench-meeting bench-worker bench-control bench-joins bench-client)
-cargo build --locked --release --package plenum-bench $(printf -- '--bin %s ' "${bins[@]}")
-cargo build --locked --release --package plenum-worker --bin plenum-worker
-cargo build --locked --release --package plenum --bin plenum
+# All at once: built one by one, what they share would be built again with each one's features.
+cargo build --locked --release --package plenum-bench --package plenum-worker --package plenum --bins
 
 page=docs/perf/$(date -u +%F).md
 release=target/release
