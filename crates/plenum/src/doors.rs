@@ -9,7 +9,11 @@ use plenum_signal::{
     AddressLimits, AdminAccess, ApiKey, ApiKeys, BroadcastSettings, Edge, IceServers, Origins,
     Scope, Settings, Tls, install_crypto_provider,
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+    task::JoinSet,
+};
 use tracing::info;
 
 /// What the doors need before anybody comes. Made before workers are started, so that what is wrong is said at once.
@@ -73,7 +77,7 @@ impl Doors {
 }
 
 /// The ports of `[http]`, the first of them first.
-pub(crate) async fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
+pub(crate) fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
     let http = &config.http;
     let mut listeners = Vec::new();
     for (port, setting) in std::iter::once((http.port, "--port")).chain(
@@ -82,7 +86,7 @@ pub(crate) async fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> 
             .map(|port| (*port, "http.further_ports")),
     ) {
         let address = SocketAddr::new(http.listen_ip, port);
-        let listener = TcpListener::bind(address).await.with_context(|| {
+        let listener = bind(address).with_context(|| {
             format!("cannot listen on {address}, {setting} chooses another port")
         })?;
         if !listeners.is_empty() {
@@ -92,6 +96,22 @@ pub(crate) async fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> 
         listeners.push(listener);
     }
     Ok(listeners)
+}
+
+/// Connections that wait to be taken. With the 128 that libraries ask for, whoever comes in the same moment with five hundred others is
+/// told nothing and asks again a second later (`bench-joins crowd`, `TcpExtListenOverflows`); Linux takes as many as
+/// `net.core.somaxconn` says, 4096 unless it was changed.
+const BACKLOG: u32 = 4096;
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // The connections of a node that has just ended do not keep the next one from its port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn settings(config: &Config) -> anyhow::Result<Settings> {

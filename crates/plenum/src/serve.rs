@@ -97,7 +97,7 @@ async fn node(
     };
     // The identity is kept to the end of this function, however it comes.
     let cluster = membership.as_ref().map(|(cluster, _)| Arc::clone(cluster));
-    let listeners = doors::listen(config).await?;
+    let listeners = doors::listen(config)?;
     let address = listeners.first().context("no port")?.local_addr()?;
 
     let (events, worker_events) = mpsc::unbounded_channel();

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 const WINDOW: Duration = Duration::from_millis(100);
 
 /// Share of a core up to which nothing is held: what it would save is not needed.
-const IDLE_LOAD: f64 = 0.25;
+const IDLE_LOAD: f64 = 0.1;
 
-/// Share of a core from which on everything is held as long as may be. Well below what a worker can do, so that the pause
-/// is at its length when it is needed.
-const FULL_LOAD: f64 = 0.6;
+/// Share of a core from which on everything is held as long as may be: about what a gigabit a second costs, so that the
+/// pause is at its length where there is something to save (`bench-worker gigabit`, `bench-worker traces`).
+const FULL_LOAD: f64 = 0.3;
 
 /// Shorter pauses are not made: a thread is woken up some fifty microseconds late (`timer_slack_ns`).
 const SHORTEST: Duration = Duration::from_micros(100);
@@ -110,7 +110,7 @@ mod tests {
         run(&mut hold, &mut now, 9);
         assert_eq!(hold.length(), Duration::ZERO);
         assert_eq!(hold.until(MILLISECOND, now), None);
-        run(&mut hold, &mut now, 6);
+        run(&mut hold, &mut now, 8);
         let some = hold.length();
         assert!(Duration::ZERO < some && some < LONGEST, "{some:?}");
         run(&mut hold, &mut now, 1);

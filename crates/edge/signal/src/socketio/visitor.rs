@@ -1,18 +1,19 @@
 //! One socket: what it says is done one by one, and what its room tells it is passed on meanwhile.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use plenum_api::socketio::{
     Consumed, ConsumerClosed, NewProducer, Produced, RoomInfo, RoomPeer, TransportCreated,
 };
 use plenum_host::{Opening, RoomOptions, SessionEnd, Who};
 use plenum_ids::{PeerId, RoomName};
+use plenum_params::rtp_parameters::RtpCapabilities;
 use plenum_room::{
     Admission, Door, NewConsumer, PeerEvent, PeerInfo, PeerReply, PeerRequest, RoomError,
     RoomSnapshot,
 };
-use serde::Serialize;
-use serde_json::json;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 use socketioxide::extract::{AckSender, SocketRef};
 use tokio::{
     sync::{mpsc, watch},
@@ -52,6 +53,22 @@ pub(super) struct Visitor {
     /// Rooms that it has made and in which nobody has been seen since.
     opened: Vec<RoomName>,
     _seat: Seat,
+}
+
+/// What a call is answered with. It is written as it is: capabilities as a tree of values first were a twelfth of what a join cost the
+/// node (docs/perf/2026-11-22-joins.md).
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer {
+    Capabilities(Arc<RtpCapabilities>),
+    #[serde(serialize_with = "consumed")]
+    Consumed(Box<NewConsumer>),
+    Nothing {},
+    Produced(Produced),
+    Room(Value),
+    Text(String),
+    Transport(Box<TransportCreated>),
+    Word(&'static str),
 }
 
 /// Its time in a room.
@@ -175,15 +192,15 @@ impl Visitor {
 
     async fn carry_out(&mut self, word: Word, ack: AckSender) -> Result<(), (AckSender, String)> {
         let result = match word {
-            Word::CreateRoom { room } => self.create_room(&room).await.map(|text| json!(text)),
-            Word::Join { room, name } => self.join(&room, name).await,
+            Word::CreateRoom { room } => self.create_room(&room).await.map(Answer::Text),
+            Word::Join { room, name } => self.join(&room, name).await.map(Answer::Room),
             Word::ExitRoom => match self.stay.take() {
-                Some(_) => Ok(json!("successfully exited room")),
+                Some(_) => Ok(Answer::Word("successfully exited room")),
                 None => Err("not currently in a room".to_owned()),
             },
-            Word::GetMyRoomInfo => self.room_info().await,
-            Word::GetProducers => self.tell_producers().await.map(|()| json!({})),
-            Word::Resume => Ok(json!({})),
+            Word::GetMyRoomInfo => self.room_info().await.map(Answer::Room),
+            Word::GetProducers => self.tell_producers().await.map(|()| Answer::Nothing {}),
+            Word::Resume => Ok(Answer::Nothing {}),
             Word::Request(request) => self.request(*request).await,
         };
         match result {
@@ -242,7 +259,7 @@ impl Visitor {
         }
     }
 
-    async fn join(&mut self, room: &str, name: String) -> Result<serde_json::Value, String> {
+    async fn join(&mut self, room: &str, name: String) -> Result<Value, String> {
         if self.stay.is_some() {
             return Err("already in a room".to_owned());
         }
@@ -290,7 +307,7 @@ impl Visitor {
         }
     }
 
-    async fn room_info(&self) -> Result<serde_json::Value, String> {
+    async fn room_info(&self) -> Result<Value, String> {
         let stay = self.stay()?;
         Ok(stay.info(&stay.snapshot().await?.peers))
     }
@@ -309,29 +326,28 @@ impl Visitor {
         Ok(())
     }
 
-    async fn request(&self, request: PeerRequest) -> Result<serde_json::Value, String> {
+    async fn request(&self, request: PeerRequest) -> Result<Answer, String> {
         let stay = self.stay()?;
         let reply = stay.guest.request(request).await;
         let reply = reply.map_err(|err| err.reason)?;
-        let answer = match reply {
-            PeerReply::Consumed(consumer) => to_json(&consumed(&consumer)),
+        Ok(match reply {
+            PeerReply::Consumed(consumer) => Answer::Consumed(consumer),
             // In this protocol there is one request for which there is nothing else to be said.
-            PeerReply::Done => json!("success"),
-            PeerReply::Produced { producer } => to_json(&Produced {
+            PeerReply::Done => Answer::Word("success"),
+            PeerReply::Produced { producer } => Answer::Produced(Produced {
                 producer_id: producer,
             }),
-            PeerReply::RouterRtpCapabilities(capabilities) => to_json(&*capabilities),
-            PeerReply::WebRtcTransport { transport, info } => to_json(&TransportCreated::new(
-                transport,
-                (&*info).into(),
-                self.edge.ice_servers(&stay.me),
-            )),
+            PeerReply::RouterRtpCapabilities(capabilities) => Answer::Capabilities(capabilities),
+            PeerReply::WebRtcTransport { transport, info } => {
+                let ice_servers = self.edge.ice_servers(&stay.me);
+                let created = TransportCreated::new(transport, (&*info).into(), ice_servers);
+                Answer::Transport(Box::new(created))
+            }
             other => {
                 debug!(?other, "no words for it");
-                json!({})
+                Answer::Nothing {}
             }
-        };
-        Ok(answer)
+        })
     }
 
     fn stay(&self) -> Result<&Stay, String> {
@@ -355,7 +371,7 @@ impl Stay {
         }
     }
 
-    fn info(&self, others: &[PeerInfo]) -> serde_json::Value {
+    fn info(&self, others: &[PeerInfo]) -> Value {
         let others = others
             .iter()
             .map(|info| RoomPeer::new(&info.peer, &info.display_name));
@@ -365,7 +381,7 @@ impl Stay {
     }
 }
 
-fn consumed(consumer: &NewConsumer) -> Consumed<'_> {
+fn consumed<S: Serializer>(consumer: &NewConsumer, serializer: S) -> Result<S::Ok, S::Error> {
     Consumed {
         producer_id: consumer.producer,
         id: consumer.consumer,
@@ -374,6 +390,7 @@ fn consumed(consumer: &NewConsumer) -> Consumed<'_> {
         consumer_type: consumer.producer_type.as_str(),
         producer_paused: consumer.producer_paused,
     }
+    .serialize(serializer)
 }
 
 /// Until the room has ended it, or it is aborted.
@@ -419,6 +436,6 @@ fn in_words(denied: Denied) -> String {
 }
 
 /// Our own shapes hold only strings, numbers and lists.
-fn to_json(value: &impl Serialize) -> serde_json::Value {
+fn to_json(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }
