@@ -14,6 +14,8 @@ pub struct Footprint {
     pub rtcp_senders: usize,
     /// DTLS associations.
     pub dtls_endpoints: usize,
+    /// DTLS datagrams that came before it was known from whom to take them.
+    pub early_dtls: usize,
     /// Packets that are missing and asked for.
     pub missing_packets: usize,
     /// Retransmissions that wait for their turn.
@@ -45,6 +47,7 @@ impl Engine {
         for (_, transport) in &self.transports {
             footprint.ssrcs += transport.receive.len();
             footprint.dtls_endpoints += usize::from(transport.dtls.is_some());
+            footprint.early_dtls += transport.early_dtls.len();
             footprint.retransmissions += transport.retransmissions.len();
             footprint.paced_packets += transport.pacer.len();
             if let Some(session) = &transport.srtp {

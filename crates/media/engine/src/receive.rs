@@ -180,7 +180,15 @@ impl Engine {
     fn handle_dtls(&mut self, now: Instant, key: usize, data: &[u8]) -> Option<()> {
         let transport = self.transports.get_mut(key)?;
         transport.received.count_other(now, data.len());
-        let endpoint = transport.dtls.as_mut()?;
+        if transport.dtls.is_none() {
+            return transport.keep_early_dtls(data);
+        }
+        self.take_dtls(now, key, data)
+    }
+
+    /// Has the handshake go on with what the peer says.
+    pub(crate) fn take_dtls(&mut self, now: Instant, key: usize, data: &[u8]) -> Option<()> {
+        let endpoint = self.transports.get_mut(key)?.dtls.as_mut()?;
         let result = endpoint.handle_datagram(now, data);
         self.drive_dtls(now, key);
         if result.is_err() {

@@ -30,6 +30,9 @@ pub(crate) use receive_table::{ReceiveTable, StreamTarget};
 /// than a key frame takes that the pacer spreads out.
 const MAX_OUTDATED: Duration = Duration::from_millis(100);
 
+/// Datagrams of a peer's first flight that are kept: a `ClientHello` is one, or two with keys against quantum computers.
+const MAX_EARLY_DTLS: usize = 4;
+
 /// A WebRTC transport or one end of a trunk. Borrowed apart by the modules that drive it: `receive`, `fan_out`,
 /// `feedback`.
 pub(crate) struct Transport {
@@ -48,6 +51,8 @@ pub(crate) struct Transport {
     pub(crate) path: Option<(u16, SocketAddr)>,
     pub(crate) dtls: Option<DtlsEndpoint>,
     pub(crate) dtls_state: DtlsState,
+    /// What the peer said before signalling had told its certificate.
+    pub(crate) early_dtls: Vec<Box<[u8]>>,
     pub(crate) fingerprints: Vec<Fingerprint>,
     pub(crate) srtp: Option<SrtpSession>,
     /// SSRC for RTCP that is not about a stream of ours.
@@ -105,6 +110,17 @@ impl Transport {
         self.pacer.video_age(now) > MAX_OUTDATED || !self.congestion.has_room(now)
     }
 
+    /// Keeps what came before DTLS began. Who joins by one request learns where to connect before the worker has heard its certificate, and
+    /// would say the same again only a tenth of a second later.
+    pub(crate) fn keep_early_dtls(&mut self, datagram: &[u8]) -> Option<()> {
+        let early = &mut self.early_dtls;
+        let is_kept = self.dtls_state == DtlsState::New
+            && early.len() < MAX_EARLY_DTLS
+            && datagram.len() <= plenum_dtls::MAX_DATAGRAM
+            && !early.iter().any(|kept| **kept == *datagram);
+        is_kept.then(|| early.push(datagram.into()))
+    }
+
     /// One that leads to nobody yet.
     pub(crate) fn new(
         id: TransportId,
@@ -123,6 +139,7 @@ impl Transport {
             path: None,
             dtls: None,
             dtls_state: DtlsState::New,
+            early_dtls: Vec::new(),
             fingerprints: Vec::new(),
             srtp: None,
             local_ssrc,

@@ -154,8 +154,13 @@ impl Engine {
             .map_err(|error| EngineError::Invalid(format!("DTLS cannot start: {error}")))?;
         transport.dtls = Some(endpoint);
         transport.fingerprints = fingerprints;
+        let early = std::mem::take(&mut transport.early_dtls);
         self.set_dtls_state(key, DtlsState::Connecting);
         self.drive_dtls(now, key);
+        for datagram in early {
+            // What is wrong with it shows in the state.
+            let _ = self.take_dtls(now, key, &datagram);
+        }
         Ok(())
     }
 

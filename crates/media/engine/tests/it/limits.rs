@@ -1,6 +1,6 @@
 //! What clients and nodes cannot make grow. The list is in `docs/limits.md`.
 
-use plenum_engine::EngineError;
+use plenum_engine::{Datagram, EngineError};
 use plenum_harness::{
     ROUTER, Vp8Packet, World,
     parameters::{encoding, opus, vp8, vp8_receiver},
@@ -48,6 +48,33 @@ fn a_transport_has_a_bounded_number_of_producers() {
     let id = ProducerId::from_u128(100);
     let again = world.engine.produce(transport(0), id, opus(9000), false);
     again.expect("there is room again");
+}
+
+#[test]
+fn what_a_peer_says_before_its_certificate_is_known_is_kept_for_then() {
+    let mut world = World::new();
+    let peer = world.add_peer();
+    // The path is found, and DTLS has begun at its other end, which says it again only after 100 ms.
+    world.run(20 * MS);
+    assert_eq!(world.engine.footprint().early_dtls, 1);
+    world.connect(peer);
+    assert_eq!(world.engine.footprint().early_dtls, 0);
+    assert!(world.run_until(20 * MS, |world| world.peers[0].is_connected()));
+
+    let peer = world.add_peer();
+    world.run(20 * MS);
+    let (socket, from) = (0, world.peers[peer].address);
+    for number in 0..100u8 {
+        // A handshake record of DTLS 1.2 with something in it.
+        let mut data = [22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, number];
+        let datagram = Datagram {
+            socket,
+            from,
+            data: &mut data,
+        };
+        world.engine.handle_datagrams(world.now, [datagram]);
+    }
+    assert_eq!(world.engine.footprint().early_dtls, 4);
 }
 
 /// One shows a picture, another one sees it.
