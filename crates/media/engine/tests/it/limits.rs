@@ -61,6 +61,13 @@ fn what_a_peer_says_before_its_certificate_is_known_is_kept_for_then() {
     assert_eq!(world.engine.footprint().early_dtls, 0);
     assert!(world.run_until(20 * MS, |world| world.peers[0].is_connected()));
 
+    // Signalling takes so long that it has said it several times.
+    let peer = world.add_peer();
+    world.run(400 * MS);
+    assert!(world.engine.footprint().early_dtls > 1);
+    world.connect(peer);
+    assert!(world.run_until(20 * MS, |world| world.peers[1].is_connected()));
+
     let peer = world.add_peer();
     world.run(20 * MS);
     let (socket, from) = (0, world.peers[peer].address);
