@@ -123,7 +123,13 @@ impl Bench {
 
     /// One to three speakers that 400 receivers see: how large groups are, by load and hold.
     async fn traces(&mut self) -> Result<()> {
-        for (name, track) in [("VP8", Track::vp8()), ("H.264", Track::h264())] {
+        let codecs = [("VP8", Track::vp8()), ("H.264", Track::h264())];
+        // Their packets are alike: one of them shows what another machine changes.
+        let count = match self.wire {
+            Wire::Loopback => codecs.len(),
+            Wire::Veth(_) => 1,
+        };
+        for (name, track) in codecs.into_iter().take(count) {
             let cast = |hold| Cast {
                 rooms: 1,
                 senders: MOST_SPEAKERS,
@@ -162,7 +168,7 @@ impl Bench {
             rooms,
             ..all(&casts[0])
         };
-        let tempos = [1, 2, 4, 6].map(|rooms| (format!("{rooms} rooms of 25"), tempo(rooms)));
+        let tempos = [2, 4, 6].map(|rooms| (format!("{rooms} rooms of 25"), tempo(rooms)));
         self.compare("meetings", &casts, &tempos).await
     }
 
