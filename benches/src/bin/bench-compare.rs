@@ -75,30 +75,31 @@ fn run(program: &Path, name: &str, arguments: &[String], samples: &mut Samples) 
     let mut files = 0;
     for entry in fs::read_dir(&written).with_context(|| format!("{name} wrote nothing"))? {
         let text = fs::read_to_string(entry?.path())?;
-        collect(&serde_json::from_str(&text)?, samples);
+        collect("", &serde_json::from_str(&text)?, samples);
         files += 1;
     }
     ensure!(files > 0, "{name} wrote nothing");
     Ok(())
 }
 
-/// Rows are objects; their texts together are their names, their numbers are figures.
-fn collect(value: &Value, samples: &mut Samples) {
+/// Rows are objects; where they are and their texts together are their names, their numbers are figures.
+fn collect(place: &str, value: &Value, samples: &mut Samples) {
     match value {
         Value::Array(rows) => {
             for row in rows {
-                collect(row, samples);
+                collect(place, row, samples);
             }
         }
         Value::Object(fields) => {
             let texts = fields.values().filter_map(Value::as_str);
-            let name = texts.collect::<Vec<_>>().join(" ");
+            let words: Vec<_> = place.split_whitespace().chain(texts).collect();
+            let name = words.join(" ");
             for (field, value) in fields {
                 if let Some(number) = value.as_f64() {
                     let key = (name.clone(), field.clone());
                     samples.entry(key).or_default().push(number);
                 } else {
-                    collect(value, samples);
+                    collect(&format!("{name} {field}"), value, samples);
                 }
             }
         }
@@ -116,12 +117,14 @@ mod tests {
     fn rows_are_named_by_their_texts() {
         let mut samples = Samples::new();
         let rows = json!([{"name": "engine", "profile": "GCM", "us": 1.5, "loss": 0}]);
-        collect(&rows, &mut samples);
-        collect(&rows, &mut samples);
-        collect(&json!({"per_second": 7}), &mut samples);
+        collect("", &rows, &mut samples);
+        collect("", &rows, &mut samples);
+        let nested = json!({"far": [{"dialect": "protoo", "answer": {"p50": 3}}], "per_second": 7});
+        collect("", &nested, &mut samples);
         let key = |row: &str, field: &str| (row.to_owned(), field.to_owned());
         assert_eq!(samples[&key("engine GCM", "us")], [1.5, 1.5]);
         assert_eq!(samples[&key("engine GCM", "loss")], [0.0, 0.0]);
         assert_eq!(samples[&key("", "per_second")], [7.0]);
+        assert_eq!(samples[&key("far protoo answer", "p50")], [3.0]);
     }
 }
