@@ -1,6 +1,5 @@
 //! Joins as a node and a generator see them: two processes on one machine, with real signalling, ICE, DTLS and SRTP.
 #![expect(
-    clippy::cast_precision_loss,
     clippy::cast_sign_loss,
     reason = "counts and times of minutes become figures for people"
 )]

@@ -1,4 +1,9 @@
 //! Medians, tables and the machine's description.
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "ranks of samples, of which there are few"
+)]
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -14,6 +19,16 @@ pub fn median(samples: &mut [f64]) -> f64 {
         len if len % 2 == 1 => samples[middle],
         _ => f64::midpoint(samples[middle - 1], samples[middle]),
     }
+}
+
+/// The value that this share of all is not above; of values in order.
+pub fn percentile(sorted: &[f64], share: f64) -> f64 {
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    let last = sorted.len().saturating_sub(1);
+    sorted
+        .get(rank.saturating_sub(1).min(last))
+        .copied()
+        .unwrap_or_default()
 }
 
 /// Processor, cores, memory, kernel and compiler, so that a figure can be judged later.
@@ -68,5 +83,15 @@ mod tests {
     fn the_median_ignores_outliers() {
         assert!((median(&mut [9.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
         assert!((median(&mut [1.0, 100.0, 2.0, 3.0]) - 2.5).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_percentile_is_one_of_the_values() {
+        let hundred: Vec<_> = (1..=100).map(f64::from).collect();
+        for (share, value) in [(0.5, 50.0), (0.95, 95.0), (0.99, 99.0), (1.0, 100.0)] {
+            assert!((percentile(&hundred, share) - value).abs() < f64::EPSILON);
+        }
+        assert!((percentile(&[7.0], 0.99) - 7.0).abs() < f64::EPSILON);
+        assert!(percentile(&[], 0.5).abs() < f64::EPSILON);
     }
 }

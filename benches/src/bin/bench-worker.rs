@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use plenum_bench::{
     live::{Cast, Live, Span, Tempo},
-    report::{machine, median, write_json},
+    report::{machine, median, percentile, write_json},
     score::Track,
     wire::Wire,
 };
@@ -33,7 +33,7 @@ const WARM_UP: Duration = Duration::from_secs(1);
 /// With one more, a worker on a core that it shares with its kernel's other half is at its end.
 const MOST_SPEAKERS: usize = 3;
 
-/// A worker that lets packets wait for longer does not keep up: what comes piles up in its socket's buffer.
+/// Milliseconds. A worker that lets packets wait for longer does not keep up: what comes piles up in its socket's buffer.
 const KEEPING_UP: f64 = 50.0;
 
 /// Of the loop that does nothing but seal and send.
@@ -231,7 +231,7 @@ impl Bench {
                     ..all(&cast)
                 };
                 let span = live.play(tempo, ROUND).await?;
-                if span.missing > 0 || milliseconds(&span.delays, 99) > KEEPING_UP {
+                if span.missing > 0 || percentile(&milliseconds([&span]), 0.99) > KEEPING_UP {
                     break;
                 }
                 last = Some(span);
@@ -270,11 +270,7 @@ fn row(part: &'static str, name: String, spans: &[Span]) -> Row {
         let mut samples: Vec<f64> = spans.iter().map(figure).collect();
         median(&mut samples)
     };
-    let delays: Vec<_> = spans
-        .iter()
-        .flat_map(|span| &span.delays)
-        .copied()
-        .collect();
+    let delays = milliseconds(spans);
     Row {
         part,
         name,
@@ -285,18 +281,17 @@ fn row(part: &'static str, name: String, spans: &[Span]) -> Row {
         group: middle(|span| span.group),
         hold_us: spans.last().map_or(0, |span| span.hold_us),
         missing: spans.iter().map(|span| span.missing).sum(),
-        p50_ms: milliseconds(&delays, 50),
-        p99_ms: milliseconds(&delays, 99),
+        p50_ms: percentile(&delays, 0.5),
+        p99_ms: percentile(&delays, 0.99),
     }
 }
 
-/// The delay that this share in a hundred is not above.
-fn milliseconds(delays: &[Duration], share: usize) -> f64 {
-    let mut delays = delays.to_vec();
-    delays.sort_unstable();
-    let index = (delays.len() * share / 100).min(delays.len().saturating_sub(1));
-    let delay = delays.get(index).copied().unwrap_or_default();
-    delay.as_secs_f64() * 1e3
+/// Of everything that arrived, in order.
+fn milliseconds<'a>(spans: impl IntoIterator<Item = &'a Span>) -> Vec<f64> {
+    let delays = spans.into_iter().flat_map(|span| &span.delays);
+    let mut delays: Vec<_> = delays.map(|delay| delay.as_secs_f64() * 1e3).collect();
+    delays.sort_by(f64::total_cmp);
+    delays
 }
 
 fn head() {

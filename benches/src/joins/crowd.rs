@@ -216,16 +216,6 @@ impl Outcome {
     }
 }
 
-/// The value that this share of all is not above; of values in order.
-pub fn percentile(sorted: &[f64], share: f64) -> f64 {
-    let rank = (share * sorted.len() as f64).ceil() as usize;
-    let last = sorted.len().saturating_sub(1);
-    sorted
-        .get(rank.saturating_sub(1).min(last))
-        .copied()
-        .unwrap_or_default()
-}
-
 /// All leave.
 pub async fn dismiss(residents: Vec<Resident>) {
     let mut leaving = JoinSet::new();
@@ -248,19 +238,4 @@ pub fn threads() -> Result<Media> {
     limit.current = limit.maximum;
     rustix::process::setrlimit(rustix::process::Resource::Nofile, limit)?;
     Ok(media)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_percentile_is_one_of_the_values() {
-        let hundred: Vec<_> = (1..=100).map(f64::from).collect();
-        for (share, value) in [(0.5, 50.0), (0.95, 95.0), (0.99, 99.0), (1.0, 100.0)] {
-            assert!((percentile(&hundred, share) - value).abs() < f64::EPSILON);
-        }
-        assert!((percentile(&[7.0], 0.99) - 7.0).abs() < f64::EPSILON);
-        assert!(percentile(&[], 0.5).abs() < f64::EPSILON);
-    }
 }

@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use plenum_bench::joins::{
-    crowd::{Outcome, Scene, Stream, dismiss, percentile},
-    server::{Server, Use, cpu_of},
+use plenum_bench::{
+    joins::{
+        crowd::{Outcome, Scene, Stream, dismiss},
+        server::{Server, Use, cpu_of},
+    },
+    report::percentile,
 };
 use plenum_client::{Dialect, Media, Subscription};
 use serde::Serialize;

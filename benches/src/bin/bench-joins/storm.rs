@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use plenum_bench::{
     joins::{
-        crowd::{Outcome, Scene, dismiss, percentile},
+        crowd::{Outcome, Scene, dismiss},
         far::distance,
         server::{Server, cpu_of},
         viewer::{Times, Viewer},
     },
-    report::median,
+    report::{median, percentile},
 };
 use plenum_client::{Link, Media, Network};
 use serde::Serialize;
